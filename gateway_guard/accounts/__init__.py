@@ -1,0 +1,1 @@
+"""Account → attributes, and the keys that verify who an account is."""

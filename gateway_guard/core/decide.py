@@ -1,0 +1,222 @@
+"""The compiled policy and the judgement before quotas. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway_guard.core.identify import Identify, Inspect
+from gateway_guard.core.limits import Limit, charges_for
+from gateway_guard.core.rules import Rule
+from gateway_guard.signals.base import Detector
+from gateway_guard.types import (
+    Action,
+    Assessment,
+    Decision,
+    Facts,
+    Grant,
+    Inspection,
+    Plan,
+    Request,
+    ShadowHit,
+)
+
+
+class Weighted(msgspec.Struct, frozen=True, kw_only=True):
+    """A detector and how much the policy believes it, weight in [0, 1]."""
+
+    detector: Detector
+    weight: float
+
+
+class OnError(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens when a dependency fails.
+
+    Attributes:
+        store: `deny` (503) or `allow` when limits cannot be counted.
+        network: `unknown`: the fact becomes unknown and rules judge it.
+        guard: `deny` (500 without detail) or `allow` when the guard itself fails.
+        body: `deny` or `allow` for a body on a model route that cannot be read.
+        path: `deny` or `allow` for an ambiguous path spelling.
+    """
+
+    store: str = "deny"
+    network: str = "unknown"
+    guard: str = "deny"
+    body: str = "deny"
+    path: str = "deny"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy, compiled: everything a decision needs, nothing that must be parsed again.
+
+    Attributes:
+        digest: first 12 hex digits of the SHA-256 of its source.
+        source: the file it came from.
+        enforce: False for `mode: shadow`.
+        rollout: share of accounts, in (0, 1], for whom `enforce` acts.
+        default: action when no rule matches.
+        websocket: `allow` or `deny` for WebSocket handshakes that no rule judged.
+        regions: named lists of countries.
+        signals: detectors and weights; empty switches assessment off.
+        limits: in file order.
+        rules: in file order.
+        headers: whether rate-limit headers are sent.
+        recover: longest `adapt.recover` of all limits, seconds.
+    """
+
+    digest: str
+    source: str
+    enforce: bool = False
+    rollout: float = 1.0
+    default: Action = Action.ALLOW
+    websocket: str = "allow"
+    identify: Identify = Identify()
+    inspect: Inspect = Inspect()
+    on_error: OnError = OnError()
+    regions: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
+    signals: tuple[Weighted, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    headers: bool = True
+    recover: float = 0.0
+
+
+_BODY_STATUS = {
+    Inspection.TOO_LARGE: 413,
+    Inspection.ENCODING: 415,
+    Inspection.CHARSET: 415,
+    Inspection.CONTENT_TYPE: 415,
+}
+
+
+def chosen(share: float, salt: str, request: Request) -> bool:
+    """Whether this account falls into `share` of all accounts: by hash, so replays repeat.
+
+    Requests without an account are chosen by address. `salt` keeps two rollouts independent.
+    """
+    if share >= 1.0:
+        return True
+    who = request.account or request.client_ip or ""
+    digest = hashlib.blake2b(f"{salt}\0{who}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64
+
+
+def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessment) -> Plan:
+    """What the rules say, and what the limits are to be charged for it.
+
+    A body or path that cannot be read is judged by `on_error`, because no rule can be trusted to
+    have seen what the upstream would see. Then rules in file order, first match wins.
+    """
+    enforced = policy.enforce and (
+        policy.rollout >= 1.0 or chosen(policy.rollout, "policy", request)
+    )
+    if request.path is None and policy.on_error.path == "deny":
+        return Plan(
+            action=Action.DENY, rule="guard:path", status=400, enforced=enforced,
+            reason="the path's spelling is ambiguous",
+        )  # fmt: skip
+    if not request.authenticated:
+        return Plan(
+            action=Action.DENY, rule="guard:credential", status=401, enforced=enforced,
+            reason="the credential failed verification",
+        )  # fmt: skip
+    shadow: list[ShadowHit] = []
+    matched: Rule | None = None
+    for rule in policy.rules:
+        if rule.matches(request, facts, assessment):
+            if rule.shadow or not chosen(rule.rollout, rule.name, request):
+                shadow.append(ShadowHit(rule=rule.name, action=rule.action))
+                continue
+            matched = rule
+            break
+    unreadable = request.inspection.unknown and policy.on_error.body == "deny"
+    if unreadable and not (matched is not None and matched.action.refuses):
+        return Plan(
+            action=Action.DENY, rule="guard:body", enforced=enforced, shadow=tuple(shadow),
+            status=_BODY_STATUS.get(request.inspection, 400),
+            reason=f"the body cannot be inspected: {request.inspection.value}",
+        )  # fmt: skip
+    if matched is None and request.method == "WEBSOCKET" and policy.websocket == "deny":
+        return Plan(
+            action=Action.DENY, rule="guard:websocket", enforced=enforced, shadow=tuple(shadow),
+            reason="the policy refuses WebSocket connections (websocket: deny)",
+        )  # fmt: skip
+    if matched is None:
+        action = policy.default
+        return Plan(
+            action=action,
+            reason="no rule matched",
+            charges=()
+            if action.refuses
+            else charges_for(policy.limits, request, facts, assessment),
+            shadow=tuple(shadow),
+            enforced=enforced,
+        )
+    action = matched.action
+    return Plan(
+        action=action,
+        rule=matched.name,
+        reason=matched.why or ", ".join(f"{c.field}: {c.text}" for c in matched.conditions),
+        where=matched.where,
+        status=matched.status,
+        charges=() if action.refuses else charges_for(policy.limits, request, facts, assessment),
+        restrictions=matched.restrictions,
+        shadow=tuple(shadow),
+        enforced=enforced,
+        tarpit=matched.tarpit,
+        challenge_url=matched.challenge_url,
+        retry_after=matched.retry_after,
+    )
+
+
+_STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}
+
+
+def conclude(
+    policy: Policy, plan: Plan, grants: tuple[Grant, ...] = (), degraded: tuple[str, ...] = ()
+) -> Decision:
+    """The decision after quotas: a plan that forwards becomes a throttle where a limit has no room.
+
+    The wait is the longest of all refusing limits, because all must have room. `degraded` names
+    dependencies that failed: a failed store denies (503) or is passed over, by `on_error.store`.
+    """
+    action, rule, reason, where = plan.action, plan.rule, plan.reason, plan.where
+    status, retry_after = plan.status, plan.retry_after
+    wait = -1.0
+    for grant in grants:
+        if not grant.allowed and grant.retry_after > wait:
+            wait = grant.retry_after
+            charge = grant.charge
+            rule = f"limit:{charge.limit}"
+            reason = (
+                f"{charge.limit}: {charge.cost:g} {charge.unit} asked, {grant.remaining:g} "
+                f"of {charge.capacity:g} left"
+            )
+    if wait >= 0.0:
+        action, status, where = Action.THROTTLE, 429, None
+        retry_after = wait if wait != math.inf else None
+    if "store" in degraded and policy.on_error.store == "deny" and not action.refuses:
+        action, rule, where, status = Action.DENY, "guard:store", None, 503
+        reason, retry_after = "limits could not be counted", 1.0
+    if action.refuses and status is None:
+        status = _STATUS[action]
+    return Decision(
+        action=action,
+        acted=plan.enforced or action is Action.ALLOW,
+        rule=rule,
+        reason=reason,
+        where=where,
+        status=status if action.refuses else None,
+        retry_after=retry_after,
+        grants=grants,
+        restrictions=plan.restrictions if action is Action.RESTRICT else None,
+        shadow=plan.shadow,
+        tarpit=plan.tarpit if action is plan.action else 0.0,
+        challenge_url=plan.challenge_url if action is Action.CHALLENGE else None,
+        degraded=degraded,
+        policy=policy.digest,
+    )

@@ -1,0 +1,75 @@
+"""Rules as the policy compiled them: conditions over one exchange, first match wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gateway_guard.types import Action, Assessment, Facts, Request, Restrictions
+
+#: Whether a condition holds. Pure and total.
+Test = Callable[[Request, Facts, Assessment], bool]
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of a `when` mapping.
+
+    Attributes:
+        field: the key as written, e.g. `network`.
+        text: its value as written, e.g. `[proxy, tor]`; for explanations.
+        test: whether it holds.
+    """
+
+    field: str
+    text: str
+    test: Test
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of judgement.
+
+    Attributes:
+        name: kebab-case, unique in the policy.
+        conditions: all must hold; empty matches everything.
+        action: what then.
+        why: the operator's own words, for the decision log.
+        where: `file:line` of its name.
+        status: HTTP status of a refusal; None for the action's own.
+        restrictions: for `restrict`.
+        shadow: rehearse only.
+        rollout: share of accounts, in (0, 1], for whom it acts; for the others it rehearses.
+        tarpit: seconds to hold a refusal; 0 for none.
+        challenge_url: where to verify; None unless `challenge`.
+        retry_after: seconds a `throttle` rule asks to wait; None otherwise.
+    """
+
+    name: str
+    conditions: tuple[Condition, ...]
+    action: Action
+    why: str = ""
+    where: str = ""
+    status: int | None = None
+    restrictions: Restrictions | None = None
+    shadow: bool = False
+    rollout: float = 1.0
+    tarpit: float = 0.0
+    challenge_url: str | None = None
+    retry_after: float | None = None
+
+    def matches(self, request: Request, facts: Facts, assessment: Assessment) -> bool:
+        """Whether every condition holds."""
+        for condition in self.conditions:
+            if not condition.test(request, facts, assessment):
+                return False
+        return True
+
+
+def holds(
+    conditions: Sequence[Condition], request: Request, facts: Facts, assessment: Assessment
+) -> bool:
+    """Whether every one of `conditions` holds; True for none."""
+    for condition in conditions:
+        if not condition.test(request, facts, assessment):
+            return False
+    return True

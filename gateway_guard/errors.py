@@ -1,0 +1,58 @@
+"""Every exception of the package, as a tree.
+
+    GuardError
+    ├── PolicyError      a policy does not load; carries every diagnostic
+    ├── SettingsError    an environment variable or flag makes no sense
+    ├── SourceError      a data file or feed (network, accounts, keys) cannot be used
+    ├── StoreError       shared state did not answer or broke a promise
+    ├── IntelError       an indicator bundle cannot be read or verified
+    └── UpstreamError    the model API did not answer as HTTP asks
+        └── UpstreamTimeoutError
+
+A denial is a `types.Decision`, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class GuardError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class PolicyError(GuardError):
+    """A policy does not load.
+
+    Attributes:
+        diagnostics: every finding, in order of place; each prints as the caret block of
+            ARCHITECTURE §6.
+    """
+
+    def __init__(self, diagnostics: Sequence[object]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n\n".join(str(d) for d in self.diagnostics) or "policy does not load")
+
+
+class SettingsError(GuardError):
+    """A variable or a flag cannot be used; the message says which and what to write."""
+
+
+class SourceError(GuardError):
+    """A data file or feed cannot be used; the message names it and what to do."""
+
+
+class StoreError(GuardError):
+    """Shared state did not answer in time or broke a promise."""
+
+
+class IntelError(GuardError):
+    """An indicator bundle cannot be read or its signature is wrong."""
+
+
+class UpstreamError(GuardError):
+    """The model API could not be reached or did not speak HTTP."""
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """The model API took longer than allowed."""

@@ -1,0 +1,1 @@
+"""Wire ↔ types. Frontends translate and judge nothing."""

@@ -1,0 +1,269 @@
+"""The shell: the only copy of the order of stages, and the only awaits of a decision.
+
+    identify → enrich → assess → decide → reserve → (the frontend acts) → settle → learn
+
+A frontend calls `Guard.decide` before it forwards and `Guard.settle` exactly once afterwards,
+whatever happened, in a `finally`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway_guard.accounts.base import Directory
+from gateway_guard.accounts.file import FileDirectory
+from gateway_guard.accounts.jwks import JwtKeys
+from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.clock import Clock, steady_clock
+from gateway_guard.core.adapt import hold
+from gateway_guard.core.assess import assess
+from gateway_guard.core.decide import Policy, conclude, decide
+from gateway_guard.core.identify import identify, needs_body
+from gateway_guard.core.limits import actuals
+from gateway_guard.core.profile import Profiles, observe, observe_usage
+from gateway_guard.errors import StoreError
+from gateway_guard.ids import request_ids
+from gateway_guard.network.base import Network
+from gateway_guard.network.database import NetworkDatabase
+from gateway_guard.policy.source import PolicySource
+from gateway_guard.settings import Settings
+from gateway_guard.stores.base import Store
+from gateway_guard.stores.memory import MemoryStore
+from gateway_guard.types import (
+    Action,
+    Assessment,
+    CampaignFacts,
+    Decision,
+    Exchange,
+    Facts,
+    NetworkFacts,
+    Outcome,
+    Request,
+    Usage,
+    Wire,
+)
+
+log = logging.getLogger(__name__)
+
+#: Told of every exchange once it is settled; must not block or raise.
+Learner = Callable[[Exchange], None]
+
+_NOT_ASSESSED = Assessment()
+_UNKNOWN_NETWORK = NetworkFacts(known=False)
+
+
+class Guard:
+    """One brain behind every frontend: decides before a request is forwarded, settles after.
+
+    Safe for any number of concurrent requests on one event loop; not for several threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: PolicySource,
+        network: Network,
+        accounts: Directory,
+        store: Store,
+        profiles: Profiles,
+        secret: bytes,
+        jwt: JwtKeys | None = None,
+        campaign_of: Callable[[str], CampaignFacts | None] | None = None,
+        learners: Sequence[Learner] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        self.policies = policies
+        self.network = network
+        self.accounts = accounts
+        self.store = store
+        self.profiles = profiles
+        self.learners = tuple(learners)
+        self.clock = clock or steady_clock()
+        #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
+        self.failures: dict[str, int] = {}
+        self._secret = secret
+        self._jwt = jwt
+        self._campaign_of = campaign_of
+        self._next_id = request_ids()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.policies.current
+
+    def needs_body(self, method: str, raw_path: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether the frontend must read the body before it asks for a decision."""
+        return needs_body(self.policies.current.identify, method, raw_path, headers)
+
+    async def decide(self, wire: Wire) -> Exchange:
+        """Identify, then judge. Never raises: `on_error.guard` decides when the guard fails."""
+        policy = self.policies.current
+        request_id, at = self._next_id(), self.clock()
+        try:
+            jwt = self._jwt
+            if jwt is not None and jwt.needs(wire, policy.identify):
+                await jwt.refresh(wire, policy.identify)
+            request = identify(
+                wire, policy.identify, policy.inspect, id=request_id, at=at, secret=self._secret,
+                keys=jwt.keys if jwt is not None else {},
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
+            request = Request(id=request_id, at=at, method=wire.method, path=None)
+            return self._failed(policy, request, error)
+        return await self.judge(request, state=wire.state)
+
+    async def judge(self, request: Request, *, state: Mapping[str, Any] | None = None) -> Exchange:
+        """Everything after `identify`: enrich, assess, decide, reserve. Never raises."""
+        policy = self.policies.current
+        try:
+            facts = self._enrich(request, state)
+            signals = policy.signals
+            assessment = assess(signals, request, facts) if signals else _NOT_ASSESSED
+            plan = decide(policy, request, facts, assessment)
+            # Learned before the answer, not after it: whoever keeps a thousand streams open would
+            # otherwise stay unseen until the first of them ends.
+            profile = facts.profile
+            if profile is not None:
+                if policy.recover:
+                    hold(profile.held, assessment.risk, request.at, policy.recover)
+                observe(profile, request, facts)
+            charges = plan.charges
+            if charges:
+                try:
+                    grants = await self.store.reserve(charges, id=request.id, now=request.at)
+                    degraded: tuple[str, ...] = ()
+                except StoreError as error:
+                    self._count("store", error)
+                    grants, degraded = (), ("store",)
+                decision = conclude(policy, plan, grants, degraded)
+            else:
+                decision = conclude(policy, plan)
+            return Exchange(
+                request=request, facts=facts, assessment=assessment, plan=plan, decision=decision
+            )
+        except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
+            return self._failed(policy, request, error)
+
+    async def settle(self, exchange: Exchange, usage: Usage, *, now: float | None = None) -> None:
+        """Put the real usage in place of the estimate, then learn. A second call does nothing.
+
+        `now` is Unix seconds, the guard's clock when None. Never raises.
+        """
+        if exchange.settled:
+            return
+        exchange.settled = True
+        exchange.usage = usage
+        request, plan, grants = exchange.request, exchange.plan, exchange.decision.grants
+        try:
+            # Charges exist only for a plan that forwards, so a refusal here is a limit's: then
+            # nothing was taken and nothing is given back.
+            if plan is not None and grants and not exchange.decision.action.refuses:
+                await self.store.settle(
+                    plan.charges,
+                    actuals(plan.charges, request, usage),
+                    id=request.id,
+                    now=self.clock() if now is None else now,
+                )
+        except StoreError as error:
+            self._count("store", error)
+        except Exception as error:  # noqa: BLE001 - settling must never break a response
+            self._count("settle", error)
+        profile = exchange.facts.profile
+        if profile is not None and usage.outcome is not Outcome.REFUSED:
+            observe_usage(profile, request, usage)
+        for learner in self.learners:
+            try:
+                learner(exchange)
+            except Exception as error:  # noqa: BLE001 - a learner must never break a response
+                self._count("learn", error)
+
+    def reload(self) -> bool:
+        """Read policy, network data and account attributes again; keep the last good of each.
+
+        True when everything could be read; what could not is in the log and in `health`.
+        """
+        good = self.policies.reload()
+        good = self.network.reload() and good
+        return self.accounts.reload() and good
+
+    async def close(self) -> None:
+        """Release the store; the guard is not used afterwards."""
+        await self.store.close()
+
+    def _enrich(self, request: Request, state: Mapping[str, Any] | None) -> Facts:
+        address, account = request.client_ip, request.account
+        network = self.network.lookup(address) if address is not None else _UNKNOWN_NETWORK
+        if account is None:
+            return Facts(network=network)
+        profile = self.profiles.get(account)
+        campaign_of = self._campaign_of
+        return Facts(
+            network=network,
+            account=self.accounts.lookup(account, state),
+            profile=profile,
+            held=profile.held,
+            campaign=campaign_of(account) if campaign_of is not None else None,
+        )
+
+    def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
+        self._count("guard", error)
+        allow = policy.on_error.guard == "allow"
+        decision = Decision(
+            action=Action.ALLOW if allow else Action.DENY,
+            acted=policy.enforce or allow,
+            rule="guard:error",
+            reason=f"the guard failed: {type(error).__name__}",
+            status=None if allow else 500,
+            degraded=("guard",),
+            policy=policy.digest,
+        )
+        return Exchange(request=request, decision=decision)
+
+    def _count(self, dependency: str, error: Exception) -> None:
+        self.failures[dependency] = self.failures.get(dependency, 0) + 1
+        # The type only: the message of a foreign exception may quote what it choked on.
+        log.error("%s failed: %s", dependency, type(error).__name__)
+
+
+def build_guard(
+    policy: str | Path | Policy,
+    *,
+    settings: Settings | None = None,
+    accounts: Directory | None = None,
+    network: Network | None = None,
+    store: Store | None = None,
+    campaign_of: Callable[[str], CampaignFacts | None] | None = None,
+    learners: Sequence[Learner] = (),
+    clock: Clock | None = None,
+) -> Guard:
+    """A guard for `policy` (a file, or one compiled already) with everything else at its default.
+
+    Raises:
+        PolicyError: the policy does not load; every finding is in it.
+        SettingsError: an environment variable makes no sense.
+        SourceError: the accounts or network file cannot be used.
+    """
+    settings = Settings.from_environment() if settings is None else settings
+    policies = PolicySource.fixed(policy) if isinstance(policy, Policy) else PolicySource(policy)
+    if accounts is None:
+        accounts = (
+            FileDirectory(settings.accounts_file, secret=settings.secret)
+            if settings.accounts_file
+            else NoDirectory()
+        )
+    sources = policies.current.identify.accounts
+    return Guard(
+        policies=policies,
+        network=network or NetworkDatabase.bundled(settings.network_files),
+        accounts=accounts,
+        store=store or MemoryStore(max_keys=settings.max_keys),
+        profiles=Profiles(settings.max_accounts),
+        secret=settings.secret,
+        jwt=JwtKeys(sources) if any(source.kind == "jwt" for source in sources) else None,
+        campaign_of=campaign_of,
+        learners=learners,
+        clock=clock,
+    )

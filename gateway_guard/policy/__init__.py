@@ -1,0 +1,1 @@
+"""The only code that knows YAML: source, units, schema, compile, diagnostics, cases."""

@@ -1,0 +1,1 @@
+"""Shared state: what quotas are in force."""

@@ -1,0 +1,234 @@
+"""The shell: stages in order, failures decided by `on_error`, everything settled once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from gateway_guard.core.decide import Policy
+from gateway_guard.errors import StoreError
+from gateway_guard.guard import Guard, build_guard
+from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.settings import Settings
+from gateway_guard.stores.memory import MemoryStore
+from gateway_guard.types import Action, CampaignFacts, Charge, Exchange, Grant, Outcome, Usage
+from tests import build
+
+T = TypeVar("T")
+
+POLICY = """
+mode: enforce
+limits:
+  requests: { per: account, requests: 3/minute }
+  tokens: { per: account, tokens: 5000/minute }
+  in-flight: { per: account, concurrent: 2 }
+rules:
+  - name: no-deletes
+    when: { method: DELETE }
+    then: deny
+"""
+
+
+class BrokenStore(MemoryStore):
+    """A store that cannot be reached."""
+
+    async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+        raise StoreError("connection refused")
+
+
+class BrokenNetwork(NoNetwork):
+    """A network database with a bug."""
+
+    def lookup(self, ip: str) -> Any:
+        raise RuntimeError("a bug")
+
+
+def run(scenario: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    return asyncio.run(scenario())
+
+
+def guard(text: str = POLICY, **more: Any) -> Guard:
+    more.setdefault("network", NoNetwork())
+    more.setdefault("settings", Settings(secret=build.SECRET))
+    more.setdefault("clock", lambda: build.NOW)
+    return build_guard(build.policy(text), **more)
+
+
+def test_a_request_passes_and_charges_every_limit() -> None:
+    async def scenario() -> Exchange:
+        return await guard().decide(build.wire())
+
+    exchange = run(scenario)
+
+    assert exchange.decision.action is Action.ALLOW
+    assert [grant.charge.limit for grant in exchange.decision.grants] == [
+        "requests", "tokens", "in-flight",
+    ]  # fmt: skip
+    assert exchange.request.account is not None
+    assert "sk-test" not in repr(exchange)
+
+
+def test_the_fourth_request_of_three_a_minute_is_throttled_with_the_exact_wait() -> None:
+    async def scenario() -> list[Exchange]:
+        brain = guard()
+        done = []
+        for _ in range(4):
+            exchange = await brain.decide(build.wire())
+            await brain.settle(exchange, Usage(input_tokens=10, output_tokens=10))
+            done.append(exchange)
+        return done
+
+    last = run(scenario)[-1].decision
+
+    assert (last.action, last.status, last.rule) == (Action.THROTTLE, 429, "limit:requests")
+    assert last.retry_after == pytest.approx(20.0)
+
+
+def test_settling_twice_counts_once_and_frees_what_was_in_flight() -> None:
+    async def scenario() -> Exchange:
+        brain = guard()
+        first = await brain.decide(build.wire())
+        second = await brain.decide(build.wire())
+        await brain.settle(first, Usage(input_tokens=1, output_tokens=1))
+        await brain.settle(first, Usage(input_tokens=1, output_tokens=1))
+        third = await brain.decide(build.wire())
+        assert second.decision.action is Action.ALLOW
+        assert third.decision.action is Action.ALLOW
+        return await brain.decide(build.wire())
+
+    assert run(scenario).decision.action is Action.THROTTLE
+
+
+def test_what_a_refused_request_would_have_cost_is_never_given_back() -> None:
+    async def scenario() -> float:
+        brain = guard()
+        exchanges = [await brain.decide(build.wire()) for _ in range(3)]
+        refused = exchanges[-1]
+        assert refused.decision.rule == "limit:in-flight"
+        await brain.settle(refused, Usage(outcome=Outcome.REFUSED))
+        await brain.settle(exchanges[0], Usage(input_tokens=0, output_tokens=0))
+        await brain.settle(exchanges[1], Usage(input_tokens=0, output_tokens=0))
+        after = await brain.decide(build.wire())
+        return after.decision.grants[0].remaining
+
+    assert run(scenario) == pytest.approx(0.0)
+
+
+def test_learners_hear_of_every_exchange_once_and_cannot_break_it() -> None:
+    heard: list[Exchange] = []
+
+    def broken(_exchange: Exchange) -> None:
+        raise RuntimeError("a bug")
+
+    async def scenario() -> Guard:
+        brain = guard(learners=(broken, heard.append))
+        exchange = await brain.decide(build.wire())
+        await brain.settle(exchange, Usage())
+        await brain.settle(exchange, Usage())
+        return brain
+
+    brain = run(scenario)
+
+    assert len(heard) == 1
+    assert brain.failures == {"learn": 1}
+
+
+@pytest.mark.parametrize(
+    ("choice", "action", "status"), [("deny", Action.DENY, 503), ("allow", Action.ALLOW, None)]
+)
+def test_a_store_that_cannot_be_reached_is_decided_by_the_policy(
+    choice: str, action: Action, status: int | None
+) -> None:
+    async def scenario() -> tuple[Guard, Exchange]:
+        brain = guard(POLICY + f"on_error: {{ store: {choice} }}\n", store=BrokenStore())
+        exchange = await brain.decide(build.wire())
+        await brain.settle(exchange, Usage(input_tokens=5, output_tokens=5))
+        return brain, exchange
+
+    brain, exchange = run(scenario)
+
+    assert (exchange.decision.action, exchange.decision.status) == (action, status)
+    assert exchange.decision.degraded == ("store",)
+    assert brain.failures == {"store": 1}
+
+
+@pytest.mark.parametrize(
+    ("choice", "action", "status"), [("deny", Action.DENY, 500), ("allow", Action.ALLOW, None)]
+)
+def test_a_bug_in_the_guard_is_decided_by_the_policy_and_says_nothing_to_the_client(
+    choice: str, action: Action, status: int | None
+) -> None:
+    async def scenario() -> Exchange:
+        brain = guard(POLICY + f"on_error: {{ guard: {choice} }}\n", network=BrokenNetwork())
+        return await brain.decide(build.wire())
+
+    decision = run(scenario).decision
+
+    assert (decision.action, decision.status) == (action, status)
+    assert decision.degraded == ("guard",)
+    assert "bug" not in decision.reason
+
+
+def test_a_bug_before_the_reservation_leaves_nothing_in_flight() -> None:
+    async def scenario() -> Exchange:
+        store = MemoryStore()
+        broken = guard(store=store, network=BrokenNetwork())
+        for _ in range(5):
+            await broken.decide(build.wire())
+        return await guard(store=store).decide(build.wire())
+
+    assert run(scenario).decision.action is Action.ALLOW
+
+
+def test_a_verdict_on_the_account_reaches_the_rules() -> None:
+    text = "mode: enforce\nrules:\n  - { name: c, when: { campaign: { min: 0.9 } }, then: deny }\n"
+
+    async def scenario() -> Exchange:
+        brain = guard(text, campaign_of=lambda _account: CampaignFacts(id="c_1", confidence=0.95))
+        return await brain.decide(build.wire())
+
+    assert run(scenario).decision.rule == "c"
+
+
+def test_a_policy_that_no_longer_loads_leaves_the_old_one_in_force(tmp_path: Any) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("version: 1\nmode: enforce\n")
+    brain = build_guard(path, settings=Settings(secret=build.SECRET), network=NoNetwork())
+    before: Policy = brain.policy
+
+    path.write_text("version: 1\nmode: enforc\n")
+
+    assert not brain.reload()
+    assert brain.policy is before
+    assert brain.policies.error is not None
+
+
+def test_the_highest_recent_risk_keeps_a_quota_small_until_it_has_recovered() -> None:
+    text = """
+    mode: enforce
+    signals:
+      reasoning-elicitation: { weight: 1.0 }
+    limits:
+      requests:
+        per: account
+        requests: 100/minute
+        adapt: { risk: { 0.5: 10% }, recover: 1 hour }
+    """
+
+    async def scenario() -> list[float]:
+        brain = guard(text)
+        calm = build.request(id="a")
+        profile = brain.profiles.get("acct_test")
+        profile.held.risk, profile.held.at = 0.9, build.NOW
+        quotas = []
+        for minutes in (0, 20, 40):
+            later = build.request(id=f"r{minutes}", at=build.NOW + 60 * minutes)
+            exchange = await brain.judge(later)
+            quotas.append(exchange.decision.grants[0].charge.quota)
+        assert calm.at == build.NOW
+        return quotas
+
+    assert run(scenario) == [10.0, 10.0, 100.0]

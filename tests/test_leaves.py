@@ -1,0 +1,105 @@
+"""Settings, ids, the clock and the nouns."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+
+import pytest
+
+from gateway_guard.clock import steady_clock
+from gateway_guard.errors import SettingsError
+from gateway_guard.ids import request_ids
+from gateway_guard.settings import VARIABLES, Settings
+from gateway_guard.types import Action, Inspection, Signal
+
+
+def test_ids_are_unique_and_sort_in_order_of_making() -> None:
+    make = request_ids()
+
+    ids = [make() for _ in range(1000)]
+
+    assert ids == sorted(set(ids))
+
+
+def test_two_makers_do_not_share_a_prefix() -> None:
+    assert request_ids()()[:10] != request_ids()()[:10]
+
+
+def test_the_clock_never_runs_backwards_when_the_wall_clock_is_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = steady_clock()
+    before = clock()
+
+    monkeypatch.setattr("time.time", lambda: 0.0)
+
+    assert clock() >= before
+
+
+def test_a_secret_in_a_file_is_used(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("0123456789abcdef0123456789abcdef\n")
+
+    settings = Settings.from_environment({"GATEWAY_GUARD_SECRET_FILE": str(tmp_path / "key")})
+
+    assert settings.secret == b"0123456789abcdef0123456789abcdef"
+
+
+def test_without_a_secret_every_process_makes_its_own() -> None:
+    one, two = Settings.from_environment({}), Settings.from_environment({})
+
+    assert one.secret != two.secret
+    assert len(one.secret) == 32
+
+
+@pytest.mark.parametrize(
+    ("environ", "part"),
+    [
+        ({"GATEWAY_GUARD_SECRET": "short"}, "at least 16"),
+        ({"GATEWAY_GUARD_SECRET_FILE": "/nonexistent/key"}, "cannot read"),
+        ({"GATEWAY_GUARD_MAX_ACCOUNTS": "many"}, "whole number"),
+        ({"GATEWAY_GUARD_LOG_QUEUE": "0"}, "whole number"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_says_what_to_write(
+    environ: dict[str, str], part: str
+) -> None:
+    with pytest.raises(SettingsError, match=part) as caught:
+        Settings.from_environment(environ)
+
+    assert "short" not in str(caught.value)
+
+
+def test_an_unknown_variable_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Settings.from_environment({"GATEWAY_GUARD_SECRT": "x" * 20})
+
+    assert "GATEWAY_GUARD_SECRT" in caplog.text
+
+
+def test_every_variable_is_documented_in_the_module() -> None:
+    import gateway_guard.settings as module
+
+    assert module.__doc__ is not None
+    assert all(f"`{name}`" in module.__doc__ for name in VARIABLES)
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.1, math.nan, math.inf])
+def test_a_signal_outside_its_range_is_refused(score: float) -> None:
+    with pytest.raises(ValueError, match="not in"):
+        Signal(name="x", score=score)
+
+
+def test_actions_rise_in_severity_and_spell_themselves() -> None:
+    words = [action.word for action in Action]
+
+    assert words == ["allow", "restrict", "challenge", "throttle", "deny"]
+    assert all(Action.from_word(word) is Action(i) for i, word in enumerate(words))
+    assert [action.refuses for action in Action] == [False, False, True, True, True]
+
+
+def test_only_a_body_that_exists_and_could_not_be_read_is_unknown() -> None:
+    known = {inspection for inspection in Inspection if not inspection.unknown}
+
+    assert known == {Inspection.NONE, Inspection.FULL}

@@ -70,7 +70,7 @@ class Guard:
         store: Store,
         profiles: Profiles,
         secret: bytes,
-        jwt: JwtKeys | None = None,
+        jwt: JwtKeys,
         campaign_of: Callable[[str], CampaignFacts | None] | None = None,
         learners: Sequence[Learner] = (),
         clock: Clock | None = None,
@@ -104,11 +104,11 @@ class Guard:
         request_id, at = self._next_id(), self.clock()
         try:
             jwt = self._jwt
-            if jwt is not None and jwt.needs(wire, policy.identify):
+            if jwt.needs(wire, policy.identify):
                 await jwt.refresh(wire, policy.identify)
             request = identify(
                 wire, policy.identify, policy.inspect, id=request_id, at=at, secret=self._secret,
-                keys=jwt.keys if jwt is not None else {},
+                keys=jwt.keys,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
             request = Request(id=request_id, at=at, method=wire.method, path=None)
@@ -129,7 +129,8 @@ class Guard:
             if profile is not None:
                 if policy.recover:
                     hold(profile.held, assessment.risk, request.at, policy.recover)
-                observe(profile, request, facts)
+                if signals:
+                    observe(profile, request, facts)
             charges = plan.charges
             if charges:
                 try:
@@ -254,15 +255,14 @@ def build_guard(
             if settings.accounts_file
             else NoDirectory()
         )
-    sources = policies.current.identify.accounts
     return Guard(
         policies=policies,
-        network=network or NetworkDatabase.bundled(settings.network_files),
+        network=NetworkDatabase.bundled(settings.network_files) if network is None else network,
         accounts=accounts,
-        store=store or MemoryStore(max_keys=settings.max_keys),
+        store=MemoryStore(max_keys=settings.max_keys) if store is None else store,
         profiles=Profiles(settings.max_accounts),
         secret=settings.secret,
-        jwt=JwtKeys(sources) if any(source.kind == "jwt" for source in sources) else None,
+        jwt=JwtKeys(),
         campaign_of=campaign_of,
         learners=learners,
         clock=clock,

@@ -135,11 +135,13 @@ class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         messages: number of messages, system prompt included.
         chars: total characters of text over all roles.
         roles: one `RoleShape` for the system text and one for the *last* user text, where present.
-        shingles: sampled 64-bit keyed digests of word 5-grams of the last user text, at most 64.
+        shingles: 64-bit keyed digests of fragments (three to eight words, cut at words of a given
+            beginning) of the last user text's first 1,000 and last 400 characters, at most 64.
         elicitation: names of elicitation categories seen (see `signals.reasoning_elicit`).
         phrases: the policy's own phrases (`when: { prompt: … }`) found in any text, lower case.
         input_tokens: estimated input tokens, >= 0.
         max_output_tokens: the cap the client asked for; None when it did not.
+        assumed_output_tokens: tokens reckoned with when there is no cap, >= 1.
         n: number of completions asked for, >= 1.
         logprobs: whether token probabilities were asked for.
         tools: number of tools offered.
@@ -155,6 +157,7 @@ class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     phrases: tuple[str, ...] = ()
     input_tokens: int = 0
     max_output_tokens: int | None = None
+    assumed_output_tokens: int = 1024
     n: int = 1
     logprobs: bool = False
     tools: int = 0
@@ -238,8 +241,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         id: unique per guard, e.g. `r_01jq…`.
         at: arrival, Unix seconds; the only clock of every later stage.
         method: upper case; `WEBSOCKET` for a WebSocket handshake.
-        path: canonical path, percent-decoded once, dot segments and repeated slashes resolved;
-            None when the spelling is ambiguous (an encoded slash, backslash, NUL, …).
+        path: canonical path, percent-decoded once, `.` segments and repeated slashes resolved;
+            None when the spelling is ambiguous (`..`, an encoded slash, backslash, NUL, …).
         dialect: whose API this is.
         model_route: whether the path is one that reaches a model.
         model: the model asked for; None when unknown or not a model route.

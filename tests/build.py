@@ -96,7 +96,8 @@ def network(**fields: Any) -> NetworkFacts:
     """A known, unflagged address in Norway."""
     if "flags" in fields:
         fields["flags"] = frozenset(fields["flags"])
-    return NetworkFacts(**{"country": "NO", "asn": 64500, "as_org": "Example"} | fields)
+    defaults: dict[str, Any] = {"country": "NO", "asn": 64500, "as_org": "Example"}
+    return NetworkFacts(**defaults | fields)
 
 
 def account(**fields: Any) -> AccountFacts:
@@ -143,7 +144,8 @@ def grant(**fields: Any) -> Grant:
 
 def decision(**fields: Any) -> Decision:
     """An allowed request."""
-    return Decision(**{"action": Action.ALLOW, "policy": "0123456789ab"} | fields)
+    defaults: dict[str, Any] = {"action": Action.ALLOW, "policy": "0123456789ab"}
+    return Decision(**defaults | fields)
 
 
 def exchange(**fields: Any) -> Exchange:

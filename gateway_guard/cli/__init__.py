@@ -1,0 +1,79 @@
+"""The command line: `gateway-guard COMMAND`. One command a file, each named in `COMMANDS`.
+
+Exit codes: 0 clean, 1 findings, 2 usage, 3 cannot work (a policy that does not load, a port that is
+taken, a file that cannot be read).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import typer
+
+from gateway_guard import __version__
+from gateway_guard.errors import GuardError
+
+#: Every command, in the order `--help` lists them; each has a module of its name in this package.
+COMMANDS: Final = (
+    "serve",
+    "demo",
+    "check",
+    "test",
+    "explain",
+    "replay",
+    "lookup",
+    "network",
+    "signal",
+    "rule",
+)
+
+CLEAN: Final = 0
+FINDINGS: Final = 1
+USAGE: Final = 2
+CANNOT_WORK: Final = 3
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gateway-guard {__version__}")
+        raise typer.Exit
+
+
+def build_app(*commands: str) -> typer.Typer:
+    """The typer application with `commands`, or with every command when none is named."""
+    app = typer.Typer(
+        name="gateway-guard",
+        help="Decides, before a request reaches a model API, whether it should, and says why.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root(
+        version: bool = typer.Option(
+            False, "--version", callback=_version, is_eager=True, help="Print the version."
+        ),
+    ) -> None:
+        """Decides, before a request reaches a model API, whether it should, and says why."""
+
+    for name in commands or COMMANDS:
+        importlib.import_module(f"gateway_guard.cli.{name}").register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command named in `sys.argv`; the only module loaded is that command's own."""
+    name = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    app = build_app(name) if name in COMMANDS else build_app()
+    try:
+        app(prog_name="gateway-guard")
+    except GuardError as error:
+        typer.echo(f"gateway-guard: {error}", err=True)
+        sys.exit(CANNOT_WORK)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway_guard.types import Facts, Held
+from gateway_guard.types import UNKNOWN, Facts, Held
 
 
 class Adapt(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,11 +14,13 @@ class Adapt(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         risk: (risk from which it applies, factor), rising; below the first the factor is 1.
-        region: country → factor, regions already expanded.
-        age: (age in seconds up to which it applies, exclusive; factor), rising; older accounts get 1.
-        tier: tier → factor (may exceed 1).
+        region: country (or `unknown`) → factor, regions already expanded; 1 for any other.
+        age: (age in seconds up to which it applies, exclusive; factor), rising; beyond the last
+            the factor is 1.
+        tier: tier (or `unknown`) → factor (may exceed 1); 1 for any other.
         unknown_age: factor when nobody knows the account's age; 1 by default.
-        recover: seconds in which the highest risk seen is forgotten, linearly; 0 forgets at once.
+        recover: seconds in which a risk of 1 is forgotten, linearly, so that 0.5 takes half of it;
+            0 forgets at once.
     """
 
     risk: tuple[tuple[float, float], ...] = ()
@@ -53,9 +55,7 @@ def factor(adapt: Adapt, facts: Facts, risk: float, now: float) -> float:
         share *= band
     account = facts.account
     if adapt.region:
-        country = facts.network.country
-        if country is not None:
-            share *= adapt.region.get(country, 1.0)
+        share *= adapt.region.get(facts.network.country or UNKNOWN, 1.0)
     if adapt.age:
         if account.created_at is None:
             share *= adapt.unknown_age
@@ -65,13 +65,19 @@ def factor(adapt: Adapt, facts: Facts, risk: float, now: float) -> float:
                 if age < ceiling:
                     share *= part
                     break
-    if adapt.tier and account.tier is not None:
-        share *= adapt.tier.get(account.tier, 1.0)
+    if adapt.tier:
+        share *= adapt.tier.get(account.tier or UNKNOWN, 1.0)
     return share
 
 
 def hold(held: Held, risk: float, now: float, recover: float) -> None:
-    """Remember `risk` if it is more than what is left of the highest seen."""
-    if risk >= held_risk(held, 0.0, now, recover):
+    """Remember `risk` if it is at least what is left of the highest seen.
+
+    `recover` is the longest of the policy: limits that recover sooner may forget a smaller, later
+    risk sooner than it deserves, never the largest one. A clock that went backwards does not make
+    the account recover earlier.
+    """
+    if risk > 0.0 and risk >= held_risk(held, 0.0, now, recover):
         held.risk = risk
-        held.at = now
+        if now > held.at:
+            held.at = now

@@ -15,7 +15,7 @@ _ntop = socket.inet_ntop
 _V4: Final = socket.AF_INET
 _V6: Final = socket.AF_INET6
 
-#: Longest accepted spelling: eight groups of which the last two are dotted (`INET6_ADDRSTRLEN` - 1).
+#: Longest accepted spelling: six groups and a dotted tail (`INET6_ADDRSTRLEN` - 1).
 _LONGEST: Final = 45
 _ZERO10: Final = bytes(10)
 _ZERO12: Final = bytes(12)
@@ -41,21 +41,36 @@ def parse_ip(text: str) -> str | None:
     multicast or reserved IPv4 address stays IPv6: those never cross the Internet, and unwrapping
     them would let a stranger dress as `10.0.0.1` and pass for a trusted proxy.
 
-    Total: never raises on any string. At most 16,384 results are remembered.
+    Total: never raises on any string. The last 8,192 results are remembered.
     """
-    return _parse(text) if len(text) <= _LONGEST else None
+    return _remembered(text) if len(text) <= _LONGEST else None
 
 
-@functools.lru_cache(maxsize=16_384)
-def _parse(text: str) -> str | None:
+def parse_ip_afresh(text: str) -> str | None:
+    """`parse_ip` without its memory, for those who remember something larger themselves."""
     try:
         if ":" in text:
             return _canonical_v6(_pton(_V6, text))
-        canonical = _ntop(_V4, _pton(_V4, text))
+        packed = _pton(_V4, text)
     except (OSError, ValueError):  # ValueError: an embedded NUL or a lone surrogate
         return None
-    # Some C libraries let `inet_pton` read leading zeros, in octal or not; nobody agrees on these.
-    return canonical if canonical == text else None
+    return text if _PTON_IS_STRICT or _ntop(_V4, packed) == text else None
+
+
+_remembered = functools.lru_cache(maxsize=8_192)(parse_ip_afresh)
+
+
+def _reads(text: str) -> bool:
+    try:
+        _pton(_V4, text)
+    except OSError:
+        return False
+    return True
+
+
+#: Some C libraries let `inet_pton` read leading zeros, as octal or not, or white space; there the
+#: text must equal what `inet_ntop` makes of it.
+_PTON_IS_STRICT: Final = not any(map(_reads, ("01.2.3.4", "1.2.3.007", "1.2.3.4 ", "1.2.3")))
 
 
 def _canonical_v6(packed: bytes) -> str | None:

@@ -1,11 +1,19 @@
-"""Wire → Request: who is asking, from where, for what. Pure."""
+"""Wire → Request: who is asking, from where, for what. Pure and total: no bytes make it raise."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
+
+from gateway_guard.core import body as bodies
+from gateway_guard.core import client_ip, dialects, hints, members, paths, prompt, shapes, tokens
+from gateway_guard.core.address import subnet_of
+from gateway_guard.core.credentials import CONFLICT, digest, name_digest, read_credential
+from gateway_guard.core.phrases import Phrases
+from gateway_guard.types import Client, Dialect, Inspection, PromptShape, Request, Wire
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -54,6 +62,7 @@ class Identify(msgspec.Struct, frozen=True, kw_only=True):
         trusted: networks whose forwarding headers are believed. Empty: nobody's.
         tls_header: header in which a trusted edge hands over the client's JA4; None for none.
         model_routes: further path patterns (`/llm/*`) that reach a model.
+        trust_unix: whether a peer without an address (a unix socket) is trusted, too.
     """
 
     accounts: tuple[AccountSource, ...] = DEFAULT_ACCOUNT_SOURCES
@@ -61,6 +70,7 @@ class Identify(msgspec.Struct, frozen=True, kw_only=True):
     trusted: tuple[IPNetwork, ...] = ()
     tls_header: str | None = None
     model_routes: tuple[str, ...] = ()
+    trust_unix: bool = False
 
 
 class Inspect(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +80,247 @@ class Inspect(msgspec.Struct, frozen=True, kw_only=True):
         max_body: most bytes of a body read, on the wire and after decoding.
         phrases: lower-case phrases the rules ask for (`when: { prompt: … }`), all rules together.
         default_output_tokens: output tokens assumed when the client sets no cap.
+        shapes: whether anybody reads a prompt's digests; without detectors only its counts are
+            taken, which is half the cost.
     """
 
     max_body: int = 8 * 1024 * 1024
     phrases: tuple[str, ...] = ()
     default_output_tokens: int = 1024
+    shapes: bool = True
 
 
 #: kid → verified key material, per JWKS URL; filled by `accounts.jwks`.
 Keys = Mapping[str, Mapping[str, object]]
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class _Compiled:
+    """What a policy's `identify` and `inspect` need at every request, built once."""
+
+    __slots__ = ("identify", "inspect", "phrases", "routes", "tls", "trust")
+
+    def __init__(self, identify: Identify, inspect: Inspect) -> None:
+        self.identify = identify
+        self.inspect = inspect
+        self.trust = client_ip.Trust(identify.trusted)
+        self.routes = dialects.compile_routes(identify.model_routes)
+        self.tls = identify.tls_header.lower().encode() if identify.tls_header else None
+        self.phrases = Phrases((phrase, phrase) for phrase in inspect.phrases)
+
+
+#: By identity of the two sections: they are frozen, and hashing them would cost more than the
+#: request. An entry keeps its sections alive, so an id cannot come to mean another object.
+_compiled: dict[tuple[int, int], _Compiled] = {}
+_MOST_COMPILED: Final = 16
+_NO_INSPECT: Final = Inspect()
+
+
+def _compile(identify: Identify, inspect: Inspect) -> _Compiled:
+    key = (id(identify), id(inspect))
+    ready = _compiled.get(key)
+    if ready is None:
+        if len(_compiled) >= _MOST_COMPILED:
+            _compiled.clear()
+        ready = _compiled[key] = _Compiled(identify, inspect)
+    return ready
+
+
+def needs_body(identify: Identify, method: str, raw_path: bytes, headers: Headers) -> bool:  # noqa: ARG001
+    """Whether the frontend must read the body before `identify`: on every model route.
+
+    Whatever the method and whatever the headers say of a body: an upstream may read one that comes
+    with GET, and HTTP/2 announces none. An ambiguous path needs none; it is refused, not read.
+    """
+    if method == "WEBSOCKET":
+        return False
+    path = paths.canonical(raw_path)
+    if path is None:
+        return False
+    return dialects.route(path, _compile(identify, _NO_INSPECT).routes) is not None
+
+
+def identify(
+    wire: Wire,
+    policy_identify: Identify,
+    inspect: Inspect,
+    *,
+    id: str,
+    at: float,
+    secret: bytes,
+    keys: Keys,
+) -> Request:
+    """Everything later stages may know of what arrived. Never raises, whatever the bytes.
+
+    `at` is Unix seconds; `secret` keys every digest; `keys` are the JWKS at hand. Header names are
+    lower case, as ASGI has them.
+    """
+    ready = _compile(policy_identify, inspect)
+    headers = wire.headers
+    fields = dict(headers)
+    repeated = len(fields) != len(headers)
+
+    path = paths.canonical(wire.raw_path)
+    dialect = dialects.route(path, ready.routes) if path is not None else None
+    model_route = dialect is not None
+
+    address, source, trusted = _client_ip(wire, ready, fields, repeated)
+    account, credential, authenticated = _account(wire, ready, fields, repeated, at, secret, keys)
+    seeds = shapes.seeds(secret)
+    tls = fields.get(ready.tls) if trusted and ready.tls is not None else None
+    hints_given: Client = hints.client(fields, tls, seeds)
+
+    inspection, model, shape = Inspection.NONE, None, None
+    if dialect is None:
+        dialect = dialects.by_headers(fields)
+    elif wire.body_too_large:
+        inspection = Inspection.TOO_LARGE
+    elif wire.body:
+        inspection, document = bodies.read(
+            wire.body,
+            lines(headers, b"content-type") if repeated else _one(fields, b"content-type"),
+            lines(headers, b"content-encoding") if repeated else _one(fields, b"content-encoding"),
+            inspect.max_body,
+        )
+        if document is not None:
+            inspection, model, shape = _shape(document, path or "", seeds, ready)
+            if dialect is Dialect.OTHER:
+                dialect = dialects.by_headers(fields)
+                if dialect is Dialect.OTHER:
+                    dialect = dialects.by_body(document)
+    return Request(
+        id=id,
+        at=at,
+        method=wire.method,
+        path=path,
+        dialect=dialect,
+        model_route=model_route,
+        model=model,
+        client_ip=address,
+        ip_source=source,
+        subnet=subnet_of(address) if address is not None else None,
+        account=account,
+        credential=credential,
+        authenticated=authenticated,
+        client=hints_given,
+        inspection=inspection,
+        prompt=shape,
+    )
+
+
+def lines(headers: Headers, name: bytes) -> list[bytes]:
+    """The values of all lines of one header field, in order of arrival."""
+    return [value for key, value in headers if key == name]
+
+
+def _one(fields: Mapping[bytes, bytes], name: bytes) -> list[bytes]:
+    value = fields.get(name)
+    return [] if value is None else [value]
+
+
+def _client_ip(
+    wire: Wire, ready: _Compiled, fields: Mapping[bytes, bytes], repeated: bool
+) -> tuple[str | None, str, bool]:
+    """The client's address, where it came from, and whether the peer is trusted."""
+    peer = client_ip.peer_address(wire.peer)
+    trust = ready.trust
+    if peer is None:
+        trusted = ready.identify.trust_unix and wire.peer is None
+    else:
+        trusted = trust.anybody and trust.covers(peer)
+    how = ready.identify.client_ip
+    if how == "peer" or not trusted:
+        return peer, "peer" if peer is not None else "the peer has no address", trusted
+    name = how.encode()
+    found = lines(wire.headers, name) if repeated else _one(fields, name)
+    if how == "x-forwarded-for":
+        if not found:
+            return peer, "peer, trusted, without x-forwarded-for", True
+        address, source = client_ip.forwarded_for(found, trust)
+    elif how == "forwarded":
+        if not found:
+            return peer, "peer, trusted, without forwarded", True
+        address, source = client_ip.forwarded(found, trust)
+    else:
+        address, source = client_ip.single(found, how)
+    return address, source, True
+
+
+def _account(
+    wire: Wire,
+    ready: _Compiled,
+    fields: Mapping[bytes, bytes],
+    repeated: bool,
+    at: float,
+    secret: bytes,
+    keys: Keys,
+) -> tuple[str | None, str | None, bool]:
+    """(account, how it was recognised, authenticated): the first source that names one wins.
+
+    Two plain credentials that differ are a conflict: the upstream might bill either, so rotating
+    the other must not buy a fresh account. It counts as failed authentication.
+    """
+    plain: bytes | None = None
+    kind: str | None = None
+    for source in ready.identify.accounts:
+        if source.kind == "state":
+            name = wire.state.get(source.state_key) if wire.state else None
+            text = tokens.name_of(name)
+            if text is not None and plain is None:
+                return name_digest(secret, text.encode("utf-8", "replace")), "state", True
+            continue
+        header = source.header.encode()
+        if header not in fields or header.startswith(b"x-guard-"):
+            # The guard's own headers are never believed from outside.
+            continue
+        values = lines(wire.headers, header) if repeated else [fields[header]]
+        read = read_credential(header, values)
+        if read is None:
+            continue
+        if read is CONFLICT:
+            return None, None, False
+        if source.kind == "jwt":
+            if plain is not None:
+                continue
+            verdict = tokens.verify(read.token, source, keys, at)
+            if verdict is tokens.NOT_A_TOKEN and _read_later(ready.identify, source):
+                continue
+            if not isinstance(verdict, str):
+                return None, "jwt", False
+            return name_digest(secret, verdict.encode("utf-8", "replace")), "jwt", True
+        if plain is None:
+            plain, kind = read.token, read.kind
+        elif plain != read.token:
+            return None, None, False
+    if plain is None:
+        return None, None, True
+    return digest(secret, plain), kind, True
+
+
+def _read_later(identify: Identify, source: AccountSource) -> bool:
+    """Whether a plain header source reads what is not a token in the header of a JWT source."""
+    return any(
+        other.kind == "header" and other.header == source.header for other in identify.accounts
+    )
+
+
+def _shape(
+    document: dict[str, Any], path: str, seeds: shapes.Seeds, ready: _Compiled
+) -> tuple[Inspection, str | None, PromptShape | None]:
+    try:
+        model = members.model_of(document) or dialects.model_in_path(path)
+        phrases = ready.phrases if ready.inspect.phrases else None
+        return (
+            Inspection.FULL,
+            model,
+            prompt.shape(
+                document,
+                seeds,
+                phrases,
+                digests=ready.inspect.shapes,
+                assumed_output_tokens=ready.inspect.default_output_tokens,
+            ),
+        )
+    except members.Misshapen:
+        return Inspection.SHAPE, None, None

@@ -21,9 +21,9 @@ class Network(Protocol):
         ...
 
     def reload(self) -> bool:
-        """Read changed files again; True when the answers may differ now.
+        """Read changed files again; False when one cannot be read and keeps its last good version.
 
-        A file that cannot be read keeps its last good version. Never raises.
+        Never raises; `describe` names the file and the error.
         """
         ...
 

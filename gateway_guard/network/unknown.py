@@ -16,8 +16,8 @@ class NoNetwork:
         return UNKNOWN_NETWORK
 
     def reload(self) -> bool:
-        """False: there is nothing to read."""
-        return False
+        """True: there is nothing to read."""
+        return True
 
     def describe(self) -> list[dict[str, Any]]:
         """No sources."""

@@ -16,9 +16,7 @@ class Store(Protocol):
     `settle` acts once per reservation id.
     """
 
-    async def reserve(
-        self, charges: Sequence[Charge], *, id: str, now: float
-    ) -> tuple[Grant, ...]:
+    async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         """Take every charge, or none. One grant per charge, same order.
 
         A cost above a bucket's capacity is taken as the capacity: it fits only an unused bucket,

@@ -1,0 +1,95 @@
+# make demo    the guard at work: a mock model API, the sidecar, a minute of traffic
+# make test    everything that must hold; what CI runs
+# make bench   costs, as ratios measured in one run
+#
+# Every target installs what it needs into .venv. Needs Python 3.11 or later with venv; nothing else.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+COVER  ?= 90
+# Narrows `make wheel` and `make unit` to some tests while working on them.
+TESTS  ?=
+
+DEMO_SECONDS ?= 60
+DEMO_FOREVER ?= 0
+
+DATA   ?= ../shared/data/traffic/dev-small
+SCORE  ?= ../shared/tools/score.py
+OUT    := build/evaluate
+
+.PHONY: help venv demo test lint types unit wheel nginx bench evaluate clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# //p' Makefile | head -n 3
+
+venv: $(STAMP)
+
+# Written last, so an interrupted installation is taken up again.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 3; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "The venv module is missing: apt-get install python3-venv"; exit 3; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[sidecar]' --group dev
+	@touch $@
+
+demo: $(STAMP)
+	DEMO_SECONDS=$(DEMO_SECONDS) DEMO_FOREVER=$(DEMO_FOREVER) $(BIN)/gateway-guard demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy --strict
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVER) $(TESTS)
+
+# The tests once more, against what users install: the wheel, in a virtual environment of its own,
+# with the tree nowhere on the path. All of them but the benchmarks.
+wheel: $(STAMP)
+	rm -rf build/wheel && mkdir -p build/wheel/run
+	$(BIN)/python -m build --wheel --outdir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar]" --group dev
+	cp -r tests examples policies pyproject.toml README.md CHANGELOG.md SECURITY.md build/wheel/run/
+	rm -rf build/wheel/run/tests/bench
+	cd build/wheel/run && ../venv/bin/python -I -c 'import gateway_guard, sys; \
+		sys.exit("site-packages" not in gateway_guard.__file__)'
+	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(TESTS)
+
+test: lint types nginx wheel unit
+
+# One test compares the sidecar with nginx; without it that test skips and says so.
+nginx:
+	@command -v nginx >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y nginx-light \
+				|| echo "nginx could not be installed: the comparison with it is skipped"; \
+		else \
+			echo "nginx is missing and only root can install it: the comparison with it is skipped"; \
+		fi; }
+
+bench: $(STAMP) nginx
+	$(BIN)/python -m tests.bench
+
+# Replay labelled traffic through the recommended policy and score it, where that traffic is.
+evaluate: $(STAMP)
+	@test -d $(DATA) || { echo "no labelled traffic in $(DATA): make evaluate DATA=DIRECTORY"; exit 3; }
+	mkdir -p $(OUT)
+	$(BIN)/gateway-guard replay $(DATA)/traffic.jsonl.gz --accounts $(DATA)/accounts.jsonl \
+		--policy policies/standard.yaml --labels $(DATA)/labels.csv \
+		--decisions $(OUT)/decisions.jsonl --campaigns $(OUT)/campaigns.json
+	@if test -f $(SCORE); then $(BIN)/python $(SCORE) --labels $(DATA)/labels.csv \
+		--traffic $(DATA)/traffic.jsonl.gz --accounts $(DATA)/accounts.jsonl \
+		--decisions $(OUT)/decisions.jsonl --campaigns $(OUT)/campaigns.json; fi
+
+clean:
+	rm -rf build dist $(STAMP) .mypy_cache .ruff_cache .coverage

@@ -1,0 +1,113 @@
+"""Attributes of an account, read from text or JSON values: what makes no sense is unknown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from gateway_guard.types import AccountFacts
+
+#: The fields of `AccountFacts`, as files and applications spell them.
+FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(AccountFacts))
+_LONGEST: Final = 256
+_MOST_TAGS: Final = 32
+_TRUE: Final = frozenset(("true", "yes", "1"))
+_FALSE: Final = frozenset(("false", "no", "0"))
+
+
+def text(value: object) -> str | None:
+    """Non-empty printable text of at most 256 characters, or an integer's digits; else None."""
+    if type(value) is int:
+        return str(value) if abs(value) < 1 << 63 else None
+    if not isinstance(value, str):
+        return None
+    value = value.strip()
+    return value if 0 < len(value) <= _LONGEST and value.isprintable() else None
+
+
+def country(value: object) -> str | None:
+    """Two ASCII letters, as upper case; whether the code exists is not checked."""
+    code = text(value)
+    if code is None or len(code) != 2 or not (code.isascii() and code.isalpha()):
+        return None
+    return code.upper()
+
+
+def moment(value: object) -> float | None:
+    """Unix seconds from a number, a numeral or an ISO 8601 date; a date without zone is UTC."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        value = _written(value.strip())
+    if not isinstance(value, int | float):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) else None
+
+
+def _written(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        when = datetime.fromisoformat(value)
+        return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def flag(value: object) -> bool | None:
+    """A boolean, or one of the words true, yes, 1, false, no, 0."""
+    if isinstance(value, bool):
+        return value
+    if value == 0 or value == 1:
+        return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def tags(value: object) -> tuple[str, ...]:
+    """Labels from a list, or from text separated by spaces, commas or semicolons; at most 32."""
+    if isinstance(value, str):
+        value = value.replace(",", " ").replace(";", " ").split()
+    if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
+        return ()
+    kept: list[str] = []
+    for item in value:
+        label = text(item)
+        if label is not None and label not in kept and len(kept) < _MOST_TAGS:
+            kept.append(label)
+    return tuple(kept)
+
+
+def read(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The known members, in the types of `AccountFacts`; those that make no sense are left out."""
+    found: dict[str, Any] = {}
+    for name, reader in _READERS.items():
+        value = members.get(name)
+        if value is None or value == "":
+            continue
+        read_value = reader(value)
+        if read_value is not None:
+            found[name] = read_value
+    return found
+
+
+_READERS: Final = {
+    "organisation": text,
+    "created_at": moment,
+    "country": country,
+    "payment": text,
+    "programme": text,
+    "tier": text,
+    "verified": flag,
+    "tags": tags,
+}

@@ -1,0 +1,128 @@
+"""Account attributes from a file of JSON lines or CSV, kept in memory, replaced whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gateway_guard.accounts.attributes import read
+from gateway_guard.accounts.state import merged
+from gateway_guard.core.credentials import digest, name_digest
+from gateway_guard.errors import SourceError
+from gateway_guard.types import AccountFacts
+
+log = logging.getLogger(__name__)
+
+#: Largest file read, bytes: two million accounts.
+LARGEST: Final = 512 * 1024 * 1024
+_DIGEST: Final = re.compile(r"acct_[a-z2-7]{16}")
+_UNKNOWN: Final = AccountFacts()
+
+
+class FileDirectory:
+    """`path` holds one account a line: JSON objects, or CSV with a header line for `*.csv`.
+
+    Members: `account` (required), the fields of `AccountFacts`, and optionally `kind`. `account` is
+    an `acct_…` digest as logs show it, or what the account identifies itself by: an API key
+    (`kind: key`) or a name from a JWT or the application (`kind: name`). Without `kind` it stands
+    for both. Say `name` where names are public and clients may also send plain keys: else a client
+    that sends a name as its key gets that account's attributes. Raw ids are digested on reading.
+
+    Raises:
+        SourceError: the file cannot be read, or a line is not an account; names file and line.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, secret: bytes) -> None:
+        self.path = Path(path)
+        self._secret = secret
+        self._accounts = self._read()
+        #: Why the last reload failed; None when it did not.
+        self.error: SourceError | None = None
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def lookup(self, account: str, state: Mapping[str, Any] | None) -> AccountFacts:
+        """The file's attributes with the application's on top; all unknown for a stranger."""
+        known = self._accounts.get(account, _UNKNOWN)
+        return merged(known, state) if state else known
+
+    def reload(self) -> bool:
+        """Read the file again, all of it or nothing; False when the last good one stays."""
+        try:
+            self._accounts = self._read()
+        except SourceError as error:
+            self.error = error
+            log.error("accounts file not reloaded: %s", error)
+            return False
+        self.error = None
+        return True
+
+    def _read(self) -> dict[str, AccountFacts]:
+        try:
+            if self.path.stat().st_size > LARGEST:
+                raise SourceError(f"{self.path}: larger than {LARGEST} bytes")
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise SourceError(f"{self.path}: {error.strerror or error}") from None
+        rows = _csv_rows if self.path.suffix.lower() == ".csv" else _json_rows
+        accounts: dict[str, AccountFacts] = {}
+        for line, row in rows(self.path, content):
+            facts = AccountFacts(**read(row))
+            for account in self._digests(line, row):
+                accounts[account] = facts
+        return accounts
+
+    def _digests(self, line: int, row: Mapping[str, Any]) -> Iterable[str]:
+        name = row.get("account")
+        if isinstance(name, int) and not isinstance(name, bool):
+            name = str(name)
+        if not isinstance(name, str) or not name:
+            raise SourceError(f"{self.path}:{line}: 'account' is missing or not text")
+        kind = row.get("kind") or None
+        if kind not in (None, "key", "name"):
+            raise SourceError(f"{self.path}:{line}: 'kind' must be key or name")
+        if _DIGEST.fullmatch(name):
+            return (name,)
+        raw = name.encode("utf-8", "replace")
+        if kind == "key":
+            return (digest(self._secret, raw),)
+        if kind == "name":
+            return (name_digest(self._secret, raw),)
+        return (digest(self._secret, raw), name_digest(self._secret, raw))
+
+
+def _json_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise SourceError(f"{path}:{number}: not JSON") from None
+        if not isinstance(row, dict):
+            raise SourceError(f"{path}:{number}: not a JSON object")
+        yield number, row
+
+
+def _csv_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SourceError(f"{path}: not UTF-8") from None
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in rows:
+            if None in row:
+                raise SourceError(f"{path}:{rows.line_num}: more values than columns")
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise SourceError(f"{path}:{rows.line_num}: {error}") from None

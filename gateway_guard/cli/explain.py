@@ -1,0 +1,218 @@
+"""`gateway-guard explain`: one request through the real guard, and why it was decided so."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.text import Text
+
+from gateway_guard.accounts.file import FileDirectory
+from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.core.explain import explain_tree
+from gateway_guard.errors import SourceError
+from gateway_guard.guard import Guard, build_guard
+from gateway_guard.record.line import line
+from gateway_guard.settings import Settings
+from gateway_guard.types import Action, Exchange, Outcome, Usage, Wire
+
+_DAY: Final = 86_400.0
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_MOST: Final = 100_000
+_COLOURS: Final = {
+    Action.ALLOW: "green",
+    Action.RESTRICT: "yellow",
+    Action.CHALLENGE: "yellow",
+    Action.THROTTLE: "red",
+    Action.DENY: "red",
+}
+
+
+class Earlier(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Requests before the one explained; what is not said is as in that one.
+
+    Attributes:
+        ago: seconds before the explained request at which the first one arrives, >= 0.
+        times: how many, one every `every` seconds.
+        body: `{n}` in any text becomes a word that differs from request to request.
+        input_tokens, output_tokens: what each cost.
+    """
+
+    ago: float = 3_600.0
+    times: int = 1
+    every: float = 1.0
+    method: str | None = None
+    path: str | None = None
+    headers: dict[str, str] | None = None
+    body: Any = None
+    peer: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class Description(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request, described: what arrives on the wire, and what the operator knows of the account.
+
+    Attributes:
+        headers: name → value, as the client (or the proxy before us) sends them.
+        body: a JSON value, sent as JSON; or a string, sent as it stands.
+        peer: address of the other end of the connection.
+        account: attributes as the application would pass them (`tier`, `verified`, `country`, …);
+            `age_days` may stand for `created_at`; `account` names the account when no header does.
+        at: Unix seconds; now when None.
+        history: what came before, oldest first.
+    """
+
+    method: str = "POST"
+    path: str = "/v1/chat/completions"
+    headers: dict[str, str] = {}
+    body: Any = None
+    peer: str | None = "198.51.100.7"
+    account: dict[str, Any] = {}
+    at: float | None = None
+    history: list[Earlier] = []
+
+
+def explain(description: Description, guard: Guard, clock: list[float]) -> Exchange:
+    """The exchange of `description`, after its history went through the same guard.
+
+    `clock` holds the one number the guard reads as the time.
+    """
+    now = clock[0]
+    earlier = sorted(
+        (now - part.ago + part.every * index, order, index, part)
+        for order, part in enumerate(description.history)
+        for index in range(part.times)
+    )
+    if len(earlier) > _MOST:
+        raise SourceError(f"history: {len(earlier)} requests; at most {_MOST} are replayed")
+
+    async def run() -> Exchange:
+        for at, _, index, part in earlier:
+            clock[0] = min(at, now)
+            exchange = await guard.decide(_earlier(description, part, index, now))
+            usage = Usage(
+                input_tokens=part.input_tokens,
+                output_tokens=part.output_tokens,
+                outcome=Outcome.REFUSED if exchange.decision.action.refuses else Outcome.COMPLETED,
+            )
+            await guard.settle(exchange, usage, now=clock[0])
+        clock[0] = now
+        return await guard.decide(
+            _wire(
+                description.method, description.path, description.headers, description.body,
+                description.peer, _attributes(description, now),
+            )
+        )  # fmt: skip
+
+    return asyncio.run(run())
+
+
+def _earlier(whole: Description, part: Earlier, index: int, now: float) -> Wire:
+    body = whole.body if part.body is None else _filled(part.body, _word(index))
+    return _wire(
+        part.method or whole.method, part.path or whole.path,
+        whole.headers if part.headers is None else part.headers, body,
+        part.peer or whole.peer, _attributes(whole, now),
+    )  # fmt: skip
+
+
+def _wire(
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: Any,
+    peer: str | None,
+    state: dict[str, Any] | None,
+) -> Wire:
+    fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    raw: bytes | None = None
+    if body is not None:
+        raw = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
+        if not any(name == b"content-type" for name, _ in fields):
+            fields.append((b"content-type", b"application/json"))
+    return Wire(
+        method=method.upper(), raw_path=path.partition("?")[0].encode(), headers=fields,
+        peer=peer, body=raw, state=state,
+    )  # fmt: skip
+
+
+def _attributes(description: Description, now: float) -> dict[str, Any] | None:
+    attributes = dict(description.account)
+    age = attributes.pop("age_days", None)
+    if isinstance(age, int | float):
+        attributes["created_at"] = now - age * _DAY
+    return attributes or None
+
+
+def _filled(value: Any, word: str) -> Any:
+    if isinstance(value, str):
+        return value.replace("{n}", word)
+    if isinstance(value, list):
+        return [_filled(item, word) for item in value]
+    if isinstance(value, dict):
+        return {key: _filled(item, word) for key, item in value.items()}
+    return value
+
+
+def _word(index: int) -> str:
+    word = ""
+    while True:
+        index, letter = divmod(index, 26)
+        word += _LETTERS[letter]
+        if not index:
+            return f"{word}-{word[::-1]}"
+
+
+def _read(path: Path) -> Description:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Description)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+
+    @app.command("explain")
+    def command(
+        request: Annotated[
+            Path, typer.Argument(help="A request: JSON with method, path, headers, body, peer, …")
+        ],
+        policy: Annotated[Path, typer.Option("--policy", "-p", help="The policy file.")],
+        accounts: Annotated[
+            Path | None, typer.Option("--accounts", help="Account attributes, JSON lines or CSV.")
+        ] = None,
+        format: FormatOption = Format.TEXT,
+    ) -> None:
+        """Decide one described request as the running guard would, and print why."""
+        description = _read(request)
+        settings = Settings.from_environment()
+        clock = [time.time() if description.at is None else description.at]
+        guard = build_guard(
+            policy,
+            settings=settings,
+            accounts=FileDirectory(accounts, secret=settings.secret) if accounts else NoDirectory(),
+            clock=lambda: clock[0],
+        )
+        exchange = explain(description, guard, clock)
+        tree = explain_tree(exchange, guard.policy)
+        if format is Format.JSON:
+            fields = msgspec.json.decode(line(exchange))
+            print_json({**fields, "explanation": tree})
+            return
+        out = console()
+        colour = _COLOURS[exchange.decision.action]
+        for number, text in enumerate(tree):
+            shown = Text(text)
+            if number == 0:
+                shown.stylize("bold")
+                shown.highlight_words([f"  {exchange.decision.action.word}"], colour)
+            out.print(shown)

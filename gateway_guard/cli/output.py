@@ -1,0 +1,40 @@
+"""What every command shares: the two output formats, and when colour is allowed."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+
+class Format(enum.StrEnum):
+    """How a command answers: for a person, or for a program."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+#: `--format text|json`, the same for every command.
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="text for a person, json for a program.")
+]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for tables and trees: colour only on a terminal, never with `NO_COLOR`.
+
+    Off a terminal lines are never wrapped, so that what is piped or compared stays whole.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 400
+    return Console(stderr=stderr, highlight=False, soft_wrap=not stream.isatty(), width=width)
+
+
+def print_json(value: object) -> None:
+    """`value` as indented JSON on standard output, ending in a newline."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,138 @@
+"""What a replay prints: a report as data, and the same as tables."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gateway_guard.cli.tally import Tally, by_class, compare
+
+#: Accounts listed on a terminal; `--format json` lists all.
+_SHOWN: Final = 20
+
+
+class Outcomes(msgspec.Struct):
+    """What a replay saw besides the tallies: counts, and the seconds it took."""
+
+    exchanges: int = 0
+    malformed: int = 0
+    disordered: int = 0
+    seconds: float = 0.0
+
+
+def report_of(
+    seen: Outcomes, tally: Tally, other: Tally | None, labels: dict[str, tuple[str, str]] | None
+) -> dict[str, Any]:
+    """Everything a replay found, for `--format json`; `failures` is left to the caller."""
+    report: dict[str, Any] = {
+        "exchanges": seen.exchanges,
+        "malformed": seen.malformed,
+        "out_of_order": seen.disordered,
+        "seconds": round(seen.seconds, 3),
+        "exchanges_per_second": round(seen.exchanges / seen.seconds) if seen.seconds else None,
+        "policies": [part.as_json() for part in (tally, other) if part is not None],
+    }
+    if other is not None:
+        rows = compare(tally, other)
+        report["different"] = {
+            "exchanges": sum(row["changed"] for row in rows),
+            "accounts": rows,
+        }
+    if labels is not None:
+        report["classes"] = by_class(tally, labels)
+    return report
+
+
+def print_report(report: dict[str, Any], out: Console) -> None:
+    """The report as tables."""
+    rate = report["exchanges_per_second"] or 0
+    out.print(
+        f"{report['exchanges']:,} exchanges of {report['policies'][0]['accounts']:,} accounts, "
+        f"replayed in {report['seconds']:.1f} s ({rate:,} a second)"
+    )
+    for name, text in (("malformed", "no exchange"), ("out_of_order", "earlier than one before")):
+        if report[name]:
+            out.print(f"{report[name]:,} lines are {text}")
+    for dependency, count in report["failures"].items():
+        out.print(f"{dependency} failed {count:,} times: see the log")
+    for part in report["policies"]:
+        _print_policy(part, out)
+    if "different" in report:
+        rows = report["different"]["accounts"]
+        out.print(
+            f"\n{len(rows):,} accounts treated differently, "
+            f"{report['different']['exchanges']:,} exchanges"
+        )
+        if rows:
+            keys = ("account", "exchanges", "changed", "refused", "refused_against")
+            table = _table("account", "exchanges", "decided differently", "refused", "against")
+            for row in rows[:_SHOWN]:
+                table.add_row(*(_cell(row[key]) for key in keys))
+            out.print(table)
+            if len(rows) > _SHOWN:
+                out.print(f"… and {len(rows) - _SHOWN:,} more (--format json lists all)")
+    if "classes" in report:
+        table = _table("class", "label", "accounts", "contained", "exchanges", "refused", "share")
+        for row in report["classes"]:
+            share = _share(row["refused"], row["exchanges"])
+            cells = (row["class"], row["label"], row["accounts"], row["contained"])
+            table.add_row(*map(_cell, (*cells, row["exchanges"], row["refused"])), share)
+        out.print(table)
+
+
+def _print_policy(part: dict[str, Any], out: Console) -> None:
+    total = part["exchanges"]
+    note = "" if part["mode"] == "enforce" else ", in shadow mode: what it would do"
+    out.print(f"\n{part['policy']} ({part['digest']}{note})")
+    table = _table("action", "exchanges", "share")
+    for word, count in part["actions"].items():
+        table.add_row(word, _cell(count), _share(count, total))
+    out.print(table)
+    table = _table("rule", "action", "exchanges", "share")
+    for kind, suffix in (("rules", ""), ("shadow", "  (shadow)")):
+        for row in part[kind]:
+            count = row["exchanges"]
+            action = row["action"] + suffix
+            table.add_row(row["rule"], action, _cell(count), _share(count, total))
+    out.print(table)
+    if part["limits"]:
+        table = _table("limit without room", "exchanges", "share")
+        for name, count in part["limits"].items():
+            table.add_row(name, _cell(count), _share(count, total))
+        out.print(table)
+    if part["signals"]:
+        table = _table("signal", "exchanges", "accounts", "highest")
+        for name, row in part["signals"].items():
+            cells = (_cell(row["exchanges"]), _cell(row["accounts"]), f"{row['highest']:.2f}")
+            table.add_row(name, *cells)
+        out.print(table)
+    table = _table("tier", "exchanges", "refused", "share")
+    for tier, row in part["tiers"].items():
+        share = _share(row["refused"], row["exchanges"])
+        table.add_row(tier, _cell(row["exchanges"]), _cell(row["refused"]), share)
+    out.print(table)
+    out.print(
+        f"{part['accounts_refused']:,} accounts refused at least once, "
+        f"{part['accounts_contained']:,} contained (half of their last ten or more)"
+    )
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(first)
+    for name in others:
+        words = name in ("action", "label")
+        table.add_column(name, justify="left" if words else "right")
+    return table
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _share(part: int, total: int) -> str:
+    return f"{100.0 * part / total:.2f} %" if total else "–"

@@ -1,0 +1,162 @@
+"""Recorded traffic, one exchange a line: read, checked, and turned back into what arrived.
+
+A line is `{"id","at","client_ip","account","method","path","headers","body","usage"}`; only `at`,
+`method` and `path` must be there. `headers` and `body` are what the client sent; the account and
+the address are those the gateway had established then, so they are taken as they stand.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway_guard.core.identify import AccountSource, Identify, IPNetwork
+from gateway_guard.errors import SourceError
+from gateway_guard.types import Outcome, Usage, Wire
+
+#: Longest line read, bytes. A longer one is reported and skipped.
+MAX_LINE: Final = 64 * 1024 * 1024
+
+_NOTHING: Final = msgspec.Raw()
+
+
+class RecordedUsage(msgspec.Struct, gc=False):
+    """What the upstream said the exchange cost; None where it did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class Recorded(msgspec.Struct, gc=False):
+    """One line.
+
+    Attributes:
+        id: names the exchange in the output; `line N` when absent.
+        at: arrival, Unix seconds.
+        body: the bytes of the JSON value as they stand in the line; empty when absent.
+    """
+
+    at: float
+    method: str
+    path: str
+    id: str = ""
+    client_ip: str | None = None
+    account: str | None = None
+    headers: dict[str, str] = {}
+    body: msgspec.Raw = _NOTHING
+    usage: RecordedUsage | None = None
+
+    def wire(self) -> Wire:
+        """The request as a frontend would have received it behind whoever recorded it."""
+        body = bytes(self.body)
+        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        if body and "content-type" not in self.headers:
+            headers.append((b"content-type", b"application/json"))
+        return Wire(
+            method=self.method,
+            raw_path=self.path.encode(),
+            headers=headers,
+            peer=self.client_ip,
+            body=body or None,
+            state=None if self.account is None else {"account": self.account},
+        )
+
+    def settlement(self) -> Usage:
+        """The recorded cost as the guard settles it."""
+        usage = self.usage
+        if usage is None:
+            return Usage(outcome=Outcome.COMPLETED)
+        return Usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            outcome=Outcome.COMPLETED,
+            status=200,
+            reported=True,
+        )
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """A line that is no exchange: `reason` names what is wrong, never what the line says."""
+
+    number: int
+    reason: str
+
+
+_decode: Final = msgspec.json.Decoder(Recorded).decode
+
+
+def as_recorded(identify: Identify, everywhere: tuple[IPNetwork, ...]) -> Identify:
+    """`identify` for recorded traffic: account and address are given, the edge is believed."""
+    return msgspec.structs.replace(
+        identify,
+        accounts=(AccountSource(kind="state"),),
+        client_ip="peer",
+        trusted=everywhere,
+        tls_header=identify.tls_header or "x-ja4",
+    )
+
+
+class Traffic:
+    """A file of recorded exchanges, plain or gzipped (by content, not by name); close it after use.
+
+    Raises:
+        SourceError: the file cannot be read at all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._raw = path.open("rb")
+            self.size = path.stat().st_size
+            start = self._raw.peek(2)[:2]
+        except OSError as error:
+            raise SourceError(f"{path}: {error.strerror}") from error
+        self._stream: io.BufferedIOBase = self._raw
+        if start == b"\x1f\x8b":
+            self._stream = gzip.GzipFile(fileobj=self._raw)
+
+    def __iter__(self) -> Iterator[Recorded | Malformed]:
+        read, number = self._stream.readline, 0
+        while True:
+            number += 1
+            try:
+                text = read(MAX_LINE)
+            except (OSError, EOFError, zlib.error) as error:
+                yield Malformed(number, f"the file cannot be read further: {error}")
+                return
+            if not text:
+                return
+            if len(text) >= MAX_LINE and not text.endswith(b"\n"):
+                while text and not text.endswith(b"\n"):
+                    text = read(MAX_LINE)
+                yield Malformed(number, f"longer than {MAX_LINE} bytes")
+                continue
+            try:
+                line = _decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                if text.strip():
+                    yield Malformed(number, _short(error))
+                continue
+            if not line.id:
+                line.id = f"line {number}"
+            yield line
+
+    def read(self) -> int:
+        """Bytes of the file consumed so far, for a progress bar."""
+        return self._raw.tell()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._stream.close()
+        self._raw.close()
+
+
+def _short(error: Exception) -> str:
+    text = str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8"
+    return text.split("\n", 1)[0][:200]

@@ -1,0 +1,111 @@
+"""Who asks: credentials, read so that one key has one spelling, and kept only as keyed digests."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+@functools.lru_cache(maxsize=16)
+def subkey(secret: bytes, purpose: bytes) -> bytes:
+    """32 bytes derived from `secret`, so that one digest says nothing about another's key."""
+    return hashlib.blake2b(
+        secret[64:], key=secret[:64], digest_size=32, person=purpose[:16]
+    ).digest()
+
+
+def digest(secret: bytes, credential: bytes) -> str:
+    """The account of an API key, as logs and policies spell it: `acct_` and 80 bits in base32.
+
+    Keyed BLAKE2b: without `secret` (at least 16 bytes) nobody can test a guess. The credential is
+    not kept anywhere.
+    """
+    return _text(
+        hashlib.blake2b(credential, key=subkey(secret, b"account"), digest_size=10).digest()
+    )
+
+
+def name_digest(secret: bytes, name: bytes) -> str:
+    """The account of a *name* (a JWT claim, the application's state): never that of a key.
+
+    Apart from `digest`, because names are public: a client that sends somebody's name as its key
+    must not become them.
+    """
+    return _text(hashlib.blake2b(name, key=subkey(secret, b"name"), digest_size=10).digest())
+
+
+@functools.lru_cache(maxsize=16_384)
+def _text(raw: bytes) -> str:
+    number = int.from_bytes(raw, "big")
+    return "acct_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))
+
+
+class Credential(msgspec.Struct, frozen=True, gc=False):
+    """A credential as sent, one spelling each. Lives only inside `identify`.
+
+    Attributes:
+        token: what is compared and digested.
+        kind: `bearer`, `basic` or another scheme for Authorization, else the header's name.
+    """
+
+    token: bytes
+    kind: str
+
+
+#: A header that says two things, or one that two readers would spell differently.
+CONFLICT: Final = Credential(b"", "conflict")
+
+_SCHEMED: Final = frozenset((b"authorization", b"proxy-authorization"))
+_SCHEME: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(.*)", re.DOTALL)
+_VISIBLE: Final = bytes(range(0x21, 0x7F))
+
+
+def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | None:
+    """The credential in one header field; None when it holds none, `CONFLICT` when it is ambiguous.
+
+    `Authorization` is split into scheme and token: the scheme's case and the white space around the
+    token do not matter (RFC 9110 §11.4), so spelling it otherwise does not make another account.
+    Ambiguous are: several lines, even equal ones; white space, control or non-ASCII bytes inside a
+    token (readers strip or split at them differently). Other headers may hold inner spaces and
+    non-ASCII text.
+    """
+    if len(values) > 1:
+        return CONFLICT
+    value = values[0].strip(b" \t")
+    if header not in _SCHEMED:
+        if not value:
+            return None
+        if value.translate(None, _VISIBLE) and not _readable(value):
+            return CONFLICT
+        return Credential(value, header.decode("ascii", "replace"))
+    if value[:7] == b"Bearer ":
+        kind, token = "bearer", value[7:].lstrip(b" \t")
+    else:
+        match = _SCHEME.fullmatch(value)
+        if match is None:
+            # A lone word: a scheme without a token (nothing), or a token without a scheme.
+            if not value or value.lower() in (b"bearer", b"basic"):
+                return None
+            kind, token = "authorization", value
+        else:
+            kind, token = match[1].decode("ascii").lower(), match[2]
+    if token.translate(None, _VISIBLE):
+        return CONFLICT
+    return Credential(token, kind)
+
+
+def _readable(value: bytes) -> bool:
+    """Whether every reader sees the same text: UTF-8, printable, nothing a strip() removes."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    latin = value.decode("latin-1")
+    return text.isprintable() and text.strip() == text and latin.strip() == latin

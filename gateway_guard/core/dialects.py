@@ -1,0 +1,101 @@
+"""Which paths reach a model, and whose API a request speaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from gateway_guard.types import Dialect
+
+# How the paths of model calls look, lower case. Gateways mount them under all kinds of prefixes
+# (`/openai/v1/…`, `/api/v1/…`), so the end counts; but an application's own `/surveys/7/responses`
+# or `/rooms/7/messages` is none, so words that others use, too, need the API's version before them.
+_VERSION: Final = r"(?:.*/v[0-9]+(?:alpha|beta)?[0-9]*)"
+_OPENAI: Final = re.compile(
+    rf"(?:{_VERSION}|.*/openai|.*/deployments/[^/]+|.*/engines/[^/]+|)"
+    r"/(?:completions|embeddings|responses(?:/compact|/input_tokens)?|realtime)"
+    rf"|{_VERSION}/threads(?:/[^/]+)?/(?:runs|messages)"
+)
+_ANTHROPIC: Final = re.compile(
+    rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages"
+)
+#: Gemini and Vertex, Bedrock, Ollama, Cohere, SageMaker, vLLM, TGI and llama.cpp.
+_OTHER: Final = re.compile(
+    r".*:(?:(?:stream)?generate(?:content|message|text|answer)|batchgeneratecontent|counttokens"
+    r"|(?:batch)?embed(?:content|contents|text)|(?:stream)?(?:raw)?predict)"
+    r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|converse|converse-stream)"
+    r"|(?:/ollama)?/api/(?:chat|generate|embed|embeddings)"
+    rf"|{_VERSION}/(?:chat|generate|embed)"
+    r"|/(?:generate|generate_stream|completion|infill|invocations)"
+)
+
+
+def route(path: str, patterns: Sequence[re.Pattern[str]] = ()) -> Dialect | None:
+    """The dialect of a model route, or None when the path reaches no model.
+
+    `path` is canonical (`core.paths`). Case and a trailing slash do not matter: an upstream that
+    ignores them must not be reached unguarded. `patterns` are the policy's own (`compile_routes`);
+    a path only they know is `Dialect.OTHER` until headers or body say more.
+    """
+    low = path.casefold().rstrip("/")
+    if low.endswith("/chat/completions"):
+        return Dialect.OPENAI
+    if low.endswith("/v1/messages"):
+        return Dialect.ANTHROPIC
+    if _OPENAI.fullmatch(low):
+        return Dialect.OPENAI
+    if _ANTHROPIC.fullmatch(low):
+        return Dialect.ANTHROPIC
+    if _OTHER.fullmatch(low):
+        return Dialect.OTHER
+    for pattern in patterns:
+        if pattern.fullmatch(low):
+            return Dialect.OTHER
+    return None
+
+
+def compile_routes(globs: Sequence[str]) -> tuple[re.Pattern[str], ...]:
+    """Path patterns as policies write them: `*` is one segment or a part of it, `**` any number."""
+    return tuple(re.compile(_glob(glob.lower().rstrip("/"))) for glob in globs)
+
+
+def _glob(glob: str) -> str:
+    parts = []
+    for segment in glob.split("/"):
+        if segment == "**":
+            parts.append("(?:/.*)?")
+        elif segment or parts:
+            parts.append("/" + re.escape(segment).replace(r"\*", "[^/]*"))
+    return "".join(parts)
+
+
+def by_headers(headers: Mapping[bytes, bytes]) -> Dialect:
+    """The dialect of a request whose path says nothing: by the headers SDKs set."""
+    if b"anthropic-version" in headers:
+        return Dialect.ANTHROPIC
+    if b"openai-organization" in headers or b"openai-beta" in headers:
+        return Dialect.OPENAI
+    if b"x-api-key" in headers and b"authorization" not in headers:
+        return Dialect.ANTHROPIC
+    return Dialect.OTHER
+
+
+def by_body(body: Mapping[str, Any]) -> Dialect:
+    """The dialect of a body on a route of the policy's own."""
+    if "messages" in body:
+        if "anthropic_version" in body or "system" in body:
+            return Dialect.ANTHROPIC
+        return Dialect.OPENAI
+    if "input" in body or ("prompt" in body and "model" in body):
+        return Dialect.OPENAI
+    return Dialect.OTHER
+
+
+_MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)")
+
+
+def model_in_path(path: str) -> str | None:
+    """The model named by paths like `/v1beta/models/NAME:generateContent`; None when none is."""
+    found = _MODEL.search(path)
+    return found[1] if found is not None else None

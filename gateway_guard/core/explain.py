@@ -1,0 +1,225 @@
+"""Exchange → the tree that says why, one line of text each (ARCHITECTURE §8). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from gateway_guard.core.decide import Policy
+from gateway_guard.types import (
+    Action,
+    Decision,
+    Exchange,
+    Facts,
+    Grant,
+    Request,
+    Restrictions,
+    ShadowHit,
+)
+
+_DAY = 86_400.0
+
+
+def explain_tree(exchange: Exchange, policy: Policy) -> list[str]:
+    """The exchange as a tree, first line the summary. No prompt, key or header value is in it.
+
+    `policy` is the one that decided: it knows the weights and the unshrunk quotas.
+    """
+    decision = exchange.decision
+    lines = [_summary(exchange)]
+    lines.append(f"├ identify  {_identify(exchange.request)}")
+    lines.append(f"├ enrich    {_enrich(exchange.request, exchange.facts)}")
+    lines.extend(_assess(exchange, policy))
+    lines.extend(_stage("decide", _decide(exchange, policy)))
+    lines.extend(_stage("reserve", [_grant(grant, policy) for grant in decision.grants]))
+    lines.append(f"└ act       {_act(exchange)}")
+    return lines
+
+
+def _summary(exchange: Exchange) -> str:
+    request, decision = exchange.request, exchange.decision
+    parts = [request.id, f"{request.method} {request.path or 'ambiguous path'}"]
+    if request.model is not None:
+        parts.append(request.model[:64])
+    parts.append(_short(request.account) if request.account is not None else "no account")
+    word = decision.action.word
+    if decision.action.refuses and decision.status is not None:
+        word += f" {decision.status}"
+    if decision.shadow:
+        word += f"  (shadow: {', '.join(hit.action.word for hit in decision.shadow)})"
+    if not decision.acted:
+        word += "  (in shadow: forwarded)"
+    parts.append(word)
+    return "  ".join(parts)
+
+
+def _short(account: str) -> str:
+    return account if len(account) <= 12 else account[:11] + "…"
+
+
+def _identify(request: Request) -> str:
+    parts = [f"{request.client_ip or 'no client IP'}, {request.ip_source}"]
+    if request.credential is not None:
+        parts.append(f"account by {request.credential}")
+    if not request.authenticated:
+        parts.append("credential failed verification")
+    if request.model_route:
+        parts.append(f"{request.dialect.value} body: {request.inspection.value}")
+    elif request.inspection.unknown:
+        parts.append(f"body: {request.inspection.value}")
+    return " · ".join(parts)
+
+
+def _enrich(request: Request, facts: Facts) -> str:
+    network, account = facts.network, facts.account
+    parts = []
+    if not network.known:
+        parts.append("network unknown")
+    else:
+        parts.append(network.country or "country unknown")
+        flags = " ".join(sorted(network.flags)) or "no flags"
+        place = f"AS{network.asn}" if network.asn is not None else "AS unknown"
+        org = f" {network.as_org}" if network.as_org else ""
+        parts.append(f"{flags} {place}{org}")
+    if request.account is None:
+        parts.append("no account")
+    elif account.created_at is None:
+        parts.append("account age unknown")
+    else:
+        parts.append(f"account {_age(request.at - account.created_at)} old")
+    if account.tier is not None:
+        parts.append(f"tier {account.tier}")
+    if account.verified is not None:
+        parts.append("verified" if account.verified else "not verified")
+    if account.tags:
+        parts.append(f"tags {', '.join(account.tags)}")
+    if facts.campaign is None:
+        parts.append("no campaign")
+    else:
+        parts.append(f"campaign {facts.campaign.id} {facts.campaign.confidence:.2f}")
+    if facts.indicators:
+        parts.append(f"indicators {', '.join(facts.indicators)}")
+    return " · ".join(parts)
+
+
+def _assess(exchange: Exchange, policy: Policy) -> Iterable[str]:
+    assessment = exchange.assessment
+    if not policy.signals:
+        yield "├ assess    signals are off"
+        return
+    saw = "" if assessment.signals else ", nothing seen"
+    yield f"├ assess    risk {assessment.risk:.2f}{saw}"
+    weights = {item.detector.name: item.weight for item in policy.signals}
+    width = max((len(signal.name) for signal in assessment.signals), default=0)
+    for index, signal in enumerate(assessment.signals):
+        branch = "└" if index == len(assessment.signals) - 1 else "├"
+        weight = weights.get(signal.name, 0.0)
+        score = f"{signal.score:.2f} × {weight:g}"
+        yield f"│ {branch} {signal.name:<{width}}  {score}  {signal.evidence}".rstrip()
+
+
+def _stage(name: str, texts: Iterable[str]) -> Iterable[str]:
+    head = f"├ {name:<10}"
+    for text in texts:
+        yield head + text
+        head = "│" + " " * 11
+
+
+def _decide(exchange: Exchange, policy: Policy) -> Iterable[str]:
+    decision, plan = exchange.decision, exchange.plan
+    for hit in decision.shadow:
+        yield _join(hit.rule, _place(policy, hit), f"would {hit.action.word}; shadow, passed over")
+    if plan is None:
+        yield _join(decision.rule or "", decision.reason)
+    elif plan.rule is None:
+        yield f"default {plan.action.word}"
+    else:
+        yield _join(plan.rule, plan.where, plan.action.word, plan.reason)
+    for name in decision.degraded:
+        yield f"{name} failed, decided by on_error"
+
+
+def _place(policy: Policy, hit: ShadowHit) -> str:
+    return next((rule.where for rule in policy.rules if rule.name == hit.rule), "")
+
+
+def _join(*parts: str | None) -> str:
+    return "  ".join(part for part in parts if part)
+
+
+def _grant(grant: Grant, policy: Policy) -> str:
+    charge = grant.charge
+    full = next((limit.burst for limit in policy.limits if limit.name == charge.limit), 0.0)
+    text = f"{charge.limit} {_number(grant.remaining)} of {_number(charge.capacity)} left"
+    if full and abs(charge.capacity / full - 1.0) > 1e-9:
+        text += f" ({100.0 * charge.capacity / full:.3g} % of {_number(full)} for this account now)"
+    if not grant.allowed:
+        text += f", {_number(charge.cost)} asked: no room for {seconds(grant.retry_after)}"
+    elif charge.cost != 1.0:
+        text += f", {_number(charge.cost)} reserved"
+    return text
+
+
+def _act(exchange: Exchange) -> str:
+    decision = exchange.decision
+    would = _would(decision.shadow)
+    if decision.forwards:
+        if decision.action.refuses:
+            return f"forwarded unchanged; would {_refusal(decision)}"
+        if decision.action is Action.RESTRICT and decision.restrictions is not None:
+            what = _restricted(decision.restrictions)
+            if decision.acted:
+                return f"forwarded with {what}"
+            return f"forwarded unchanged; would restrict: {what}"
+        return "forwarded unchanged" + would
+    return _refusal(decision) + would
+
+
+def _would(shadow: tuple[ShadowHit, ...]) -> str:
+    return f"; rehearsed: {', '.join(hit.action.word for hit in shadow)}" if shadow else ""
+
+
+def _refusal(decision: Decision) -> str:
+    parts = [f"{decision.action.word} with {decision.status}"]
+    if decision.retry_after is not None:
+        parts.append(f"retry after {seconds(decision.retry_after)}")
+    if decision.challenge_url is not None:
+        parts.append(f"verify at {decision.challenge_url}")
+    if decision.tarpit:
+        parts.append(f"held for {seconds(decision.tarpit)}")
+    return ", ".join(parts)
+
+
+def _restricted(restrictions: Restrictions) -> str:
+    parts = []
+    if restrictions.max_output_tokens is not None:
+        parts.append(f"output capped at {restrictions.max_output_tokens} tokens")
+    if restrictions.logprobs is False:
+        parts.append("no logprobs")
+    if restrictions.n is not None:
+        parts.append(f"n at most {restrictions.n}")
+    return ", ".join(parts) or "nothing taken away"
+
+
+def _age(age: float) -> str:
+    if age < 0.0:
+        return "not yet a day"
+    days = int(age // _DAY)
+    return f"{days} day{'' if days == 1 else 's'}" if days else seconds(age)
+
+
+def _number(value: float) -> str:
+    if value == inf:
+        return "∞"
+    return f"{value:,.0f}" if value == int(value) or value >= 100.0 else f"{value:,.2f}"
+
+
+def seconds(value: float) -> str:
+    """A duration >= 0 in the unit people would choose, e.g. `90 s`, `3.5 h`; infinity is `ever`."""
+    if value == inf:
+        return "ever"
+    if value < 120.0:
+        return f"{value:.3g} s"
+    if value < 7_200.0:
+        return f"{value / 60.0:.3g} min"
+    return f"{value / 3_600.0:.3g} h" if value < 2 * _DAY else f"{value / _DAY:.3g} days"

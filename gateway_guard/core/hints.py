@@ -1,0 +1,82 @@
+"""What a client says of itself: weak hints, each forgeable, each bounded."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from gateway_guard.core.shapes import Seeds, agent
+from gateway_guard.types import Client
+
+_SDK: Final = (
+    b"x-stainless-lang",
+    b"x-stainless-package-version",
+    b"x-stainless-os",
+    b"x-stainless-runtime",
+)
+#: JA4 has 36 characters; room for other fingerprints an edge may hand over.
+_FINGERPRINT: Final = re.compile(rb"[A-Za-z0-9_,.:/+=-]{1,128}")
+_OFFSET: Final = re.compile(rb"(?:UTC|GMT)?([+-])([01][0-9]|2[0-3]):?([0-5][0-9])")
+_LANGUAGE: Final = re.compile(
+    rb"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?-([A-Za-z]{2})(?:-[A-Za-z0-9]{1,8})*"
+)
+
+_NOBODY: Final = Client()
+
+
+def client(fields: Mapping[bytes, bytes], tls: bytes | None, keys: Seeds) -> Client:
+    """The hints in the header fields; `tls` is a trusted edge's fingerprint of the client."""
+    user_agent = fields.get(b"user-agent", b"")
+    lang = fields.get(b"x-stainless-lang")
+    accept = fields.get(b"accept-language")
+    offset = fields.get(b"x-timezone")
+    if offset is None:
+        offset = fields.get(b"x-utc-offset")
+    return Client(
+        agent=agent(user_agent, keys),
+        sdk=None if lang is None else _sdk(*[fields.get(name, b"")[:64] for name in _SDK]),
+        tls=None if tls is None else _tls(tls),
+        languages=() if accept is None else _languages(accept[:256]),
+        utc_offset=None if offset is None else _utc_offset(offset[:16]),
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _sdk(lang: bytes, version: bytes, os: bytes, runtime: bytes) -> str | None:
+    parts = b"/".join((lang, version, os, runtime)).decode("ascii", "replace").lower()
+    return parts if parts.isprintable() and parts.isascii() else None
+
+
+def _tls(value: bytes) -> str | None:
+    return value.decode("ascii") if _FINGERPRINT.fullmatch(value) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _languages(value: bytes) -> tuple[str, ...]:
+    """Regions in order of appearance, at most 8, those refused with `q=0` left out."""
+    regions: list[str] = []
+    for choice in value.split(b","):
+        tag, _, weight = choice.partition(b";")
+        match = _LANGUAGE.fullmatch(tag.strip(b" \t"))
+        if match is None or weight.replace(b" ", b"") in (b"q=0", b"q=0.0"):
+            continue
+        region = match[1].decode("ascii").upper()
+        if region not in regions and len(regions) < 8:
+            regions.append(region)
+    return tuple(regions)
+
+
+def _utc_offset(value: bytes) -> int | None:
+    value = value.strip(b" \t").upper()
+    if value in (b"Z", b"UTC", b"GMT"):
+        return 0
+    match = _OFFSET.fullmatch(value)
+    if match is None:
+        return None
+    minutes = int(match[2]) * 60 + int(match[3])
+    # Offsets in use run from -12:00 to +14:00.
+    if minutes > 14 * 60:
+        return None
+    return -minutes if match[1] == b"-" else minutes

@@ -1,0 +1,121 @@
+"""The members of a request body that decide what is read, generated or charged, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: Longest model name believed, characters.
+_LONGEST_MODEL: Final = 256
+#: A cap beyond this is none (the largest context windows have 10 million tokens).
+MOST_TOKENS: Final = 1 << 31
+#: More completions than any API gives; larger values are refused upstream.
+_MOST_COMPLETIONS: Final = 4096
+
+#: Members that decide what is read, generated or charged.
+MEMBERS: Final = frozenset((
+    "model", "messages", "system", "prompt", "input", "instructions", "suffix", "tools",
+    "functions", "n", "best_of", "logprobs", "top_logprobs", "prompt_logprobs", "max_tokens",
+    "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "stream",
+    "stream_options", "include", "requests", "contents", "systemInstruction",
+    "system_instruction", "generationConfig", "generation_config", "options", "inferenceConfig",
+    "message", "chat_history", "preamble", "inputs", "parameters",
+))  # fmt: skip
+MEMBERS_FOLDED: Final = frozenset(name.casefold() for name in MEMBERS)
+MESSAGE_MEMBERS: Final = frozenset(("role", "content", "parts", "text", "type"))
+_CAPS: Final = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample",
+)  # fmt: skip
+#: Where other dialects keep the same: (object, cap, completions).
+_NESTED: Final = (
+    ("generationConfig", "maxOutputTokens", "candidateCount"),
+    ("generation_config", "max_output_tokens", "candidate_count"),
+    ("options", "num_predict", ""),
+    ("inferenceConfig", "maxTokens", ""),
+    ("parameters", "max_new_tokens", "best_of"),
+)
+
+
+class Misshapen(Exception):  # noqa: N818 - it says what the body is
+    """A member that decides what is read, generated or charged has a type no upstream expects."""
+
+
+def check_names(members: Mapping[str, Any], known: frozenset[str], folded: frozenset[str]) -> None:
+    """Refuse a member that differs from a known one only in case: Go upstreams read it as that."""
+    for name in members:
+        if name not in known and name.casefold() in folded:
+            raise Misshapen
+
+
+def model_of(document: Mapping[str, Any]) -> str | None:
+    """The model asked for; None when none is named. Raises `Misshapen`."""
+    model = document.get("model")
+    if model is None:
+        return None
+    if type(model) is not str or len(model) > _LONGEST_MODEL or not model.isprintable():
+        raise Misshapen
+    return model
+
+
+def _whole(value: Any, most: int) -> int | None:
+    """A count, as lenient upstreams read it: an integer or an integral float, >= 0."""
+    if value is None:
+        return None
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int or value < 0:
+        raise Misshapen
+    return value if value < most else most
+
+
+def flag(value: Any) -> bool:
+    if value is None:
+        return False
+    if type(value) is not bool:
+        raise Misshapen
+    return value
+
+
+def counts(document: Mapping[str, Any]) -> tuple[int | None, int]:
+    """The output cap and the number of completions per prompt."""
+    cap: int | None = None
+    for name in _CAPS:
+        value = document.get(name)
+        if value is not None:
+            tokens = _whole(value, MOST_TOKENS)
+            # Upstreams differ on which of two caps wins: assume the larger.
+            if cap is None or (tokens is not None and tokens > cap):
+                cap = tokens
+    n = _whole(document.get("n"), _MOST_COMPLETIONS) or 1
+    if "best_of" in document:
+        n = max(n, _whole(document["best_of"], _MOST_COMPLETIONS) or 1)
+    for where, cap_name, n_name in _NESTED:
+        inner = document.get(where)
+        if inner is None:
+            continue
+        if type(inner) is not dict:
+            raise Misshapen
+        tokens = inner.get(cap_name)
+        # Ollama writes -1 and -2 for "no cap".
+        if tokens is not None and not (where == "options" and type(tokens) is int and tokens < 0):
+            tokens = _whole(tokens, MOST_TOKENS)
+            cap = tokens if cap is None or tokens is None else max(cap, tokens)
+        if n_name:
+            n = max(n, _whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
+    return cap, n
+
+
+def logprobs(document: Mapping[str, Any]) -> bool:
+    value = document.get("logprobs")
+    if value is not None and value is not False:
+        if value is not True and type(value) is not int:
+            raise Misshapen
+        return True
+    for name in ("top_logprobs", "prompt_logprobs"):
+        if document.get(name):
+            return True
+    include = document.get("include")
+    if type(include) is list and "message.output_text.logprobs" in include:
+        return True
+    config = document.get("generationConfig")
+    return type(config) is dict and bool(config.get("responseLogprobs"))

@@ -1,0 +1,212 @@
+"""Body → body with less: caps put on, probabilities dropped, usage asked for; the rest byte for
+byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gateway_guard.core.body import decoded
+from gateway_guard.types import Dialect, Inspection, Restrictions
+
+_Members = dict[str, msgspec.Raw]
+_decode: Final = msgspec.json.Decoder(_Members).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+#: Decompressed bytes accepted here: the body has been read once within the policy's own bound.
+_LIMIT: Final = 1 << 30
+
+_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample")
+#: Objects in which other dialects keep cap, completions and probabilities.
+_NESTED: Final = (
+    ("generationConfig", "maxOutputTokens", "candidateCount", ("responseLogprobs", "logprobs")),
+    (
+        "generation_config", "max_output_tokens", "candidate_count",
+        ("response_logprobs", "logprobs"),
+    ),
+    ("options", "num_predict", "", ()),
+    ("inferenceConfig", "maxTokens", "", ()),
+    ("parameters", "max_new_tokens", "best_of", ("top_n_tokens", "decoder_input_details")),
+)  # fmt: skip
+_PROBABILITIES: Final = ("logprobs", "top_logprobs", "prompt_logprobs")
+_INCLUDED_PROBABILITIES: Final = "message.output_text.logprobs"
+
+
+def rewrite(
+    body: bytes,
+    headers: Sequence[tuple[bytes, bytes]],
+    dialect: Dialect,
+    *,
+    restrictions: Restrictions | None,
+    force_usage: bool,
+    path: str | None = None,
+) -> bytes:
+    """The body to forward, without content coding: the caller drops Content-Encoding.
+
+    Only call it for a body that was inspected (`Inspection.FULL`). Every member that is not changed
+    keeps its bytes and its place; white space between top-level members is not kept. An unchanged
+    body without coding is returned as it is.
+
+    Args:
+        body: as received.
+        headers: of the request; only Content-Encoding is read.
+        dialect: whose API this is.
+        restrictions: what to take away; None for nothing.
+        force_usage: add `stream_options.include_usage` to a streamed OpenAI chat or completion.
+        path: canonical path, which tells embeddings (never capped) from responses; None if unknown.
+
+    Raises:
+        ValueError: the body cannot be decoded; it was not inspected, then.
+    """
+    encodings = [value for name, value in headers if name == b"content-encoding"]
+    plain = decoded(body, encodings, _LIMIT)
+    if isinstance(plain, Inspection):
+        raise ValueError(f"the body cannot be decoded: {plain.value}")
+    members = _decode(plain)
+    changed = force_usage and dialect is Dialect.OPENAI and _ask_for_usage(members)
+    if restrictions is not None:
+        changed = _restrict(members, restrictions, dialect, path or "") or changed
+    return _encode(members) if changed else plain
+
+
+def _value(members: Mapping[str, msgspec.Raw], name: str) -> Any:
+    raw = members.get(name)
+    return None if raw is None else msgspec.json.decode(raw)
+
+
+def _ask_for_usage(members: _Members) -> bool:
+    if _value(members, "stream") is not True or not ("messages" in members or "prompt" in members):
+        return False
+    raw = members.get("stream_options")
+    options = msgspec.json.decode(raw, type=_Members | None) if raw is not None else None
+    options = options or {}
+    if _value(options, "include_usage") is True:
+        return False
+    options["include_usage"] = msgspec.Raw(b"true")
+    members["stream_options"] = msgspec.Raw(_encode(options))
+    return True
+
+
+def _restrict(members: _Members, restrictions: Restrictions, dialect: Dialect, path: str) -> bool:
+    before = dict(members)
+    if restrictions.max_output_tokens is not None:
+        _cap(members, restrictions.max_output_tokens, dialect, path)
+    if restrictions.logprobs is False:
+        _drop_probabilities(members)
+    if restrictions.n is not None:
+        for name in ("n", "best_of"):
+            _lower(members, name, restrictions.n)
+    for name, cap, completions, probabilities in _NESTED:
+        raw = members.get(name)
+        if raw is None:
+            continue
+        inner = msgspec.json.decode(raw, type=_Members | None)
+        if not inner:
+            continue
+        old = dict(inner)
+        if restrictions.max_output_tokens is not None:
+            _lower(inner, cap, restrictions.max_output_tokens)
+        if restrictions.n is not None and completions:
+            _lower(inner, completions, restrictions.n)
+        if restrictions.logprobs is False:
+            for probability in probabilities:
+                inner.pop(probability, None)
+        if inner != old:
+            members[name] = msgspec.Raw(_encode(inner))
+    requests = members.get("requests")
+    if requests is not None:
+        _restrict_batch(members, requests, restrictions, dialect)
+    return members != before
+
+
+def _restrict_batch(
+    members: _Members, requests: msgspec.Raw, restrictions: Restrictions, dialect: Dialect
+) -> None:
+    batch = msgspec.json.decode(requests, type=list[_Members])
+    for request in batch:
+        raw = request.get("params")
+        if raw is not None:
+            params = _decode(raw)
+            if _restrict(params, restrictions, dialect, ""):
+                request["params"] = msgspec.Raw(_encode(params))
+    members["requests"] = msgspec.Raw(_encode(batch))
+
+
+def _lower(members: _Members, name: str, most: int) -> bool:
+    """Lower a count to `most`; whether the member is there at all. Negative means "no bound"."""
+    value = _value(members, name)
+    if value is None:
+        return False
+    if not 0 <= value <= most:
+        members[name] = msgspec.Raw(b"%d" % most)
+    return True
+
+
+def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
+    capped = False
+    for name in _CAPS:
+        capped = _lower(members, name, most) or capped
+    thinking = members.get("thinking")
+    if thinking is not None:
+        _cap_thinking(members, thinking, most)
+    if capped:
+        return
+    member = _cap_name(members, dialect, path)
+    if member is None:
+        return
+    if "." not in member:
+        members[member] = msgspec.Raw(b"%d" % most)
+        return
+    outer, _, inner = member.partition(".")
+    raw = members.get(outer)
+    nested = (msgspec.json.decode(raw, type=_Members | None) if raw is not None else None) or {}
+    if inner not in nested:
+        nested[inner] = msgspec.Raw(b"%d" % most)
+        members[outer] = msgspec.Raw(_encode(nested))
+
+
+def _cap_thinking(members: _Members, raw: msgspec.Raw, most: int) -> None:
+    """Anthropic wants `budget_tokens` below `max_tokens`; with too little room, no thinking."""
+    thinking = msgspec.json.decode(raw)
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    if isinstance(budget, int) and budget >= most:
+        del members["thinking"]
+
+
+def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
+    """The member that caps output where the client set none; None where nothing is generated.
+
+    Chat gets `max_tokens`: older than `max_completion_tokens`, and the one every server of the
+    OpenAI dialect enforces (its o-series models refuse it, which errs on the side of the policy).
+    """
+    low = path.lower().rstrip("/")
+    if low.endswith(("/embeddings", "/embed", "/count_tokens", "/input_tokens", ":counttokens")):
+        return None
+    if dialect is Dialect.ANTHROPIC:
+        return "max_tokens" if "messages" in members else None
+    if "contents" in members:
+        return "generationConfig.maxOutputTokens"
+    if dialect is Dialect.OPENAI:
+        if "messages" in members:
+            return "max_tokens"
+        if "input" in members:
+            return "max_output_tokens"
+        return "max_tokens" if "prompt" in members else None
+    if low.endswith(("/api/chat", "/api/generate")):
+        return "options.num_predict"
+    if low.endswith(("/converse", "/converse-stream")):
+        return "inferenceConfig.maxTokens"
+    if "inputs" in members:
+        return "parameters.max_new_tokens"
+    return "max_tokens" if "messages" in members or "message" in members else None
+
+
+def _drop_probabilities(members: _Members) -> None:
+    for name in _PROBABILITIES:
+        members.pop(name, None)
+    include = _value(members, "include")
+    if isinstance(include, list) and _INCLUDED_PROBABILITIES in include:
+        kept = [item for item in include if item != _INCLUDED_PROBABILITIES]
+        members["include"] = msgspec.Raw(_encode(kept))

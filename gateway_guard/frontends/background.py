@@ -1,0 +1,84 @@
+"""What goes on beside the requests: settling that outlives a cancellation, and hot reload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway_guard.stores.memory import MemoryStore
+from gateway_guard.types import Exchange, Usage
+
+if TYPE_CHECKING:
+    from gateway_guard.guard import Guard
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at the policy file.
+RELOAD_EVERY: Final = 2.0
+
+
+class Background:
+    """The life of one guard inside one event loop.
+
+    Args:
+        guard: whose exchanges are settled and whose policy is watched.
+        reload_every: seconds between two looks at the policy file; None never looks.
+    """
+
+    def __init__(self, guard: Guard, *, reload_every: float | None = RELOAD_EVERY) -> None:
+        self._guard = guard
+        self._reload_every = reload_every
+        self._settling: set[asyncio.Task[None]] = set()
+        self._watcher: asyncio.Task[None] | None = None
+        self._closed = False
+        # The memory store never suspends, so settling there cannot be cancelled half-way and needs
+        # no task of its own, which would cost more than the settling.
+        self._at_once = isinstance(getattr(guard, "store", None), MemoryStore)
+
+    def start(self) -> None:
+        """Start watching the policy with the first request: only then is there a loop."""
+        if self._watcher is not None and not self._watcher.done():
+            return
+        if self._reload_every is not None and not self._closed:
+            self._watcher = asyncio.get_running_loop().create_task(self._watch(self._reload_every))
+
+    async def settle(self, exchange: Exchange, usage: Usage) -> None:
+        """Settle to the end, even when the caller is cancelled meanwhile; then re-raises that."""
+        if self._at_once:
+            await self._guard.settle(exchange, usage)
+            return
+        task = asyncio.get_running_loop().create_task(self._guard.settle(exchange, usage))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                await asyncio.wait({task})
+            raise
+
+    async def close(self) -> None:
+        """Finish settling, stop watching, close the guard. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait({self._watcher})
+        if self._settling:
+            await asyncio.wait(self._settling)
+        await self._guard.close()
+
+    async def _watch(self, every: float) -> None:
+        policies: Any = self._guard.policies
+        while True:
+            await asyncio.sleep(every)
+            # Reading and compiling take milliseconds: not in the loop's thread. The switch to the
+            # new policy is one assignment.
+            try:
+                if await asyncio.to_thread(policies.changed):
+                    good = await asyncio.to_thread(self._guard.reload)
+                    log.info("policy reloaded" if good else "reload failed, last good one stays")
+            except Exception as error:  # noqa: BLE001 - watching goes on; the next look may succeed
+                log.error("watching the policy failed: %s", type(error).__name__)

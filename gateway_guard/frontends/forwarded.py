@@ -1,0 +1,247 @@
+"""Which header fields go to the upstream and which come back. Pure.
+
+A request's fields are copied byte for byte except these:
+
+- hop-by-hop fields (RFC 9110 §7.6.1) and those the client names in `Connection`. A client cannot
+  use `Connection` to remove what the guard judged or what the guard itself writes (`PROTECTED`):
+  otherwise `Connection: Authorization` would forward a request without the key it was admitted
+  by.
+- everything that claims to come from a proxy (`X-Forwarded-*`, `Forwarded`, `X-Real-IP`, …) is
+  dropped and written anew; a trusted peer's `X-Forwarded-For` is continued, anybody else's
+  replaced.
+- `X-Guard-*`, always the guard's own.
+- fields that make an upstream see another method, path or client than was judged (`ALIASES`).
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from gateway_guard.types import Exchange
+
+Headers = list[tuple[bytes, bytes]]
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: Fields about one connection only.
+HOP_BY_HOP: Final = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    )
+)
+
+#: Fields by which an upstream may be told another method, path or client address.
+ALIASES: Final = frozenset(
+    (
+        b"x-http-method-override",
+        b"x-http-method",
+        b"x-method-override",
+        b"x-original-url",
+        b"x-rewrite-url",
+        b"x-original-host",
+        b"proxy",
+    )
+)
+
+#: Fields in which edges hand over the client's address; believed, and passed on, from trusted
+#: peers only.
+CLIENT_ADDRESS: Final = frozenset(
+    (
+        b"cf-connecting-ip",
+        b"cf-connecting-ipv6",
+        b"cf-pseudo-ipv4",
+        b"true-client-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-originating-ip",
+        b"x-remote-ip",
+        b"x-remote-addr",
+        b"fastly-client-ip",
+        b"fly-client-ip",
+        b"do-connecting-ip",
+        b"x-azure-clientip",
+        b"x-azure-socketip",
+        b"x-envoy-external-address",
+        b"x-appengine-user-ip",
+        b"x-vercel-forwarded-for",
+        b"x-original-forwarded-for",
+        b"x-proxyuser-ip",
+        b"wl-proxy-client-ip",
+        b"client-ip",
+        b"remote-addr",
+        b"forwarded-for",
+        b"x-forwarded",
+    )
+)
+
+#: Fields a client cannot have removed by naming them in `Connection`.
+PROTECTED: Final = frozenset(
+    (
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"anthropic-version",
+        b"cookie",
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"content-encoding",
+        b"accept-encoding",
+    )
+)
+
+_OWN: Final = frozenset((b"host", b"content-length", b"expect", b"forwarded", b"x-real-ip"))
+_DROPPED: Final = HOP_BY_HOP | ALIASES | CLIENT_ADDRESS | _OWN
+_DROPPED_TRUSTED: Final = _DROPPED - CLIENT_ADDRESS
+_PREFIXES: Final = (b"x-forwarded-", b"x-guard-")
+_SIMPLE: Final = frozenset((b"close", b"keep-alive", b""))
+#: Fields of an answer that concern the connection to the upstream only.
+_RESPONSE_DROPPED: Final = HOP_BY_HOP - {b"proxy-authenticate"}
+
+
+def named_in_connection(headers: Headers, protected: Collection[bytes]) -> frozenset[bytes]:
+    """Names the client lists in `Connection`, without those it may not remove."""
+    names: set[bytes] = set()
+    for name, value in headers:
+        if name == b"connection":
+            for token in value.lower().split(b","):
+                word = token.strip(b" \t")
+                if word not in _SIMPLE and word not in PROTECTED and word not in protected:
+                    names.add(word)
+    return frozenset(names)
+
+
+def request_fields(
+    headers: Headers, *, trusted: bool, protected: Collection[bytes] = ()
+) -> list[bytes]:
+    """The client's own fields as the upstream gets them, each `name: value CRLF`.
+
+    `trusted`: the peer is a proxy whose word about the client is believed. `protected`: further
+    names the policy judges by, lower case.
+    """
+    dropped = _DROPPED_TRUSTED if trusted else _DROPPED
+    named: frozenset[bytes] = frozenset()
+    out = []
+    for name, value in headers:
+        if name in dropped:
+            if name == b"connection" and value.lower() not in _SIMPLE:
+                named = named_in_connection(headers, protected)
+            continue
+        if name[:2] == b"x-" and name.startswith(_PREFIXES):
+            continue
+        out.append(b"%b: %b\r\n" % (name, value))
+    if named:
+        out = [line for line in out if line.partition(b":")[0] not in named]
+    return out
+
+
+def forwarding_fields(
+    headers: Headers,
+    *,
+    peer: str | None,
+    scheme: str,
+    trusted: bool,
+    client_ip: str | None,
+) -> list[bytes]:
+    """The guard's own `X-Forwarded-*` and `X-Real-IP`, each `name: value CRLF`.
+
+    `peer` is the address the request came from, None for a unix socket; `client_ip` the address the
+    guard judged, None when unknown.
+    """
+    chain: list[bytes] = []
+    host = proto = None
+    for name, value in headers:
+        if name == b"host":
+            host = host or value
+        elif trusted and name[:12] == b"x-forwarded-":
+            if name == b"x-forwarded-for":
+                chain.append(value)
+            elif name == b"x-forwarded-proto":
+                if value in (b"http", b"https"):
+                    proto = value
+            elif name == b"x-forwarded-host":
+                host = value
+    out = []
+    if peer is not None:
+        chain.append(peer.encode())
+    if chain:
+        out.append(b"x-forwarded-for: %b\r\n" % b", ".join(chain))
+    out.append(b"x-forwarded-proto: %b\r\n" % (proto or scheme.encode()))
+    if host:
+        out.append(b"x-forwarded-host: %b\r\n" % host)
+    real = client_ip or peer
+    if real is not None:
+        out.append(b"x-real-ip: %b\r\n" % real.encode())
+    return out
+
+
+def guard_fields(exchange: Exchange) -> list[bytes]:
+    """What the upstream is told of the decision, as `X-Guard-…` fields.
+
+    `X-Guard-Request-Id`, `-Action`, `-Account` (a keyed
+    digest), `-Country` and `-Risk` (two decimals), each `name: value CRLF`. Unknown ones are
+    left out.
+    """
+    request = exchange.request
+    out = [
+        b"x-guard-request-id: %b\r\nx-guard-action: %b\r\nx-guard-risk: %.2f\r\n"
+        % (
+            request.id.encode(),
+            exchange.decision.action.word.encode(),
+            exchange.assessment.risk,
+        )
+    ]
+    if request.account is not None:
+        out.append(b"x-guard-account: %b\r\n" % request.account.encode())
+    country = exchange.facts.network.country
+    if country is not None:
+        out.append(b"x-guard-country: %b\r\n" % country.encode())
+    return out
+
+
+def response_fields(headers: Headers) -> Headers:
+    """The upstream's fields as the client gets them: without hop-by-hop and `X-Guard-*` ones."""
+    named: set[bytes] = set()
+    out = []
+    for field in headers:
+        name = field[0]
+        if name in _RESPONSE_DROPPED:
+            if name == b"connection":
+                named.update(token.strip() for token in field[1].lower().split(b","))
+        elif name[:8] != b"x-guard-":
+            out.append(field)
+    named -= _SIMPLE | PROTECTED
+    return [field for field in out if field[0] not in named] if named else out
+
+
+class TrustedPeers:
+    """Whether a peer is one of the proxies a policy trusts, remembered per address."""
+
+    __slots__ = ("_believes", "networks")
+
+    def __init__(self, networks: Iterable[IPNetwork]) -> None:
+        self.networks = tuple(networks)
+        self._believes = functools.lru_cache(maxsize=4096)(self._ask)
+
+    def __contains__(self, peer: object) -> bool:
+        return bool(self.networks) and isinstance(peer, str) and self._believes(peer)
+
+    def _ask(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self.networks)

@@ -1,0 +1,245 @@
+"""What a request's head must look like to be served. Pure; the parser has done the grammar.
+
+llhttp (strict, as httptools runs it) refuses already: bare CR or LF, folded lines, NUL and other
+control bytes, white space in or after names, odd or repeated Content-Length, Content-Length with
+Transfer-Encoding. Here is what it lets through and a guard must not: other codings than one
+`chunked`, HTTP/0.9 and 2.0, missing, repeated or malformed Host, targets in other than origin
+form, fields that some upstream reads as another field (`X_Forwarded_For`), and two lines of a
+field that has one value.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final
+
+import msgspec
+
+Headers = list[tuple[bytes, bytes]]
+
+#: Bounds of a head: fields, bytes in all, bytes of the target. Source of the first two:
+#: Envoy's defaults.
+MAX_HEADERS: Final = 100
+MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_TARGET: Final = 32 * 1024
+
+#: Methods served. CONNECT would open a tunnel; TRACE echoes credentials; the rest llhttp
+#: knows belong to RTSP or Icecast.
+METHODS: Final = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS PATCH COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK "
+    b"BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE "
+    b"MKCALENDAR LINK UNLINK QUERY".split()
+)
+
+#: Fields with one value, where a second line means two readers may see two requests.
+_SINGLE: Final = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"transfer-encoding",
+        b"authorization",
+        b"x-api-key",
+    )
+)
+_SEEN: Final = _SINGLE | {b"connection", b"upgrade", b"expect"}
+#: Fields whose look-alikes (`X.Forwarded.For`, `Transfer.Encoding`) are refused.
+_LOOKED_ALIKE: Final = re.compile(
+    rb"^(x-forwarded.*|forwarded|x-real-ip|x-guard-.*|transfer-encoding|content-length|authorization|"
+    rb"x-api-key|host|connection)$"
+)
+_ALIAS: Final = re.compile(rb"[^a-z0-9-]")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#@]+)(.*)", re.DOTALL)
+
+
+class BadHead(Exception):  # noqa: N818  (a verdict about input, turned into a status at once)
+    """This head is refused.
+
+    Attributes:
+        status: 400, 405, 414, 417, 431 or 505.
+        message: what is wrong, in words a client's author can act on.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Head(msgspec.Struct, gc=False):
+    """A head that is served.
+
+    Attributes:
+        raw_path: as received, no query.
+        query: without the question mark; empty when there is none.
+        headers: (lower-case name, value without outer white space) in order.
+        chunked: whether a chunked body follows.
+        length: announced length of the body; None without one.
+        expects_continue: whether the client waits for 100 before it sends the body.
+        upgrade: lower-case protocol asked for, when `Connection` says so too; None otherwise.
+        close: whether the client wants the connection closed afterwards.
+    """
+
+    raw_path: bytes
+    query: bytes
+    headers: Headers
+    chunked: bool = False
+    length: int | None = None
+    expects_continue: bool = False
+    upgrade: bytes | None = None
+    close: bool = False
+
+
+@functools.lru_cache(maxsize=1024)
+def host_is_sound(host: bytes) -> bool:
+    """Whether `host` is a name or address with an optional port, and nothing else."""
+    match = _HOST.fullmatch(host)
+    return match is not None and (match[1] is None or int(match[1]) <= 65535)
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(name: bytes) -> bytes | None:
+    """The field's lower-case name; None for one to leave out, because it has an underscore.
+
+    Servers that turn `-` into `_` (CGI, WSGI) cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
+
+    Raises:
+        BadHead: another look-alike of a field that matters.
+    """
+    lower = name.lower()
+    if b"_" in lower:
+        return None
+    plain = _ALIAS.sub(b"-", lower)
+    if plain != lower and _LOOKED_ALIKE.match(plain):
+        raise BadHead(400, "a header field's name imitates another one")
+    return lower
+
+
+def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> Head:
+    """Judge a parsed head.
+
+    `fields` are as the parser gave them; `version` is `1.1`, `1.0` or whatever the client claimed.
+
+    Raises:
+        BadHead: it is not served.
+    """
+    if version not in ("1.1", "1.0"):
+        raise BadHead(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+    if method not in METHODS:
+        raise BadHead(405, "this method is not served")
+    if len(fields) > MAX_HEADERS:
+        raise BadHead(431, f"more than {MAX_HEADERS} header fields")
+    if len(target) > MAX_TARGET:
+        raise BadHead(414, f"the request target is longer than {MAX_TARGET} bytes")
+    headers: Headers = []
+    seen: dict[bytes, bytes] = {}
+    size = len(target)
+    for raw, untrimmed in fields:
+        size += len(raw) + len(untrimmed) + 4
+        name = _name(raw)
+        if name is None:
+            continue
+        value = untrimmed.strip(b" \t")
+        headers.append((name, value))
+        if name in _SEEN:
+            if name not in seen:
+                seen[name] = value
+            elif name in _SINGLE:
+                raise BadHead(400, f"two {name.decode()} header fields")
+            else:
+                seen[name] += b", " + value
+    if size > MAX_HEAD_BYTES:
+        raise BadHead(431, f"the header fields are longer than {MAX_HEAD_BYTES} bytes")
+    raw_path, query = _target(target, headers, seen)
+    _check_host(seen.get(b"host"), version)
+    head = Head(raw_path, query, headers)
+    _framing(head, seen, version)
+    connection = seen.get(b"connection")
+    if connection is not None:
+        tokens = [token.strip(b" \t") for token in connection.lower().split(b",")]
+        head.close = b"close" in tokens
+        if b"upgrade" in tokens and b"upgrade" in seen:
+            head.upgrade = seen[b"upgrade"].lower()
+    return head
+
+
+def _target(target: bytes, headers: Headers, seen: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    if not target.startswith(b"/"):
+        match = _ABSOLUTE.fullmatch(target)
+        if match is None:
+            raise BadHead(400, "the request target is neither a path nor an http(s) URL")
+        if match[1].lower() != seen.get(b"host", match[1]).lower():
+            raise BadHead(400, "the request target and Host name different servers")
+        if b"host" not in seen:
+            headers.append((b"host", match[1]))
+            seen[b"host"] = match[1]
+        target = match[2] if match[2].startswith(b"/") else b"/" + match[2]
+    if b"#" in target:
+        raise BadHead(400, "a fragment in the request target")
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+def _check_host(host: bytes | None, version: str) -> None:
+    if host is None:
+        if version == "1.1":
+            raise BadHead(400, "no Host header field")
+    elif not host_is_sound(host):
+        raise BadHead(400, "the Host header field is malformed")
+
+
+def _framing(head: Head, seen: dict[bytes, bytes], version: str) -> None:
+    coding = seen.get(b"transfer-encoding")
+    length = seen.get(b"content-length")
+    if coding is not None:
+        if coding.lower() != b"chunked" or version == "1.0" or length is not None:
+            raise BadHead(
+                400, "only one transfer coding is read: chunked, in HTTP/1.1, without length"
+            )
+        head.chunked = True
+    elif length is not None:
+        if not length.isdigit() or len(length) > 18:
+            raise BadHead(400, "Content-Length is not a number")
+        head.length = int(length)
+    expect = seen.get(b"expect")
+    if expect is not None:
+        if expect.lower() != b"100-continue":
+            raise BadHead(417, "only the expectation 100-continue is known")
+        head.expects_continue = version == "1.1" and (head.chunked or bool(head.length))
+
+
+def error_response(status: int, message: str, default_headers: Headers) -> bytes:
+    """A refusal below HTTP semantics, in the one body shape both dialects' clients can show."""
+    body = msgspec.json.encode(
+        {
+            "type": "error",
+            "error": {
+                "message": message,
+                "type": "invalid_request_error",
+                "param": None,
+                "code": None,
+            },
+        }
+    )
+    reason = _REASONS.get(status, b"Error")
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
+    lines += [b"%b: %b\r\n" % field for field in default_headers]
+    lines.append(
+        b"content-type: application/json\r\nx-should-retry: false\r\n"
+        b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    )
+    return b"".join(lines) + body
+
+
+_REASONS: Final = {
+    400: b"Bad Request",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    414: b"URI Too Long",
+    417: b"Expectation Failed",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
+}

@@ -1,0 +1,85 @@
+"""Where the sidecar listens: sockets bound before anything starts, so that workers share them."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import stat
+from pathlib import Path
+
+from gateway_guard.errors import SettingsError
+
+#: Connections the kernel holds before they are accepted.
+BACKLOG = 2048
+
+
+def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        SettingsError: it cannot be bound; `flag` is named in the message.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, proto, _, address = found[0]
+        listener = socket.socket(family, kind, proto)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error}; see {flag}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def bind_unix(path: str, *, mode: int = 0o660) -> socket.socket:
+    """A listening unix socket; one left behind by a dead process is replaced.
+
+    Raises:
+        SettingsError: it cannot be bound, somebody listens there, or the path is something else.
+    """
+    where = Path(path)
+    try:
+        if where.exists():
+            if not stat.S_ISSOCK(where.stat().st_mode):
+                raise SettingsError(f"cannot listen on {path}: it exists and is no socket")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(1.0)
+                if probe.connect_ex(path) == 0:
+                    raise SettingsError(f"cannot listen on {path}: another process does")
+            where.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(path)
+            where.chmod(mode)
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {path}: {error}; see --uds") from None
+    listener.setblocking(False)
+    return listener
+
+
+def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:
+    """TLS 1.2 and later with the PEM chain `certificate` and its `key` (same file when None).
+
+    Raises:
+        SettingsError: they cannot be read or do not fit together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        files = " and ".join(filter(None, (certificate, key)))
+        raise SettingsError(f"--ssl-certfile, --ssl-keyfile: cannot use {files}: {error}") from None
+    return context

@@ -1,0 +1,321 @@
+"""How a refusal, or an upstream's failure, is said to the client: in its own dialect.
+
+What the client reads is the same for every reason the guard may have had; the exact reason is in
+the decision log, found by the request id. Forms: OpenAI's and Anthropic's error bodies, and RFC
+9457 problem details for whoever speaks neither or asks for them in `Accept`.
+
+A 429 is always `quota-exceeded` there, never `abnormal-usage-detected`: that type exists, but would
+tell an extractor which of its requests were recognised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gateway_guard.frontends.headers import merge, rate_limit_headers, shown
+from gateway_guard.types import Action, Dialect, Exchange, Grant, Request
+
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a client is told, before it is put into a dialect.
+
+    Attributes:
+        kind: key of the dialects' tables, e.g. `throttled`.
+        status: HTTP status.
+        text: one or two sentences, no detail of detection.
+        id: the request's id.
+        path: the request's path; None when unknown.
+        unit: unit of the limit that had no room, e.g. `tokens`; empty otherwise.
+        limits: names of the limits that had no room and may be named.
+        url: where to verify; None unless `kind` is `challenged`.
+    """
+
+    kind: str
+    status: int
+    text: str
+    id: str
+    path: str | None = None
+    unit: str = ""
+    limits: tuple[str, ...] = ()
+    url: str | None = None
+
+
+#: Where the types of problem details are registered.
+_REGISTRY: Final = "https://iana.org/assignments/http-problem-types#"
+
+
+def _openai(told: Told) -> dict[str, Any]:
+    kind, code = _OPENAI[told.kind]
+    if told.kind == "throttled" and told.unit:
+        kind = "requests" if told.unit in ("requests", "concurrent") else "tokens"
+    error: dict[str, Any] = {"message": told.text, "type": kind, "param": None, "code": code}
+    if told.url is not None:
+        error["verification_url"] = told.url
+    return {"error": error}
+
+
+def _anthropic(told: Told) -> dict[str, Any]:
+    error: dict[str, Any] = {"type": _ANTHROPIC[told.kind], "message": told.text}
+    if told.url is not None:
+        error["details"] = {"verification_url": told.url}
+    return {"type": "error", "error": error, "request_id": told.id}
+
+
+def _problem(told: Told) -> dict[str, Any]:
+    slug, title = _PROBLEMS[told.kind]
+    problem: dict[str, Any] = {
+        "type": _REGISTRY + slug if slug else "about:blank",
+        "title": title,
+        "status": told.status,
+        "detail": told.text,
+        "instance": f"urn:gateway-guard:{told.id}",
+    }
+    if told.limits:
+        problem["violated-policies"] = told.limits
+    if told.url is not None:
+        problem["verification_url"] = told.url
+    return problem
+
+
+#: kind → (`type`, `code`)
+_OPENAI: Final[Mapping[str, tuple[str, str | None]]] = {
+    "invalid": ("invalid_request_error", None),
+    "unauthenticated": ("invalid_request_error", "invalid_api_key"),
+    "challenged": ("request_forbidden", "verification_required"),
+    "denied": ("request_forbidden", "request_refused"),
+    "unavailable-here": ("request_forbidden", "unsupported_country_region_territory"),
+    "too-large": ("invalid_request_error", "request_too_large"),
+    "unreadable": ("invalid_request_error", "unsupported_media_type"),
+    "throttled": ("requests", "rate_limit_exceeded"),
+    "failed": ("server_error", "internal_error"),
+    "uncounted": ("server_error", "service_unavailable"),
+    "bad-gateway": ("server_error", "bad_gateway"),
+    "timeout": ("server_error", "timeout"),
+}
+
+#: kind → `error.type`
+_ANTHROPIC: Final[Mapping[str, str]] = {
+    "invalid": "invalid_request_error",
+    "unauthenticated": "authentication_error",
+    "challenged": "permission_error",
+    "denied": "permission_error",
+    "unavailable-here": "permission_error",
+    "too-large": "request_too_large",
+    "unreadable": "invalid_request_error",
+    "throttled": "rate_limit_error",
+    "failed": "api_error",
+    "uncounted": "api_error",
+    "bad-gateway": "api_error",
+    "timeout": "timeout_error",
+}
+
+#: kind → (registered problem type or nothing, title)
+_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
+    "invalid": ("", "Bad Request"),
+    "unauthenticated": ("", "Unauthorized"),
+    "challenged": ("", "Verification Required"),
+    "denied": ("", "Forbidden"),
+    "unavailable-here": ("", "Unavailable For Legal Reasons"),
+    "too-large": ("", "Content Too Large"),
+    "unreadable": ("", "Unsupported Media Type"),
+    "throttled": (
+        "quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
+    ),
+    "failed": ("", "Internal Server Error"),
+    "uncounted": (
+        "temporary-reduced-capacity",
+        "Request cannot be satisfied due to temporary server capacity constraints",
+    ),
+    "bad-gateway": ("", "Bad Gateway"),
+    "timeout": ("", "Gateway Timeout"),
+}  # fmt: skip
+
+
+class _Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How one dialect writes errors."""
+
+    render: Callable[[Told], dict[str, Any]]
+    content_type: bytes
+    id_header: bytes
+    milliseconds: bool
+
+
+_PROBLEM_FORM: Final = _Form(
+    render=_problem, content_type=b"application/problem+json", id_header=b"x-request-id",
+    milliseconds=False,
+)  # fmt: skip
+
+#: A new dialect is one line here and one body function.
+FORMS: Final[Mapping[Dialect, _Form]] = {
+    Dialect.OPENAI: _Form(
+        render=_openai, content_type=b"application/json", id_header=b"x-request-id",
+        milliseconds=True,
+    ),
+    Dialect.ANTHROPIC: _Form(
+        render=_anthropic, content_type=b"application/json", id_header=b"request-id",
+        milliseconds=True,
+    ),
+    Dialect.OTHER: _PROBLEM_FORM,
+}  # fmt: skip
+
+_TEXTS: Final[Mapping[str, str]] = {
+    "invalid": "The request could not be read.",
+    "unauthenticated": "The credential of this request is not valid.",
+    "challenged": "This account must be verified before it can continue.",
+    "denied": "This request was refused.",
+    "unavailable-here": "Country, region, or territory not supported.",
+    "too-large": "The request body is too large.",
+    "unreadable": "The type, character set or encoding of the request body is not supported.",
+    "failed": "The request could not be processed.",
+    "uncounted": "The service is temporarily unable to take this request.",
+}
+
+_KINDS: Final[Mapping[int, str]] = {
+    400: "invalid",
+    401: "unauthenticated",
+    413: "too-large",
+    415: "unreadable",
+    429: "throttled",
+    451: "unavailable-here",
+    500: "failed",
+    503: "uncounted",
+}
+
+
+def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
+    """Status, headers and body of the refusal that `exchange.decision` asks for.
+
+    `accept` is the client's `Accept` header, empty when absent. Headers have lower-case names and
+    include the rate-limit headers and `content-length`; the body of a HEAD is the caller's to omit.
+    """
+    decision, request = exchange.decision, exchange.request
+    status = decision.status or 403
+    wait = decision.retry_after
+    url: str | None = None
+    kind = _KINDS.get(status, "denied" if status < 500 else "failed")
+    unit = ""
+    limits: tuple[str, ...] = ()
+    if decision.action is Action.CHALLENGE:
+        kind, url = "challenged", decision.challenge_url
+        text = f"{_TEXTS[kind]} Verify at {url}" if url else _TEXTS[kind]
+    elif kind == "throttled":
+        refusing = [grant for grant in exchange.decision.grants if not grant.allowed]
+        campaign = exchange.facts.campaign
+        if campaign is not None:
+            refusing = shown(refusing, campaign.id)
+        unit, limits, text = _throttle(refusing, wait)
+    else:
+        text = _TEXTS[kind]
+    told = Told(
+        kind=kind, status=status, text=text, id=request.id, path=request.path, unit=unit,
+        limits=limits, url=url,
+    )  # fmt: skip
+    headers, body = _write(_form(request.dialect, accept), told)
+    if wait is not None:
+        _retry_headers(headers, wait, milliseconds=FORMS[request.dialect].milliseconds)
+    elif status < 500 and unit != "concurrent":
+        # Refused for good: SDKs otherwise retry a 429 and multiply the load.
+        headers.append((b"x-should-retry", b"false"))
+    if url is not None:
+        target = _url(url)
+        headers.append((b"x-guard-challenge-url", target))
+        headers.append((b"link", b"<" + target + b'>; rel="help"'))
+    elif kind == "unauthenticated":
+        headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
+    return status, merge(headers, rate_limit_headers(exchange)), body
+
+
+def upstream_failure(request: Request, status: int, message: str, *, accept: bytes = b"") -> Answer:
+    """The answer when the upstream did not give one: 502 or 504 in the client's dialect.
+
+    `message` goes to the client as it is: one sentence, no address of the upstream.
+    """
+    told = Told(
+        kind="timeout" if status == 504 else "bad-gateway" if status == 502 else "uncounted",
+        status=status, text=message, id=request.id, path=request.path,
+    )  # fmt: skip
+    headers, body = _write(_form(request.dialect, accept), told)
+    return status, headers, body
+
+
+def _write(form: _Form, told: Told) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    body = msgspec.json.encode(form.render(told))
+    headers = [
+        (b"content-type", form.content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (form.id_header, told.id.encode("ascii", "replace")),
+    ]
+    return headers, body
+
+
+def _throttle(refusing: list[Grant], wait: float | None) -> tuple[str, tuple[str, ...], str]:
+    """Unit, limit names and text of a 429."""
+    unit = ""
+    longest = -1.0
+    for grant in refusing:
+        if grant.retry_after > longest:
+            longest, unit = grant.retry_after, grant.charge.unit
+    limits = tuple(grant.charge.limit for grant in refusing)
+    if unit == "concurrent":
+        text = "Too many requests in flight. Please try again when one of them has finished."
+    else:
+        text = f"Rate limit reached for {unit or 'requests'}."
+        if wait is not None:
+            text += f" Please try again in {_seconds(wait)}."
+    return unit, limits, text
+
+
+def _seconds(wait: float) -> str:
+    milliseconds = math.ceil(round(wait * 1000, 3))
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    return f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def _retry_headers(headers: list[tuple[bytes, bytes]], wait: float, *, milliseconds: bool) -> None:
+    # A wait of nothing at all would invite a tight loop.
+    headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
+    if milliseconds:
+        headers.append((b"retry-after-ms", b"%d" % max(1, math.ceil(round(wait * 1000, 3)))))
+
+
+def _url(url: str) -> bytes:
+    """An operator's URL as a header value: what has no place in one is percent-encoded."""
+    return b"".join(
+        bytes((byte,)) if 0x20 < byte < 0x7F and byte not in b'<>"' else b"%%%02X" % byte
+        for byte in url.encode("utf-8", "surrogateescape")
+    )
+
+
+def _form(dialect: Dialect, accept: bytes) -> _Form:
+    if _prefers_problem(accept):
+        return _PROBLEM_FORM
+    return FORMS[dialect]
+
+
+def _prefers_problem(accept: bytes) -> bool:
+    """Whether `application/problem+json` is wanted at least as much as `application/json`."""
+    wanted = {b"application/problem+json": 0.0, b"application/json": 0.0}
+    accept = accept.lower()
+    if b"problem+json" not in accept:
+        return False
+    for item in accept.split(b","):
+        name, *parameters = (part.strip() for part in item.split(b";"))
+        if name in wanted:
+            quality = 1.0
+            for parameter in parameters:
+                if parameter.startswith(b"q="):
+                    try:
+                        quality = float(parameter[2:])
+                    except ValueError:
+                        quality = 0.0
+            wanted[name] = quality
+    problem = wanted[b"application/problem+json"]
+    return problem > 0.0 and problem >= wanted[b"application/json"]

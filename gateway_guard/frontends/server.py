@@ -1,0 +1,306 @@
+"""The sidecar, put together: listener → guard → forward, beside the admin port.
+
+    SIGTERM, SIGINT   drain: not ready any more, answers close their connections, nothing new is
+                      accepted, what is in flight finishes within `drain` seconds
+    SIGHUP            policy, network data and accounts are read again, the decision log reopened
+
+Files are also watched, once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from gateway_guard.errors import SettingsError
+from gateway_guard.frontends.admin import Health, admin_app
+from gateway_guard.frontends.asgi import GuardMiddleware
+from gateway_guard.frontends.forwarded import TrustedPeers
+from gateway_guard.frontends.inbound import GuardProtocol, Limits
+from gateway_guard.frontends.proxy import Forward
+from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream, tls_context
+from gateway_guard.guard import Guard, Learner, build_guard
+from gateway_guard.record.log import DecisionLog
+from gateway_guard.record.metrics import Metrics
+from gateway_guard.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at the files.
+WATCH_EVERY = 1.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `serve` was told. Times in seconds, sizes in bytes.
+
+    Attributes:
+        policy: path of the policy.
+        upstream: URL of the model API (`Origin.parse`).
+        upstream_ca: PEM file of the only authorities trusted for it; None for the system's.
+        preserve_host: whether the upstream sees the client's Host.
+        timeouts: how long the upstream may take.
+        max_connections: open connections, to the upstream and from clients each.
+        max_body: largest request body.
+        limits: what clients may take; its `proxies` come from `proxy_protocol`.
+        proxy_protocol: whether connections must begin with a PROXY protocol header; believed from
+            the policy's trusted proxies, all others are closed.
+        drain: how long requests in flight may go on after SIGTERM.
+        drain_delay: how long new requests are still taken after SIGTERM, for a load balancer to
+            notice.
+    """
+
+    policy: str
+    upstream: str
+    upstream_ca: str | None = None
+    preserve_host: bool = False
+    timeouts: Timeouts = Timeouts()
+    max_connections: int = 10_000
+    max_body: int = 100 * 1024 * 1024
+    limits: Limits = Limits()
+    proxy_protocol: bool = False
+    drain: float = 30.0
+    drain_delay: float = 0.5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: this module's own do more."""
+
+    announce = False
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.announce:
+            log.info("serving")
+
+
+class Sidecar:
+    """One process serving one listener.
+
+    Attributes:
+        guard: the brain.
+        upstream: the connections to the model API.
+        draining: whether SIGTERM has come.
+
+    Raises:
+        PolicyError, SettingsError, SourceError: as `build_guard`, `Origin.parse`.
+    """
+
+    def __init__(self, options: Options, settings: Settings) -> None:
+        self.options = options
+        self.draining = False
+        self.metrics = Metrics()
+        self._log = (
+            DecisionLog(settings.decision_log, queue=settings.log_queue)
+            if settings.decision_log
+            else None
+        )
+        learners: list[Learner] = [self.metrics.settled]
+        if self._log is not None:
+            learners.append(self._log.write)
+        self.guard: Guard = build_guard(options.policy, settings=settings, learners=learners)
+        trusted = self.guard.policy.identify.trusted
+        if options.proxy_protocol and not trusted:
+            raise SettingsError(
+                "--proxy-protocol needs identify.trusted_proxies in the policy: "
+                "nobody else's header is believed"
+            )
+        origin = Origin.parse(options.upstream)
+        self.upstream = Upstream(
+            origin,
+            timeouts=options.timeouts,
+            tls=tls_context(options.upstream_ca) if origin.secure else None,
+            max_connections=options.max_connections,
+        )
+        self.forward = Forward(
+            self.upstream,
+            policy=lambda: self.guard.policy,
+            preserve_host=options.preserve_host,
+            max_body=options.max_body,
+        )
+        self._files = _Files(
+            [*settings.network_files, *([settings.accounts_file] if settings.accounts_file else [])]
+        )
+        self.metrics.gauge(
+            "upstream_connections", "Open connections to the upstream.", lambda: self.upstream.open
+        )
+        self.metrics.counter(
+            "upstream_retries",
+            "Requests sent to the upstream twice.",
+            lambda: self.upstream.retried,
+        )
+        if self._log is not None:
+            decisions = self._log
+            self.metrics.counter(
+                "log_dropped",
+                "Decisions not logged: the queue was full.",
+                lambda: decisions.dropped,
+            )
+
+    def run(
+        self,
+        listeners: Sequence[socket.socket],
+        admin: socket.socket | None,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """Serve until a signal says stop."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self.serve(listeners, admin, tls))
+
+    async def serve(
+        self,
+        listeners: Sequence[socket.socket],
+        admin: socket.socket | None,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """As `run`, inside a running loop."""
+        main = self._server(GuardMiddleware(self.forward, guard=self.guard), tls)
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        health = Health(self.guard, self.upstream, self)
+        async with contextlib.AsyncExitStack() as stack:
+            if admin is not None:
+                await stack.enter_async_context(_beside(admin_app(health, self.metrics), admin))
+            watching = asyncio.create_task(self._watch(main))
+            stack.callback(watching.cancel)
+            serving = asyncio.create_task(main.serve(sockets=list(listeners)))
+            stopping = asyncio.create_task(stop.wait())
+            # What exists now lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 50)
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await self._drain(main)
+                await serving
+            stopping.cancel()
+        self.upstream.close()
+        if self._log is not None:
+            self._log.close()
+
+    def reload(self) -> None:
+        """Read everything again; what cannot be read keeps its last good version."""
+        good = self.guard.reload()
+        self.metrics.reloaded(good)
+        if self._log is not None:
+            self._log.reopen()
+        log.log(logging.INFO if good else logging.ERROR, "reload-%s", "done" if good else "failed")
+        error = self.guard.policies.error
+        if error is not None:
+            log.error("policy-kept reason=%s", error)
+
+    def _server(self, app: ASGIApp, tls: ssl.SSLContext | None) -> _Server:
+        limits = msgspec.structs.replace(
+            self.options.limits,
+            connections=self.options.max_connections,
+            proxies=TrustedPeers(self.guard.policy.identify.trusted)
+            if self.options.proxy_protocol
+            else None,
+        )
+        config = uvicorn.Config(
+            app,
+            interface="asgi3",
+            http=GuardProtocol.bound(limits),
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(self.options.drain)),
+        )
+        config.load()
+        config.ssl = tls
+        server = _Server(config)
+        server.announce = True
+        return server
+
+    async def _drain(self, main: _Server) -> None:
+        self.draining = True
+        log.info("draining connections=%s", len(main.server_state.connections))
+        end = asyncio.get_running_loop().time() + self.options.drain_delay
+        while asyncio.get_running_loop().time() < end:
+            for connection in list(main.server_state.connections):
+                if isinstance(connection, GuardProtocol):
+                    connection.draining = True
+            await asyncio.sleep(min(0.05, self.options.drain_delay))
+        main.should_exit = True
+
+    async def _watch(self, main: _Server) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            now = loop.time()
+            for connection in list(main.server_state.connections):
+                if isinstance(connection, GuardProtocol):
+                    connection.sweep(now)
+            if self.guard.policies.changed() or self._files.changed():
+                self.reload()
+
+
+@contextlib.asynccontextmanager
+async def _beside(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on `listener` until the block ends."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Files:
+    """Which of some files have changed since the last look."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = [Path(path) for path in paths]
+        self._seen = self._look()
+
+    def changed(self) -> bool:
+        now = self._look()
+        if now == self._seen:
+            return False
+        self._seen = now
+        return True
+
+    def _look(self) -> list[Any]:
+        out: list[Any] = []
+        for path in self._paths:
+            try:
+                status = path.stat()
+                out.append((status.st_mtime_ns, status.st_size, status.st_ino))
+            except OSError as error:
+                out.append(error.errno)
+        return out

@@ -1,0 +1,371 @@
+"""One HTTP/1.1 connection to the upstream: strict parsing, back-pressure both ways, no timers.
+
+Own code instead of httpx because of its cost on the forwarding path (measured on two shared
+cores at 32 connections, CPU per request: this client under uvicorn 58 µs, aiohttp 132 µs, httpx
+over an aiohttp transport 400..530 µs, plain httpx 1,100..2,600 µs).
+
+A response is believed only if it has exactly one reading. Content-Length together with
+Transfer-Encoding, two Content-Lengths, a transfer coding other than `chunked`, a head past its
+bounds, bytes nobody asked for: each raises `UpstreamError` and closes the connection. A body
+    that ends early raises too, so that the client's copy is cut and never looks complete.
+    Interim (1xx) responses and trailers are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+from gateway_guard.errors import UpstreamError, UpstreamTimeoutError
+
+#: Most header fields, and most bytes of status line and fields together, in one response head.
+#: Source: Envoy's default of 60 KiB; the count is twice Envoy's 100, as API answers carry many.
+MAX_HEADERS = 200
+MAX_HEAD_BYTES = 64 * 1024
+
+#: Response bytes held for a slow client before reading from the upstream pauses.
+HIGH_WATER = 128 * 1024
+
+#: Responses whose head ends them, whatever the head says (RFC 9112 §6.3).
+_BODYLESS = frozenset((204, 304))
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class UpstreamResponse:
+    """The head of a response.
+
+    Attributes:
+        status: 200 to 599 (interim responses never get here).
+        headers: (lower-case name, value) in order of arrival, framing and hop-by-hop ones included.
+        length: bytes of body announced; None when chunked or delimited by close.
+    """
+
+    __slots__ = ("headers", "length", "status")
+
+    def __init__(self, status: int, headers: Headers, length: int | None) -> None:
+        self.status = status
+        self.headers = headers
+        self.length = length
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A connection that serves one request at a time.
+
+    Attributes:
+        reused: whether it has served a request before the present one.
+        answered: whether any byte of the present response has arrived.
+        deadline: loop time after which `expire` fails the exchange; infinite while nothing is due.
+        closed: whether the connection can no longer be used.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        read_timeout: float,
+        on_closed: Callable[[UpstreamConnection], None],
+    ) -> None:
+        self.loop = loop
+        self.read_timeout = read_timeout
+        self.deadline = float("inf")
+        self.reused = False
+        self.answered = False
+        self.closed = False
+        self._on_closed = on_closed
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._busy = False
+        self._head_request = False
+        self._reset_response()
+        self._keep = False
+        self._writable: asyncio.Future[None] | None = None
+        self._write_paused = False
+
+    def _reset_response(self) -> None:
+        self._error: UpstreamError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._head: UpstreamResponse | None = None
+        self._headers: Headers = []
+        self._in_head = True
+        self._head_bytes = 0
+        self._wire = 0
+        self._useful = 0
+        self._until_close = False
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._read_paused = False
+        self._complete = False
+
+    # -- what the forwarder calls ---------------------------------------------------------------
+
+    def start(self, data: bytes, *, head_request: bool) -> None:
+        """Send the first bytes of a request and expect its response.
+
+        `head_request`: the method is HEAD, whose response has no body whatever its head says.
+
+        Raises:
+            UpstreamError: the connection is closed; not a byte was written.
+        """
+        if self.closed or self._transport is None:
+            raise UpstreamError("the connection to the upstream is closed")
+        self._reset_response()
+        self.answered = False
+        self._busy = True
+        self._head_request = head_request
+        self.deadline = self.loop.time() + self.read_timeout
+        self._transport.write(data)
+
+    async def write(self, data: bytes) -> None:
+        """Send more of the request body; waits while the upstream does not take it.
+
+        Raises:
+            UpstreamError: the connection broke.
+        """
+        if self._error is not None:
+            raise self._error
+        if self.closed or self._transport is None:
+            raise UpstreamError("the upstream closed the connection while the request was sent")
+        self.deadline = self.loop.time() + self.read_timeout
+        self._transport.write(data)
+        if self._write_paused:
+            self._writable = self.loop.create_future()
+            await self._writable
+            if self._error is not None:
+                raise self._error
+
+    async def head(self) -> UpstreamResponse:
+        """The response's head.
+
+        Raises:
+            UpstreamError: none came, or not one that can be believed.
+        """
+        while self._head is None:
+            await self._wait()
+        return self._head
+
+    async def read(self) -> bytes:
+        """Whatever has arrived of the body, at least one byte; empty at its proper end only.
+
+        Raises:
+            UpstreamError: the body was cut or its framing is broken. What arrived before has been
+                returned by earlier calls.
+        """
+        while not self._chunks:
+            if self._complete:
+                return b""
+            if self._error is not None:
+                raise self._error
+            # As `_wait`, without its coroutine: this is the path of every event of every stream.
+            waiter = self._waiter = self.loop.create_future()
+            await waiter
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self._buffered = 0
+        if self._read_paused and self._transport is not None and not self.closed:
+            self._read_paused = False
+            self.deadline = self.loop.time() + self.read_timeout
+            self._transport.resume_reading()
+        return data
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is complete and everything of it has been read."""
+        return self._complete and not self._chunks
+
+    def fail(self, reason: str) -> None:
+        """Drop the connection; whoever waits for its answer gets `UpstreamError(reason)`."""
+        self._fail(UpstreamError(reason))
+
+    def finish(self) -> bool:
+        """End the exchange; True when the connection can take another, else it is closed."""
+        fit = self._complete and self._keep and not self.closed and self._error is None
+        self._busy = False
+        self.deadline = float("inf")
+        self._chunks = []
+        self.reused = True
+        if not fit:
+            self.close()
+        return fit
+
+    def close(self) -> None:
+        """Drop the connection at once, which cancels what the upstream is still producing."""
+        if not self.closed:
+            self.closed = True
+            if self._transport is not None:
+                self._transport.abort()
+
+    def expire(self, now: float) -> None:
+        """Fail the exchange when `now` (loop time, seconds) is past its deadline."""
+        if now >= self.deadline and not self._read_paused and not self._complete:
+            self.deadline = float("inf")
+            what = "began no answer" if not self.answered else "stopped sending"
+            self._fail(UpstreamTimeoutError(f"the upstream {what} within {self.read_timeout:g} s"))
+
+    async def _wait(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = self.loop.create_future()
+        await self._waiter
+        if self._error is not None and not self._chunks:
+            raise self._error
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: UpstreamError) -> None:
+        if self._error is None and not self._complete:
+            self._error = error
+        self.close()
+        self._wake()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    # -- asyncio.Protocol -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+
+    def data_received(self, data: bytes) -> None:
+        if not self._busy or self._complete:
+            # Nobody asked for this: whoever got it next would read somebody else's answer.
+            self._keep = False
+            self.close()
+            return
+        self.answered = True
+        self.deadline = self.loop.time() + self.read_timeout
+        self._wire += len(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if self._complete:
+                self._keep = False
+                self.close()
+                return
+            cause = error.__context__
+            message = str(cause) if isinstance(cause, UpstreamError) else f"not HTTP: {error}"
+            self._fail(UpstreamError(f"the upstream's answer cannot be believed: {message}"))
+            return
+        except httptools.HttpParserUpgrade:
+            self._fail(UpstreamError("the upstream switched protocols unasked"))
+            return
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._fail(UpstreamError(f"the upstream's head is longer than {MAX_HEAD_BYTES} bytes"))
+        elif self._wire - self._useful > 2 * MAX_HEAD_BYTES + 8 * self._useful:
+            # The parser collects trailers and chunk extensions for as long as they come.
+            self._fail(UpstreamError("trailers or chunk extensions out of all proportion"))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if self._busy and not self._complete:
+            if self._until_close and exc is None and self._error is None:
+                self._complete = True
+                self._keep = False
+                self._wake()
+            elif self._error is None:
+                where = "in the middle of its answer" if self.answered else "without an answer"
+                self._fail(UpstreamError(f"the upstream closed the connection {where}"))
+        self._transport = None
+        self._on_closed(self)
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self.deadline = self.loop.time() + self.read_timeout
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    # -- httptools callbacks --------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise UpstreamError("more than one answer")
+        self._headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # trailers: dropped
+        if len(self._headers) >= MAX_HEADERS:
+            raise UpstreamError(f"more than {MAX_HEADERS} header fields")
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            if status < 100 or status == 101:
+                raise UpstreamError(f"status {status}")
+            self._headers = []
+            return
+        if status > 599:
+            raise UpstreamError(f"status {status}")
+        self._in_head = False
+        length, chunked = framing(self._headers)
+        bodyless = self._head_request or status in _BODYLESS
+        self._until_close = not bodyless and length is None and not chunked
+        self._head = UpstreamResponse(status, self._headers, length)
+        if self._head_request:
+            # llhttp cannot be told that this answer has no body, so the connection ends with it.
+            self._complete = True
+            self._keep = False
+        self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        if self._head_request:
+            return
+        self._chunks.append(body)
+        self._useful += len(body)
+        self._buffered += len(body)
+        if self._buffered > HIGH_WATER and not self._read_paused and self._transport is not None:
+            self._read_paused = True
+            self._transport.pause_reading()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def on_message_complete(self) -> None:
+        if self._in_head:
+            return  # an interim response ended
+        self._complete = True
+        self._keep = self._parser.should_keep_alive() and not self._head_request
+        self._wake()
+
+
+def framing(headers: Headers) -> tuple[int | None, bool]:
+    """(announced length or None, whether chunked), when the head has one reading only.
+
+    Raises:
+        UpstreamError: it has several (RFC 9112 §6.3), or none.
+    """
+    length: int | None = None
+    chunked = False
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        if name == b"content-length":
+            if length is not None:
+                raise UpstreamError("two Content-Length fields")
+            if not value.isdigit() or len(value) > 18:
+                raise UpstreamError("a Content-Length that is no number")
+            length = int(value)
+        elif name == b"transfer-encoding":
+            if chunked or value.lower() != b"chunked":
+                raise UpstreamError("a transfer coding other than one `chunked`")
+            chunked = True
+    if chunked and length is not None:
+        raise UpstreamError("both Content-Length and Transfer-Encoding")
+    if size > MAX_HEAD_BYTES:
+        raise UpstreamError(f"a head longer than {MAX_HEAD_BYTES} bytes")
+    return length, chunked

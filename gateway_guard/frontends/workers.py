@@ -1,0 +1,71 @@
+"""Several processes on one listener: fork, watch, pass signals on, replace the dead."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+
+log = logging.getLogger(__name__)
+
+#: A worker that dies within so many seconds of its start is not replaced: it would die again.
+TOO_SOON = 2.0
+
+
+def supervise(count: int, work: Callable[[int], None]) -> int:
+    """Run `work(i)` in `count` child processes until SIGTERM or SIGINT; the exit status, 0 to 255.
+
+    SIGHUP is passed on. A worker that dies is replaced, unless it died while starting: then all
+    stop and the status is 3.
+    """
+    workers: dict[int, tuple[int, float]] = {}
+    stopping = False
+
+    def pass_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal stopping
+        if number != signal.SIGHUP:
+            stopping = True
+            number = signal.SIGTERM
+        for pid in list(workers):
+            os.kill(pid, number)
+
+    def start(index: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            status = 3
+            try:
+                work(index)
+                status = 0
+            except BaseException:
+                log.exception("worker-failed")
+            finally:
+                os._exit(status)
+        workers[pid] = (index, time.monotonic())
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    for index in range(count):
+        start(index)
+    status = 0
+    while workers:
+        try:
+            pid, state = os.wait()
+        except InterruptedError:
+            continue
+        index, since = workers.pop(pid)
+        if stopping:
+            status = max(status, abs(os.waitstatus_to_exitcode(state)) & 255)
+        elif time.monotonic() - since < TOO_SOON:
+            log.error("worker-died-starting worker=%s", index)
+            stopping, status = True, 3
+            for other in list(workers):
+                os.kill(other, signal.SIGTERM)
+        else:
+            log.error("worker-replaced worker=%s", index)
+            start(index)
+    return status

@@ -1,0 +1,106 @@
+"""Plain-text lists: one address, prefix or AS number a line, `#` or `;` starts a comment.
+
+The forms found in the wild are read (`AS` before the number, CSV whose first column it is, host
+bits behind a prefix, a port behind an IPv4 address); anything else is an error with its line,
+because a list that half parses is a list nobody knows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from gateway_guard.errors import SourceError
+from gateway_guard.network.ranges import Range, parse_range
+
+#: Most bytes of one list. The largest published ones (all cloud prefixes) have 3 MB.
+MAX_BYTES: Final = 64 * 1024 * 1024
+#: Most entries of one list.
+MAX_ENTRIES: Final = 2_000_000
+#: Longest line, in characters, comment included.
+MAX_LINE: Final = 1_000
+
+
+def read_ranges(path: Path) -> list[Range]:
+    """The ranges a list file names, in the order of the file.
+
+    Raises:
+        SourceError: the file cannot be read, is too large, names nothing, or has a bad line; the
+            message begins with `file:line:`.
+    """
+    return parse_ranges(_read(path), str(path))
+
+
+def parse_ranges(source: bytes, name: str) -> list[Range]:
+    """The ranges the list `source` names; `name` stands in the messages of `SourceError`."""
+    ranges: list[Range] = []
+    for number, word in _words(source, name):
+        try:
+            ranges.append(parse_range(_without_port(word)))
+        except ValueError as error:
+            raise SourceError(f"{name}:{number}: {error}; one address or CIDR a line") from None
+    if not ranges:
+        raise SourceError(f"{name}: no address in it; an empty list would clear a flag by accident")
+    return ranges
+
+
+def read_asns(path: Path) -> frozenset[int]:
+    """The AS numbers a list file names.
+
+    A first line `ASN` (a CSV header) is skipped.
+
+    Raises:
+        SourceError: as `read_ranges`.
+    """
+    name = str(path)
+    numbers: set[int] = set()
+    for number, word in _words(_read(path), name):
+        digits = word[2:] if word[:2].upper() == "AS" else word
+        if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:11]) < 1 << 32:
+            if number == 1 and word.upper() == "ASN":
+                continue
+            raise SourceError(f"{name}:{number}: {word[:60]!r} is not an AS number")
+        numbers.add(int(digits))
+    if not numbers:
+        raise SourceError(f"{name}: no AS number in it")
+    return frozenset(numbers)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            source = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(source) > MAX_BYTES:
+        raise SourceError(f"{path}: larger than {MAX_BYTES:,} bytes")
+    return source
+
+
+def _words(source: bytes, name: str) -> list[tuple[int, str]]:
+    """What each line says before its comment or first comma, with its number from 1."""
+    if source[:3] == b"\xef\xbb\xbf":
+        source = source[3:]
+    words: list[tuple[int, str]] = []
+    for number, line in enumerate(source.split(b"\n"), 1):
+        if len(line) > MAX_LINE:
+            raise SourceError(f"{name}:{number}: line of {len(line):,} bytes; is this a text list?")
+        try:
+            # Comments may hold any bytes; the part that is read may not.
+            text = line.split(b"#", 1)[0].split(b";", 1)[0].split(b",", 1)[0].decode("ascii")
+        except UnicodeDecodeError:
+            raise SourceError(f"{name}:{number}: not ASCII text; is this a text list?") from None
+        word = text.strip().strip('"')
+        if word:
+            words.append((number, word))
+            if len(words) > MAX_ENTRIES:
+                raise SourceError(f"{name}:{number}: more than {MAX_ENTRIES:,} entries")
+    return words
+
+
+def _without_port(word: str) -> str:
+    """`192.0.2.1:8080` → `192.0.2.1`: lists of open proxies name the port."""
+    address, colon, port = word.partition(":")
+    if colon and "." in address and port.isascii() and port.isdigit() and len(port) <= 5:
+        return address
+    return word

@@ -1,0 +1,313 @@
+"""Every way a policy can be wrong, as a table: `gateway-guard rule list`."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+
+class Severity(enum.StrEnum):
+    """`ERROR`: the policy does not load. `WARNING`: it loads, and probably surprises."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One class of mistake.
+
+    Attributes:
+        title: what is wrong, in a few words.
+        text: why that is a mistake and what to do, in one paragraph (`gateway-guard rule GGnnn`).
+        severity: whether the policy still loads.
+    """
+
+    title: str
+    text: str
+    severity: Severity = Severity.ERROR
+
+
+_WARNING: Final = Severity.WARNING
+
+#: Every code, in order. 1xx the file, 2xx keys and values, 3xx rules, 4xx limits, 5xx signals and
+#: risk, 6xx identity, 7xx policy tests. Codes are never reused.
+CODES: Final[dict[str, Code]] = {
+    "GG101": Code(
+        "the file cannot be read",
+        "The file does not exist, is a directory, or this process may not read it.",
+    ),
+    "GG102": Code(
+        "the file is too large",
+        "A policy is at most 1 MB (1,048,576 bytes). Larger files are refused before they are "
+        "read, so that a wrong path, e.g. to a log, costs nothing. Long lists of addresses "
+        "belong into network data, not into a policy.",
+    ),
+    "GG103": Code(
+        "the file is not UTF-8",
+        "Policies are UTF-8 text without control characters. Save the file as UTF-8; in "
+        "UTF-16 or Latin-1 a name could look right and mean something else.",
+    ),
+    "GG104": Code(
+        "the file is empty",
+        "There is no policy in it: nothing, or nothing but comments. An empty policy would "
+        "allow everything, so it is refused instead.",
+    ),
+    "GG105": Code(
+        "YAML syntax",
+        "The text is not well-formed YAML at this place. Often the true cause is the line "
+        "above: a missing bracket, quote or colon, or indentation that does not line up.",
+    ),
+    "GG106": Code(
+        "anchor, alias or merge key",
+        "Anchors (&name), aliases (*name) and merge keys (<<) are refused: what a rule says "
+        "must stand where it is read, and a few aliases of aliases expand to gigabytes. Write "
+        "it out, or name a list of countries in `regions:`.",
+    ),
+    "GG107": Code(
+        "tag",
+        "Explicit YAML tags (!name, !!str) are refused. Types follow from the key; quote a "
+        "value to make it text.",
+    ),
+    "GG108": Code(
+        "several documents",
+        "One file holds one policy. A `---` in the middle starts a second document, which "
+        "other tools would silently ignore.",
+    ),
+    "GG109": Code(
+        "too deep or too many values",
+        "A policy nests at most 16 levels and holds at most 50,000 keys and values. No real "
+        "policy comes near; not measured.",
+    ),
+    "GG110": Code(
+        "tab",
+        "YAML does not allow tabs for indentation, because how wide they are depends on the "
+        "editor. Use spaces.",
+    ),
+    "GG111": Code(
+        "too many mistakes",
+        "Reading stopped after 200 mistakes; there may be more. Is this a policy at all?",
+    ),
+    "GG112": Code(
+        "too many rules or limits",
+        "A policy holds at most 500 rules and 500 limits. Each is asked on every request; lists "
+        "of accounts belong into the account directory as tags, lists of addresses into one "
+        "`client_ip`.",
+    ),
+    "GG201": Code(
+        "unknown key",
+        "No such key exists here. It is refused rather than ignored, because a misspelt "
+        "condition that is ignored makes its rule match everything.",
+    ),
+    "GG202": Code(
+        "duplicate key",
+        "The same key stands twice in one mapping. Most YAML readers keep the last one "
+        "without a word; a policy must say each thing once.",
+    ),
+    "GG203": Code(
+        "unknown name",
+        "The value must be one of a fixed set of names, or one defined elsewhere in the "
+        "policy, and this is none of them.",
+    ),
+    "GG204": Code(
+        "wrong type",
+        "The value has the wrong shape: a mapping, a list, a number or text was expected.",
+    ),
+    "GG205": Code(
+        "missing key",
+        "A key that must be there is not; there is no default that would be safe to assume.",
+    ),
+    "GG206": Code(
+        "no value",
+        "A key stands without a value, or a list or mapping that must name something is "
+        "empty. An empty condition would match nothing, or everything, depending on who reads "
+        "it.",
+    ),
+    "GG207": Code(
+        "bad number",
+        "The number is outside its range, not finite, or not written as a plain decimal number.",
+    ),
+    "GG208": Code(
+        "bad duration",
+        "Durations are a number and a unit: `500 ms`, `30s`, `15 minutes`, `1 hour`, `7 "
+        "days`, `2 weeks`. A bare number is refused because its unit would be a guess.",
+    ),
+    "GG209": Code(
+        "bad percentage",
+        "Shares are written with a percent sign, e.g. `25%`. A bare 0.25 or 25 is refused "
+        "because it could mean either.",
+    ),
+    "GG210": Code(
+        "bad size",
+        "Sizes are a number and a unit: `512 KB`, `8 MB` (1 KB is 1024 bytes).",
+    ),
+    "GG211": Code(
+        "bad rate",
+        "Rates are written `120/minute`, `5 per 10 seconds`, `1000000/day`: a whole amount of "
+        "at least 1, and a unit of second, minute, hour, day, month (30 days) or year (360 "
+        "days).",
+    ),
+    "GG212": Code(
+        "bad country code",
+        "Countries are ISO 3166-1 alpha-2 codes in upper case, e.g. `NO` for Norway; also "
+        "`XK` for Kosovo, which network databases emit, and `unknown`. Lists of countries can "
+        "be named in `regions:` and used by that name.",
+    ),
+    "GG213": Code(
+        "bad address or network",
+        "An address or network in CIDR form was expected, e.g. `192.0.2.7`, `10.0.0.0/8` or "
+        "`2001:db8::/32`, with no bit set behind the prefix length.",
+    ),
+    "GG214": Code(
+        "bad version",
+        "The first key of a policy is `version: 1`: the version of the policy language.",
+    ),
+    "GG215": Code(
+        "bad name",
+        "Names of rules, limits and regions are kebab-case: lower-case letters, digits and "
+        "single hyphens, starting with a letter, at most 64 characters, e.g. "
+        "`hidden-newcomers`.",
+    ),
+    "GG216": Code(
+        "duplicate name",
+        "Two rules, limits or regions have the same name. Logs and metrics could not tell "
+        "them apart.",
+    ),
+    "GG217": Code(
+        "repeated value",
+        "The same value stands twice in one list, or is covered by another value of it. "
+        "Harmless, but often a slip of the pen for another value.",
+        _WARNING,
+    ),
+    "GG218": Code(
+        "empty band",
+        "`min` includes and `max` excludes, so a band with `min` not below `max` holds nothing.",
+    ),
+    "GG219": Code(
+        "bad pattern",
+        "Path patterns start with `/`; `*` stands for anything within one segment, `**` as a "
+        "whole segment for any number of segments. Model patterns may contain `*`. Phrases "
+        "are at least 3 characters.",
+    ),
+    "GG220": Code(
+        "bad header name",
+        "HTTP header names are letters, digits and !#$%&'*+-.^_`|~ (RFC 9110, section 5.1).",
+    ),
+    "GG221": Code(
+        "bad URL",
+        "An absolute `https://` URL was expected (`http://` only for loopback and private "
+        "names in `jwks`), without credentials in it.",
+    ),
+    "GG301": Code(
+        "rule after a catch-all",
+        "An earlier rule has no conditions, is enforced, and therefore always wins; this rule "
+        "can never act. Move the catch-all last, or give it a `when`.",
+    ),
+    "GG302": Code(
+        "rule in the shade of an earlier one",
+        "Rules are read in file order and the first match wins. Everything this rule matches, "
+        "an earlier enforced rule matches too, so it can never act. Move it up, or narrow the "
+        "other.",
+    ),
+    "GG303": Code(
+        "rule that never matches",
+        "The conditions contradict each other: no request can satisfy all of them.",
+    ),
+    "GG304": Code(
+        "key does not fit the action",
+        "The key means something only for another action, e.g. `with` for `restrict`, `url` "
+        "for `challenge`, `status` and `tarpit` for refusals.",
+    ),
+    "GG305": Code(
+        "restrict without restrictions",
+        "`then: restrict` forwards with less; `with:` must say what is taken away: "
+        "`max_output_tokens`, `logprobs: false` or `n`.",
+    ),
+    "GG306": Code(
+        "wrong status",
+        "Refusals answer with a 4xx or 5xx status that fits the action: deny 400, 401, 403, "
+        "404, 410, 451 or 503; throttle 429 or 503; challenge 401, 402 or 403.",
+    ),
+    "GG307": Code(
+        "no effect",
+        "The setting changes nothing where it stands, e.g. `rollout` on a rule that is in "
+        "shadow anyway.",
+        _WARNING,
+    ),
+    "GG308": Code(
+        "denies everything",
+        "The default refuses and no enforced rule forwards anything, so every request is refused.",
+        _WARNING,
+    ),
+    "GG401": Code(
+        "what does the limit count?",
+        "Each limit has exactly one of `requests`, `tokens`, `input_tokens`, `output_tokens` "
+        "(a rate) or `concurrent` (a whole number).",
+    ),
+    "GG402": Code(
+        "bad burst",
+        "`burst` is the most units that may be outstanding at once: at least 1 and at most "
+        "1,000 times the rate's amount. It has no meaning for `concurrent`, whose number is "
+        "the bound.",
+    ),
+    "GG403": Code(
+        "contradictory adaptation",
+        "Two steps of an `adapt` table stand for the same value, or `recover` stands without "
+        "the `risk` table it would slow down.",
+    ),
+    "GG404": Code(
+        "adaptation that loosens",
+        "A quota grows with more risk, or grows for younger accounts. That is allowed only in "
+        "`tier`, where it is meant; elsewhere it is usually a table in the wrong order.",
+        _WARNING,
+    ),
+    "GG405": Code(
+        "overlapping limits",
+        "Two limits count the same thing for the same key and scope over the same window; the "
+        "stricter always refuses first.",
+        _WARNING,
+    ),
+    "GG501": Code(
+        "bad detector parameter",
+        "The detector refuses this value; `gateway-guard signal NAME` explains its parameters.",
+    ),
+    "GG502": Code(
+        "unreachable risk",
+        "Risk is 1 - product of (1 - weight x score) and cannot exceed what all weights "
+        "together reach at score 1. A threshold above that never applies: the rule looks like "
+        "protection and is none.",
+    ),
+    "GG503": Code(
+        "signal not switched on",
+        "The condition asks for a signal that `signals:` does not list, so it would never be "
+        "measured.",
+    ),
+    "GG504": Code(
+        "one signal may refuse alone",
+        "A single signal's weight reaches the risk at which this rule refuses, and the rule "
+        "asks for no fact besides. Detectors err; let a refusal need two signals, or a fact "
+        "about the network or the account.",
+        _WARNING,
+    ),
+    "GG601": Code(
+        "bad token verification",
+        "A JWT is verified by exactly one of `jwks`, `key` or `key_file`, with algorithms "
+        "that fit the key, never `none`; or is explicitly trusted with `verify: false` behind "
+        "a proxy that has verified it. Private keys do not belong into a policy.",
+    ),
+    "GG602": Code(
+        "forwarding header nobody may set",
+        "`client_ip` names a header, but `trusted_proxies` is empty, so nobody is believed "
+        "and every client has the address of its connection.",
+    ),
+    "GG603": Code(
+        "everybody is trusted",
+        "Trusting 0.0.0.0/0 or ::/0 lets every client choose its own address with one header. "
+        "Name the networks of your proxies.",
+    ),
+    "GG701": Code(
+        "policy test without effect",
+        "A case expects nothing, or states a risk the policy's signals cannot reach.",
+    ),
+}

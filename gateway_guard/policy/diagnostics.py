@@ -1,0 +1,96 @@
+"""One finding and how it prints; the nearest known word for an unknown one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway_guard.policy.codes import CODES, Code, Severity
+
+__all__ = ["CODES", "Code", "Diagnostic", "Severity", "in_order", "nearest", "suggest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One finding, with its place.
+
+    Attributes:
+        code: key of `CODES`.
+        message: one line, lower case, naming the offending word.
+        file: as the operator named it.
+        line, column: 1-based; 0 when the finding is about the file as a whole.
+        source: the line of text, without its end; empty for a whole-file finding.
+        width: characters marked by the caret, >= 1.
+        hint: what to write instead; empty when there is nothing to add.
+        severity: from `CODES`.
+    """
+
+    code: str
+    message: str
+    file: str
+    line: int = 0
+    column: int = 0
+    source: str = ""
+    width: int = 1
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, or just the file."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    def __str__(self) -> str:
+        head = f"{self.place}: {self.severity.value}[{self.code}]: {self.message}"
+        if not self.line:
+            return f"{head}\n   = hint: {self.hint}" if self.hint else head
+        number = str(self.line)
+        pad = " " * (len(number) + 1)
+        shown, column = _window(self.source, self.column)
+        carets = "^" * max(1, min(self.width, len(shown) - column + 1))
+        block = [head, f"{pad}|", f"{number} | {shown}", f"{pad}| {' ' * (column - 1)}{carets}"]
+        if self.hint:
+            block.append(f"{pad}= hint: {self.hint}")
+        return "\n".join(block)
+
+
+_WINDOW: Final = 160
+
+
+def _window(source: str, column: int) -> tuple[str, int]:
+    """The part of a long line around `column`, printable, and the column within it."""
+    text = "".join(ch if ch.isprintable() else " " for ch in source[: column + 4 * _WINDOW])
+    if len(text) <= _WINDOW:
+        return text, column
+    start = max(0, column - 1 - _WINDOW // 2)
+    cut = text[start : start + _WINDOW]
+    if start:
+        return "… " + cut, column - start + 2
+    return cut + " …", column
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` most likely stands for; None when none is close."""
+    known = list(known)
+    folded = {name.casefold().replace("_", "-"): name for name in known}
+    close = difflib.get_close_matches(
+        word[:64].casefold().replace("_", "-"), folded, n=1, cutoff=0.6
+    )
+    return folded[close[0]] if close else None
+
+
+def suggest(word: str, known: Iterable[str], *, most: int = 24) -> str:
+    """The hint for a word that is none of `known`: the nearest, and all of them when few."""
+    known = list(known)
+    close = nearest(word, known)
+    listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= most else ""
+    if close is not None:
+        return f"did you mean '{close}'?" + (f" ({listed})" if listed else "")
+    return listed
+
+
+def in_order(found: Iterable[Diagnostic]) -> Sequence[Diagnostic]:
+    """Sorted by place; what stands at the same place by code."""
+    return sorted(set(found), key=lambda d: (d.line, d.column, d.code, d.message))

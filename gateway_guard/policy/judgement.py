@@ -1,0 +1,356 @@
+"""`rules:` → `core.rules.Rule`s, and what can be known of them before any request arrives."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from yaml.nodes import Node, SequenceNode
+
+from gateway_guard.core.rules import Rule
+from gateway_guard.policy.conditions import compile_when
+from gateway_guard.policy.schema import KEYS
+from gateway_guard.policy.scope import Scope
+from gateway_guard.policy.shapes import Bands, Named, Not, Shape, merged
+from gateway_guard.policy.values import Section, kebab, kind_of
+from gateway_guard.types import Action, Restrictions
+
+_STATUS: Final = {
+    Action.CHALLENGE: (401, 402, 403),
+    Action.THROTTLE: (429, 503),
+    Action.DENY: (400, 401, 403, 404, 410, 451, 503),
+}
+#: Each rule costs about 0.14 µs a request when it does not match (measured), and its comparison
+#: with every earlier one about 3 µs at load.
+MAX_RULES: Final = 500
+#: Conditions that are bands, which several rules may tile.
+_BANDED: Final = ("risk", "account_age", "campaign")
+#: Facts that corroborate a suspicion: something known, not suspected.
+_FACTS: Final = frozenset(
+    {
+        "country",
+        "account_country",
+        "network",
+        "asn",
+        "client_ip",
+        "account",
+        "organisation",
+        "account_tag",
+        "account_age",
+        "tier",
+        "verified",
+        "programme",
+        "campaign",
+        "indicator",
+    }
+)
+
+
+@dataclass(slots=True)
+class Read:
+    """A rule, what it accepts, and where its name stands. `rule` is None when it is faulty."""
+
+    rule: Rule | None
+    name: str
+    node: Node
+    shapes: dict[str, Shape]
+    complete: bool
+    enforced: bool
+
+
+def compile_rules(scope: Scope, node: Node) -> list[Read]:
+    """Every rule, in file order."""
+    if not isinstance(node, SequenceNode):
+        scope.found.at(
+            "GG204",
+            node,
+            f"rules are a list, not {kind_of(node)}",
+            hint="rules: [{ name: embargo, when: { country: KP }, then: deny }]",
+        )
+        return []
+    rules: list[Read] = []
+    names: dict[str, int] = {}
+    if len(node.value) > MAX_RULES:
+        scope.found.at("GG112", node.value[MAX_RULES], f"more than {MAX_RULES} rules")
+    for item in node.value[:MAX_RULES]:
+        before = scope.found.errors
+        section = Section(scope.found, item, "rule")
+        if not section.fields:
+            continue
+        read = _rule(scope, section, before)
+        if read.name in names:
+            scope.found.at(
+                "GG216",
+                read.node,
+                f"two rules are named '{read.name}'",
+                hint=f"the other stands in line {names[read.name]}",
+            )
+        elif read.name:
+            names[read.name] = read.node.start_mark.line + 1
+        rules.append(read)
+    return rules
+
+
+def _rule(scope: Scope, section: Section, before: int) -> Read:
+    found = scope.found
+    node = section.get("name") or section.node
+    name = kebab(found, node, "rule") if "name" in section else None
+    word = section.read("then")
+    action = Action.from_word(word) if word else None
+    why = section.read("why")
+    when = section.section("when")
+    conditions, shapes = compile_when(scope, when) if when is not None else ((), {})
+    _contradictions(scope, when, shapes)
+    shadow = section.read("mode") == "shadow"
+    rollout = section.read("rollout") or 1.0
+    if shadow and "rollout" in section:
+        found.at(
+            "GG307",
+            section.place("rollout"),
+            "`rollout` on a rule that only rehearses",
+            hint="leave out `mode: shadow` or `rollout`",
+        )
+    status, tarpit = section.read("status"), section.read("tarpit")
+    url, retry_after = section.read("url"), section.read("retry_after")
+    restrictions = _restrictions(section)
+    if action is not None:
+        _fits(section, action, status)
+    if url is not None:
+        check_url(section, "url", url)
+    complete = found.errors == before
+    enforced = not shadow and rollout >= 1.0
+    rule = None
+    if complete and action is not None and name:
+        rule = Rule(
+            name=name,
+            conditions=conditions,
+            action=action,
+            why=why or "",
+            where=f"{found.name}:{node.start_mark.line + 1}",
+            status=status,
+            restrictions=restrictions if action is Action.RESTRICT else None,
+            shadow=shadow,
+            rollout=rollout,
+            tarpit=tarpit or 0.0,
+            challenge_url=url,
+            retry_after=retry_after,
+        )
+    return Read(rule, name or "", node, shapes, complete, enforced)
+
+
+def _restrictions(section: Section) -> Restrictions | None:
+    taken = section.section("with")
+    if taken is None:
+        return None
+    cap, n, logprobs = taken.read("max_output_tokens"), taken.read("n"), taken.read("logprobs")
+    if logprobs:
+        section.found.at(
+            "GG307",
+            taken.place("logprobs"),
+            "`logprobs: true` takes nothing away",
+            hint="write false, or leave it out",
+        )
+    return Restrictions(max_output_tokens=cap, n=n, logprobs=False if logprobs is False else None)
+
+
+def _fits(section: Section, action: Action, status: int | None) -> None:
+    """Keys that mean something for another action only."""
+    found = section.found
+    wanted = {
+        "with": action is Action.RESTRICT,
+        "url": action is Action.CHALLENGE,
+        "retry_after": action is Action.THROTTLE,
+        "status": action.refuses,
+        "tarpit": action.refuses,
+    }
+    for key, fits in wanted.items():
+        if key in section and not fits:
+            found.at(
+                "GG304",
+                section.place(key),
+                f"'{key}' does not fit `then: {action.word}`",
+                hint=KEYS["rule"][key].doc,
+            )
+    allowed = _STATUS.get(action, ())
+    if status is not None and allowed and status not in allowed:
+        found.at(
+            "GG306",
+            section.fields["status"][1],
+            f"status {status} does not fit {action.word}",
+            hint=f"one of: {', '.join(map(str, allowed))}",
+        )
+    if action is Action.RESTRICT:
+        place = section.get("with")
+        empty = place is None or not place.value
+        if empty:
+            found.at(
+                "GG305",
+                section.fields["then"][1],
+                "restrict what?",
+                hint="with: { max_output_tokens: 512, logprobs: false, n: 1 }",
+            )
+
+
+def check_url(section: Section, key: str, url: str, *, plain_http: bool = False) -> None:
+    """An absolute https URL without credentials in it."""
+    try:
+        parts = urlsplit(url)
+        good = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if good and parts.scheme == "http" and plain_http:
+        host = parts.hostname or ""
+        good = (
+            host == "localhost"
+            or re.fullmatch(
+                r"127(\.\d+){3}|\[?::1\]?|10(\.\d+){3}|192\.168(\.\d+){2}|172\.(1[6-9]|2\d|3[01])(\.\d+){2}"
+                r"|[a-z0-9-]+(\.[a-z0-9-]+)*\.(internal|local|svc)|[a-z0-9-]+",
+                host,
+                re.ASCII,
+            )
+            is not None
+        )
+    elif good:
+        good = parts.scheme == "https"
+    if not good or "@" in parts.netloc or re.search(r"[\s\x00-\x1f\x7f]", url):
+        shown = re.sub(r"//[^/@]*@", "//…@", url)[:80]
+        section.found.at(
+            "GG221",
+            section.fields[key][1],
+            f"'{shown}' cannot be used here",
+            hint="an absolute https:// URL without user and password",
+        )
+
+
+def _contradictions(scope: Scope, when: Section | None, shapes: dict[str, Shape]) -> None:
+    negated = shapes.get("not")
+    if when is None or not isinstance(negated, Not):
+        return
+    for name, shape in negated.fields.items():
+        if shape.everything or (name in shapes and shape.covers(shapes[name])):
+            scope.found.at(
+                "GG303",
+                when.place("not"),
+                f"`not` takes back all that '{name}' accepts",
+                hint="narrow the one or the other",
+            )
+
+
+def check_reach(scope: Scope, rules: list[Read]) -> None:
+    """Rules an earlier enforced rule always beats."""
+    blockers: list[Read] = []
+    banded: list[Read] = []
+    for read in rules:
+        # A faulty condition only makes the rule look wider than it is, so what covers it covers it.
+        blocker = next((b for b in blockers if _shades(b.shapes, read.shapes)), None)
+        if blocker is None:
+            blocker = _tiled(banded, read)
+        if blocker is not None:
+            line = blocker.node.start_mark.line + 1
+            open_end = all(shape.everything for shape in blocker.shapes.values())
+            scope.found.at(
+                "GG301" if open_end else "GG302",
+                read.node,
+                f"rule '{read.name}' is never reached: '{blocker.name}' (line {line}) "
+                + ("matches everything" if open_end else "matches all it matches"),
+                hint=f"move it above '{blocker.name}', or narrow that rule",
+            )
+        if read.complete and read.enforced:
+            blockers.append(read)
+            if any(isinstance(read.shapes.get(name), Bands) for name in _BANDED):
+                banded.append(read)
+
+
+def _shades(earlier: dict[str, Shape], later: dict[str, Shape]) -> bool:
+    return all(
+        shape.everything or (name in later and shape.covers(later[name]))
+        for name, shape in earlier.items()
+    )
+
+
+def _tiled(blockers: list[Read], read: Read) -> Read | None:
+    """The last of several earlier rules that, band beside band over one field, leave nothing."""
+    for name in _BANDED:
+        spans: list[tuple[float, float]] = []
+        unknown = False
+        last: Read | None = None
+        for blocker in blockers:
+            rest = {n: s for n, s in blocker.shapes.items() if n != name}
+            band = blocker.shapes.get(name)
+            if isinstance(band, Bands) and _shades(rest, read.shapes):
+                spans += band.spans
+                unknown = unknown or band.unknown
+                last = blocker
+        wanted = read.shapes.get(name) or Bands(((0.0, math.inf),), True, sure=name == "risk")
+        if last is None or not isinstance(wanted, Bands):
+            continue
+        covered = Bands(merged(spans), unknown or name == "risk", sure=name == "risk")
+        if covered.covers(wanted):
+            return last
+    return None
+
+
+def check_thresholds(scope: Scope) -> None:
+    """Thresholds that all weights together cannot reach."""
+    reach = 1.0 - math.prod(1.0 - weight for weight in scope.weights.values())
+    for node, risk, what in scope.thresholds:
+        if risk > reach + 1e-9:
+            hint = (
+                f"raise a weight, or write at most {math.floor(reach * 1000) / 1000:g}"
+                if scope.weights
+                else "`signals:` is empty, so the risk is always 0; switch signals on"
+            )
+            scope.found.at(
+                "GG502",
+                node,
+                f"{what} needs a risk of {risk:g}, and the weights reach {reach:.3g} at most",
+                hint=hint,
+            )
+
+
+def check_corroboration(scope: Scope, rules: list[Read]) -> None:
+    """Refusals that one signal can cause alone."""
+    if not scope.weights:
+        return
+    strongest = max(scope.weights, key=lambda name: scope.weights[name])
+    for read in rules:
+        rule, risk = read.rule, read.shapes.get("risk")
+        if rule is None or not rule.action.refuses or rule.shadow or _FACTS & read.shapes.keys():
+            continue
+        if isinstance(risk, Bands) and 0.0 < risk.spans[0][0] <= scope.weights[strongest]:
+            scope.found.at(
+                "GG504",
+                read.node,
+                f"'{strongest}' (weight {scope.weights[strongest]:g}) can make '{read.name}' "
+                f"{rule.action.word} alone",
+                hint="raise the threshold above every weight, or add a fact of network or account",
+            )
+        elif isinstance(read.shapes.get("signal"), Named) and not isinstance(risk, Bands):
+            named = read.shapes["signal"]
+            if isinstance(named, Named) and len(named.bands) == 1 and not named.everything:
+                scope.found.at(
+                    "GG504",
+                    read.node,
+                    f"'{read.name}' refuses for a single signal",
+                    hint="let a refusal need two signals, or a fact of network or account",
+                )
+
+
+def check_default(scope: Scope, rules: list[Read], default: Action, place: Node | None) -> None:
+    """A default that refuses, with no rule that forwards."""
+    if (
+        default.refuses
+        and place is not None
+        and not any(
+            read.enforced and (read.rule is None or not read.rule.action.refuses) for read in rules
+        )
+    ):
+        scope.found.at(
+            "GG308",
+            place,
+            "every request is refused: no enforced rule forwards any",
+            hint="add a rule with `then: allow`",
+        )

@@ -1,0 +1,100 @@
+"""A policy file that may change while it is in force."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+from gateway_guard.core.decide import Policy
+from gateway_guard.errors import PolicyError
+from gateway_guard.policy.compile import compile_policy, load_policy, read_source
+
+log = logging.getLogger(__name__)
+
+
+class PolicySource:
+    """The policy in force and the file it comes from.
+
+    Replacing `current` is one assignment, so a request sees the old policy or the new one, never a
+    mixture; a file that does not load changes nothing.
+
+    Attributes:
+        current: the policy in force: the last one that loaded.
+        error: why the file as it is now does not load; None when it does.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Raises `PolicyError` when the file does not load: there is no last good one yet."""
+        self._path: str | None = os.fspath(path)
+        self._stat = _stat(self._path)
+        self._digest = _digest(self._path)
+        self._confirm = True
+        self.current: Policy = load_policy(self._path)
+        self.error: PolicyError | None = None
+
+    @classmethod
+    def fixed(cls, policy: Policy) -> PolicySource:
+        """A source that never changes."""
+        source = cls.__new__(cls)
+        source._path = None
+        source._stat = None
+        source._digest = ""
+        source._confirm = False
+        source.current = policy
+        source.error = None
+        return source
+
+    def changed(self) -> bool:
+        """Whether the file's content differs from what was last tried, good or bad.
+
+        A look at size, times and inode; the content is read only when those differ, and once more
+        after that, since a second change within the file system's clock tick keeps the times.
+        """
+        if self._path is None:
+            return False
+        stat = _stat(self._path)
+        if stat == self._stat and not self._confirm:
+            return False
+        self._confirm = stat != self._stat
+        self._stat = stat
+        return _digest(self._path) != self._digest
+
+    def reload(self) -> bool:
+        """Read the file again; True when it loads. The last good policy stays when it does not."""
+        if self._path is None:
+            return True
+        self._stat = _stat(self._path)
+        self._confirm = True
+        source, findings = read_source(self._path)
+        self._digest = hashlib.sha256(source).hexdigest() if source is not None else ""
+        try:
+            if source is None:
+                raise PolicyError(findings)
+            policy = compile_policy(source, self._path)
+        except PolicyError as error:
+            self.error = error
+            log.error(
+                "policy_reload_failed file=%s findings=%d kept=%s",
+                self._path, len(error.diagnostics), self.current.digest,
+            )  # fmt: skip
+            return False
+        previous, self.current, self.error = self.current, policy, None
+        log.info(
+            "policy_reloaded file=%s digest=%s was=%s", self._path, policy.digest, previous.digest
+        )
+        return True
+
+
+def _stat(path: str) -> tuple[int, int, int, int, int] | None:
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _digest(path: str) -> str:
+    source, _ = read_source(path)
+    return hashlib.sha256(source).hexdigest() if source is not None else ""

@@ -1,0 +1,188 @@
+"""The decision log: one JSON line per exchange, written beside the event loop.
+
+`write` only queues a reference; a thread encodes and writes. It wakes by itself a few times a
+second: waking it for every line would cost the loop more than the line does. Whole lines are
+appended in one system call each batch, so several processes may share a file, and rotating it tears
+no line. Threads do not survive a fork: build it in the process that serves.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from gateway_guard.errors import SettingsError
+from gateway_guard.record.line import Addresses, line
+from gateway_guard.types import Exchange
+
+log = logging.getLogger(__name__)
+
+#: Seconds a line may wait before it is written.
+INTERVAL: Final = 0.2
+
+#: Lines encoded between two writes. A write lets the event loop have the interpreter again, so this
+#: bounds how long the loop waits for this thread: 32 lines take about 0.4 ms.
+BATCH: Final = 32
+
+
+class DecisionLog:
+    """Appends to a file, or to standard output for `-`. One producer thread, any number of tasks.
+
+    A full queue drops the newest line and counts it; a failing disk loses lines, counts them and is
+    reported once each time it goes bad. Nothing here raises after construction.
+
+    Attributes:
+        dropped: exchanges not written because the queue was full.
+        written: lines handed to the operating system.
+        errors: failed system calls and exchanges that could not be encoded.
+        lost: lines that an error took.
+
+    Raises:
+        SettingsError: the file cannot be opened for appending.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        queue: int = 10_000,
+        addresses: Addresses = Addresses.FULL,
+    ) -> None:
+        self.path = os.fspath(path)
+        self.dropped = 0
+        self.written = 0
+        self.errors = 0
+        self.lost = 0
+        self._addresses = addresses
+        self._limit = queue
+        self._waiting: deque[Exchange] = deque()
+        self._wake = threading.Event()
+        self._drain = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._reopen = False
+        self._torn = False
+        self._reported: set[str] = set()
+        try:
+            self._fd = self._open()
+        except OSError as error:
+            raise SettingsError(
+                f"the decision log {self.path} cannot be opened: {error.strerror}; "
+                "name a file in a directory this process may write to, or '-'"
+            ) from error
+        # Without a lifespan nobody calls close(); what waits must still reach the file.
+        self._at_exit = _closer(weakref.ref(self))
+        atexit.register(self._at_exit)
+
+    def write(self, exchange: Exchange) -> None:
+        """Queue one settled exchange. Never blocks, never raises."""
+        if self._thread is None:
+            self._start()
+        if len(self._waiting) < self._limit:
+            self._waiting.append(exchange)
+        else:
+            self.dropped += 1
+
+    def reopen(self) -> None:
+        """Open the path anew before the next line: for a file that was rotated away."""
+        self._reopen = True
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Write everything queued so far, on the calling thread. Blocks for the disk."""
+        self._write_out()
+
+    def close(self) -> None:
+        """Write what waits and release the file. A second call does nothing."""
+        if self._closing:
+            return
+        self._closing = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+        if self._thread is None or not self._thread.is_alive():
+            self._write_out()
+        else:  # whoever reads our standard output has stopped reading; waiting would never end
+            self.lost += len(self._waiting)
+        os.close(self._fd)
+        atexit.unregister(self._at_exit)
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait(INTERVAL)
+            self._wake.clear()
+            self._write_out()
+
+    def _open(self) -> int:
+        if self.path == "-":
+            return os.dup(1)
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+    def _write_out(self) -> None:
+        with self._drain:
+            if self._reopen:
+                self._reopen = False
+                self._reopen_now()
+            waiting = self._waiting
+            while waiting:
+                batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
+                self._append(batch)
+
+    def _reopen_now(self) -> None:
+        try:
+            fresh = self._open()
+        except OSError as error:
+            self._failed("open", error.strerror)
+            return
+        os.close(self._fd)
+        self._fd = fresh
+        self._torn = False
+        self._reported.discard("open")
+
+    def _append(self, batch: list[Exchange]) -> None:
+        lines = []
+        for exchange in batch:
+            try:
+                lines.append(line(exchange, self._addresses))
+            except Exception as error:  # noqa: BLE001 - one odd exchange must not end the log
+                self.lost += 1
+                self._failed("encode", type(error).__name__)
+        data = memoryview((b"\n" if self._torn else b"") + b"".join(lines))
+        total = len(data)
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            # Part of a line may be out: the next write starts on a line of its own.
+            self._torn = self._torn or len(data) < total
+            self.lost += len(lines)
+            self._failed("write", error.strerror)
+            return
+        self._torn = False
+        self.written += len(lines)
+        self._reported.discard("write")
+
+    def _failed(self, step: str, cause: str | None) -> None:
+        self.errors += 1
+        if step not in self._reported:
+            self._reported.add(step)
+            log.error("decision log %s: cannot %s: %s", self.path, step, cause)
+
+
+def _closer(ref: weakref.ref[DecisionLog]) -> Callable[[], None]:
+    def close() -> None:
+        kept = ref()
+        if kept is not None:
+            kept.close()
+
+    return close

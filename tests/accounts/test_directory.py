@@ -1,0 +1,197 @@
+"""Account attributes from files and from the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_guard.accounts import attributes
+from gateway_guard.accounts.base import Directory
+from gateway_guard.accounts.file import FileDirectory
+from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.accounts.state import merged
+from gateway_guard.core.credentials import digest, name_digest
+from gateway_guard.errors import SourceError
+from gateway_guard.types import AccountFacts
+from tests.build import SECRET
+
+ROW = {
+    "account": "a_1",
+    "organisation": "o_1",
+    "created_at": 1_700_000_000,
+    "country": "no",
+    "payment": "p_1",
+    "programme": "edu",
+    "tier": "free",
+    "verified": True,
+    "tags": ["partner", "x"],
+}
+FACTS = AccountFacts(
+    organisation="o_1",
+    created_at=1_700_000_000.0,
+    country="NO",
+    payment="p_1",
+    programme="edu",
+    tier="free",
+    verified=True,
+    tags=("partner", "x"),
+)
+
+
+def directory(path: Path, *rows: Any) -> FileDirectory:
+    path.write_bytes(b"\n".join(msgspec.json.encode(row) for row in rows))
+    return FileDirectory(path, secret=SECRET)
+
+
+def test_json_lines_are_read(tmp_path: Path) -> None:
+    accounts = directory(tmp_path / "a.jsonl", ROW)
+
+    assert accounts.lookup(digest(SECRET, b"a_1"), None) == FACTS
+    assert accounts.lookup(name_digest(SECRET, b"a_1"), None) == FACTS
+    assert accounts.lookup("acct_aaaaaaaaaaaaaaaa", None) == AccountFacts()
+
+
+def test_csv_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "account,organisation,created_at,country,payment,programme,tier,verified,tags\n"
+        "a_1,o_1,2023-11-14T22:13:20Z,NO,p_1,edu,free,yes,partner x\n"
+        "a_2,,,,,,,,\n"
+    )
+
+    accounts = FileDirectory(path, secret=SECRET)
+
+    assert accounts.lookup(digest(SECRET, b"a_1"), None) == FACTS
+    assert accounts.lookup(digest(SECRET, b"a_2"), None) == AccountFacts()
+
+
+def test_an_id_may_be_a_digest_a_key_or_a_name(tmp_path: Path) -> None:
+    ready = digest(SECRET, b"other")
+    accounts = directory(
+        tmp_path / "a.jsonl",
+        {"account": ready, "tier": "a"},
+        {"account": "k", "kind": "key", "tier": "b"},
+        {"account": "n", "kind": "name", "tier": "c"},
+    )
+
+    assert accounts.lookup(ready, None).tier == "a"
+    assert accounts.lookup(digest(SECRET, b"k"), None).tier == "b"
+    assert accounts.lookup(name_digest(SECRET, b"n"), None).tier == "c"
+    assert accounts.lookup(digest(SECRET, b"n"), None).tier is None
+    assert len(accounts) == 3
+
+
+def test_the_application_wins_over_the_file(tmp_path: Path) -> None:
+    accounts = directory(tmp_path / "a.jsonl", ROW)
+
+    found = accounts.lookup(digest(SECRET, b"a_1"), {"tier": "scale", "country": 5})
+
+    assert (found.tier, found.country, found.organisation) == ("scale", "NO", "o_1")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.jsonl", b'{"account": "x"}\nnot json', "a.jsonl:2: not JSON"),
+        ("a.jsonl", b"[1]", "not a JSON object"),
+        ("a.jsonl", b'{"tier": "x"}', "'account' is missing"),
+        ("a.jsonl", b'{"account": true}', "'account' is missing"),
+        ("a.jsonl", b'{"account": "x", "kind": "y"}', "'kind' must be"),
+        ("a.jsonl", b"\xff", "not JSON"),
+        ("a.jsonl", b"[" * 100_000, "not JSON"),
+        ("a.csv", b"account,tier\nx,y,z\n", "more values than columns"),
+        ("a.csv", b"\xff", "not UTF-8"),
+        ("a.csv", b'account\n"x', "a.csv:"),
+        ("a.csv", b"tier\nx\n", "'account' is missing"),
+    ],
+)
+def test_a_bad_line_names_file_and_line(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(SourceError, match=words):
+        FileDirectory(path, secret=SECRET)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="No such file"):
+        FileDirectory(tmp_path / "none.jsonl", secret=SECRET)
+
+
+def test_a_reload_that_fails_keeps_the_last_good(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    accounts = directory(path, ROW)
+    account = digest(SECRET, b"a_1")
+
+    path.write_text("broken")
+    assert not accounts.reload()
+    assert accounts.lookup(account, None) == FACTS
+    assert accounts.error is not None
+
+    path.write_text('{"account": "a_1", "tier": "build"}')
+    assert accounts.reload()
+    assert accounts.lookup(account, None) == AccountFacts(tier="build")
+    assert accounts.error is None
+
+
+def test_no_directory_knows_what_the_application_says() -> None:
+    nobody: Directory = NoDirectory()
+
+    assert nobody.lookup("acct_x", None) == AccountFacts()
+    assert nobody.lookup("acct_x", {"tags": "partner"}).tags == ("partner",)
+    assert nobody.reload()
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "expected"),
+    [
+        (attributes.flag, "TRUE", True),
+        (attributes.flag, "no", False),
+        (attributes.flag, 1, True),
+        (attributes.flag, 2, None),
+        (attributes.flag, "maybe", None),
+        (attributes.flag, None, None),
+        (attributes.moment, "1700000000.5", 1_700_000_000.5),
+        (attributes.moment, "nan", None),
+        (attributes.moment, float("inf"), None),
+        (attributes.moment, True, None),
+        (attributes.moment, 10**400, None),
+        (attributes.moment, "2026-01-01", 1_767_225_600.0),
+        (attributes.moment, "x", None),
+        (attributes.moment, [1], None),
+        (attributes.country, "de", "DE"),
+        (attributes.country, "DEU", None),
+        (attributes.country, "1x", None),
+        (attributes.country, False, None),
+        (attributes.text, " x ", "x"),
+        (attributes.text, 5, "5"),
+        (attributes.text, "", None),
+        (attributes.text, "a\nb", None),
+        (attributes.text, "x" * 300, None),
+        (attributes.tags, "a, b;c a", ("a", "b", "c")),
+        (attributes.tags, ["a", 5, None], ("a", "5")),
+        (attributes.tags, 5, ()),
+        (attributes.tags, {"a": 1}, ()),
+    ],
+)
+def test_attributes_are_read_or_unknown(reader: Any, value: Any, expected: Any) -> None:
+    assert reader(value) == expected
+
+
+anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+
+
+@given(
+    st.dictionaries(st.sampled_from([*attributes.FIELDS, "else"]), anything | st.lists(anything))
+)
+def test_no_state_makes_it_raise(state: dict[str, Any]) -> None:
+    facts = merged(AccountFacts(), state)
+
+    assert msgspec.convert(msgspec.to_builtins(facts), AccountFacts) == facts

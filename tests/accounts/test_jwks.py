@@ -1,0 +1,234 @@
+"""Key sets over HTTP, from a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway_guard.accounts.jwks import INTERVAL, LARGEST, OLDEST, JwtKeys, read_key_set
+from gateway_guard.core.credentials import name_digest
+from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify
+from gateway_guard.types import Wire
+from tests.build import NOW, SECRET
+
+ONE, TWO = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+
+def jwk(key: ec.EllipticCurvePrivateKey, kid: str | None, **more: Any) -> dict[str, Any]:
+    public: dict[str, Any] = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
+    return public | {"use": "sig", "alg": "ES256"} | ({"kid": kid} if kid else {}) | more
+
+
+def key_set(*keys: dict[str, Any]) -> bytes:
+    return json.dumps({"keys": keys}).encode()
+
+
+def wire(key: ec.EllipticCurvePrivateKey, kid: str) -> Wire:
+    token = jwt.encode({"sub": "alice", "exp": NOW + 60}, key, "ES256", headers={"kid": kid})
+    return Wire(
+        method="GET",
+        raw_path=b"/",
+        headers=[(b"authorization", b"Bearer " + token.encode())],
+        peer=None,
+    )
+
+
+class Issuer:
+    """An identity provider that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + key_set(jwk(ONE, "one"))
+        self.asked = 0
+        self.arrived = asyncio.Event()
+        self.url = ""
+        self.hold: asyncio.Event | None = None
+
+    def serves(self, body: bytes, status: str = "200 OK") -> None:
+        self.answer = f"HTTP/1.1 {status}\r\nconnection: close\r\n\r\n".encode() + body
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked += 1
+        self.arrived.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        with contextlib.suppress(ConnectionError):
+            writer.write(self.answer)
+            await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def issuer() -> AsyncIterator[Issuer]:
+    it = Issuer()
+    server = await asyncio.start_server(it.handle, "127.0.0.1", 0)
+    it.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
+    async with server:
+        yield it
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+Test = Callable[[Issuer, JwtKeys, Identify, Clock], Awaitable[None]]
+
+
+def with_issuer(test: Test) -> None:
+    async def main() -> None:
+        async with issuer() as it:
+            source = AccountSource(
+                kind="jwt", header="authorization", jwks=it.url, algorithms=("ES256",)
+            )
+            clock = Clock()
+            await test(it, JwtKeys(now=clock), Identify(accounts=(source,)), clock)
+
+    asyncio.run(main())
+
+
+def account(keys: JwtKeys, rules: Identify, asked: Wire) -> str | None:
+    return identify(asked, rules, Inspect(), id="r", at=NOW, secret=SECRET, keys=keys.keys).account
+
+
+ALICE = name_digest(SECRET, b"alice")
+
+
+def test_an_unknown_key_is_fetched_once() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        asked = wire(ONE, "one")
+        assert account(keys, rules, asked) is None
+        assert keys.needs(asked, rules)
+
+        await keys.refresh(asked, rules)
+
+        assert account(keys, rules, asked) == ALICE
+        assert not keys.needs(asked, rules)
+        assert it.asked == 1
+
+    with_issuer(test)
+
+
+def test_random_key_ids_do_not_hammer_the_issuer() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        await keys.refresh(wire(ONE, "one"), rules)
+        for number in range(50):
+            await keys.refresh(wire(TWO, f"random-{number}"), rules)
+        assert it.asked == 1
+        assert not keys.needs(wire(TWO, "random"), rules)
+
+        clock.now += INTERVAL
+        assert keys.needs(wire(TWO, "random"), rules)
+        await keys.refresh(wire(TWO, "random"), rules)
+
+        assert it.asked == 2
+
+    with_issuer(test)
+
+
+def test_many_requests_wait_for_one_fetch_and_none_can_cancel_it() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        it.hold = asyncio.Event()
+        asked = wire(ONE, "one")
+        waiting = [asyncio.create_task(keys.refresh(asked, rules)) for _ in range(20)]
+        await it.arrived.wait()
+        waiting[0].cancel()
+
+        it.hold.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert it.asked == 1
+        assert account(keys, rules, asked) == ALICE
+
+    with_issuer(test)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"not json", "200 OK"),
+        (b"{}", "200 OK"),
+        (b'{"keys":[]}', "200 OK"),
+        (b'{"keys":5}', "200 OK"),
+        (b"x" * (LARGEST + 1), "200 OK"),
+        (key_set(jwk(TWO, "two")), "500 Internal Server Error"),
+        (key_set(jwk(TWO, "two")), "302 Found"),
+    ],
+    ids=["text", "empty", "no keys", "no list", "too large", "error", "redirect"],
+)
+def test_a_bad_answer_keeps_the_last_good_keys(body: bytes, status: str) -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        await keys.refresh(wire(ONE, "one"), rules)
+        it.serves(body, status)
+        clock.now += INTERVAL
+
+        await keys.refresh(wire(TWO, "two"), rules)
+
+        assert account(keys, rules, wire(ONE, "one")) == ALICE
+        assert account(keys, rules, wire(TWO, "two")) is None
+        assert it.url in keys.errors
+
+    with_issuer(test)
+
+
+def test_a_withdrawn_key_stops_working_within_the_hour() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        await keys.refresh(wire(ONE, "one"), rules)
+        it.serves(key_set(jwk(TWO, "two")))
+        clock.now += OLDEST + 1
+
+        assert keys.needs(wire(ONE, "one"), rules)
+        await keys.refresh(wire(ONE, "one"), rules)
+
+        assert account(keys, rules, wire(ONE, "one")) is None
+        assert account(keys, rules, wire(TWO, "two")) == ALICE
+
+    with_issuer(test)
+
+
+def test_an_issuer_that_is_gone_raises_nothing() -> None:
+    async def main() -> None:
+        source = AccountSource(
+            kind="jwt", header="authorization", jwks="http://127.0.0.1:1/", algorithms=("ES256",)
+        )
+        keys, rules = JwtKeys(), Identify(accounts=(source,))
+
+        await keys.refresh(wire(ONE, "one"), rules)
+
+        assert keys.errors == {"http://127.0.0.1:1/": "ConnectError"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"Bearer sk-x", b"Bearer a.b.c", b"Bearer \xff", b"Basic eDp5"]
+)
+def test_what_is_no_token_needs_no_keys(value: bytes) -> None:
+    source = AccountSource(kind="jwt", header="authorization", jwks="https://i.test/")
+    asked = Wire(method="GET", raw_path=b"/", headers=[(b"authorization", value)], peer=None)
+
+    assert not JwtKeys().needs(asked, Identify(accounts=(source,)))
+
+
+def test_only_public_signature_keys_are_kept() -> None:
+    symmetric = {"kty": "oct", "k": "c2VjcmV0", "kid": "s", "alg": "HS256"}
+    keys = read_key_set(
+        key_set(
+            jwk(ONE, "one"), jwk(TWO, "enc", use="enc"), jwk(TWO, "odd", alg="none"), symmetric,
+            {"kty": "EC"}, jwk(TWO, None), jwk(TWO, "list", alg=[]),
+        )
+    )  # fmt: skip
+
+    assert list(keys) == ["one", "\0005"]

@@ -1,0 +1,136 @@
+"""`explain`: the examples decide as they say, through the guard that serves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_guard.record.schema import FIELDS
+from tests.cli.run import ROOT, run
+
+Capture = pytest.CaptureFixture[str]
+REQUESTS = sorted((ROOT / "examples" / "requests").glob("*.json"))
+STANDARD = ROOT / "policies" / "standard.yaml"
+
+POLICY = """
+version: 1
+mode: enforce
+signals:
+  template-sweep: { weight: 0.6 }
+limits:
+  requests: { per: account, requests: 600/minute }
+rules:
+  - name: newcomers
+    when: { network: tor, account_age: { max: 7 days } }
+    then: challenge
+  - name: likely-harvesting
+    mode: shadow
+    when: { risk: { min: 0.3 } }
+    then: restrict
+    with: { max_output_tokens: 512 }
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY)
+    return path
+
+
+def write(path: Path, description: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(description))
+    return path
+
+
+@pytest.mark.parametrize("request_file", REQUESTS, ids=lambda path: path.stem)
+def test_every_example_is_explained_under_the_standard_policy(
+    request_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "explain", "--policy", STANDARD, request_file)
+
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[1].startswith("├ identify")
+    assert lines[-1].startswith("└ act")
+    assert "\x1b[" not in ran.out
+    for key in ("sk-example", "Bearer"):
+        assert key not in ran.out
+
+
+def test_history_warms_the_profile_as_live_traffic_would(
+    policy: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    sweep = ROOT / "examples" / "requests" / "sweep.json"
+
+    ran = run(monkeypatch, capfd, "explain", "--policy", policy, sweep)
+
+    assert "fillings of one template in 1 h (floor 50)" in ran.out
+    assert "(shadow: restrict)" in ran.out.splitlines()[0]
+    assert "would restrict; shadow, passed over" in ran.out
+
+
+def test_account_attributes_of_the_description_reach_the_rules(
+    policy: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    newcomer = ROOT / "examples" / "requests" / "tor-newcomer.json"
+
+    ran = run(monkeypatch, capfd, "explain", "--policy", policy, newcomer)
+
+    assert "challenge 403" in ran.out.splitlines()[0]
+    assert "account 12 h old" in ran.out
+
+
+def test_json_is_the_documented_log_line_with_the_tree(
+    policy: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    chat = ROOT / "examples" / "requests" / "chat.json"
+
+    ran = run(monkeypatch, capfd, "explain", "--policy", policy, chat, "--format", "json")
+
+    fields = json.loads(ran.out)
+    assert fields.pop("explanation")[-1] == "└ act       forwarded unchanged"
+    assert set(fields) <= {field.name for field in FIELDS}
+    assert fields["action"] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "truncated"),
+        ('{"methd": "GET"}', "methd"),
+        ('{"history": [{"times": 1000000}]}', "at most 100000"),
+    ],
+)
+def test_a_description_that_makes_no_sense_is_refused_with_its_fault(
+    text: str, complaint: str, policy: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture,
+) -> None:  # fmt: skip
+    path = tmp_path / "request.json"
+    path.write_text(text)
+
+    ran = run(monkeypatch, capfd, "explain", "--policy", policy, path)
+
+    assert ran.code == 3
+    assert complaint in ran.err
+
+
+def test_a_description_that_is_not_there_is_refused(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    assert run(monkeypatch, capfd, "explain", "--policy", policy, tmp_path / "no").code == 3
+
+
+def test_a_string_body_is_sent_as_it_stands_and_a_get_has_none(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    odd = write(tmp_path / "odd.json", {"body": "{not json"})
+    get = write(tmp_path / "get.json", {"method": "get", "path": "/v1/models?limit=1", "at": 1.0})
+
+    assert "deny 400" in run(monkeypatch, capfd, "explain", "-p", policy, odd).out
+    assert "GET /v1/models  no account  allow" in run(
+        monkeypatch, capfd, "explain", "-p", policy, get
+    ).out  # fmt: skip

@@ -1,0 +1,153 @@
+"""One key, one account, whatever the spelling; two keys, none."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_guard.core.credentials import digest, name_digest
+from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify
+from gateway_guard.types import Request, Wire
+from tests.build import SECRET
+
+KEY = b"sk-test-0123456789"
+ACCOUNT = digest(SECRET, KEY)
+
+
+def seen(
+    *headers: tuple[bytes, bytes],
+    state: dict[str, object] | None = None,
+    accounts: tuple[AccountSource, ...] | None = None,
+) -> Request:
+    """The request a wire with these headers becomes."""
+    wire = Wire(method="GET", raw_path=b"/x", headers=list(headers), peer=None, state=state)
+    rules = Identify() if accounts is None else Identify(accounts=accounts)
+    return identify(wire, rules, Inspect(), id="r", at=0.0, secret=SECRET, keys={})
+
+
+def test_an_account_is_a_keyed_digest() -> None:
+    assert re.fullmatch(r"acct_[a-z2-7]{16}", ACCOUNT)
+    assert digest(SECRET, KEY) == ACCOUNT
+    assert digest(SECRET, KEY + b"x") != ACCOUNT
+    assert digest(b"another secret, long enough", KEY) != ACCOUNT
+    assert digest(SECRET + b"x" * 100, KEY) != digest(SECRET + b"x" * 101, KEY)
+
+
+def test_a_name_is_never_a_key() -> None:
+    assert name_digest(SECRET, KEY) != ACCOUNT
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"Bearer " + KEY, b"bearer " + KEY, b"BEARER " + KEY, b"bEaReR " + KEY,
+        b"Bearer  " + KEY, b"Bearer\t" + KEY, b"Bearer \t " + KEY, b" Bearer " + KEY,
+        b"Bearer " + KEY + b" ", b"Bearer " + KEY + b"\t", b"Bearer " + KEY + b"  \t",
+    ],
+)  # fmt: skip
+def test_spelling_the_header_otherwise_makes_no_new_account(value: bytes) -> None:
+    request = seen((b"authorization", value))
+
+    assert (request.account, request.credential, request.authenticated) == (ACCOUNT, "bearer", True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"Bearer " + KEY + b" x1", b"Bearer x1 " + KEY, b"Bearer " + KEY + b"\xa0",
+        b"Bearer \xa0" + KEY, b"Bearer " + KEY + b"\x0b", b"Bearer " + KEY + b"\0",
+        b"Bearer " + KEY + b"\x85", b"Bearer " + KEY + b", Bearer other", b"Bearer Bearer " + KEY,
+        b"Bearer " + KEY + b"\xe2\x80\x8b", b"Bearer " + KEY + b"\r\n x", b"Bearer k\xc3\xa9y",
+    ],
+)  # fmt: skip
+def test_a_token_that_readers_split_differently_is_refused(value: bytes) -> None:
+    request = seen((b"authorization", value))
+
+    assert (request.account, request.authenticated) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"authorization", b"Bearer junk"), (b"authorization", b"Bearer " + KEY)],
+        [(b"authorization", b"Bearer " + KEY), (b"authorization", b"Bearer junk")],
+        [(b"authorization", b"Bearer " + KEY), (b"authorization", b"Bearer " + KEY)],
+        [(b"authorization", b"Bearer " + KEY), (b"authorization", b"")],
+        [(b"x-api-key", KEY), (b"x-api-key", b"other")],
+        [(b"authorization", b"Bearer junk"), (b"x-api-key", KEY)],
+        [(b"x-api-key", b"junk"), (b"authorization", b"Bearer " + KEY)],
+        [(b"x-api-key", KEY + b"\xa0")],
+        [(b"x-api-key", KEY + b"\x00")],
+        [(b"x-api-key", b"\xff\xfe")],
+    ],
+)
+def test_conflicting_credentials_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
+    request = seen(*headers)
+
+    assert (request.account, request.authenticated) == (None, False)
+
+
+def test_the_same_key_in_two_headers_is_one_account() -> None:
+    assert seen((b"x-api-key", KEY)).account == ACCOUNT
+    assert seen((b"authorization", b"Bearer " + KEY), (b"x-api-key", KEY)).account == ACCOUNT
+
+
+@pytest.mark.parametrize("value", [b"", b" ", b"Bearer", b"bearer ", b"Basic", b"\t"])
+def test_an_empty_credential_is_none(value: bytes) -> None:
+    request = seen((b"authorization", value))
+
+    assert (request.account, request.authenticated) == (None, True)
+
+
+def test_other_schemes_are_accounts_too() -> None:
+    basic = seen((b"authorization", b"Basic dTpw"))
+
+    assert basic.credential == "basic"
+    assert basic.account == seen((b"authorization", b"bAsIc  dTpw ")).account
+    assert seen((b"authorization", b"raw-key")).account == digest(SECRET, b"raw-key")
+
+
+def test_a_named_header_may_hold_text() -> None:
+    source = (AccountSource(kind="header", header="x-user"),)
+
+    named = seen((b"x-user", "Zoë van Dam".encode()), accounts=source)
+
+    assert named.credential == "x-user"
+    assert named.account == digest(SECRET, "Zoë van Dam".encode())
+
+
+def test_headers_the_policy_does_not_name_do_not_matter() -> None:
+    source = (AccountSource(kind="header", header="x-api-key"),)
+
+    request = seen((b"x-api-key", KEY), (b"authorization", b"Bearer junk"), accounts=source)
+
+    assert request.account == ACCOUNT
+
+
+def test_the_guards_own_headers_are_never_believed() -> None:
+    source = (AccountSource(kind="header", header="x-guard-account"),)
+
+    assert seen((b"x-guard-account", b"acct_aaaaaaaaaaaaaaaa"), accounts=source).account is None
+
+
+def test_the_application_knows_best() -> None:
+    request = seen((b"authorization", b"Bearer " + KEY), state={"account": "alice"})
+
+    assert (request.account, request.credential) == (name_digest(SECRET, b"alice"), "state")
+    assert seen(state={"account": 42}).account == name_digest(SECRET, b"42")
+
+
+@pytest.mark.parametrize("name", [None, "", True, 1.5, ["a"], {"a": 1}, b"alice", "x" * 600])
+def test_a_state_that_makes_no_sense_names_nobody(name: object) -> None:
+    assert seen((b"x-api-key", KEY), state={"account": name}).account == ACCOUNT
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_make_it_raise(value: bytes) -> None:
+    request = seen((b"authorization", value), (b"x-api-key", value))
+
+    assert request.account is None or request.account.startswith("acct_")
+    assert "sk-" not in repr(seen((b"authorization", b"Bearer " + KEY)))

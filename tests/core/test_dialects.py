@@ -1,0 +1,106 @@
+"""Model routes and dialects."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway_guard.core.dialects import by_body, by_headers, compile_routes, model_in_path, route
+from gateway_guard.types import Dialect
+
+OPENAI, ANTHROPIC, OTHER = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/v1/chat/completions", OPENAI),
+        ("/v1/chat/completions/", OPENAI),
+        ("/V1/CHAT/COMPLETIONS", OPENAI),
+        ("/chat/completions", OPENAI),
+        ("/openai/v1/chat/completions", OPENAI),
+        ("/api/v1/chat/completions", OPENAI),
+        ("/openai/deployments/my-gpt/chat/completions", OPENAI),
+        ("/v1/completions", OPENAI),
+        ("/v1/embeddings", OPENAI),
+        ("/v1/responses", OPENAI),
+        ("/v1/realtime", OPENAI),
+        ("/v1/threads/t_1/runs", OPENAI),
+        ("/v1/threads/runs", OPENAI),
+        ("/v1/threads/t_1/messages", OPENAI),
+        ("/v1/messages", ANTHROPIC),
+        ("/v1/Messages", ANTHROPIC),
+        ("/v1/messages/count_tokens", ANTHROPIC),
+        ("/v1/messages/batches", ANTHROPIC),
+        ("/anthropic/v1/messages", ANTHROPIC),
+        ("/v1/complete", ANTHROPIC),
+        ("/v1beta/models/g-2:generateContent", OTHER),
+        ("/v1beta/models/g-2:streamGenerateContent", OTHER),
+        ("/model/a.b-v1:0/invoke", OTHER),
+        ("/model/x/converse-stream", OTHER),
+        ("/api/chat", OTHER),
+        ("/api/generate", OTHER),
+        ("/api/embeddings", OTHER),
+        ("/generate_stream", OTHER),
+        ("/v1beta/openai/embeddings", OPENAI),
+        ("/openai/responses", OPENAI),
+        ("/completions", OPENAI),
+        ("/v1/generate", OTHER),
+        ("/invocations", OTHER),
+        ("/surveys/7/responses", None),
+        ("/rooms/7/messages", None),
+        ("/reports/generate", None),
+        ("/functions/f/invoke", None),
+        ("/team/chat", None),
+        ("/health", None),
+        ("/v1/models", None),
+        ("/v1/chat/completions/list", None),
+        ("/v1/files", None),
+        ("/v1/audio/transcriptions", None),
+        ("/", None),
+    ],
+)
+def test_model_routes_are_known_by_how_they_end(path: str, dialect: Dialect | None) -> None:
+    assert route(path) is dialect
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "matches"),
+    [
+        ("/llm/*", "/llm/x", True),
+        ("/llm/*", "/LLM/X/", True),
+        ("/llm/*", "/llm/x/y", False),
+        ("/llm/**", "/llm/x/y", True),
+        ("/llm/**", "/llm", True),
+        ("/llm/**", "/llmx", False),
+        ("/**/ask", "/a/b/ask", True),
+        ("/**/ask", "/ask", True),
+        ("/v*/ask", "/v12/ask", True),
+        ("/a.c", "/abc", False),
+        ("/llm/", "/llm", True),
+    ],
+)
+def test_policy_routes_are_globs_by_segment(glob: str, path: str, matches: bool) -> None:
+    assert (route(path, compile_routes([glob])) is OTHER) is matches
+
+
+def test_headers_tell_a_dialect_where_the_path_does_not() -> None:
+    assert by_headers({b"anthropic-version": b"2023-06-01"}) is ANTHROPIC
+    assert by_headers({b"x-api-key": b"k"}) is ANTHROPIC
+    assert by_headers({b"x-api-key": b"k", b"authorization": b"Bearer k"}) is OTHER
+    assert by_headers({b"openai-organization": b"o"}) is OPENAI
+    assert by_headers({}) is OTHER
+
+
+def test_bodies_tell_a_dialect_where_headers_do_not() -> None:
+    assert by_body({"messages": [], "system": "x"}) is ANTHROPIC
+    assert by_body({"messages": []}) is OPENAI
+    assert by_body({"input": "x"}) is OPENAI
+    assert by_body({"model": "m", "prompt": "x"}) is OPENAI
+    assert by_body({"contents": []}) is OTHER
+
+
+def test_a_model_may_stand_in_the_path() -> None:
+    assert model_in_path("/v1beta/models/gem-2:generateContent") == "gem-2"
+    assert model_in_path("/openai/deployments/mine/chat/completions") == "mine"
+    assert model_in_path("/model/a.b/invoke") == "a.b"
+    assert model_in_path("/v1/chat/completions") is None

@@ -1,0 +1,204 @@
+"""Bodies with less, the rest byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_guard.core.rewrite import rewrite
+from gateway_guard.types import Dialect, Restrictions
+
+LESS = Restrictions(max_output_tokens=100, logprobs=False, n=1)
+OPENAI, ANTHROPIC, OTHER = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
+
+
+def less(
+    document: dict[str, Any],
+    dialect: Dialect = OPENAI,
+    restrictions: Restrictions | None = LESS,
+    path: str | None = None,
+    force_usage: bool = False,
+) -> dict[str, Any]:
+    out = rewrite(
+        json.dumps(document).encode(),
+        [],
+        dialect,
+        restrictions=restrictions,
+        force_usage=force_usage,
+        path=path,
+    )
+    found = json.loads(out)
+    assert isinstance(found, dict)
+    return found
+
+
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "dialect", "expected"),
+    [
+        ({}, OPENAI, {"max_tokens": 100}),
+        ({"max_tokens": 50}, OPENAI, {"max_tokens": 50}),
+        ({"max_tokens": 500}, OPENAI, {"max_tokens": 100}),
+        ({"max_tokens": 500.0}, OPENAI, {"max_tokens": 100}),
+        ({"max_completion_tokens": 500}, OPENAI, {"max_completion_tokens": 100}),
+        (
+            {"max_completion_tokens": 500, "max_tokens": 9},
+            OPENAI,
+            {"max_completion_tokens": 100, "max_tokens": 9},
+        ),
+        ({"max_tokens": None}, OPENAI, {"max_tokens": 100}),
+        ({"max_tokens": 50, "n": 5}, OPENAI, {"max_tokens": 50, "n": 1}),
+        (
+            {"max_tokens": 50, "n": 1, "best_of": 3},
+            OPENAI,
+            {"max_tokens": 50, "n": 1, "best_of": 1},
+        ),
+        (
+            {"max_tokens": 50, "logprobs": True, "top_logprobs": 5, "prompt_logprobs": 1},
+            OPENAI,
+            {"max_tokens": 50},
+        ),
+        ({"max_tokens": 500}, ANTHROPIC, {"max_tokens": 100}),
+        (
+            {"max_tokens": 500, "thinking": {"type": "enabled", "budget_tokens": 400}},
+            ANTHROPIC,
+            {"max_tokens": 100},
+        ),
+        (
+            {"options": {"num_predict": -1, "seed": 7}},
+            OTHER,
+            {"options": {"num_predict": 100, "seed": 7}, "max_tokens": 100},
+        ),
+    ],
+)
+def test_restrictions_are_applied(
+    more: dict[str, Any], dialect: Dialect, expected: dict[str, Any]
+) -> None:
+    assert less(CHAT | more, dialect) == CHAT | expected
+
+
+@pytest.mark.parametrize(
+    ("document", "dialect", "path", "expected"),
+    [
+        ({"input": "x"}, OPENAI, None, {"max_output_tokens": 100}),
+        ({"input": "x"}, OPENAI, "/v1/embeddings", {}),
+        (
+            {"input": "x", "include": ["a", "message.output_text.logprobs"]},
+            OPENAI,
+            None,
+            {"include": ["a"], "max_output_tokens": 100},
+        ),
+        ({"prompt": "x"}, OPENAI, None, {"max_tokens": 100}),
+        (CHAT, ANTHROPIC, "/v1/messages/count_tokens", {}),
+        ({"contents": []}, OTHER, None, {"generationConfig": {"maxOutputTokens": 100}}),
+        (
+            {
+                "contents": [],
+                "generationConfig": {
+                    "temperature": 1,
+                    "candidateCount": 4,
+                    "responseLogprobs": True,
+                },
+            },
+            OTHER,
+            None,
+            {"generationConfig": {"temperature": 1, "candidateCount": 1, "maxOutputTokens": 100}},
+        ),
+        ({"prompt": "x"}, OTHER, "/api/generate", {"options": {"num_predict": 100}}),
+        ({"messages": []}, OTHER, "/model/x/converse", {"inferenceConfig": {"maxTokens": 100}}),
+        ({"inputs": "x"}, OTHER, "/generate", {"parameters": {"max_new_tokens": 100}}),
+        (
+            {"requests": [{"custom_id": "1", "params": CHAT | {"max_tokens": 500}}]},
+            ANTHROPIC,
+            None,
+            {"requests": [{"custom_id": "1", "params": CHAT | {"max_tokens": 100}}]},
+        ),
+    ],
+)
+def test_every_dialect_keeps_its_cap_in_its_own_place(
+    document: dict[str, Any], dialect: Dialect, path: str | None, expected: dict[str, Any]
+) -> None:
+    assert less(document, dialect, path=path) == document | expected
+
+
+@pytest.mark.parametrize(
+    ("more", "dialect", "options"),
+    [
+        ({"stream": True}, OPENAI, {"include_usage": True}),
+        ({"stream": True, "stream_options": None}, OPENAI, {"include_usage": True}),
+        (
+            {"stream": True, "stream_options": {"include_usage": False}},
+            OPENAI,
+            {"include_usage": True},
+        ),
+        ({"stream": True, "stream_options": {"x": 1}}, OPENAI, {"x": 1, "include_usage": True}),
+        ({"stream": False}, OPENAI, None),
+        ({}, OPENAI, None),
+        ({"stream": True}, ANTHROPIC, None),
+        ({"stream": True}, OTHER, None),
+    ],
+)
+def test_usage_is_asked_for_in_openai_streams_only(
+    more: dict[str, Any], dialect: Dialect, options: dict[str, Any] | None
+) -> None:
+    out = less(CHAT | more, dialect, restrictions=None, force_usage=True)
+
+    assert out.get("stream_options") == options
+
+
+def test_a_response_stream_has_no_such_option() -> None:
+    assert "stream_options" not in less(
+        {"input": "x", "stream": True}, restrictions=None, force_usage=True
+    )
+
+
+def test_an_unchanged_body_is_the_same_object() -> None:
+    body = b' {"messages" : [] ,"stream":false}\n'
+
+    assert rewrite(body, [], OPENAI, restrictions=None, force_usage=True) is body
+    asked = b'{"messages":[], "stream":true, "stream_options": {"include_usage": true}}'
+    assert rewrite(asked, [], OPENAI, restrictions=None, force_usage=True) is asked
+
+
+def test_a_coded_body_comes_back_plain() -> None:
+    body = gzip.compress(json.dumps(CHAT | {"n": 3, "max_tokens": 5}).encode())
+    headers = [(b"content-encoding", b"gzip")]
+
+    out = rewrite(body, headers, OPENAI, restrictions=LESS, force_usage=False)
+
+    assert json.loads(out)["n"] == 1
+    assert (
+        rewrite(gzip.compress(b"{}"), headers, OPENAI, restrictions=None, force_usage=True) == b"{}"
+    )
+
+
+def test_a_body_that_cannot_be_decoded_is_an_error() -> None:
+    with pytest.raises(ValueError, match="encoding"):
+        rewrite(b"x", [(b"content-encoding", b"gzip")], OPENAI, restrictions=LESS, force_usage=True)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    ).filter(lambda d: not {"n", "stream", "input", "prompt", "options", "include"} & set(d))
+)
+def test_other_members_keep_their_bytes(more: dict[str, Any]) -> None:
+    body = json.dumps(
+        {"messages": [{"role": "user", "content": "\u00e9 x"}], "seed": 1.50} | more
+    ).encode()
+
+    out = rewrite(body, [], OPENAI, restrictions=LESS, force_usage=False)
+
+    before = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    after = msgspec.json.decode(out, type=dict[str, msgspec.Raw])
+    assert bytes(after.pop("max_tokens")) == b"100"
+    assert {k: bytes(v) for k, v in after.items()} == {k: bytes(v) for k, v in before.items()}

@@ -1,0 +1,386 @@
+"""Reading what a response cost, however it is cut, coded or broken off."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import math
+import zlib
+
+import brotli
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway_guard.core.usage import UsageReader
+from gateway_guard.core.usage_events import delta_bytes
+from gateway_guard.types import Dialect, Outcome, Usage
+from tests.core import streams
+from tests.core.streams import SAMPLES, SSE, Sample
+
+_cuts = st.lists(st.integers(0, 10_000), max_size=40)
+
+
+def pieces(body: bytes, cuts: list[int]) -> list[bytes]:
+    """`body` cut at `cuts`, wrapped round its length."""
+    places = sorted({cut % (len(body) + 1) for cut in cuts} | {0, len(body)})
+    return [body[a:b] for a, b in itertools.pairwise(places)]
+
+
+def reader(sample: Sample, *, encoding: bytes = b"", hide: bool = False) -> UsageReader:
+    return UsageReader(
+        sample.dialect,
+        content_type=sample.content_type,
+        content_encoding=encoding,
+        hide_usage_chunk=hide,
+    )
+
+
+def read(
+    sample: Sample, chunks: list[bytes], *, encoding: bytes = b"", hide: bool = False
+) -> tuple[bytes, Usage]:
+    """Everything passed on, and the usage."""
+    subject = reader(sample, encoding=encoding, hide=hide)
+    passed = b"".join([*(subject.feed(chunk) for chunk in chunks), subject.finish()])
+    return passed, subject.usage(Outcome.COMPLETED, 200)
+
+
+def sse(body: bytes, dialect: Dialect = Dialect.OPENAI) -> Sample:
+    return Sample(dialect, SSE, body, None, None)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_the_upstreams_own_count_is_read(name: str) -> None:
+    sample = SAMPLES[name]
+
+    passed, usage = read(sample, [sample.body])
+
+    assert passed == sample.body
+    assert (usage.input_tokens, usage.output_tokens) == (sample.read, sample.written)
+    assert usage.reported is (sample.written is not None)
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"json-huge"}))
+@given(cuts=_cuts)
+@settings(max_examples=25, deadline=None)
+def test_however_a_body_is_cut_the_bytes_and_the_usage_are_the_same(
+    name: str, cuts: list[int]
+) -> None:
+    sample = SAMPLES[name]
+
+    whole = read(sample, [sample.body])
+
+    assert read(sample, pieces(sample.body, cuts)) == whole
+
+
+@given(cuts=_cuts)
+@settings(max_examples=50, deadline=None)
+def test_an_estimate_does_not_depend_on_how_the_stream_is_cut(cuts: list[int]) -> None:
+    sample = sse(streams.openai_stream(45, usage=False))
+
+    assert read(sample, pieces(sample.body, cuts)) == read(sample, [sample.body])
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@given(cuts=_cuts)
+@settings(max_examples=40, deadline=None)
+def test_hiding_takes_out_exactly_the_usage_event(end: bytes, cuts: list[int]) -> None:
+    sample = sse(streams.openai_stream(12, end=end))
+    hidden = streams.event(streams.usage_chunk(11, 12), end=end)
+
+    passed, usage = read(sample, pieces(sample.body, cuts), hide=True)
+
+    assert passed == sample.body.replace(hidden, b"")
+    assert (usage.input_tokens, usage.output_tokens, usage.reported) == (11, 12, True)
+
+
+def test_hiding_keeps_usage_that_comes_with_content() -> None:
+    sample = SAMPLES["chat-sse-continuous"]
+
+    passed, _ = read(sample, [sample.body], hide=True)
+
+    assert passed == sample.body
+
+
+def test_hiding_keeps_an_opening_chunk_without_choices_or_usage() -> None:
+    body = streams.event({"choices": [], "usage": None, "prompt_filter_results": []})
+
+    passed, _ = read(sse(body), [body], hide=True)
+
+    assert passed == body
+
+
+def test_hiding_takes_out_a_usage_event_the_stream_ends_on_without_a_blank_line() -> None:
+    body = streams.event(streams.openai_delta("a")) + streams.event(streams.usage_chunk(1, 2))
+
+    passed, usage = read(sse(body), [body[:-2]], hide=True)
+
+    assert passed == streams.event(streams.openai_delta("a"))
+    assert usage.output_tokens == 2
+
+
+def test_while_hiding_whole_events_pass_at_once() -> None:
+    subject = reader(sse(b""), hide=True)
+    first, second = (streams.event(streams.openai_delta(text)) for text in "ab")
+
+    passed = [subject.feed(first + second[:30]), subject.feed(second[30:])]
+
+    assert passed == [first, second]
+
+
+@pytest.mark.parametrize("end", [b":\n\n", b"\n\n", b": keep-alive\n\n", b"\r\n\r\n"])
+def test_while_hiding_a_keep_alive_passes_at_once(end: bytes) -> None:
+    subject = reader(sse(b""), hide=True)
+
+    assert subject.feed(end) == end
+
+
+def test_hiding_gives_up_rather_than_hold_back_an_endless_event() -> None:
+    subject = reader(sse(b""), hide=True)
+    chunk = b"data: " + b"x" * 994
+
+    passed = [subject.feed(chunk) for _ in range(100)]
+
+    assert b"".join(passed) == chunk * 100
+    assert passed.index(chunk * 66) == 65
+
+
+def test_nothing_is_hidden_from_anthropic_clients() -> None:
+    body = streams.event(streams.usage_chunk(1, 2))
+
+    passed, _ = read(sse(body, Dialect.ANTHROPIC), [body[:9], body[9:]], hide=True)
+
+    assert passed == body
+
+
+def test_without_hiding_every_chunk_passes_at_once() -> None:
+    subject = reader(sse(b""))
+    chunks = [streams.openai_stream(3)[i : i + 7] for i in range(0, 300, 7)]
+
+    assert [subject.feed(chunk) for chunk in chunks] == chunks
+
+
+def test_a_client_gone_mid_stream_pays_for_what_was_delivered() -> None:
+    text = "one two three four five six seven"
+    body = b"".join(streams.event(streams.openai_delta(text)) for _ in range(100))
+    subject = reader(sse(b""))
+    subject.feed(body)
+
+    usage = subject.usage(Outcome.CLIENT_GONE, 200)
+
+    assert usage.input_tokens is None
+    assert usage.output_tokens == pytest.approx(100 * len(text) / 4, rel=0.02)
+    assert (usage.outcome, usage.reported) == (Outcome.CLIENT_GONE, False)
+
+
+def test_every_event_with_text_counts_for_one_token_at_least() -> None:
+    body = b"".join(streams.event(streams.openai_delta("a")) for _ in range(64))
+
+    _, usage = read(sse(body), [body])
+
+    assert usage.output_tokens == 64
+
+
+def test_a_cut_anthropic_stream_knows_its_input_and_estimates_its_output() -> None:
+    texts = ["word " * 8] * 50
+    body = streams.anthropic_stream(texts, finished=False)
+
+    _, usage = read(sse(body, Dialect.ANTHROPIC), [body])
+
+    assert usage.input_tokens == 25
+    assert usage.output_tokens == pytest.approx(50 * 40 / 4, rel=0.1)
+    assert not usage.reported
+
+
+def test_a_stream_of_which_nothing_was_delivered_wrote_nothing() -> None:
+    usage = reader(sse(b"")).usage(Outcome.CLIENT_GONE, 200)
+
+    assert (usage.input_tokens, usage.output_tokens) == (None, 0)
+
+
+@pytest.mark.parametrize("status", [400, 429, 500, 529])
+def test_a_refusal_by_the_upstream_cost_nothing(status: int) -> None:
+    subject = reader(SAMPLES["chat-json"])
+    subject.feed(b'{"error":{"message":"no"}}')
+
+    usage = subject.usage(Outcome.UPSTREAM_ERROR, status)
+
+    assert (usage.input_tokens, usage.output_tokens, usage.reported) == (0, 0, False)
+
+
+def test_an_opaque_stream_counts_by_its_bytes() -> None:
+    subject = reader(sse(b""), encoding=b"compress")
+    subject.feed(bytes(400))
+
+    usage = subject.usage(Outcome.CLIENT_GONE, 200)
+
+    assert (usage.input_tokens, usage.output_tokens, usage.reported) == (None, 100, False)
+
+
+@pytest.mark.parametrize("said", [b"[1]", b"no json", b'{"token":"x"}', b'{"x":"' + b"y" * 9000])
+def test_a_stream_of_unknown_shape_counts_by_its_bytes(said: bytes) -> None:
+    body = (b"data: " + said + b"\n\n") * 4
+
+    _, usage = read(sse(body), [body])
+
+    assert usage.output_tokens == math.ceil(len(body) / 4)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (streams.openai_delta("Größe"), 7),
+        ({"choices": [{"text": "abc"}]}, 3),
+        ({"choices": ["?"]}, 0),
+        ({"choices": [{"delta": {"role": "assistant", "content": None}}]}, 0),
+        ({"choices": [{"delta": {"reasoning_content": "hm"}}]}, 2),
+        ({"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "{}"}}]}}]}, 2),
+        ({"type": "ping"}, 0),
+        ({"type": "x", "delta": {"type": "input_json_delta", "partial_json": "[1]"}}, 3),
+        ({"type": "response.output_text.delta", "delta": "Hi"}, 2),
+        ({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, 0),
+    ],
+)
+def test_the_text_of_an_event_is_measured(event: object, said: int) -> None:
+    assert delta_bytes(streams.event(event)) == said
+
+
+def test_an_event_in_several_data_lines_is_read() -> None:
+    counts = b'"usage":{"prompt_tokens":3,"completion_tokens":4}}'
+    body = b'data: {"choices":[],\ndata: ' + counts + b"\n\n"
+
+    passed, usage = read(sse(body), [body], hide=True)
+
+    assert (passed, usage.input_tokens, usage.output_tokens) == (b"", 3, 4)
+
+
+def test_usage_in_an_event_of_an_odd_shape_is_read_but_not_hidden() -> None:
+    body = b'data: {"choices":[],"message":"hi","usage":{"prompt_tokens":3}}\n\n'
+    odd = b'data: {"choices":7,"message":"hi","usage":{"prompt_tokens":3}}\n\n'
+
+    assert read(sse(body), [body], hide=True)[0] == b""
+    passed, usage = read(sse(odd), [odd], hide=True)
+
+    assert (passed, usage.input_tokens) == (odd, 3)
+
+
+def test_hiding_gives_up_on_the_rest_after_a_whole_event_too() -> None:
+    subject = reader(sse(b""), hide=True)
+    first = streams.event(streams.openai_delta("a"))
+    rest = b"data: " + b"x" * 70_000
+
+    assert subject.feed(first + rest) == first + rest
+    assert subject.feed(b"y") == b"y"
+
+
+def test_an_estimate_looks_at_single_events_too() -> None:
+    chunk = streams.event(streams.openai_delta("four"))
+    subject = reader(sse(b""))
+    for _ in range(1_000):
+        subject.feed(chunk)
+
+    assert subject.usage(Outcome.UPSTREAM_CUT, 200).output_tokens == 1_000
+
+
+def test_a_body_that_is_no_text_says_nothing() -> None:
+    subject = UsageReader(Dialect.OPENAI, content_type=b"audio/mpeg")
+    subject.feed(b'{"usage":{"prompt_tokens":1}}')
+
+    usage = subject.usage(Outcome.COMPLETED, 200)
+
+    assert (usage.input_tokens, usage.output_tokens) == (None, None)
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+_CODINGS = {
+    b"gzip": gzip.compress,
+    b"GZIP": gzip.compress,
+    b"deflate": zlib.compress,
+    b"br": brotli.compress,
+    b"zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("name", ["chat-json", "chat-sse", "message-sse", "responses-sse"])
+@pytest.mark.parametrize("coding", sorted(_CODINGS))
+@given(cuts=_cuts)
+@settings(max_examples=8, deadline=None)
+def test_compressed_responses_are_read_and_passed_on_as_they_are(
+    coding: bytes, name: str, cuts: list[int]
+) -> None:
+    sample = SAMPLES[name]
+    body = _CODINGS[coding](sample.body)
+
+    passed, usage = read(sample, pieces(body, cuts), encoding=coding, hide=True)
+
+    assert passed == body
+    assert (usage.input_tokens, usage.output_tokens) == (sample.read, sample.written)
+
+
+def test_raw_deflate_is_read_too() -> None:
+    sample = SAMPLES["chat-json"]
+    body = _raw_deflate(sample.body)
+
+    _, usage = read(sample, [body], encoding=b"deflate")
+
+    assert usage.output_tokens == sample.written
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd", b"compress", b"gzip, br"])
+def test_what_cannot_be_decoded_passes_and_is_unknown(coding: bytes) -> None:
+    sample = SAMPLES["chat-json"]
+
+    passed, usage = read(sample, [b"not ", b"that coding at all"], encoding=coding)
+
+    assert passed == b"not that coding at all"
+    assert (usage.input_tokens, usage.output_tokens) == (None, None)
+
+
+def test_a_decompression_bomb_is_read_no_further_than_its_bound() -> None:
+    sample = SAMPLES["chat-json"]
+    body = gzip.compress(bytes(80_000_000), 9)
+
+    passed, usage = read(sample, [body], encoding=b"gzip")
+
+    assert passed == body
+    assert usage.output_tokens is None
+
+
+def test_usage_at_the_end_of_an_event_too_long_to_keep_is_found() -> None:
+    output = "z" * 1_200_000
+    response = {"output": output, "usage": {"input_tokens": 3, "output_tokens": 300_000}}
+    body = streams.event({"type": "response.completed", "response": response})
+
+    _, usage = read(sse(body), [body[i : i + 65_536] for i in range(0, len(body), 65_536)])
+
+    assert (usage.input_tokens, usage.output_tokens) == (3, 300_000)
+
+
+@given(chunks=st.lists(st.binary(max_size=60), max_size=20), hide=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_pass_unharmed(chunks: list[bytes], hide: bool) -> None:
+    passed, _ = read(sse(b""), chunks, hide=hide)
+
+    assert passed == b"".join(chunks)
+
+
+_words = st.sampled_from(
+    [b"data: ", b'{"usage"', b":", b"{", b"}", b"null", b"\n", b"\r\n", b"\n\n", b'"delta":',
+     b'"choices":[]', b",", b"[", b"]", b"7", b'"x"', b'"prompt_tokens"', b"data:"]
+)  # fmt: skip
+
+
+@given(words=st.lists(_words, max_size=40), cuts=_cuts)
+@settings(max_examples=200, deadline=None)
+def test_broken_streams_never_raise(words: list[bytes], cuts: list[int]) -> None:
+    body = b"".join(words)
+
+    passed, usage = read(sse(body), pieces(body, cuts))
+
+    assert passed == body
+    assert usage.output_tokens is None or usage.output_tokens >= 0

@@ -1,0 +1,212 @@
+"""Starting, reloading, draining and being asked about it, with real processes and signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.servers import (
+    PATIENCE,
+    POLICY,
+    STREAM,
+    Client,
+    Script,
+    Sidecar,
+    Upstream,
+    ask,
+    chunk,
+    get,
+    run,
+)
+from tests.e2e.servers import Seen as Request
+
+pytestmark = pytest.mark.e2e
+
+ALL_DENIED = POLICY.replace("/admin, /admin/**", "/**")
+
+
+def waits(connection: object, request: Request, upstream: Upstream) -> bool:
+    upstream.go.wait(PATIENCE)
+    body = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
+    connection.sendall(body)  # type: ignore[attr-defined]
+    return True
+
+
+def streams(connection: object, request: Request, upstream: Upstream) -> bool:
+    connection.sendall(STREAM + chunk(b"data: 1\n\n"))  # type: ignore[attr-defined]
+    upstream.go.wait(PATIENCE)
+    connection.sendall(chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")  # type: ignore[attr-defined]
+    return True
+
+
+SCRIPTS: dict[str, Script] = {"/waits": waits, "/streams": streams}
+
+
+def test_sigterm_finishes_what_is_in_flight_and_takes_nothing_new(tmp_path: Path) -> None:
+    with Upstream(SCRIPTS) as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        with Client(sidecar.port) as slow, Client(sidecar.port) as stream:
+            slow.send(get("/waits"))
+            stream.send(get("/streams"))
+            stream.until(b"data: 1\n\n")
+            assert upstream.arrived.acquire(timeout=PATIENCE)
+            assert upstream.arrived.acquire(timeout=PATIENCE)
+
+            sidecar.process.send_signal(signal.SIGTERM)
+            sidecar.wait_for("draining")
+            assert ask(sidecar.admin, get("/readyz")).status == 503
+            upstream.go.set()
+
+            assert slow.answer().body == b"late"
+            assert stream.until(b"0\r\n\r\n").endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert sidecar.process.wait(PATIENCE) == 0
+        with pytest.raises(ConnectionRefusedError):
+            Client(sidecar.port)
+
+
+def test_what_outlasts_the_drain_is_cut(tmp_path: Path) -> None:
+    with (
+        Upstream(SCRIPTS) as upstream,
+        Sidecar(tmp_path, upstream.url, "--drain", "1") as sidecar,
+        Client(sidecar.port) as stream,
+    ):
+        stream.send(get("/streams"))
+        stream.until(b"data: 1\n\n")
+        sidecar.process.send_signal(signal.SIGTERM)
+
+        rest = stream.until(b"0\r\n\r\n")
+
+        assert not rest.endswith(b"0\r\n\r\n")
+        assert sidecar.process.wait(PATIENCE) == 0
+
+
+def test_sighup_puts_a_new_policy_in_force(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        before = ask(sidecar.port, get("/v1/models")).status
+        mark = len(sidecar.lines)
+        sidecar.policy.write_text(ALL_DENIED)
+        sidecar.process.send_signal(signal.SIGHUP)
+        sidecar.wait_for("reload-done", after=mark)
+
+        after = ask(sidecar.port, get("/v1/models")).status
+
+        assert (before, after) == (200, 403)
+
+
+def test_a_changed_file_is_noticed_without_a_signal(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        mark = len(sidecar.lines)
+        sidecar.policy.write_text(ALL_DENIED)
+        sidecar.wait_for("reload-done", after=mark)
+
+        assert ask(sidecar.port, get("/v1/models")).status == 403
+
+
+def test_a_reload_that_fails_keeps_the_last_good_policy_and_says_so(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        mark = len(sidecar.lines)
+        sidecar.policy.write_text(POLICY + "nonsense: 1\n")
+        sidecar.process.send_signal(signal.SIGHUP)
+        sidecar.wait_for("policy-kept", after=mark)
+
+        ready = ask(sidecar.admin, get("/readyz"))
+        refused = ask(sidecar.port, get("/admin"))
+
+        assert ready.status == 200
+        assert json.loads(ready.body)["status"] == "degraded"
+        assert refused.status == 403
+
+
+def test_the_admin_port_tells_health_readiness_and_metrics(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        ask(sidecar.port, get("/v1/models"))
+        ask(sidecar.port, get("/admin"))
+
+        health = ask(sidecar.admin, get("/healthz"))
+        ready = ask(sidecar.admin, get("/readyz"))
+        metrics = ask(sidecar.admin, get("/metrics"))
+
+        report = json.loads(ready.body)
+        assert health.status == 200
+        assert (ready.status, report["status"]) == (200, "ok")
+        assert report["policy"]["enforce"] is True
+        assert metrics.headers["content-type"].startswith("text/plain")
+        assert b'gateway_guard_rule_decisions_total{action="deny",rule="no-admin"} 1' in (
+            metrics.body
+        )
+        assert b"gateway_guard_upstream_connections" in metrics.body
+
+
+def test_admin_paths_are_not_served_to_clients(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        ask(sidecar.port, get("/metrics"))
+
+        assert upstream.paths() == ["/metrics"]
+
+
+def test_an_unreachable_upstream_makes_it_unready(tmp_path: Path) -> None:
+    with Sidecar(tmp_path, "unix:/nonexistent/model.sock") as sidecar:
+        ready = ask(sidecar.admin, get("/readyz"))
+
+        assert ready.status == 503
+        assert json.loads(ready.body)["status"] == "unready"
+
+
+def test_workers_need_a_word_about_split_limits(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+
+    done = run(
+        "serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--workers", "2", "--port", "0"
+    )
+
+    assert done.returncode == 3
+    assert "--allow-split-limits" in done.stderr
+
+
+def test_two_workers_serve_one_port_and_stop_together(tmp_path: Path) -> None:
+    flags = ["--workers", "2", "--allow-split-limits"]
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *flags) as sidecar:
+        answers = [ask(sidecar.port, get("/v1/models")).status for _ in range(8)]
+        sidecar.process.send_signal(signal.SIGTERM)
+
+        assert answers == [200] * 8
+        assert sidecar.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "hint"),
+    [
+        (["--upstream", "ftp://x"], "http://host:port"),
+        (["--upstream", "http://127.0.0.1:9", "--ssl-keyfile", "k.pem"], "--ssl-certfile"),
+        (["--upstream", "http://127.0.0.1:9", "--ssl-certfile", "none.pem"], "none.pem"),
+        (["--upstream", "http://127.0.0.1:9", "--proxy-protocol"], "trusted_proxies"),
+        (["--upstream", "http://127.0.0.1:9", "--host", "203.0.113.1"], "cannot listen"),
+        (["--upstream", "http://127.0.0.1:9", "--uds", "/nonexistent/x.sock"], "cannot listen"),
+        (["--upstream", "http://127.0.0.1:9", "--log-level", "loud"], "--log-level"),
+    ],
+)
+def test_flags_that_cannot_work_say_so_and_exit_3(
+    tmp_path: Path, flags: list[str], hint: str
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+
+    done = run("serve", "-p", str(policy), "--port", "0", "--admin-port", "-1", *flags)
+
+    assert done.returncode == 3
+    assert hint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_policy_that_does_not_load_exits_3_with_every_finding(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY + "nonsense: 1\nrubbish: 2\n")
+
+    done = run("serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--admin-port", "-1")
+
+    assert done.returncode == 3
+    assert "nonsense" in done.stderr
+    assert "rubbish" in done.stderr

@@ -1,0 +1,80 @@
+"""Hot reload and orderly closing beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from gateway_guard.frontends.background import Background
+from gateway_guard.types import Outcome, Usage
+from tests import build
+from tests.frontends.fakes import FakeGuard, run
+
+
+def background(guard: FakeGuard, every: float | None = 0.0) -> Background:
+    return Background(guard, reload_every=every)  # type: ignore[arg-type]
+
+
+def test_a_changed_policy_is_reloaded() -> None:
+    guard = FakeGuard()
+    guard.policies.changes = 1
+
+    async def main() -> None:
+        beside = background(guard)
+        beside.start()
+        beside.start()
+        await asyncio.to_thread(guard.reloaded.wait, 5)
+        await beside.close()
+
+    run(main)
+    assert guard.reloads == 1
+    assert guard.closed == 1
+
+
+def test_watching_survives_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    guard = FakeGuard()
+    answers = [OSError("disk"), None]
+
+    def changed() -> bool:
+        answer = answers.pop(0) if answers else None
+        if answer is not None:
+            raise answer
+        return True
+
+    guard.policies.changed = changed  # type: ignore[method-assign]
+
+    async def main() -> None:
+        beside = background(guard)
+        beside.start()
+        await asyncio.to_thread(guard.reloaded.wait, 5)
+        await beside.close()
+
+    with caplog.at_level(logging.ERROR):
+        run(main)
+
+    assert "watching the policy failed: OSError" in caplog.text
+
+
+def test_closing_waits_for_what_is_being_settled_and_closes_once() -> None:
+    guard = FakeGuard()
+
+    async def main() -> None:
+        guard.slow = asyncio.Event()
+        beside = background(guard, None)
+        beside.start()
+        settling = asyncio.ensure_future(
+            beside.settle(build.exchange(), Usage(outcome=Outcome.COMPLETED))
+        )
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(beside.close())
+        await asyncio.sleep(0)
+        assert guard.closed == 0
+        guard.slow.set()
+        await asyncio.gather(settling, closing)
+        await beside.close()
+
+    run(main)
+    assert len(guard.settled) == 1
+    assert guard.closed == 1

@@ -1,0 +1,133 @@
+"""Which fields go on to the upstream, and which come back."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from gateway_guard.errors import SettingsError, UpstreamError
+from gateway_guard.frontends.forwarded import (
+    TrustedPeers,
+    forwarding_fields,
+    request_fields,
+    response_fields,
+)
+from gateway_guard.frontends.upstream import Origin
+from gateway_guard.frontends.upstream_wire import framing
+
+NETWORKS = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128")]
+
+
+def test_a_trusted_peers_chain_is_continued() -> None:
+    headers = [
+        (b"host", b"api.test"),
+        (b"x-forwarded-for", b"203.0.113.1"),
+        (b"x-forwarded-for", b"203.0.113.2"),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded-host", b"public.test"),
+    ]
+
+    fields = b"".join(
+        forwarding_fields(
+            headers, peer="10.0.0.1", scheme="http", trusted=True, client_ip="203.0.113.2"
+        )
+    )
+
+    assert b"x-forwarded-for: 203.0.113.1, 203.0.113.2, 10.0.0.1\r\n" in fields
+    assert b"x-forwarded-proto: https\r\n" in fields
+    assert b"x-forwarded-host: public.test\r\n" in fields
+    assert b"x-real-ip: 203.0.113.2\r\n" in fields
+
+
+def test_anybody_elses_chain_is_replaced() -> None:
+    headers = [(b"host", b"api.test"), (b"x-forwarded-for", b"203.0.113.1")]
+
+    fields = b"".join(
+        forwarding_fields(headers, peer="192.0.2.1", scheme="https", trusted=False, client_ip=None)
+    )
+
+    assert b"203.0.113.1" not in fields
+    assert b"x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n" in fields
+
+
+def test_connection_cannot_remove_what_the_policy_judges_by() -> None:
+    headers = [
+        (b"connection", b"close, X-Tenant, X-Other, Authorization"),
+        (b"x-tenant", b"t"),
+        (b"x-other", b"o"),
+        (b"authorization", b"Bearer k"),
+    ]
+
+    fields = request_fields(headers, trusted=False, protected=frozenset((b"x-tenant",)))
+
+    assert fields == [b"x-tenant: t\r\n", b"authorization: Bearer k\r\n"]
+
+
+def test_client_address_fields_pass_from_trusted_peers_only() -> None:
+    headers = [(b"cf-connecting-ip", b"203.0.113.1")]
+
+    assert request_fields(headers, trusted=False) == []
+    assert request_fields(headers, trusted=True) == [b"cf-connecting-ip: 203.0.113.1\r\n"]
+
+
+def test_an_answers_connection_fields_stay_here() -> None:
+    headers = [(b"connection", b"X-A, Content-Type"), (b"x-a", b"1"), (b"content-type", b"t")]
+
+    assert response_fields(headers) == [(b"content-type", b"t")]
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("::1", True),
+        ("11.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_who_is_trusted(peer: str, trusted: bool) -> None:
+    assert (peer in TrustedPeers(NETWORKS)) is trusted
+    assert peer not in TrustedPeers(())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"content-length", b"1"), (b"content-length", b"1")],
+        [(b"content-length", b"1"), (b"transfer-encoding", b"chunked")],
+        [(b"transfer-encoding", b"gzip")],
+        [(b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")],
+        [(b"content-length", b"-1")],
+        [(b"x", b"a" * 70_000)],
+    ],
+)
+def test_an_answer_with_two_readings_is_not_believed(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(UpstreamError):
+        framing(headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "authority", "prefix"),
+    [
+        ("http://model", b"model", b""),
+        ("http://model:8000/", b"model:8000", b""),
+        ("https://api.test/openai/", b"api.test", b"/openai"),
+        ("https://[::1]:443", b"[::1]", b""),
+        ("unix:/run/model.sock", b"localhost", b""),
+    ],
+)
+def test_origins(url: str, authority: bytes, prefix: bytes) -> None:
+    origin = Origin.parse(url)
+
+    assert (origin.authority, origin.prefix) == (authority, prefix)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "model:80", "ftp://x", "http://", "http://a:x", "http://u@h", "http://h?q", "unix:x"],
+)
+def test_urls_that_are_no_origin_say_what_to_write(url: str) -> None:
+    with pytest.raises(SettingsError, match="upstream"):
+        Origin.parse(url)

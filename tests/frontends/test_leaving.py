@@ -1,0 +1,287 @@
+"""Clients that leave: the application ends in time, and only what was delivered is charged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from gateway_guard.core.decide import Policy
+from gateway_guard.core.identify import Inspect
+from gateway_guard.frontends import inbox as inbox_module
+from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send
+from gateway_guard.types import Outcome
+from tests.frontends.fakes import Client, FakeGuard, body_of, http_scope, run, turns
+
+SSE = (b"content-type", b"text/event-stream")
+EVENT = b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n'
+
+
+def guarded(app: Any, guard: FakeGuard, **options: Any) -> GuardMiddleware:
+    return GuardMiddleware(app, guard=guard, **options)  # type: ignore[arg-type]
+
+
+class Endless:
+    """An application that streams for ever, one event whenever the test lets it."""
+
+    def __init__(self, *, deaf: bool = True) -> None:
+        self.deaf = deaf
+        self.more = asyncio.Event()
+        self.cancelled = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [SSE]})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": EVENT, "more_body": True})
+                if self.deaf:
+                    self.more.clear()
+                    await self.more.wait()
+                elif (await receive())["type"] == "http.disconnect":
+                    return
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+def test_a_deaf_application_is_cancelled_within_two_seconds_and_settled_once() -> None:
+    guard, client, app = FakeGuard(), Client(body_of(b"{}")), Endless()
+    took = 0.0
+
+    async def main() -> None:
+        nonlocal took
+        task = asyncio.ensure_future(guarded(app, guard)(http_scope(), client.receive, client.send))
+        await client.arrived.wait()
+        began = time.monotonic()
+        client.leave()
+        await task
+        took = time.monotonic() - began
+
+    run(main)
+    assert app.cancelled
+    assert took < 2.0
+    (usage,) = guard.settled
+    assert usage.outcome is Outcome.CLIENT_GONE
+    assert usage.output_tokens is not None
+    assert 1 <= usage.output_tokens <= 3
+
+
+def test_an_application_that_listens_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    guard, client, app = FakeGuard(), Client(body_of(b"{}")), Endless(deaf=False)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(guarded(app, guard)(http_scope(), client.receive, client.send))
+        await client.arrived.wait()
+        client.leave()
+        await task
+
+    run(main)
+    assert not app.cancelled
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]
+
+
+def test_what_is_sent_after_the_client_left_is_not_charged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [SSE]})
+        await send({"type": "http.response.body", "body": EVENT, "more_body": True})
+        assert (await receive())["type"] == "http.disconnect"
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": EVENT, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def main() -> None:
+        task = asyncio.ensure_future(guarded(app, guard)(http_scope(), client.receive, client.send))
+        await client.arrived.wait()
+        client.leave()
+        await task
+
+    run(main)
+    assert len(client.sent) == 2
+    (usage,) = guard.settled
+    assert usage.outcome is Outcome.CLIENT_GONE
+    assert usage.output_tokens is not None
+    assert usage.output_tokens <= 3
+
+
+def test_a_client_gone_before_any_answer_pays_its_prompt_and_no_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        client.leave()
+        await asyncio.Event().wait()
+
+    run(lambda: guarded(app, guard, grace=0.01)(http_scope(), client.receive, client.send))
+
+    (usage,) = guard.settled
+    assert usage.outcome is Outcome.CLIENT_GONE
+    assert (usage.input_tokens, usage.output_tokens) == (None, 0)
+
+
+def test_without_a_grace_nobody_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    guard, client, app = FakeGuard(), Client(body_of(b"{}")), Endless(deaf=False)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(
+            guarded(app, guard, grace=None)(http_scope(), client.receive, client.send)
+        )
+        await client.arrived.wait()
+        client.leave()
+        await task
+
+    run(main)
+    assert guard.settled[0].outcome is Outcome.CLIENT_GONE
+
+
+def test_somebody_elses_cancellation_goes_on_through_the_guard() -> None:
+    guard, client, app = FakeGuard(), Client(body_of(b"{}")), Endless()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(guarded(app, guard)(http_scope(), client.receive, client.send))
+        await client.arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main)
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]
+
+
+def test_a_send_that_fails_settles_on_what_was_delivered() -> None:
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [SSE]})
+        for _ in range(50):
+            await send({"type": "http.response.body", "body": EVENT, "more_body": True})
+
+    async def failing(message: Any) -> None:
+        if len(client.sent) == 3:
+            raise OSError("gone")
+        await client.send(message)
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="gone"):
+            await guarded(app, guard)(http_scope(), client.receive, failing)
+
+    run(main)
+    (usage,) = guard.settled
+    assert usage.outcome is Outcome.CLIENT_GONE
+    assert usage.output_tokens is not None
+    assert usage.output_tokens <= 6
+
+
+def test_leaving_after_the_response_is_complete_disturbs_no_background_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+    finished: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok", "more_body": False})
+        client.leave()
+        assert (await receive())["type"] == "http.disconnect"
+        await turns()
+        finished.append(True)
+
+    run(lambda: guarded(app, guard, grace=0.0)(http_scope(), client.receive, client.send))
+
+    assert finished == [True]
+    assert [usage.outcome for usage in guard.settled] == [Outcome.COMPLETED]
+
+
+def test_an_application_that_asks_after_the_watcher_started_is_told_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+    told: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await turns()
+        asyncio.get_running_loop().call_soon(client.leave)
+        told.append((await receive())["type"])
+        told.append((await receive())["type"])
+
+    run(lambda: guarded(app, guard)(http_scope(), client.receive, client.send))
+
+    assert told == ["http.disconnect", "http.disconnect"]
+
+
+def test_an_application_that_stops_asking_is_watched_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        asking = asyncio.ensure_future(receive())
+        await turns()
+        asking.cancel()
+        await asyncio.wait({asking})
+        client.leave()
+        await asyncio.Event().wait()
+
+    run(lambda: guarded(app, guard, grace=0.0)(http_scope(), client.receive, client.send))
+
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]
+
+
+def test_the_unread_rest_of_a_large_body_is_the_applications(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    policy = Policy(digest="d", source="s", enforce=True, inspect=Inspect(max_body=4))
+    guard, client = FakeGuard(policy=policy), Client(body_of(b"123456", b"78", b"90"))
+    read: list[bytes] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        more = True
+        while more:
+            await turns()
+            message = await receive()
+            read.append(message["body"])
+            more = message["more_body"]
+        client.leave()
+        await asyncio.Event().wait()
+
+    run(lambda: guarded(app, guard, grace=0.0)(http_scope(), client.receive, client.send))
+
+    assert read == [b"123456", b"78", b"90"]
+    assert guard.settled[0].outcome is Outcome.CLIENT_GONE
+
+
+def test_a_client_that_leaves_between_two_chunks_of_its_body_is_not_judged() -> None:
+    guard, client = FakeGuard(), Client(body_of(b"{", b'"a"', b"}")[:2])
+    client.leave()
+
+    run(lambda: guarded(Endless(), guard)(http_scope(), client.receive, client.send))
+
+    assert guard.wires == []
+
+
+def test_a_client_that_leaves_before_its_body_is_not_judged() -> None:
+    guard, client = FakeGuard(), Client()
+    client.leave()
+
+    run(lambda: guarded(Endless(), guard)(http_scope(), client.receive, client.send))
+
+    assert guard.wires == []

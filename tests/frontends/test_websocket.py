@@ -1,0 +1,105 @@
+"""WebSocket handshakes are judged; messages are nobody's business."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send
+from gateway_guard.types import Action, Outcome
+from tests import build
+from tests.frontends.fakes import Client, FakeGuard, http_scope, run
+
+REFUSED = build.decision(action=Action.DENY, status=403)
+
+
+def scope(**more: Any) -> Scope:
+    return http_scope("/v1/realtime", method="GET", type="websocket", **more)
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    assert (await receive())["type"] == "websocket.connect"
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+def served(guard: FakeGuard, *incoming: dict[str, Any], app: Any = echo, **more: Any) -> Client:
+    client = Client([{"type": "websocket.connect"}, *incoming])
+    middleware = GuardMiddleware(app, guard=guard)  # type: ignore[arg-type]
+    run(lambda: middleware(scope(**more), client.receive, client.send))
+    return client
+
+
+def test_an_allowed_connection_passes_every_message_and_settles_at_its_end() -> None:
+    guard = FakeGuard()
+
+    client = served(
+        guard,
+        {"type": "websocket.receive", "text": "one"},
+        {"type": "websocket.receive", "text": "two"},
+        {"type": "websocket.disconnect", "code": 1000},
+    )
+
+    assert client.sent == [
+        {"type": "websocket.accept"},
+        {"type": "websocket.send", "text": "one"},
+        {"type": "websocket.send", "text": "two"},
+    ]
+    (wire,) = guard.wires
+    assert (wire.method, wire.raw_path, wire.body) == ("WEBSOCKET", b"/v1/realtime", None)
+    assert [usage.outcome for usage in guard.settled] == [Outcome.COMPLETED]
+
+
+def test_a_refusal_before_accept_is_an_http_response_where_servers_can() -> None:
+    guard = FakeGuard(REFUSED)
+
+    client = served(guard, extensions={"websocket.http.response": {}})
+
+    start, body = client.sent
+    assert start["type"] == "websocket.http.response.start"
+    assert start["status"] == 403
+    assert b"request_forbidden" in body["body"]
+    assert not body["more_body"]
+    assert [usage.outcome for usage in guard.settled] == [Outcome.REFUSED]
+
+
+def test_a_refusal_is_a_close_where_servers_can_do_no_more() -> None:
+    client = served(FakeGuard(REFUSED), extensions=None)
+
+    assert client.sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+
+def test_a_refused_client_that_leaves_the_tarpit_gets_nothing() -> None:
+    guard = FakeGuard(build.decision(action=Action.DENY, status=403, tarpit=3600.0))
+
+    client = served(guard, {"type": "websocket.disconnect", "code": 1006})
+
+    assert client.sent == []
+    assert len(guard.settled) == 1
+
+
+def test_an_exception_passes_and_settles() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("broken")
+
+    guard = FakeGuard()
+
+    with pytest.raises(RuntimeError, match="broken"):
+        served(guard, app=app)
+
+    assert [usage.outcome for usage in guard.settled] == [Outcome.UPSTREAM_CUT]
+
+
+def test_a_cancellation_passes_and_settles() -> None:
+    guard = FakeGuard()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        served(guard, app=app)
+
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]

@@ -1,0 +1,158 @@
+"""Policy tests run, and can fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway_guard.cli import build_app
+from gateway_guard.errors import PolicyError
+from gateway_guard.policy.cases import run_cases
+from gateway_guard.policy.codes import CODES
+from gateway_guard.policy.compile import check_policy
+
+POLICIES = Path(__file__).parent.parent.parent / "policies"
+SHIPPED = sorted(path for path in POLICIES.glob("*.yaml") if ".test." not in path.name)
+POLICY = (
+    "version: 1\nmode: enforce\nrules:\n  - { name: embargo, when: { country: KP }, then: deny }\n"
+)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_policy_is_clean_and_passes_its_tests(path: Path) -> None:
+    policy, findings = check_policy(path.read_bytes(), path.name)
+    ran = run_cases(path.with_suffix(".test.yaml"))
+
+    assert policy is not None
+    assert list(findings) == []
+    assert ran.cases
+    assert [(case.it, case.wrong) for case in ran.cases if not case.passed] == []
+
+
+def test_no_weight_of_the_standard_policy_reaches_a_refusing_rule() -> None:
+    path = POLICIES / "standard.yaml"
+
+    policy, _ = check_policy(path.read_bytes(), path.name)
+
+    assert policy is not None
+    assert len(policy.signals) == 7
+    assert max(weighted.weight for weighted in policy.signals) < 0.5
+
+
+def write(tmp_path: Path, cases: str) -> Path:
+    (tmp_path / "p.yaml").write_text(POLICY)
+    path = tmp_path / "p.test.yaml"
+    path.write_text(f"policy: p.yaml\ncases:\n{cases}")
+    return path
+
+
+def test_a_case_that_fails_says_what_it_got(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "  - it: is wrong\n    given: { country: KP }\n"
+        "    expect: { action: allow, rule: default, status: 451, acted: false }\n",
+    )
+
+    case = run_cases(path).cases[0]
+
+    assert case.wrong == (
+        "action: expected allow, got deny",
+        "rule: expected default, got embargo",
+        "status: expected 451, got 403",
+        "acted: expected false, got true",
+    )
+    assert case.where.endswith("p.test.yaml:3")
+
+
+def test_a_test_of_a_policy_that_does_not_load_does_not_load(tmp_path: Path) -> None:
+    path = write(tmp_path, "  - it: a\n    expect: { action: allow }\n")
+    (tmp_path / "p.yaml").write_text("version: 2\n")
+
+    with pytest.raises(PolicyError, match="GG214"):
+        run_cases(path)
+
+
+def test_the_command_test_prints_each_case_and_the_difference(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "  - it: refuses\n    given: { country: KP }\n    expect: { action: deny }\n"
+        "  - it: is wrong\n    given: { country: NO }\n    expect: { action: deny }\n",
+    )
+
+    result = CliRunner().invoke(build_app("test", "check"), ["test", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "  ok    refuses\n  FAIL  is wrong\n" in result.output
+    assert "action: expected deny, got allow" in result.output
+    assert result.output.endswith("1 passed, 1 failed\n")
+
+
+def test_the_command_test_without_tests_is_a_mistake_of_usage(tmp_path: Path) -> None:
+    result = CliRunner().invoke(build_app("test", "check"), ["test", str(tmp_path)])
+
+    assert result.exit_code == 2
+
+
+def test_the_command_check_says_what_a_clean_policy_does() -> None:
+    path = POLICIES / "standard.yaml"
+
+    result = CliRunner().invoke(build_app("check", "test"), ["check", str(path)])
+
+    assert result.exit_code == 0
+    assert "enforces 4 rules, 5 limits and 7 signals; default allow" in result.output
+
+
+def test_the_command_check_gives_findings_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("version: 1\nmoed: enforce\n")
+
+    result = CliRunner().invoke(
+        build_app("check", "test"), ["check", "--format", "json", str(path)]
+    )
+
+    assert result.exit_code == 1
+    (report,) = json.loads(result.output)
+    assert report["errors"] == 1
+    assert report["findings"][0] | {"message": "", "hint": ""} == {
+        "code": "GG201", "severity": "error", "message": "", "hint": "", "line": 2, "column": 1,
+        "width": 4,
+    }  # fmt: skip
+
+
+def test_the_command_check_cannot_work_without_the_file(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        build_app("check", "test"), ["check", str(tmp_path / "nowhere.yaml")]
+    )
+
+    assert result.exit_code == 3
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_command_rule_explains_every_code(code: str) -> None:
+    result = CliRunner().invoke(build_app("rule", "test"), ["rule", code.lower()])
+
+    assert result.exit_code == 0
+    assert CODES[code].title in result.output
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_command_rule_puts_every_rule_and_limit_in_words(path: Path) -> None:
+    policy, _ = check_policy(path.read_bytes(), str(path))
+    assert policy is not None
+
+    names = [rule.name for rule in policy.rules] + [limit.name for limit in policy.limits]
+    for name in names:
+        result = CliRunner().invoke(
+            build_app("rule", "test"), ["rule", name, "--policy", str(path)]
+        )
+        assert result.exit_code == 0
+        assert result.output.startswith(f"{name}: ")
+
+
+def test_the_command_rule_knows_no_other_name() -> None:
+    result = CliRunner().invoke(build_app("rule", "test"), ["rule", "GG999"])
+
+    assert result.exit_code == 2

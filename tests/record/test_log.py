@@ -1,0 +1,169 @@
+"""The decision log: everything queued arrives, the loop never waits, failures are counted."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway_guard.errors import SettingsError
+from gateway_guard.record.log import DecisionLog
+from tests import build
+
+
+def ids(path: Path) -> list[str]:
+    return [msgspec.json.decode(text)["id"] for text in path.read_bytes().splitlines()]
+
+
+def exchange(number: int) -> Any:
+    return build.exchange(request=build.request(id=f"r_{number}"))
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No writer thread: only `flush` and `close` write."""
+    monkeypatch.setattr(DecisionLog, "_start", lambda self: None)
+
+
+def test_closing_writes_everything_in_order(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path / "log")
+    for number in range(1000):
+        log.write(exchange(number))
+
+    log.close()
+
+    assert ids(tmp_path / "log") == [f"r_{number}" for number in range(1000)]
+    assert (log.written, log.dropped, log.errors) == (1000, 0, 0)
+
+
+def test_the_thread_writes_without_being_asked(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path / "log")
+    arrived = threading.Event()
+    append = log._append
+
+    def tell(batch: Any) -> None:
+        append(batch)
+        arrived.set()
+
+    log._append = tell  # type: ignore[method-assign]
+    log.write(exchange(1))
+
+    assert arrived.wait(10.0)
+    assert ids(tmp_path / "log") == ["r_1"]
+    log.close()
+
+
+def test_a_full_queue_drops_the_newest_and_counts(tmp_path: Path, idle: None) -> None:
+    log = DecisionLog(tmp_path / "log", queue=3)
+    for number in range(5):
+        log.write(exchange(number))
+
+    log.close()
+
+    assert ids(tmp_path / "log") == ["r_0", "r_1", "r_2"]
+    assert log.dropped == 2
+
+
+def test_after_rotation_reopening_writes_to_the_new_file(tmp_path: Path, idle: None) -> None:
+    log = DecisionLog(tmp_path / "log")
+    log.write(exchange(1))
+    log.flush()
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    log.write(exchange(2))
+    log.reopen()
+
+    log.close()
+
+    assert ids(tmp_path / "log.1") == ["r_1"]
+    assert ids(tmp_path / "log") == ["r_2"]
+
+
+def test_reopening_that_fails_keeps_the_old_file(
+    tmp_path: Path, idle: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = DecisionLog(folder / "log")
+    folder.rename(tmp_path / "moved")
+    log.reopen()
+    log.write(exchange(1))
+
+    log.close()
+
+    assert ids(tmp_path / "moved" / "log") == ["r_1"]
+    assert log.errors == 1
+    assert "cannot open" in caplog.text
+
+
+def test_a_full_disk_is_counted_reported_once_and_survived(
+    tmp_path: Path, idle: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = DecisionLog(tmp_path / "log")
+    real, full = os.write, True
+
+    def write(fd: int, data: Any) -> int:
+        if not full:
+            return real(fd, data)
+        if len(data) > 20:
+            return real(fd, data[:20])  # a torn line, as a disk that fills up leaves it
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data)))
+    with caplog.at_level(logging.ERROR):
+        for number in range(2):
+            log.write(exchange(number))
+            log.flush()
+        full = False
+        log.write(exchange(2))
+        log.close()
+
+    assert (log.errors, log.lost, log.written) == (2, 2, 1)
+    assert caplog.text.count("No space left") == 1
+    assert msgspec.json.decode((tmp_path / "log").read_bytes().splitlines()[-1])["id"] == "r_2"
+
+
+def test_an_exchange_that_cannot_be_encoded_loses_only_itself(tmp_path: Path, idle: None) -> None:
+    log = DecisionLog(tmp_path / "log")
+    log.write(build.exchange(request=build.request(at=float("inf"))))
+    log.write(exchange(1))
+
+    log.close()
+
+    assert ids(tmp_path / "log") == ["r_1"]
+    assert (log.lost, log.errors) == (1, 1)
+
+
+def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str], idle: None) -> None:
+    log = DecisionLog("-")
+    log.write(exchange(1))
+
+    log.close()
+
+    assert '"id":"r_1"' in capfd.readouterr().out
+
+
+def test_a_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be opened: No such file"):
+        DecisionLog(tmp_path / "nowhere" / "log")
+
+
+def test_closing_twice_and_writing_afterwards_do_no_harm(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path / "log")
+    log.close()
+
+    log.close()
+    log.write(exchange(1))
+
+    assert (tmp_path / "log").read_bytes() == b""
+
+
+def test_others_may_not_read_the_file(tmp_path: Path) -> None:
+    DecisionLog(tmp_path / "log").close()
+
+    assert (tmp_path / "log").stat().st_mode & 0o007 == 0

@@ -59,7 +59,9 @@ def supervise(count: int, work: Callable[[int], None]) -> int:
             continue
         index, since = workers.pop(pid)
         if stopping:
-            status = max(status, abs(os.waitstatus_to_exitcode(state)) & 255)
+            code = os.waitstatus_to_exitcode(state)
+            # One that was still starting has no handler yet and simply ends.
+            status = max(status, 0 if code == -signal.SIGTERM else abs(code) & 255)
         elif time.monotonic() - since < TOO_SOON:
             log.error("worker-died-starting worker=%s", index)
             stopping, status = True, 3

@@ -3,11 +3,11 @@
     uvicorn examples.mock_upstream:app --port 9000
     python examples/mock_upstream.py --port 9000 --latency 0.05 --interval 0.02
 
-It answers `/v1/chat/completions`, `/v1/completions`, `/v1/responses`, `/v1/embeddings`,
-`/v1/models` and `/v1/messages`, as JSON or as a stream, always with token usage; every other path
-gets 404. Tokens are counted as a quarter of the characters. Two request headers steer one request:
-`x-mock-latency: 0.5` (seconds before the first byte) and `x-mock-tokens: 200` (output tokens).
-`GET /mock/stats` counts what arrived.
+It answers `/v1/chat/completions` and `/v1/messages` as JSON or as a stream, `/v1/completions`,
+`/v1/responses`, `/v1/embeddings`, `/v1/messages/count_tokens` and `/v1/models` as JSON, always with
+token usage; every other path gets 404. Tokens are counted as a quarter of the characters. Two
+request headers steer one request: `x-mock-latency: 0.5` (seconds before the first byte) and
+`x-mock-tokens: 200` (output tokens). `GET /mock/stats` counts what arrived.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class MockUpstream:
             "/v1/responses": (response_answer, None),
             "/v1/embeddings": (embedding_answer, None),
             "/v1/messages": (message_answer, self._message_events),
+            "/v1/messages/count_tokens": (count_answer, None),
         }
 
     async def _stream(self, send: Send, events: AsyncIterator[bytes]) -> None:
@@ -168,6 +169,11 @@ def chat_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:
         "choices": choices,
         "usage": openai_usage(prompt, count * len(choices)),
     }
+
+
+def count_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:  # noqa: ARG001
+    """How many tokens a prompt has."""
+    return {"input_tokens": prompt}
 
 
 def completion_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:

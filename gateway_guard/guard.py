@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 Learner = Callable[[Exchange], None]
 
 _NOT_ASSESSED = Assessment()
+#: Looking up a member of an enumeration costs more than comparing with it.
+_REFUSED = Outcome.REFUSED
 _UNKNOWN_NETWORK = NetworkFacts(known=False)
 
 
@@ -104,7 +106,7 @@ class Guard:
         request_id, at = self._next_id(), self.clock()
         try:
             jwt = self._jwt
-            if jwt.needs(wire, policy.identify):
+            if policy.identify.fetches and jwt.needs(wire, policy.identify):
                 await jwt.refresh(wire, policy.identify)
             request = identify(
                 wire, policy.identify, policy.inspect, id=request_id, at=at, secret=self._secret,
@@ -127,7 +129,7 @@ class Guard:
             # otherwise stay unseen until the first of them ends.
             profile = facts.profile
             if profile is not None:
-                if policy.recover:
+                if assessment.risk > 0.0 and policy.recover:
                     hold(profile.held, assessment.risk, request.at, policy.recover)
                 if signals:
                     observe(profile, request, facts)
@@ -161,7 +163,7 @@ class Guard:
         try:
             # Charges exist only for a plan that forwards, so a refusal here is a limit's: then
             # nothing was taken and nothing is given back.
-            if plan is not None and grants and not exchange.decision.action.refuses:
+            if grants and plan is not None and not exchange.decision.action.refuses:
                 await self.store.settle(
                     plan.charges,
                     actuals(plan.charges, request, usage),
@@ -173,7 +175,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - settling must never break a response
             self._count("settle", error)
         profile = exchange.facts.profile
-        if profile is not None and usage.outcome is not Outcome.REFUSED:
+        if profile is not None and usage.outcome is not _REFUSED:
             observe_usage(profile, request, usage)
         for learner in self.learners:
             try:

@@ -10,6 +10,7 @@
 | `GATEWAY_GUARD_ACCOUNTS_FILE` | account attributes, JSON lines or CSV |
 | `GATEWAY_GUARD_DECISION_LOG` | where decisions go, `-` for standard output; unset for nowhere |
 | `GATEWAY_GUARD_LOG_QUEUE` | decisions that may wait to be written (default 10,000) |
+| `GATEWAY_GUARD_LOG_ADDRESSES` | of client addresses, log `full` (default), `subnet` or `none` |
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_ACCOUNTS_FILE": "account attributes, JSON lines or CSV",
     "GATEWAY_GUARD_DECISION_LOG": "where decisions are written, '-' for standard output",
     "GATEWAY_GUARD_LOG_QUEUE": "decisions that may wait to be written, default 10000",
+    "GATEWAY_GUARD_LOG_ADDRESSES": "of client addresses, log full (default), subnet or none",
 }
+
+#: How much of a client's address the decision log may keep.
+LOG_ADDRESSES = ("full", "subnet", "none")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         accounts_file: account attributes; None for none.
         decision_log: path, `-` for standard output, None for nowhere.
         log_queue: decisions that may wait to be written; more are dropped and counted.
+        log_addresses: what the decision log keeps of client addresses, from `LOG_ADDRESSES`; the
+            subnet is the /24 (IPv4) or /64 (IPv6).
     """
 
     secret: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(32))
@@ -59,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accounts_file: str | None = None
     decision_log: str | None = None
     log_queue: int = 10_000
+    log_addresses: str = "full"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -82,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             accounts_file=env.get("GATEWAY_GUARD_ACCOUNTS_FILE") or None,
             decision_log=env.get("GATEWAY_GUARD_DECISION_LOG") or None,
             log_queue=_count(env, "GATEWAY_GUARD_LOG_QUEUE", 10_000),
+            log_addresses=_addresses(env),
         )
 
 
@@ -107,6 +116,15 @@ def _secret(env: Mapping[str, str]) -> bytes:
             f"{source} holds {len(secret)} bytes; a key needs at least 16: openssl rand -hex 32"
         )
     return secret
+
+
+def _addresses(env: Mapping[str, str]) -> str:
+    text = env.get("GATEWAY_GUARD_LOG_ADDRESSES") or "full"
+    if text not in LOG_ADDRESSES:
+        raise SettingsError(
+            f"GATEWAY_GUARD_LOG_ADDRESSES is {text!r}; write {', '.join(LOG_ADDRESSES)}"
+        )
+    return text
 
 
 def _count(env: Mapping[str, str], name: str, default: int) -> int:

@@ -29,6 +29,9 @@ class Action(enum.IntEnum):
     THROTTLE = 3
     DENY = 4
 
+    # `Enum` hashes in Python, on every look-up in a set or dict.
+    __hash__ = int.__hash__
+
     @property
     def word(self) -> str:
         """The action as policies, logs and replay files spell it, e.g. `deny`."""
@@ -56,6 +59,8 @@ class Dialect(enum.StrEnum):
     ANTHROPIC = "anthropic"
     OTHER = "other"
 
+    __hash__ = str.__hash__
+
 
 #: What network facts may be flagged with, in the order they are printed.
 NETWORK_FLAGS: Final = ("hosting", "proxy", "relay", "residential", "tor", "vpn")
@@ -80,6 +85,8 @@ class Inspection(enum.StrEnum):
     NOT_JSON = "not-json"
     DUPLICATE_KEYS = "duplicate-keys"
     SHAPE = "shape"
+
+    __hash__ = str.__hash__
 
     @property
     def unknown(self) -> bool:
@@ -492,6 +499,8 @@ class Outcome(enum.StrEnum):
     UPSTREAM_CUT = "upstream-cut"
     UPSTREAM_ERROR = "upstream-error"
 
+    __hash__ = str.__hash__
+
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an exchange really cost.
@@ -511,10 +520,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reported: bool = False
 
 
-class Exchange(msgspec.Struct, kw_only=True):
+class Exchange(msgspec.Struct, kw_only=True, gc=False):
     """One request under way: what each stage left for the next. Written only by `guard.Guard`.
 
-    `settled` turns True exactly once.
+    `settled` turns True exactly once. Nothing it holds may hold it in turn: the garbage collector
+    does not see it.
     """
 
     request: Request

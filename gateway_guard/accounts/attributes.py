@@ -15,6 +15,8 @@ from gateway_guard.types import AccountFacts
 FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(AccountFacts))
 _LONGEST: Final = 256
 _MOST_TAGS: Final = 32
+#: Unix seconds; in the year 5138.
+_LATEST: Final = 1e11
 _TRUE: Final = frozenset(("true", "yes", "1"))
 _FALSE: Final = frozenset(("false", "no", "0"))
 
@@ -38,7 +40,10 @@ def country(value: object) -> str | None:
 
 
 def moment(value: object) -> float | None:
-    """Unix seconds from a number, a numeral or an ISO 8601 date; a date without zone is UTC."""
+    """Unix seconds from a number, a numeral or an ISO 8601 date; a date without zone is UTC.
+
+    None beyond the year 5000: those are milliseconds, and would make an account new for ever.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -49,7 +54,7 @@ def moment(value: object) -> float | None:
         seconds = float(value)
     except OverflowError:
         return None
-    return seconds if math.isfinite(seconds) else None
+    return seconds if math.isfinite(seconds) and abs(seconds) < _LATEST else None
 
 
 def _written(value: str) -> float | None:

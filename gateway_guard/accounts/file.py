@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 LARGEST: Final = 512 * 1024 * 1024
 _DIGEST: Final = re.compile(r"acct_[a-z2-7]{16}")
 _UNKNOWN: Final = AccountFacts()
+_OURS: Final = frozenset(("account", "kind"))
 
 
 class FileDirectory:
@@ -35,6 +36,9 @@ class FileDirectory:
     (`kind: key`) or a name from a JWT or the application (`kind: name`). Without `kind` it stands
     for both. Say `name` where names are public and clients may also send plain keys: else a client
     that sends a name as its key gets that account's attributes. Raw ids are digested on reading.
+
+    Members nobody knows and values that make no sense are passed over, and of two lines for one
+    account the later counts: both are logged, with the line where it first happens.
 
     Raises:
         SourceError: the file cannot be read, or a line is not an account; names file and line.
@@ -75,10 +79,22 @@ class FileDirectory:
             raise SourceError(f"{self.path}: {error.strerror or error}") from None
         rows = _csv_rows if self.path.suffix.lower() == ".csv" else _json_rows
         accounts: dict[str, AccountFacts] = {}
+        #: What was passed over → the first line it stands in.
+        passed_over: dict[str, int] = {}
         for line, row in rows(self.path, content):
-            facts = AccountFacts(**read(row))
+            understood = read(row)
+            for name, value in row.items():
+                if name not in understood and name not in _OURS and not _empty(value):
+                    passed_over.setdefault(f"{name[:40]!r}", line)
+            facts = AccountFacts(**understood)
             for account in self._digests(line, row):
+                if accounts.get(account, facts) != facts:
+                    passed_over.setdefault("an account's earlier line", line)
                 accounts[account] = facts
+        if passed_over:
+            # Loudly: a rule about a misspelt member would never match, and nobody would know.
+            shown = ", ".join(f"{what} (line {n})" for what, n in list(passed_over.items())[:8])
+            log.warning("accounts file %s: not understood or overwritten: %s", self.path, shown)
         return accounts
 
     def _digests(self, line: int, row: Mapping[str, Any]) -> Iterable[str]:
@@ -98,6 +114,10 @@ class FileDirectory:
         if kind == "name":
             return (name_digest(self._secret, raw),)
         return (digest(self._secret, raw), name_digest(self._secret, raw))
+
+
+def _empty(value: object) -> bool:
+    return value is None or value in ("", [])
 
 
 def _json_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -34,6 +34,9 @@ FINDINGS: Final = 1
 USAGE: Final = 2
 CANNOT_WORK: Final = 3
 
+#: What the extra `sidecar` installs: everything that serves needs it, nothing else does.
+_SIDECAR: Final = frozenset(("httptools", "uvicorn", "uvloop", "websockets"))
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -74,6 +77,15 @@ def main() -> None:
         app(prog_name="gateway-guard")
     except GuardError as error:
         typer.echo(f"gateway-guard: {error}", err=True)
+        sys.exit(CANNOT_WORK)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _SIDECAR:
+            raise
+        typer.echo(
+            f"gateway-guard: {name} starts servers, which need {error.name}: "
+            "pip install 'gateway-guard[sidecar]'",
+            err=True,
+        )
         sys.exit(CANNOT_WORK)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,13 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def check(
-        policies: Annotated[list[str], typer.Argument(metavar="POLICY…", help="Policy files.")],
+        policies: Annotated[
+            list[str],
+            typer.Argument(
+                metavar="POLICY…",
+                help="Policies, their tests, or directories with *.yaml of both in them.",
+            ),
+        ],
         format: FormatOption = Format.TEXT,
     ) -> None:
         """Read policies; print every mistake with its place and a remedy.
@@ -29,7 +36,7 @@ def register(app: typer.Typer) -> None:
         """
         code = 0
         report: list[dict[str, Any]] = []
-        for name in policies:
+        for name in _files(policies):
             source, findings = read_source(name)
             policy = None
             does = None
@@ -61,6 +68,20 @@ def register(app: typer.Typer) -> None:
         if format is Format.JSON:
             print_json(report)
         raise typer.Exit(code)
+
+
+def _files(names: list[str]) -> list[str]:
+    """The files meant; a directory stands for every `*.yaml` in it and below."""
+    files: list[str] = []
+    for name in names:
+        if Path(name).is_dir():
+            below = sorted(map(str, Path(name).rglob("*.yaml")))
+            if not below:
+                raise typer.BadParameter(f"no *.yaml in {name}")
+            files += below
+        else:
+            files.append(name)
+    return list(dict.fromkeys(files))
 
 
 def _test_file(name: str) -> tuple[Sequence[Diagnostic], str | None]:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.text import Text
 
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.tree import print_tree
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.errors import SourceError
 from gateway_guard.guard import Guard, build_guard
@@ -208,11 +208,5 @@ def register(app: typer.Typer) -> None:
             fields = msgspec.json.decode(line(exchange))
             print_json({**fields, "explanation": tree})
             return
-        out = console()
-        colour = _COLOURS[exchange.decision.action]
-        for number, text in enumerate(tree):
-            shown = Text(text)
-            if number == 0:
-                shown.stylize("bold")
-                shown.highlight_words([f"  {exchange.decision.action.word}"], colour)
-            out.print(shown)
+        action = exchange.decision.action
+        print_tree(tree, console(), word=action.word, colour=_COLOURS[action])

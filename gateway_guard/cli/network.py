@@ -236,7 +236,10 @@ def register(app: typer.Typer) -> None:
         feeds = []
         for spec in url:
             name = spec.partition("=")[0].partition(":")[0]
-            feeds.append(Feed.parse(spec, checksums.pop(name, None)))
+            try:
+                feeds.append(Feed.parse(spec, checksums.pop(name, None)))
+            except SourceError as error:
+                raise typer.BadParameter(str(error)) from None
         if checksums:
             raise typer.BadParameter(f"--sha256 names no feed: {', '.join(sorted(checksums))}")
         with _progress() as bar:

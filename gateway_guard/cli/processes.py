@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,19 +25,18 @@ READY: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def free_port() -> int:
-    """A TCP port on loopback nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def listener() -> socket.socket:
+    """A socket listening on a free port of loopback, to hand to a child: nobody can take it."""
+    return socket.create_server(("127.0.0.1", 0), backlog=128)
 
 
 class Children:
     """Python child processes; leaving the block ends them, and so does the parent's death.
 
+    They run in `directory`, and what each prints goes to a file there.
+
     Raises:
-        UpstreamError: from `until_ready` and `wait`, when a child ends or does not get ready; with
+        UpstreamError: from everything that waits, when a child ends or does not get ready; with
             the last lines it printed.
     """
 
@@ -61,20 +62,23 @@ class Children:
                 child.kill()
                 child.wait()
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Run `python ARGUMENTS`; what it prints goes to `NAME.out` in the directory."""
+    def start(self, name: str, *arguments: str, keep: Sequence[socket.socket] = ()) -> None:
+        """Run `python ARGUMENTS`, printing to `NAME.out`; sockets of `keep` stay open in it."""
         with (self._directory / f"{name}.out").open("wb") as out:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own interpreter and files
                 [sys.executable, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                cwd=self._directory,
+                pass_fds=[kept.fileno() for kept in keep],
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
 
     async def until_ready(self, *urls: str) -> None:
         """Return once every URL answers 200."""
-        async with httpx.AsyncClient(timeout=1.0) as client:
+        # Not through a proxy the environment names: these addresses are on this machine.
+        async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
             try:
                 async with asyncio.timeout(READY):
                     for url in urls:
@@ -83,6 +87,20 @@ class Children:
                             await asyncio.sleep(0.05)
             except TimeoutError:
                 raise UpstreamError(f"not ready in {READY:g} s: {self._printed()}") from None
+
+    async def printed(self, name: str, pattern: str) -> tuple[str, ...]:
+        """The groups of `pattern` once the child has printed something that it matches."""
+        path = self._directory / f"{name}.out"
+        try:
+            async with asyncio.timeout(READY):
+                while True:
+                    found = re.search(pattern, path.read_text("utf-8", "replace"))
+                    if found is not None:
+                        return found.groups()
+                    self._check()
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise UpstreamError(f"not ready in {READY:g} s: {self._printed()}") from None
 
     async def wait(self) -> None:
         """Return never, unless a child ends."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, closing
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -56,7 +57,11 @@ class DecidedLine(msgspec.Struct, gc=False):
 
 
 class Judge:
-    """One policy over the traffic: the guard itself, driven without an event loop."""
+    """One policy over the traffic: the guard itself, driven without an event loop.
+
+    What is forwarded stays in flight for the time its answer is assumed to have taken
+    (`Recorded.duration`), so that concurrency limits and usage count as they would have.
+    """
 
     def __init__(self, policy: Path, accounts: Directory, network: Network) -> None:
         settings = msgspec.structs.replace(
@@ -67,12 +72,18 @@ class Judge:
         )
         self.tally = Tally(self.guard.policy)
         self._identify = as_recorded(self.guard.policy.identify, _EVERYWHERE)
+        self._identified = 0
+        #: (end, number, exchange, usage) of what is in flight: a heap, the next to end first.
+        self._in_flight: list[tuple[float, int, Exchange, Usage]] = []
+        self._forwarded = 0
 
     def identify(self, line: Recorded) -> Request:
         """The recorded exchange, identified as this policy asks."""
         policy = self.guard.policy
+        # A number of our own: recorded ids may repeat, and reservations are held by it.
+        self._identified += 1
         return identify(
-            line.wire(), self._identify, policy.inspect, id=line.id, at=line.at,
+            line.wire(), self._identify, policy.inspect, id=f"r{self._identified}", at=line.at,
             secret=REPLAY_SECRET, keys={},
         )  # fmt: skip
 
@@ -84,12 +95,26 @@ class Judge:
         )
 
     def judge(self, request: Request, line: Recorded) -> Exchange:
-        """Decide, settle with the recorded usage, count."""
+        """Settle what has ended by now, decide, count."""
+        in_flight, at = self._in_flight, line.at
+        while in_flight and in_flight[0][0] <= at:
+            end, _, ended, usage = heappop(in_flight)
+            finish(self.guard.settle(ended, usage, now=end))
         exchange = finish(self.guard.judge(request))
-        usage = _REFUSED if exchange.decision.action.refuses else line.settlement()
-        finish(self.guard.settle(exchange, usage, now=line.at))
+        if exchange.decision.action.refuses:
+            finish(self.guard.settle(exchange, _REFUSED, now=at))
+        else:
+            self._forwarded += 1
+            end = at + line.duration()
+            heappush(in_flight, (end, self._forwarded, exchange, line.settlement()))
         self.tally.add(line.account or "", exchange)
         return exchange
+
+    def finish(self) -> None:
+        """Settle what is still in flight after the last exchange."""
+        while self._in_flight:
+            end, _, ended, usage = heappop(self._in_flight)
+            finish(self.guard.settle(ended, usage, now=end))
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -145,6 +170,9 @@ def replay(
                 judge.tally.accounts[line.account or ""].changed += 1
         if seen.exchanges % _STEP == 0:
             progress(traffic.read())
+    for part in (judge, against):
+        if part is not None:
+            part.finish()
     seen.seconds = time.perf_counter() - started
     return seen
 
@@ -183,8 +211,9 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Try a policy on recorded traffic: the same code as live, on the recorded clock.
 
-        Shows what the policy decides even where it is in shadow mode. Exit 1 when a line is no
-        exchange; the others are replayed all the same.
+        Shows what the policy decides even where it is in shadow mode. An answer is assumed to take
+        a second for every 50 output tokens, at most ten minutes. Exit 1 when a line is no exchange;
+        the others are replayed all the same.
         """
         classes = _labels(labels) if labels is not None else None
         directory = (
@@ -207,7 +236,12 @@ def register(app: typer.Typer) -> None:
         if campaigns is not None:
             _write_campaigns(campaigns)
         failures = judge.guard.failures
-        report = report_of(seen, judge.tally, other.tally if other is not None else None, classes)
+        if not seen.exchanges:
+            raise SourceError(f"{traffic}: holds no exchange")
+        report = report_of(
+            seen, judge.tally, other.tally if other is not None else None, classes,
+            accounts_known=accounts is not None,
+        )  # fmt: skip
         report["failures"] = failures
         if format is Format.JSON:
             print_json(report)

@@ -25,13 +25,22 @@ class Outcomes(msgspec.Struct):
 
 
 def report_of(
-    seen: Outcomes, tally: Tally, other: Tally | None, labels: dict[str, tuple[str, str]] | None
+    seen: Outcomes,
+    tally: Tally,
+    other: Tally | None,
+    labels: dict[str, tuple[str, str]] | None,
+    *,
+    accounts_known: bool,
 ) -> dict[str, Any]:
-    """Everything a replay found, for `--format json`; `failures` is left to the caller."""
+    """Everything a replay found, for `--format json`; `failures` is left to the caller.
+
+    `accounts_known` says whether there was an accounts file at all.
+    """
     report: dict[str, Any] = {
         "exchanges": seen.exchanges,
         "malformed": seen.malformed,
         "out_of_order": seen.disordered,
+        "accounts_known": accounts_known,
         "seconds": round(seen.seconds, 3),
         "exchanges_per_second": round(seen.exchanges / seen.seconds) if seen.seconds else None,
         "policies": [part.as_json() for part in (tally, other) if part is not None],
@@ -50,22 +59,28 @@ def report_of(
 def print_report(report: dict[str, Any], out: Console) -> None:
     """The report as tables."""
     rate = report["exchanges_per_second"] or 0
+    first = report["policies"][0]
     out.print(
-        f"{report['exchanges']:,} exchanges of {report['policies'][0]['accounts']:,} accounts, "
+        f"{_many(report['exchanges'], 'exchange')} of {_many(first['accounts'], 'account')}, "
         f"replayed in {report['seconds']:.1f} s ({rate:,} a second)"
     )
-    for name, text in (("malformed", "no exchange"), ("out_of_order", "earlier than one before")):
-        if report[name]:
-            out.print(f"{report[name]:,} lines are {text}")
+    if report["malformed"]:
+        out.print(f"{_many(report['malformed'], 'line')} could not be read: left out")
+    if report["out_of_order"]:
+        lines = _many(report["out_of_order"], "line")
+        out.print(f"{lines} earlier than one before: time is never turned back")
+    if report["accounts_known"] and first["accounts_without_attributes"]:
+        strangers = _many(first["accounts_without_attributes"], "account")
+        out.print(f"{strangers} not in the accounts file: age, tier and country unknown")
     for dependency, count in report["failures"].items():
-        out.print(f"{dependency} failed {count:,} times: see the log")
+        out.print(f"{dependency} failed {_many(count, 'time')}: see the log")
     for part in report["policies"]:
         _print_policy(part, out)
     if "different" in report:
         rows = report["different"]["accounts"]
         out.print(
-            f"\n{len(rows):,} accounts treated differently, "
-            f"{report['different']['exchanges']:,} exchanges"
+            f"\n{_many(len(rows), 'account')} treated differently, "
+            f"{_many(report['different']['exchanges'], 'exchange')}\n"
         )
         if rows:
             keys = ("account", "exchanges", "changed", "refused", "refused_against")
@@ -76,6 +91,7 @@ def print_report(report: dict[str, Any], out: Console) -> None:
             if len(rows) > _SHOWN:
                 out.print(f"… and {len(rows) - _SHOWN:,} more (--format json lists all)")
     if "classes" in report:
+        out.print()
         table = _table("class", "label", "accounts", "contained", "exchanges", "refused", "share")
         for row in report["classes"]:
             share = _share(row["refused"], row["exchanges"])
@@ -87,11 +103,12 @@ def print_report(report: dict[str, Any], out: Console) -> None:
 def _print_policy(part: dict[str, Any], out: Console) -> None:
     total = part["exchanges"]
     note = "" if part["mode"] == "enforce" else ", in shadow mode: what it would do"
-    out.print(f"\n{part['policy']} ({part['digest']}{note})")
+    out.print(f"\n{part['policy']} ({part['digest']}{note})\n")
     table = _table("action", "exchanges", "share")
     for word, count in part["actions"].items():
         table.add_row(word, _cell(count), _share(count, total))
     out.print(table)
+    out.print()
     table = _table("rule", "action", "exchanges", "share")
     for kind, suffix in (("rules", ""), ("shadow", "  (shadow)")):
         for row in part[kind]:
@@ -99,24 +116,27 @@ def _print_policy(part: dict[str, Any], out: Console) -> None:
             action = row["action"] + suffix
             table.add_row(row["rule"], action, _cell(count), _share(count, total))
     out.print(table)
+    out.print()
     if part["limits"]:
         table = _table("limit without room", "exchanges", "share")
         for name, count in part["limits"].items():
             table.add_row(name, _cell(count), _share(count, total))
         out.print(table)
+        out.print()
     if part["signals"]:
         table = _table("signal", "exchanges", "accounts", "highest")
         for name, row in part["signals"].items():
             cells = (_cell(row["exchanges"]), _cell(row["accounts"]), f"{row['highest']:.2f}")
             table.add_row(name, *cells)
         out.print(table)
+        out.print()
     table = _table("tier", "exchanges", "refused", "share")
     for tier, row in part["tiers"].items():
         share = _share(row["refused"], row["exchanges"])
         table.add_row(tier, _cell(row["exchanges"]), _cell(row["refused"]), share)
     out.print(table)
     out.print(
-        f"{part['accounts_refused']:,} accounts refused at least once, "
+        f"\n{_many(part['accounts_refused'], 'account')} refused at least once, "
         f"{part['accounts_contained']:,} contained (half of their last ten or more)"
     )
 
@@ -128,6 +148,10 @@ def _table(first: str, *others: str) -> Table:
         words = name in ("action", "label")
         table.add_column(name, justify="left" if words else "right")
     return table
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def _cell(value: object) -> str:

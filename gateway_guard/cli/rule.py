@@ -51,11 +51,9 @@ def register(app: typer.Typer) -> None:
                 entry.text, 88
             )
         else:
-            hint = suggest(name.upper(), CODES, most=0) if policy is None else ""
             typer.echo(
-                f"'{name}' is no diagnostic code"
-                + (f"; {hint}" if hint else "; `gateway-guard rule list` prints all of them")
-                + (", or name a policy with --policy" if policy is None else ""),
+                f"'{name}' is no diagnostic code (`gateway-guard rule list` prints them all); "
+                "for a rule or limit of a policy add --policy POLICY",
                 err=True,
             )
             raise typer.Exit(2)

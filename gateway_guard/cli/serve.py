@@ -99,10 +99,11 @@ def serve(
         )
     _log_to_stderr(log_level)
     from gateway_guard.frontends import listen  # noqa: PLC0415  (uvicorn is an extra)
-    from gateway_guard.frontends.inbound import Limits  # noqa: PLC0415
+    from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
     from gateway_guard.frontends.server import Options, Sidecar  # noqa: PLC0415
-    from gateway_guard.frontends.upstream import Timeouts  # noqa: PLC0415
+    from gateway_guard.frontends.upstream import Origin, Timeouts  # noqa: PLC0415
     from gateway_guard.frontends.workers import supervise  # noqa: PLC0415
+    from gateway_guard.policy.compile import load_policy  # noqa: PLC0415
 
     settings = Settings.from_environment()
     settings = msgspec.structs.replace(
@@ -137,12 +138,22 @@ def serve(
         for i in range(workers if admin_port >= 0 else 0)
     ]
     # Everything that can be wrong is wrong here, before the first connection is accepted.
-    sidecar = Sidecar(options, settings) if workers == 1 else None
+    sidecar: Sidecar | None = None
+    if workers == 1:
+        sidecar = Sidecar(options, settings)
+        judge = sidecar.guard.policy
+    else:
+        # Each worker builds its own: threads and file offsets do not survive a fork.
+        Origin.parse(upstream)
+        judge = load_policy(policy)
     scheme = "https" if tls else "http"
     where = f"unix:{uds}" if uds else f"{scheme}://{_address(listener)}"
-    typer.echo(f"gateway-guard listens on {where}, forwards to {upstream}", err=True)
-    for admin in admins:
-        typer.echo(f"admin on http://{_address(admin)}", err=True)
+    typer.echo(
+        f"gateway-guard listens on {where}, forwards to {upstream}, "
+        + "".join(f"admin on http://{_address(admin)}, " for admin in admins)
+        + f"policy {policy} {judge.digest} {'enforced' if judge.enforce else 'in shadow'}",
+        err=True,
+    )
     try:
         if sidecar is not None:
             sidecar.run([listener], admins[0] if admins else None, tls)
@@ -153,6 +164,7 @@ def serve(
                 lambda i: Sidecar(options, settings).run(
                     [listener], admins[i] if admins else None, tls
                 ),
+                stopping=listener.close,
             )
     finally:
         if uds:

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from gateway_guard.core.decide import Policy
-from gateway_guard.types import Action, Exchange
+from gateway_guard.types import AccountFacts, Action, Exchange
 
 #: An account is contained when at least half of its last so many exchanges were refused.
 LAST = 10
+
+_NOBODY = AccountFacts()
 
 
 class Fate(msgspec.Struct):
@@ -41,6 +43,7 @@ class Tally:
 
     Attributes:
         accounts: recorded account → fate; exchanges without one are under `""`.
+        strangers: accounts of which no attribute was known at their first exchange.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -53,6 +56,7 @@ class Tally:
         self.tiers: dict[str, list[int]] = {}
         self.uninspected: Counter[str] = Counter()
         self.accounts: dict[str, Fate] = {}
+        self.strangers = 0
 
     def add(self, account: str, exchange: Exchange) -> None:
         """Count one exchange of the recorded `account`."""
@@ -64,6 +68,8 @@ class Tally:
         fate = self.accounts.get(account)
         if fate is None:
             fate = self.accounts[account] = Fate()
+            if account and exchange.facts.account == _NOBODY:
+                self.strangers += 1
         fate.exchanges += 1
         fate.refused += refused
         fate.tail = fate.tail << 1 & 1023 | refused
@@ -97,6 +103,7 @@ class Tally:
             "mode": "enforce" if self.policy.enforce else "shadow",
             "exchanges": self.actions.total(),
             "accounts": len(self.accounts),
+            "accounts_without_attributes": self.strangers,
             "accounts_refused": sum(fate.refused > 0 for fate in fates),
             "accounts_contained": sum(fate.contained for fate in fates),
             "actions": {action.word: self.actions[action] for action in Action},

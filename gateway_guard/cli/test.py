@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
             list[Path] | None,
             typer.Argument(
                 metavar="[PATH…]",
-                help="Test files, or directories to search for *.test.yaml; default: here.",
+                help="Test files, policies with tests beside them, or directories to search for "
+                "*.test.yaml; default: here.",
             ),
         ] = None,
         format: FormatOption = Format.TEXT,
@@ -32,6 +33,11 @@ def register(app: typer.Typer) -> None:
 
         Exit 0 all passed, 1 a case failed, 2 no test file, 3 a file does not load.
         """
+        untested = [path for path in paths or () if _is_policy(path) and not beside(path).exists()]
+        for path in untested:
+            typer.echo(f"{path}: no tests beside it; write them into {beside(path)}", err=True)
+        if untested:
+            raise typer.Exit(2)
         files = find(paths or [Path()])
         if not files:
             typer.echo("no *.test.yaml found", err=True)
@@ -66,9 +72,19 @@ def find(paths: list[Path]) -> list[Path]:
     """Test files among and below `paths`, sorted, each once."""
     files: dict[Path, None] = {}
     for path in paths:
-        below = sorted(path.rglob("*.test.yaml")) if path.is_dir() else [path]
+        file = beside(path) if _is_policy(path) else path
+        below = sorted(path.rglob("*.test.yaml")) if path.is_dir() else [file]
         files.update(dict.fromkeys(below))
     return list(files)
+
+
+def beside(policy: Path) -> Path:
+    """Where the tests of a policy belong: `standard.test.yaml` beside `standard.yaml`."""
+    return policy.with_name(f"{policy.stem}.test.yaml")
+
+
+def _is_policy(path: Path) -> bool:
+    return path.suffix == ".yaml" and not path.name.endswith(".test.yaml") and path.is_file()
 
 
 def _print(ran: CaseFile) -> None:

@@ -23,6 +23,11 @@ from gateway_guard.types import Outcome, Usage, Wire
 #: Longest line read, bytes. A longer one is reported and skipped.
 MAX_LINE: Final = 64 * 1024 * 1024
 
+#: Output tokens a second an upstream is assumed to write, and the longest an answer is assumed to
+#: take, seconds: traffic records when a request came, not when its answer ended. Not measured.
+TOKENS_PER_SECOND: Final = 50.0
+MAX_DURATION: Final = 600.0
+
 _NOTHING: Final = msgspec.Raw()
 
 
@@ -66,6 +71,13 @@ class Recorded(msgspec.Struct, gc=False):
             body=body or None,
             state=None if self.account is None else {"account": self.account},
         )
+
+    def duration(self) -> float:
+        """Seconds its answer is assumed to have taken, >= 0; 0 when nobody said what it cost."""
+        usage = self.usage
+        if usage is None or usage.output_tokens is None:
+            return 0.0
+        return min(MAX_DURATION, max(0.0, usage.output_tokens / TOKENS_PER_SECOND))
 
     def settlement(self) -> Usage:
         """The recorded cost as the guard settles it."""
@@ -128,7 +140,7 @@ class Traffic:
             try:
                 text = read(MAX_LINE)
             except (OSError, EOFError, zlib.error) as error:
-                yield Malformed(number, f"the file cannot be read further: {error}")
+                yield Malformed(number, f"the file cannot be read further: {_cut(error)}")
                 return
             if not text:
                 return
@@ -155,6 +167,10 @@ class Traffic:
         """Release the file."""
         self._stream.close()
         self._raw.close()
+
+
+def _cut(error: Exception) -> str:
+    return "it was cut short" if isinstance(error, EOFError) else f"it is damaged ({error})"
 
 
 def _short(error: Exception) -> str:

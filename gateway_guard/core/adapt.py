@@ -45,26 +45,32 @@ def factor(adapt: Adapt, facts: Facts, risk: float, now: float) -> float:
     `risk` is this request's; the account's held risk is taken into account here.
     """
     share = 1.0
-    if adapt.risk:
-        felt = held_risk(facts.held, risk, now, adapt.recover)
-        band = 1.0
-        for floor, part in adapt.risk:
-            if felt < floor:
-                break
-            band = part
-        share *= band
+    bands = adapt.risk
+    if bands:
+        held = facts.held
+        # What is held only shrinks: below the first band nothing needs to be reckoned.
+        if risk >= bands[0][0] or (held is not None and held.risk >= bands[0][0]):
+            felt = held_risk(held, risk, now, adapt.recover)
+            for floor, part in bands:
+                if felt < floor:
+                    break
+                share = part
     account = facts.account
     if adapt.region:
         share *= adapt.region.get(facts.network.country or UNKNOWN, 1.0)
-    if adapt.age:
-        if account.created_at is None:
+    ages = adapt.age
+    if ages:
+        created = account.created_at
+        if created is None:
             share *= adapt.unknown_age
         else:
-            age = now - account.created_at
-            for ceiling, part in adapt.age:
-                if age < ceiling:
-                    share *= part
-                    break
+            age = now - created
+            # Rising, so beyond the last nothing applies.
+            if age < ages[-1][0]:
+                for ceiling, part in ages:
+                    if age < ceiling:
+                        share *= part
+                        break
     if adapt.tier:
         share *= adapt.tier.get(account.tier or UNKNOWN, 1.0)
     return share

@@ -238,7 +238,9 @@ def _colons(document: dict[str, Any]) -> int:
             for value in values:
                 kind = type(value)
                 if kind is str:
-                    count += value.count(":")
+                    # Most have none; looking is five times as fast as counting.
+                    if ":" in value:
+                        count += value.count(":")
                 elif kind is dict or kind is list:
                     inner.append(value)
         if not inner:
@@ -283,15 +285,21 @@ def read(
     body: bytes, content_types: list[bytes], encodings: list[bytes], limit: int
 ) -> tuple[Inspection, dict[str, Any] | None]:
     """How much of a body can be read, and the document when all of it can."""
-    kind = media(content_types)
-    if kind is not Inspection.FULL:
-        return kind, None
-    plain = decoded(body, encodings, limit)
-    if isinstance(plain, Inspection):
-        return plain, None
-    if len(plain) > limit:
+    if content_types != _JSON:
+        kind = media(content_types)
+        if kind is not Inspection.FULL:
+            return kind, None
+    if encodings:
+        plain = decoded(body, encodings, limit)
+        if isinstance(plain, Inspection):
+            return plain, None
+        body = plain
+    if len(body) > limit:
         return Inspection.TOO_LARGE, None
-    document = parse(plain)
-    if isinstance(document, Inspection):
-        return document, None
-    return Inspection.FULL, document
+    document = parse(body)
+    if type(document) is dict:
+        return Inspection.FULL, document
+    return document, None  # type: ignore[return-value]  # an Inspection then
+
+
+_JSON: Final = [b"application/json"]

@@ -128,9 +128,10 @@ class Oracle:
     ) -> None:
         """As `Store.settle`.
 
-        The difference goes into the bucket at settling time. What is used over any long time stays
-        within burst + rate x time; but where an overestimate had drained away unused, giving it
-        back may admit at once up to that overestimate more than the burst.
+        The difference goes into the bucket at settling time; where there is none, nothing is
+        touched, so that a request, which costs what was asked, costs no second write. What is used
+        over any long time stays within burst + rate x time; but where an overestimate had drained
+        away unused, giving it back may admit at once up to that overestimate more than the burst.
         """
         if self._held.pop(id, None) is None:
             return
@@ -138,6 +139,6 @@ class Oracle:
             if charge.unit == "concurrent":
                 left = self._flying[charge.key] - 1
                 self._flying[charge.key] = left
-            else:
+            elif cost != taken(charge):
                 bucket = self._buckets[charge.key]
                 bucket.set(bucket.level(charge.rate, now) + cost - taken(charge), now)

@@ -124,25 +124,33 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=Action.DENY, rule="guard:credential", status=401, enforced=enforced,
             reason="the credential failed verification",
         )  # fmt: skip
-    shadow: list[ShadowHit] = []
+    shadow: tuple[ShadowHit, ...] = ()
     matched: Rule | None = None
     for rule in policy.rules:
-        if rule.matches(request, facts, assessment):
+        for test in rule.tests:
+            if not test(request, facts, assessment):
+                break
+        else:
             if rule.shadow or not chosen(rule.rollout, rule.name, request):
-                shadow.append(ShadowHit(rule=rule.name, action=rule.action))
+                shadow = (*shadow, ShadowHit(rule=rule.name, action=rule.action))
                 continue
             matched = rule
             break
-    unreadable = request.inspection.unknown and policy.on_error.body == "deny"
-    if unreadable and not (matched is not None and matched.action.refuses):
+    inspection = request.inspection
+    if (
+        inspection is not Inspection.FULL
+        and inspection is not Inspection.NONE
+        and policy.on_error.body == "deny"
+        and not (matched is not None and matched.action.refuses)
+    ):
         return Plan(
-            action=Action.DENY, rule="guard:body", enforced=enforced, shadow=tuple(shadow),
-            status=_BODY_STATUS.get(request.inspection, 400),
-            reason=f"the body cannot be inspected: {request.inspection.value}",
+            action=Action.DENY, rule="guard:body", enforced=enforced, shadow=shadow,
+            status=_BODY_STATUS.get(inspection, 400),
+            reason=f"the body cannot be inspected: {inspection.value}",
         )  # fmt: skip
     if matched is None and request.method == "WEBSOCKET" and policy.websocket == "deny":
         return Plan(
-            action=Action.DENY, rule="guard:websocket", enforced=enforced, shadow=tuple(shadow),
+            action=Action.DENY, rule="guard:websocket", enforced=enforced, shadow=shadow,
             reason="the policy refuses WebSocket connections (websocket: deny)",
         )  # fmt: skip
     if matched is None:
@@ -151,9 +159,9 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=action,
             reason="no rule matched",
             charges=()
-            if action.refuses
+            if action >= _REFUSALS
             else charges_for(policy.limits, request, facts, assessment),
-            shadow=tuple(shadow),
+            shadow=shadow,
             enforced=enforced,
         )
     action = matched.action
@@ -165,7 +173,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
         status=matched.status,
         charges=() if action.refuses else charges_for(policy.limits, request, facts, assessment),
         restrictions=matched.restrictions,
-        shadow=tuple(shadow),
+        shadow=shadow,
         enforced=enforced,
         tarpit=matched.tarpit,
         challenge_url=matched.challenge_url,
@@ -173,6 +181,8 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     )
 
 
+#: As `Action.refuses` has it; a property costs more than the comparison.
+_REFUSALS = Action.CHALLENGE
 _STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}
 
 
@@ -199,18 +209,21 @@ def conclude(
     if wait >= 0.0:
         action, status, where = Action.THROTTLE, 429, None
         retry_after = wait if wait != math.inf else None
-    if "store" in degraded and policy.on_error.store == "deny" and not action.refuses:
+    if degraded and "store" in degraded and policy.on_error.store == "deny" and not action.refuses:
         action, rule, where, status = Action.DENY, "guard:store", None, 503
         reason, retry_after = "limits could not be counted", 1.0
-    if action.refuses and status is None:
-        status = _STATUS[action]
+    if action >= _REFUSALS:
+        if status is None:
+            status = _STATUS[action]
+    else:
+        status = None
     return Decision(
         action=action,
         acted=plan.enforced or action is Action.ALLOW,
         rule=rule,
         reason=reason,
         where=where,
-        status=status if action.refuses else None,
+        status=status,
         retry_after=retry_after,
         grants=grants,
         restrictions=plan.restrictions if action is Action.RESTRICT else None,

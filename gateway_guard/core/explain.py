@@ -31,7 +31,8 @@ def explain_tree(exchange: Exchange, policy: Policy) -> list[str]:
     lines.append(f"├ enrich    {_enrich(exchange.request, exchange.facts)}")
     lines.extend(_assess(exchange, policy))
     lines.extend(_stage("decide", _decide(exchange, policy)))
-    lines.extend(_stage("reserve", [_grant(grant, policy) for grant in decision.grants]))
+    charged = all(grant.allowed for grant in decision.grants)
+    lines.extend(_stage("reserve", [_grant(grant, policy, charged) for grant in decision.grants]))
     lines.append(f"└ act       {_act(exchange)}")
     return lines
 
@@ -147,7 +148,8 @@ def _join(*parts: str | None) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _grant(grant: Grant, policy: Policy) -> str:
+def _grant(grant: Grant, policy: Policy, charged: bool) -> str:
+    """One limit's answer; `charged` is False where another had no room: then nothing was taken."""
     charge = grant.charge
     full = next((limit.burst for limit in policy.limits if limit.name == charge.limit), 0.0)
     text = f"{charge.limit} {_number(grant.remaining)} of {_number(charge.capacity)} left"
@@ -155,7 +157,7 @@ def _grant(grant: Grant, policy: Policy) -> str:
         text += f" ({100.0 * charge.capacity / full:.3g} % of {_number(full)} for this account now)"
     if not grant.allowed:
         text += f", {_number(charge.cost)} asked: no room for {seconds(grant.retry_after)}"
-    elif charge.cost != 1.0:
+    elif charge.cost != 1.0 and charged:
         text += f", {_number(charge.cost)} reserved"
     return text
 

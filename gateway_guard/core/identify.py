@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from gateway_guard.core import body as bodies
 from gateway_guard.core import client_ip, dialects, hints, members, paths, prompt, shapes, tokens
 from gateway_guard.core.address import subnet_of
-from gateway_guard.core.credentials import CONFLICT, digest, name_digest, read_credential
+from gateway_guard.core.credentials import (
+    CONFLICT,
+    VISIBLE,
+    digest,
+    name_digest,
+    read_credential,
+)
 from gateway_guard.core.phrases import Phrases
-from gateway_guard.types import Client, Dialect, Inspection, PromptShape, Request, Wire
+from gateway_guard.types import Dialect, Inspection, Request, Wire
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -63,6 +70,7 @@ class Identify(msgspec.Struct, frozen=True, kw_only=True):
         tls_header: header in which a trusted edge hands over the client's JA4; None for none.
         model_routes: further path patterns (`/llm/*`) that reach a model.
         trust_unix: whether a peer without an address (a unix socket) is trusted, too.
+        fetches: whether a token may need keys that are fetched; always made from `accounts`.
     """
 
     accounts: tuple[AccountSource, ...] = DEFAULT_ACCOUNT_SOURCES
@@ -71,6 +79,14 @@ class Identify(msgspec.Struct, frozen=True, kw_only=True):
     tls_header: str | None = None
     model_routes: tuple[str, ...] = ()
     trust_unix: bool = False
+    fetches: bool = False
+
+    def __post_init__(self) -> None:
+        fetches = any(
+            source.kind == "jwt" and source.verify and source.jwks is not None
+            for source in self.accounts
+        )
+        msgspec.structs.force_setattr(self, "fetches", fetches)
 
 
 class Inspect(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,18 +112,49 @@ Keys = Mapping[str, Mapping[str, object]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 
+#: Longest path remembered with what it means, bytes, and most of them.
+_LONGEST_REMEMBERED: Final = 256
+_MOST_REMEMBERED: Final = 4096
+
+
 class _Compiled:
     """What a policy's `identify` and `inspect` need at every request, built once."""
 
-    __slots__ = ("identify", "inspect", "phrases", "routes", "tls", "trust")
+    __slots__ = (
+        "_places", "_routes", "by_peer", "identify", "inspect", "phrases", "sources", "tls",
+        "trust",
+    )  # fmt: skip
 
     def __init__(self, identify: Identify, inspect: Inspect) -> None:
         self.identify = identify
         self.inspect = inspect
         self.trust = client_ip.Trust(identify.trusted)
-        self.routes = dialects.compile_routes(identify.model_routes)
         self.tls = identify.tls_header.lower().encode() if identify.tls_header else None
-        self.phrases = Phrases((phrase, phrase) for phrase in inspect.phrases)
+        self.phrases = (
+            Phrases((phrase, phrase) for phrase in inspect.phrases) if inspect.phrases else None
+        )
+        #: Nobody is believed about anything, so the peer is the client.
+        self.by_peer = not identify.trusted and not identify.trust_unix
+        # The guard's own headers are never believed from outside.
+        self.sources = tuple(
+            (source, source.header.encode(), source.header == "authorization")
+            for source in identify.accounts
+            if source.kind == "state" or not source.header.startswith("x-guard-")
+        )
+        self._routes = dialects.compile_routes(identify.model_routes)
+        self._places: dict[bytes, tuple[str | None, Dialect | None]] = {}
+
+    def place(self, raw_path: bytes) -> tuple[str | None, Dialect | None]:
+        """(canonical path, dialect of the model route) of a request target; None for none."""
+        place = self._places.get(raw_path)
+        if place is None:
+            path = paths.canonical(raw_path)
+            place = path, None if path is None else dialects.route(path, self._routes)
+            if len(raw_path) <= _LONGEST_REMEMBERED:
+                if len(self._places) >= _MOST_REMEMBERED:
+                    self._places.clear()
+                self._places[raw_path] = place
+        return place
 
 
 #: By identity of the two sections: they are frozen, and hashing them would cost more than the
@@ -115,15 +162,19 @@ class _Compiled:
 _compiled: dict[tuple[int, int], _Compiled] = {}
 _MOST_COMPILED: Final = 16
 _NO_INSPECT: Final = Inspect()
+#: The one used last: a process has one policy in force.
+_latest = _Compiled(Identify(), _NO_INSPECT)
 
 
 def _compile(identify: Identify, inspect: Inspect) -> _Compiled:
+    global _latest
     key = (id(identify), id(inspect))
     ready = _compiled.get(key)
     if ready is None:
         if len(_compiled) >= _MOST_COMPILED:
             _compiled.clear()
         ready = _compiled[key] = _Compiled(identify, inspect)
+    _latest = ready
     return ready
 
 
@@ -135,10 +186,10 @@ def needs_body(identify: Identify, method: str, raw_path: bytes, headers: Header
     """
     if method == "WEBSOCKET":
         return False
-    path = paths.canonical(raw_path)
-    if path is None:
-        return False
-    return dialects.route(path, _compile(identify, _NO_INSPECT).routes) is not None
+    ready = _latest
+    if ready.identify is not identify:
+        ready = _compile(identify, _NO_INSPECT)
+    return ready.place(raw_path)[1] is not None
 
 
 def identify(
@@ -156,20 +207,25 @@ def identify(
     `at` is Unix seconds; `secret` keys every digest; `keys` are the JWKS at hand. Header names are
     lower case, as ASGI has them.
     """
-    ready = _compile(policy_identify, inspect)
+    ready = _latest
+    if ready.identify is not policy_identify or ready.inspect is not inspect:
+        ready = _compile(policy_identify, inspect)
     headers = wire.headers
     fields = dict(headers)
     repeated = len(fields) != len(headers)
 
-    path = paths.canonical(wire.raw_path)
-    dialect = dialects.route(path, ready.routes) if path is not None else None
+    path, dialect = ready.place(wire.raw_path)
     model_route = dialect is not None
 
-    address, source, trusted = _client_ip(wire, ready, fields, repeated)
+    if ready.by_peer:
+        address, subnet = _peer(wire.peer)
+        source, trusted = _PEER if address is not None else _NO_PEER, False
+    else:
+        address, source, trusted = _client_ip(wire, ready, fields, repeated)
+        subnet = _subnet_of(address) if address is not None else None
     account, credential, authenticated = _account(wire, ready, fields, repeated, at, secret, keys)
     seeds = shapes.seeds(secret)
     tls = fields.get(ready.tls) if trusted and ready.tls is not None else None
-    hints_given: Client = hints.client(fields, tls, seeds)
 
     inspection, model, shape = Inspection.NONE, None, None
     if dialect is None:
@@ -184,7 +240,17 @@ def identify(
             inspect.max_body,
         )
         if document is not None:
-            inspection, model, shape = _shape(document, path or "", seeds, ready)
+            try:
+                model = members.model_of(document) or dialects.model_in_path(path or "")
+                shape = prompt.shape(
+                    document,
+                    seeds,
+                    ready.phrases,
+                    digests=inspect.shapes,
+                    assumed_output_tokens=inspect.default_output_tokens,
+                )
+            except members.Misshapen:
+                inspection, model = Inspection.SHAPE, None
             if dialect is Dialect.OTHER:
                 dialect = dialects.by_headers(fields)
                 if dialect is Dialect.OTHER:
@@ -199,11 +265,11 @@ def identify(
         model=model,
         client_ip=address,
         ip_source=source,
-        subnet=subnet_of(address) if address is not None else None,
+        subnet=subnet,
         account=account,
         credential=credential,
         authenticated=authenticated,
-        client=hints_given,
+        client=hints.client(fields, tls, seeds),
         inspection=inspection,
         prompt=shape,
     )
@@ -219,11 +285,34 @@ def _one(fields: Mapping[bytes, bytes], name: bytes) -> list[bytes]:
     return [] if value is None else [value]
 
 
+_PEER: Final = "peer"
+_NO_PEER: Final = "the peer has no address"
+_subnet_of: Final = functools.lru_cache(maxsize=8192)(subnet_of)
+
+
+def _peer(peer: str | None) -> tuple[str | None, str | None]:
+    """The address of the other end of the connection and its subnet; None when unknown."""
+    if peer is None or len(peer) > _LONGEST_PEER:
+        address = client_ip.peer_address(peer)
+        return address, None if address is None else subnet_of(address)
+    return _peer_remembered(peer)
+
+
+@functools.lru_cache(maxsize=8192)
+def _peer_remembered(peer: str) -> tuple[str | None, str | None]:
+    address = client_ip.peer_address(peer)
+    return address, None if address is None else subnet_of(address)
+
+
+#: Longest spelling of a peer that is remembered, characters: an IPv6 address with a zone.
+_LONGEST_PEER: Final = 64
+
+
 def _client_ip(
     wire: Wire, ready: _Compiled, fields: Mapping[bytes, bytes], repeated: bool
 ) -> tuple[str | None, str, bool]:
     """The client's address, where it came from, and whether the peer is trusted."""
-    peer = client_ip.peer_address(wire.peer)
+    peer, _ = _peer(wire.peer)
     trust = ready.trust
     if peer is None:
         trusted = ready.identify.trust_unix and wire.peer is None
@@ -231,7 +320,7 @@ def _client_ip(
         trusted = trust.anybody and trust.covers(peer)
     how = ready.identify.client_ip
     if how == "peer" or not trusted:
-        return peer, "peer" if peer is not None else "the peer has no address", trusted
+        return peer, _PEER if peer is not None else _NO_PEER, trusted
     name = how.encode()
     found = lines(wire.headers, name) if repeated else _one(fields, name)
     if how == "x-forwarded-for":
@@ -263,19 +352,25 @@ def _account(
     """
     plain: bytes | None = None
     kind: str | None = None
-    for source in ready.identify.accounts:
+    for source, header, schemed in ready.sources:
         if source.kind == "state":
-            name = wire.state.get(source.state_key) if wire.state else None
-            text = tokens.name_of(name)
-            if text is not None and plain is None:
-                return name_digest(secret, text.encode("utf-8", "replace")), "state", True
+            if wire.state:
+                text = tokens.name_of(wire.state.get(source.state_key))
+                if text is not None and plain is None:
+                    return name_digest(secret, text.encode("utf-8", "replace")), "state", True
             continue
-        header = source.header.encode()
-        if header not in fields or header.startswith(b"x-guard-"):
-            # The guard's own headers are never believed from outside.
+        value = fields.get(header)
+        if value is None:
             continue
-        values = lines(wire.headers, header) if repeated else [fields[header]]
-        read = read_credential(header, values)
+        token = value[7:]
+        if (
+            schemed and not repeated and plain is None and source.kind == "header" and token
+            and value[:7] == b"Bearer " and not token.translate(None, VISIBLE)
+        ):  # fmt: skip
+            # As `read_credential` reads nearly all of them.
+            plain, kind = token, "bearer"
+            continue
+        read = read_credential(header, lines(wire.headers, header) if repeated else [value])
         if read is None:
             continue
         if read is CONFLICT:
@@ -303,24 +398,3 @@ def _read_later(identify: Identify, source: AccountSource) -> bool:
     return any(
         other.kind == "header" and other.header == source.header for other in identify.accounts
     )
-
-
-def _shape(
-    document: dict[str, Any], path: str, seeds: shapes.Seeds, ready: _Compiled
-) -> tuple[Inspection, str | None, PromptShape | None]:
-    try:
-        model = members.model_of(document) or dialects.model_in_path(path)
-        phrases = ready.phrases if ready.inspect.phrases else None
-        return (
-            Inspection.FULL,
-            model,
-            prompt.shape(
-                document,
-                seeds,
-                phrases,
-                digests=ready.inspect.shapes,
-                assumed_output_tokens=ready.inspect.default_output_tokens,
-            ),
-        )
-    except members.Misshapen:
-        return Inspection.SHAPE, None, None

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway_guard.core.adapt import Adapt, factor
 from gateway_guard.core.buckets import Bucket, Oracle
-from gateway_guard.core.rules import Condition, holds
+from gateway_guard.core.rules import Condition, Test, tests_of
 from gateway_guard.types import UNKNOWN, Assessment, Charge, Facts, Outcome, Request, Usage
 
 __all__ = [
@@ -71,6 +71,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         where: `file:line` of its name.
         key: builds the key; always made from `name` and `per`, whatever is given.
         rate: units regained per second before adaptation; always made from `quota` and `window`.
+        tests: the tests of `conditions`; always made from them.
+        counts: what of a request is charged: 0 the request itself, 1 its tokens, 2 those read, 3
+            those written; always made from `unit`.
     """
 
     name: str
@@ -84,11 +87,18 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     where: str = ""
     key: KeyBuilder | None = None
     rate: float = 0.0
+    tests: tuple[Test, ...] = ()
+    counts: int = 0
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
         force(self, "key", key_builder(self.name, self.per))
         force(self, "rate", self.quota / self.window if self.window > 0.0 else 0.0)
+        force(self, "tests", tests_of(self.conditions))
+        force(self, "counts", _COUNTS.get(self.unit, 0))
+
+
+_COUNTS: Final = {"tokens": 1, "input-tokens": 2, "output-tokens": 3}
 
 
 def _account(request: Request, _facts: Facts) -> str:
@@ -176,6 +186,13 @@ def key_builder(name: str, per: Sequence[str]) -> KeyBuilder:
     parts = tuple(_PART_OF[part] for part in per)
     if len(parts) == 1:
         (only,) = parts
+        if only is _account:
+
+            def account(request: Request, facts: Facts) -> str | None:
+                name = request.account
+                return prefix + (name if name is not None else _account(request, facts))
+
+            return account
 
         def single(request: Request, facts: Facts) -> str | None:
             value = only(request, facts)
@@ -226,49 +243,46 @@ def charges_for(
     a share adaptation leaves, the bucket holds one, only refilled more slowly; a share of 0
     suspends (capacity 0, which no charge fits).
     """
-    charges = []
+    charges: list[Charge] = []
     estimated = False
     tokens: tuple[int, int] | None = None
     for limit in limits:
-        if limit.conditions and not holds(limit.conditions, request, facts, assessment):
-            continue
-        unit = limit.unit
-        cost: float
-        if unit == "requests" or unit == "concurrent":
-            cost = 1.0
+        for test in limit.tests:
+            if not test(request, facts, assessment):
+                break
         else:
-            if not estimated:
-                tokens = _estimates(request)
-                estimated = True
-            if tokens is None:
+            key = limit.key(request, facts)  # type: ignore[misc]  # set by __post_init__
+            if key is None:
                 continue
-            if unit == "tokens":
-                cost = float(tokens[0] + tokens[1])
-            else:
-                cost = float(tokens[0] if unit == "input-tokens" else tokens[1])
-        key = limit.key(request, facts)  # type: ignore[misc]  # set by __post_init__
-        if key is None:
-            continue
-        capacity, rate, quota = limit.burst, limit.rate, limit.quota
-        adapt = limit.adapt
-        if adapt is not None:
-            share = factor(adapt, facts, assessment.risk, request.at)
-            if share != 1.0:
-                quota *= share
-                rate *= share
-                capacity = _scaled(capacity, share, unit)
-        charges.append(
-            Charge(
-                limit=limit.name,
-                key=key,
-                unit=unit,
-                cost=cost,
-                capacity=capacity,
-                rate=rate,
-                quota=quota,
-                window=limit.window,
+            counts = limit.counts
+            cost = 1.0
+            if counts:
+                if not estimated:
+                    tokens = _estimates(request)
+                    estimated = True
+                if tokens is None:
+                    continue
+                cost = float(tokens[0] + tokens[1] if counts == 1 else tokens[counts - 2])
+            capacity, rate, quota = limit.burst, limit.rate, limit.quota
+            adapt = limit.adapt
+            if adapt is not None:
+                share = factor(adapt, facts, assessment.risk, request.at)
+                if share != 1.0:
+                    quota *= share
+                    rate *= share
+                    capacity = _scaled(capacity, share, limit.unit)
+            charges.append(
+                Charge(
+                    limit=limit.name,
+                    key=key,
+                    unit=limit.unit,
+                    cost=cost,
+                    capacity=capacity,
+                    rate=rate,
+                    quota=quota,
+                    window=limit.window,
+                )
             )
-        )
     return tuple(charges)
 
 
@@ -291,12 +305,13 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
     from what was delivered never exceeds what the client was allowed to receive.
     """
     read, written = usage.input_tokens, usage.output_tokens
-    estimate = _estimates(request) or (0, 0)
     if usage.outcome is Outcome.UPSTREAM_ERROR:
         read = 0 if read is None else read
         written = 0 if written is None else written
-    if read is None:
-        read = estimate[0]
+    if read is None or written is None:
+        estimate = _estimates(request) or (0, 0)
+        if read is None:
+            read = estimate[0]
     if written is None:
         written = estimate[1]
     elif not usage.reported:
@@ -306,14 +321,12 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
     costs = []
     for charge in charges:
         unit = charge.unit
-        if unit == "tokens":
-            costs.append(float(read + written))
-        elif unit == "input-tokens":
-            costs.append(float(read))
-        elif unit == "output-tokens":
-            costs.append(float(written))
+        if unit == "requests":
+            costs.append(charge.cost)
         elif unit == "concurrent":
             costs.append(0.0)
+        elif unit == "tokens":
+            costs.append(float(read + written))
         else:
-            costs.append(charge.cost)
+            costs.append(float(read if unit == "input-tokens" else written))
     return tuple(costs)

@@ -57,7 +57,7 @@ def model_of(document: Mapping[str, Any]) -> str | None:
     return model
 
 
-def _whole(value: Any, most: int) -> int | None:
+def whole(value: Any, most: int) -> int | None:
     """A count, as lenient upstreams read it: an integer or an integral float, >= 0."""
     if value is None:
         return None
@@ -82,13 +82,13 @@ def counts(document: Mapping[str, Any]) -> tuple[int | None, int]:
     for name in _CAPS:
         value = document.get(name)
         if value is not None:
-            tokens = _whole(value, MOST_TOKENS)
+            tokens = whole(value, MOST_TOKENS)
             # Upstreams differ on which of two caps wins: assume the larger.
             if cap is None or (tokens is not None and tokens > cap):
                 cap = tokens
-    n = _whole(document.get("n"), _MOST_COMPLETIONS) or 1
+    n = whole(document.get("n"), _MOST_COMPLETIONS) or 1
     if "best_of" in document:
-        n = max(n, _whole(document["best_of"], _MOST_COMPLETIONS) or 1)
+        n = max(n, whole(document["best_of"], _MOST_COMPLETIONS) or 1)
     for where, cap_name, n_name in _NESTED:
         inner = document.get(where)
         if inner is None:
@@ -98,10 +98,10 @@ def counts(document: Mapping[str, Any]) -> tuple[int | None, int]:
         tokens = inner.get(cap_name)
         # Ollama writes -1 and -2 for "no cap".
         if tokens is not None and not (where == "options" and type(tokens) is int and tokens < 0):
-            tokens = _whole(tokens, MOST_TOKENS)
+            tokens = whole(tokens, MOST_TOKENS)
             cap = tokens if cap is None or tokens is None else max(cap, tokens)
         if n_name:
-            n = max(n, _whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
+            n = max(n, whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
     return cap, n
 
 

@@ -130,8 +130,10 @@ def observe(profile: Profile, request: Request, facts: Facts) -> None:
             gap = at - last
             fade = exp(-gap * FADE)
             profile.prompts *= fade
-            profile.elicited *= fade
-            profile.leaps *= fade
+            if profile.elicited:
+                profile.elicited *= fade
+            if profile.leaps:
+                profile.leaps *= fade
             _gap(profile, gap)
         profile.last = at
         hour = int(at // HOUR)
@@ -142,7 +144,15 @@ def observe(profile: Profile, request: Request, facts: Facts) -> None:
     profile.requests += 1
     network = facts.network
     if network.country is not None:
-        _place(profile, network, at)
+        if (
+            network.country == profile.country and network.asn == profile.asn
+            and profile.visited is None and not network.flags and network.known
+        ):  # fmt: skip
+            # Where it always is: nothing to reckon.
+            if at > profile.placed:
+                profile.placed = at
+        else:
+            _place(profile, network, at)
     prompt = request.prompt
     if prompt is not None:
         profile.prompts += 1.0
@@ -279,9 +289,8 @@ def _fragments(profile: Profile, shingles: tuple[int, ...]) -> None:
             return
     known = 0
     for one in sample:
-        bits = one >> 20
-        where = bits & (FRAGMENTS - 1)
-        tag = bits >> 12 & 255 or 1
+        where = one >> 20 & _PLACE
+        tag = one >> 32 & 255 or 1
         if sketch[where] == tag:
             known += 1
         else:
@@ -293,6 +302,8 @@ def _fragments(profile: Profile, shingles: tuple[int, ...]) -> None:
     profile.repeats += (known / len(sample) - profile.repeats) * weight
 
 
+#: Bits of a shingle, from the twentieth, that choose its place in the sketch.
+_PLACE: Final = FRAGMENTS - 1
 #: Bits of a shingle that choose the sampled quarter; not those that choose its place in the sketch.
 _EVERY_FOURTH: Final = 3 << 50
 
@@ -303,10 +314,9 @@ def _templates(profile: Profile, prompt: PromptShape) -> None:
     for role in prompt.roles:
         if role.role == "system":
             whole = hash((role.head, role.tail, role.skeleton, role.chars))
-            if whole == profile.system:
-                continue
-            profile.system = whole
-            _fill(tags, sketch, role, SYSTEM, whole & 127)
+            if whole != profile.system:
+                profile.system = whole
+                _fill(tags, sketch, role, SYSTEM, whole & 127)
         else:
             whole = hash((role.head, role.tail, role.skeleton, role.chars, prompt.shingles))
             _fill(tags, sketch, role, 0, whole & 127)
@@ -319,16 +329,18 @@ def _fill(tags: array[int], sketch: bytearray, role: RoleShape, salt: int, bit: 
     that wants the slot; at none the slot changes hands (after HeavyKeeper, Gong et al. 2018).
     """
     mask = _BIT[bit]
+    byte = FILLINGS_AT + (bit >> 3)
     for digest in (role.head, role.tail, role.skeleton):
         if not digest:
             continue
         key = digest ^ salt
         slot = key & SLOT_MASK
-        tag = key >> 32 & TAG_MASK or 1
-        where = FILLINGS_AT + slot * SLOT_BYTES + (bit >> 3)
         credit = sketch[CREDIT_AT + slot]
+        tag = key >> 32 & TAG_MASK or 1
         if tags[slot] != tag:
-            if credit > 1:
+            # Head and tail of one prompt may want the same slot; handing over at 1 would let the
+            # two take turns for ever and neither ever be seen.
+            if credit > 0:
                 sketch[CREDIT_AT + slot] = credit - 1
                 continue
             tags[slot] = tag
@@ -337,6 +349,8 @@ def _fill(tags: array[int], sketch: bytearray, role: RoleShape, salt: int, bit: 
             sketch[ONES_AT + slot] = sketch[OLD_ONES_AT + slot] = credit = 0
         if credit < 255:
             sketch[CREDIT_AT + slot] = credit + 1
-        if not sketch[where] & mask:
-            sketch[where] |= mask
+        where = byte + slot * SLOT_BYTES
+        filled = sketch[where]
+        if not filled & mask:
+            sketch[where] = filled | mask
             sketch[ONES_AT + slot] += 1

@@ -13,11 +13,13 @@ from gateway_guard.core.members import (
     MEMBERS,
     MEMBERS_FOLDED,
     MESSAGE_MEMBERS,
+    MOST_TOKENS,
     Misshapen,
     check_names,
     counts,
     flag,
     logprobs,
+    whole,
 )
 from gateway_guard.core.phrases import Phrases, fold, squeeze
 from gateway_guard.core.shapes import Seeds, fragments, role_shape
@@ -193,35 +195,47 @@ def shape(
         Misshapen: a member that decides what is read, generated or charged has an unexpected type,
             or differs from one only in case.
     """
-    check_names(document, MEMBERS, MEMBERS_FOLDED)
-    reader = _Reader()
-    completions = _read_texts(document, reader)
-    tools = _tools(document, reader)
-    cap, n = counts(document)
-    n *= completions
-    requests = document.get("requests")
-    if type(requests) is list:
-        cap, n = _batch(requests, reader, cap, n)
+    plain = _PLAIN.issuperset(document)
+    reader = (_ordinary(document) if plain else None) or _Reader()
+    tools, n, with_logprobs, include_usage = 0, 1, False, False
+    if plain:
+        if not reader.messages:
+            _read_texts(document, reader)
+        cap = whole(document.get("max_tokens"), MOST_TOKENS)
+    else:
+        check_names(document, MEMBERS, MEMBERS_FOLDED)
+        completions = _read_texts(document, reader)
+        tools = _tools(document, reader)
+        cap, n = counts(document)
+        n *= completions
+        requests = document.get("requests")
+        if type(requests) is list:
+            cap, n = _batch(requests, reader, cap, n)
+        with_logprobs = logprobs(document)
+        options = document.get("stream_options")
+        if options is not None:
+            if type(options) is not dict:
+                raise Misshapen
+            include_usage = options.get("include_usage") is True
+    stream = document.get("stream", False)
 
     roles: tuple[RoleShape, ...] = ()
     pieces: tuple[int, ...] = ()
     categories: tuple[str, ...] = ()
-    if digests and reader.system:
-        system = reader.system[0] if len(reader.system) == 1 else "\n".join(reader.system)
-        if system:
-            role, categories = _system(system, keys)
-            roles = (role,)
-    if digests and reader.user:
-        user, window = role_shape("user", reader.user, keys)
-        roles = (*roles, user)
-        pieces = fragments(window, keys)
-        asked = elicitation().find(squeeze(reader.user))
-        if asked:
-            categories = tuple(sorted({*categories, *asked})) if categories else asked
+    if digests:
+        if reader.system:
+            system = reader.system[0] if len(reader.system) == 1 else "\n".join(reader.system)
+            if system:
+                role, categories = _system(system, keys)
+                roles = (role,)
+        if reader.user:
+            user, window = role_shape("user", reader.user, keys)
+            roles = (*roles, user)
+            pieces = fragments(window, keys)
+            asked = elicitation().find(squeeze(reader.user))
+            if asked:
+                categories = tuple(sorted({*categories, *asked})) if categories else asked
 
-    options = document.get("stream_options")
-    if options is not None and type(options) is not dict:
-        raise Misshapen
     return PromptShape(
         messages=reader.messages,
         chars=reader.chars,
@@ -239,11 +253,53 @@ def shape(
         max_output_tokens=cap,
         assumed_output_tokens=assumed_output_tokens,
         n=n,
-        logprobs=logprobs(document),
+        logprobs=with_logprobs,
         tools=tools,
-        stream=flag(document.get("stream")),
-        include_usage=options is not None and options.get("include_usage") is True,
+        stream=stream if stream is False else flag(stream),
+        include_usage=include_usage,
     )
+
+
+#: What most chats consist of: of all that is read, only these, and what is not read at all.
+_PLAIN: Final = frozenset((
+    "model", "messages", "max_tokens", "stream",
+    "temperature", "top_p", "top_k", "stop", "stop_sequences", "seed", "user", "metadata",
+    "presence_penalty", "frequency_penalty", "store", "service_tier", "reasoning_effort",
+))  # fmt: skip
+
+
+def _ordinary(document: dict[str, Any]) -> _Reader | None:
+    """The texts of a chat of nothing but turns of plain text; None for anything else."""
+    messages = document.get("messages")
+    if type(messages) is not list:
+        return None
+    chars = extra = 0
+    user = ""
+    system: list[str] = []
+    for message in messages:
+        if type(message) is not dict or len(message) != 2:
+            return None
+        text = message.get("content")
+        if type(text) is not str:
+            return None
+        role = message.get("role")
+        if role == "user":
+            if text:
+                user = text
+        elif role == "system" or role == "developer":
+            system.append(text)
+        elif role != "assistant":
+            return None
+        chars += len(text)
+        if not text.isascii():
+            extra += len(text.encode("utf-8", "replace")) - len(text)
+    reader = _Reader()
+    reader.messages = len(messages)
+    reader.chars = chars
+    reader.extra = extra
+    reader.user = user
+    reader.system = system
+    return reader
 
 
 #: Keyed digest of a system text → what is kept of it. Thousands of requests share a system prompt,

@@ -40,6 +40,8 @@ _MASK: Final = bytes(
     for b in range(256)
 )
 _VERSION: Final = b"0123456789."
+#: Longest part of a user agent looked at, bytes.
+LONGEST_AGENT: Final = 512
 
 
 class Seeds(msgspec.Struct, frozen=True, gc=False):
@@ -88,10 +90,12 @@ def _ends(window: bytes, keys: Seeds) -> tuple[int, int]:
                 _xxh3(_one_digit(window[-48:]), keys.tail),
             )
         return 0, 0
-    last = window[-_END:].rsplit(None, WORDS)
+    del first[WORDS:]
+    head = b" ".join(first)
+    tail = b" ".join(window[-_END:].rsplit(None, WORDS)[-WORDS:])
     return (
-        _xxh3(_one_digit(b" ".join(first[:WORDS])), keys.head),
-        _xxh3(_one_digit(b" ".join(last[-WORDS:])), keys.tail),
+        _xxh3(_one_digit(head) if b"00" in head else head, keys.head),
+        _xxh3(_one_digit(tail) if b"00" in tail else tail, keys.tail),
     )
 
 
@@ -108,10 +112,11 @@ def _skeleton(window: bytes, keys: Seeds) -> int:
     0 for text with fewer than two of them: free text has no skeleton.
     """
     kept: list[bytes] = []
-    for piece in window.split(b":", _MOST_PARTS)[:-1]:
-        label = piece[piece.rfind(b"\n") + 1 :]
-        if len(label) <= _LABEL:
-            kept.append(label)
+    if b":" in window:
+        for piece in window.split(b":", _MOST_PARTS)[:-1]:
+            label = piece[piece.rfind(b"\n") + 1 :]
+            if len(label) <= _LABEL:
+                kept.append(label)
     for mark in _HEADINGS:
         if mark in window:
             for piece in (b"\n" + window).split(b"\n" + mark, _MOST_PARTS)[1:]:
@@ -141,6 +146,9 @@ def fragments(window: bytes, keys: Seeds) -> tuple[int, ...]:
     return tuple(kept)
 
 
-def agent(value: bytes, keys: Seeds) -> int:
-    """Digest of a user agent without its version numbers, of its first 512 bytes; 0 for none."""
-    return _xxh3(value[:512].translate(_MASK, _VERSION), keys.agent) if value else 0
+def agent(value: bytes, seed: int) -> int:
+    """Digest of a user agent without its version numbers, of its first 512 bytes; 0 for none.
+
+    `seed` is `Seeds.agent`.
+    """
+    return _xxh3(value[:LONGEST_AGENT].translate(_MASK, _VERSION), seed) if value else 0

@@ -122,6 +122,17 @@ def _close(text: bytes, start: int) -> int:
 
 
 def _counts(numbers: _Numbers, *, opening: bool) -> Counts | None:
+    asked, answered, both = numbers.prompt_tokens, numbers.completion_tokens, numbers.total_tokens
+    if (
+        asked is not None
+        and answered is not None
+        and both is not None
+        and 0.0 <= asked <= _MOST
+        and 0.0 <= answered <= _MOST
+        and 0.0 <= both <= _MOST
+    ):
+        # What nearly every answer says needs no second thought.
+        return Counts(int(asked), int(answered), int(both), opening)
     read, written = _whole(numbers.prompt_tokens), _whole(numbers.completion_tokens)
     if read is None:
         read = _whole(numbers.input_tokens)

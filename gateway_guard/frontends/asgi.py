@@ -15,6 +15,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
+from time import perf_counter
+from types import EllipsisType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -24,12 +26,14 @@ from gateway_guard.accounts.base import Directory
 from gateway_guard.clock import Clock
 from gateway_guard.core.decide import Policy
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
-from gateway_guard.frontends.inbox import CHECK_AFTER, Inbox, read_body
+from gateway_guard.frontends.headers import merge, rate_limit_headers
+from gateway_guard.frontends.inbox import Inbox
+from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
 from gateway_guard.frontends.outbox import Outbox
 from gateway_guard.frontends.refusals import refusal
 from gateway_guard.frontends.rewriting import rewritten
 from gateway_guard.frontends.tarpit import Tarpit
-from gateway_guard.frontends.trailers import ambiguous, chunked, may_hold_trailers
+from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
 from gateway_guard.guard import Guard, Learner, build_guard
 from gateway_guard.network.base import Network
 from gateway_guard.settings import Settings
@@ -54,7 +58,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 EXCHANGE_KEY: Final = "gateway_guard.exchange"
 
 #: Seconds an application gets to notice by itself that its client has gone before it is cancelled.
-#: With `inbox.CHECK_AFTER` this stays well below the 2 s in which an upstream must be let go.
+#: Twice `lookout.LOOK_EVERY` and this stay well below the 2 s in which an upstream must be let go.
 GRACE: Final = 1.0
 
 
@@ -65,6 +69,8 @@ class GuardMiddleware:
         app: the application being guarded.
         guard: the brain; shared between several middlewares if you like.
         tarpit: the refusals being held back.
+        abandoned: requests whose client left before its body was complete, since the start. They
+            are not judged, so they cost no quota and the decision log does not know them.
 
     Raises:
         TypeError: neither or both of `policy` and `guard` were given.
@@ -79,6 +85,8 @@ class GuardMiddleware:
         guard: Guard | None = None,
         grace: float | None = GRACE,
         max_held: int = 100,
+        reload_every: float | EllipsisType | None = ...,
+        on_decided: Callable[[float], None] | None = None,
         settings: Settings | None = None,
         accounts: Directory | None = None,
         network: Network | None = None,
@@ -96,6 +104,11 @@ class GuardMiddleware:
             grace: seconds an application on a model route may go on after its client has left
                 before it is cancelled; None never cancels it.
             max_held: most refusals held in the tarpit at once; more are answered at once.
+            reload_every: seconds between two looks at the policy file; None never looks. By default
+                `background.RELOAD_EVERY` next to `policy`, and never for a ready `guard`, which is
+                its owner's to reload.
+            on_decided: told how long each decision took, seconds, e.g. `Metrics.decided`; must not
+                raise.
             settings, accounts, network, store, campaign_of, learners, clock: as
                 `guard.build_guard`; only next to `policy`.
         """
@@ -111,9 +124,13 @@ class GuardMiddleware:
         self.app = app
         self.guard = guard
         self.tarpit = Tarpit(max_held)
+        self.abandoned = 0
         self._grace = grace
-        # A ready guard is its owner's to reload.
-        self._background = Background(guard, reload_every=None if policy is None else RELOAD_EVERY)
+        self._lookout = Lookout()
+        self._on_decided = on_decided
+        if isinstance(reload_every, EllipsisType):
+            reload_every = None if policy is None else RELOAD_EVERY
+        self._background = Background(guard, reload_every=reload_every)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, ASGI 3."""
@@ -130,66 +147,69 @@ class GuardMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         guard = self.guard
         self._background.start()
-        headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        fields = dict(headers)
         trailers = False
-        if chunked(headers):
-            # The list the server holds may still grow by trailers; this copy does not.
+        if b"transfer-encoding" in fields:
+            # Chunked, the only framing that can have trailers. The list the server holds may still
+            # grow by them; this copy does not.
+            headers = list(headers)
             trailers = may_hold_trailers(receive)
             scope = {**scope, "headers": headers}
+        elif type(headers) is not list:
+            headers = list(headers)
         method: str = scope["method"]
-        raw_path = full_path(scope)
         wire = Wire(
-            method=method, raw_path=raw_path, headers=headers,
+            method=method, raw_path=full_path(scope), headers=headers,
             peer=_peer(scope), state=_state(scope),
         )  # fmt: skip
-        inbox: Inbox | None = None
-        unread = False
-        if guard.needs_body(method, raw_path, headers):
-            body = await read_body(receive, headers, guard.policy.inspect.max_body)
-            if body is None:
-                return  # gone before it had said what it wants: nobody to answer, nothing to charge
-            wire.body = body.data
-            wire.body_too_large = unread = body.too_large
-            inbox = Inbox(receive, body)
-        exchange = await guard.decide(wire)
+        inbox = Inbox(receive)
+        if guard.needs_body(method, wire.raw_path, headers):
+            cap = guard.policies.current.inspect.max_body
+            wire.body = await inbox.read(fields.get(b"content-length"), cap)
+            if inbox.gone:
+                # Gone before it had said what it wants: nobody to answer, nothing to charge.
+                self.abandoned += 1
+                return
+            wire.body_too_large = inbox.too_large
+        timed = self._on_decided
+        if timed is None:
+            exchange = await guard.decide(wire)
+        else:
+            began = perf_counter()
+            exchange = await guard.decide(wire)
+            timed(perf_counter() - began)
         if trailers and ambiguous(headers, guard.policy.identify):
             exchange.decision = _framing(exchange)
         decision = exchange.decision
         if not decision.forwards:
-            await self._refuse(scope, exchange, headers, receive, send, unread=unread)
+            await self._refuse(scope, exchange, headers, receive, send, unread=inbox.too_large)
             return
         scope[EXCHANGE_KEY] = exchange
         plan = exchange.plan
         enforced = plan is not None and plan.enforced
-        outbox = Outbox(self._background, exchange, send, headers=enforced and guard.policy.headers)
-        if inbox is None:
-            await self._run(scope, receive, outbox, None)
-            return
-        if enforced and wire.body is not None:
-            try:
-                scope = rewritten(scope, exchange, wire, inbox, outbox)
-            except BaseException:
-                await outbox.settle(Outcome.UPSTREAM_ERROR)
-                raise
-        wire.body = None
-        await self._run(scope, inbox.receive, outbox, inbox)
-
-    async def _run(
-        self, scope: Scope, receive: Receive, outbox: Outbox, inbox: Inbox | None
-    ) -> None:
-        """Run the application; settle once, whatever happens."""
-        if inbox is not None:
-            outbox.inbox = inbox
-            if self._grace is not None:
-                inbox.guard_against_leaving(self._grace)
+        outbox = Outbox(
+            self._background.settle, exchange, inbox, send,
+            headers=enforced and guard.policies.current.headers,
+        )  # fmt: skip
+        if wire.body is not None:
+            if enforced:
+                try:
+                    scope = rewritten(scope, exchange, wire, inbox, outbox)
+                except BaseException:
+                    await outbox.settle(Outcome.UPSTREAM_ERROR)
+                    raise
+            wire.body = None
+        if self._grace is not None and exchange.request.model_route:
+            inbox.guard_against_leaving(self._lookout, self._grace)
         outcome = Outcome.UPSTREAM_CUT
         try:
-            await self.app(scope, receive, outbox.send)
+            await self.app(scope, inbox.receive, outbox.send)
         except asyncio.CancelledError:
             outcome = Outcome.CLIENT_GONE
             # Cancelled because the client left: an end, not an error. Any other cancellation is
             # somebody else's and goes on.
-            if inbox is None or not inbox.uncancelled():
+            if not inbox.uncancelled():
                 raise
         except BaseException:
             # Re-raised, so that the server cuts the connection: a broken stream must never look
@@ -201,9 +221,7 @@ class GuardMiddleware:
             if not outbox.started:
                 outcome = Outcome.UPSTREAM_ERROR
         finally:
-            if inbox is not None:
-                inbox.close()
-            if not outbox.exchange.settled:
+            if not exchange.settled:
                 await outbox.settle(outcome)
 
     async def _refuse(
@@ -230,11 +248,19 @@ class GuardMiddleware:
             method="WEBSOCKET", raw_path=full_path(scope), headers=headers,
             peer=_peer(scope), state=_state(scope),
         )  # fmt: skip
+        timed = self._on_decided
+        began = perf_counter()
         exchange = await self.guard.decide(wire)
+        if timed is not None:
+            timed(perf_counter() - began)
         if not exchange.decision.forwards:
             await self._refuse_websocket(scope, exchange, headers, receive, send)
             return
         scope[EXCHANGE_KEY] = exchange
+        plan = exchange.plan
+        shown = exchange.decision.grants and self.guard.policy.headers
+        if shown and plan is not None and plan.enforced:
+            send = _with_limits(exchange, send)
         outcome = Outcome.UPSTREAM_CUT
         try:
             await self.app(scope, receive, send)
@@ -284,7 +310,7 @@ def full_path(scope: Scope) -> bytes:
     raw: bytes | None = scope.get("raw_path")
     if raw:
         # Some servers leave the query string on.
-        return raw if b"?" not in raw else raw.partition(b"?")[0]
+        return raw if 0x3F not in raw else raw.partition(b"?")[0]
     path: str = scope["path"]
     root: str = scope.get("root_path") or ""
     if root and not (path == root or path.startswith(root.rstrip("/") + "/")):
@@ -301,6 +327,8 @@ def _state(scope: Scope) -> Mapping[str, Any] | None:
     state = scope.get("state")
     if not state:
         return None
+    if type(state) is dict and "gateway_guard" not in state:
+        return None
     ours = (
         state.get("gateway_guard")
         if isinstance(state, Mapping)
@@ -316,6 +344,18 @@ def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
 
 def _refused(status: int | None) -> Usage:
     return Usage(input_tokens=0, output_tokens=0, outcome=Outcome.REFUSED, status=status)
+
+
+def _with_limits(exchange: Exchange, send: Send) -> Send:
+    """Puts the rate-limit headers on the answer to a handshake, accepted or not."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] in ("websocket.accept", "websocket.http.response.start"):
+            headers = merge(list(message.get("headers") or ()), rate_limit_headers(exchange))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sending
 
 
 def _framing(exchange: Exchange) -> Any:
@@ -335,4 +375,4 @@ def _framing(exchange: Exchange) -> Any:
     )
 
 
-__all__ = ["CHECK_AFTER", "EXCHANGE_KEY", "GRACE", "GuardMiddleware", "full_path"]
+__all__ = ["EXCHANGE_KEY", "GRACE", "LOOK_EVERY", "GuardMiddleware", "full_path"]

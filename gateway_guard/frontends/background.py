@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway_guard.stores.memory import MemoryStore
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Settle = Callable[[Exchange, Usage], Awaitable[None]]
+
 #: Seconds between two looks at the policy file.
 RELOAD_EVERY: Final = 2.0
 
 
 class Background:
     """The life of one guard inside one event loop.
+
+    Attributes:
+        settle: settles an exchange to the end, even when the caller is cancelled meanwhile; then
+            re-raises that.
 
     Args:
         guard: whose exchanges are settled and whose policy is watched.
@@ -34,7 +41,8 @@ class Background:
         self._closed = False
         # The memory store never suspends, so settling there cannot be cancelled half-way and needs
         # no task of its own, which would cost more than the settling.
-        self._at_once = isinstance(getattr(guard, "store", None), MemoryStore)
+        at_once = isinstance(getattr(guard, "store", None), MemoryStore)
+        self.settle: Settle = guard.settle if at_once else self._shielded
 
     def start(self) -> None:
         """Start watching the policy with the first request: only then is there a loop."""
@@ -43,11 +51,7 @@ class Background:
         if self._reload_every is not None and not self._closed:
             self._watcher = asyncio.get_running_loop().create_task(self._watch(self._reload_every))
 
-    async def settle(self, exchange: Exchange, usage: Usage) -> None:
-        """Settle to the end, even when the caller is cancelled meanwhile; then re-raises that."""
-        if self._at_once:
-            await self._guard.settle(exchange, usage)
-            return
+    async def _shielded(self, exchange: Exchange, usage: Usage) -> None:
         task = asyncio.get_running_loop().create_task(self._guard.settle(exchange, usage))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)

@@ -24,24 +24,29 @@ Message = MutableMapping[str, Any]
 HIGH_WATER: Final = 64 * 1024
 
 _BODYLESS: Final = frozenset((204, 304))
+_OVER: Final[dict[str, Any]] = {}
+
+#: Fields of a response that mean something to its framing, or are written here when missing.
+_OURS: Final = frozenset((b"content-length", b"connection", b"transfer-encoding", b"date"))
 
 
 class Cycle:
     """A request under way.
 
     Attributes:
-        scope: its ASGI scope.
+        scope: its ASGI scope; empty once it is over.
         more_body: whether more of the request body is to come.
         keep_alive: whether the connection serves another request afterwards.
         disconnected: whether the client is gone, or its request turned out broken.
         started, complete: how far the response is.
+        task: what runs it; its protocol sets this.
         held: bytes of request body not yet taken by the application.
     """
 
     __slots__ = (
         "_body", "_callback", "_chunked", "_end_told", "_event", "_pending", "_protocol",
         "_remaining", "_silent", "_until_close", "_waiting", "_wants_continue", "complete",
-        "disconnected", "held", "keep_alive", "more_body", "scope", "started",
+        "disconnected", "held", "keep_alive", "more_body", "scope", "started", "task",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +58,7 @@ class Cycle:
         wants_continue: bool,
     ) -> None:
         self.scope = scope
+        self.task: asyncio.Task[None] | None = None
         scope["extensions"] = {ON_GONE: self.on_gone}
         self.more_body = True
         self.keep_alive = keep_alive
@@ -136,6 +142,11 @@ class Cycle:
                 await self._break_off()
         finally:
             self._callback = None
+            # The scope leads back here through its extension: let go of it, or every request with
+            # all that its scope holds would wait for the garbage collector.
+            self.scope = _OVER
+            if self.task is not None:
+                self._protocol.tasks.discard(self.task)
 
     async def _break_off(self) -> None:
         if self.started or self.disconnected:
@@ -196,16 +207,15 @@ class Cycle:
         dated = False
         for name, value in headers:
             field = name.lower()
-            if field == b"content-length":
-                announced = int(value)
-            elif field == b"connection":
-                if b"close" in value.lower():
-                    self.keep_alive = False
-                continue
-            elif field == b"transfer-encoding":
-                continue
-            elif field == b"date":
-                dated = True
+            if field in _OURS:
+                if field == b"content-length":
+                    announced = int(value)
+                elif field == b"date":
+                    dated = True
+                else:
+                    if field == b"connection" and b"close" in value.lower():
+                        self.keep_alive = False
+                    continue
             lines.append(b"%b: %b\r\n" % (name, value))
         if not dated:
             lines += protocol.default_lines()

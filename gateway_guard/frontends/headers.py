@@ -18,11 +18,13 @@ the one with less remaining stays, whole.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from math import ceil
+from typing import Any, Final
+
+import msgspec
 
 from gateway_guard.types import Dialect, Exchange, Grant
 
@@ -43,6 +45,36 @@ _LARGEST: Final = 999_999_999_999_999
 _ROUNDED_FROM: Final = 10_000
 
 
+class _Family(msgspec.Struct, frozen=True, gc=False):
+    """A dialect's three headers of one kind of limit.
+
+    Attributes:
+        choices: which grants, by place, are of this kind; each with its limit header, complete.
+        left, reset: names of the other two headers.
+        rounded: the remaining units are shown in thousands.
+    """
+
+    choices: tuple[tuple[int, tuple[bytes, bytes]], ...]
+    left: bytes
+    reset: bytes
+    rounded: bool
+
+
+class _Form(msgspec.Struct, frozen=True, gc=False):
+    """What is the same in all headers about the same limits at the same quotas.
+
+    Attributes:
+        policy: the `ratelimit-policy` header, complete.
+        state: the value of `ratelimit`, to be filled in with remaining and reset of each limit,
+            remaining alone for a concurrency limit.
+        families: the dialect's own headers.
+    """
+
+    policy: tuple[bytes, bytes]
+    state: bytes
+    families: tuple[_Family, ...]
+
+
 def rate_limit_headers(exchange: Exchange) -> Headers:
     """The headers for this exchange's grants, lower-case names; empty when no limit applied."""
     decision = exchange.decision
@@ -54,53 +86,78 @@ def rate_limit_headers(exchange: Exchange) -> Headers:
         grants = shown(grants, campaign.id)
         if not grants:
             return []
+    request = exchange.request
+    dialect = request.dialect
     wait = decision.retry_after
-    policies: list[str] = []
-    states: list[str] = []
-    tightest: dict[str, Grant] = {}
+    key: list[Any] = [dialect]
+    values: list[float] = []
     for grant in grants:
         charge = grant.charge
         unit = charge.unit
-        policies.append(_policy_item(charge.limit, unit, charge.quota, charge.window))
+        key += (charge.limit, unit, charge.quota, charge.window)
         remaining = grant.remaining
-        if unit == "concurrent":
-            states.append(f'"{charge.limit}";r={int(remaining)}')
-            continue
-        reset = grant.reset
-        if wait is not None and reset > wait:
-            reset = wait  # Retry-After should not be earlier than `t`
-        states.append(
-            f'"{charge.limit}";r={int(remaining) if remaining < _LARGEST else _LARGEST}'
-            f";t={-int(-reset // 1) if reset < _LARGEST else _LARGEST}"
-        )
-        other = tightest.get(unit)
-        if other is None or remaining < other.remaining:
-            tightest[unit] = grant
-    headers = [
-        (b"ratelimit-policy", ",".join(policies).encode("latin-1")),
-        (b"ratelimit", ",".join(states).encode("latin-1")),
-    ]
-    dialect = exchange.request.dialect
-    if dialect is Dialect.OPENAI:
-        for unit in ("requests", "tokens"):
-            tight = tightest.get(unit)
-            if tight is not None:
-                limit, left, reset_name = _OPENAI_NAMES[unit]
-                headers.append((limit, b"%d" % tight.charge.quota))
-                headers.append((left, b"%d" % tight.remaining))
-                headers.append((reset_name, duration(tight.reset)))
-    elif dialect is Dialect.ANTHROPIC:
-        at = exchange.request.at
-        for unit, tight in tightest.items():
-            limit, left, reset_name = _ANTHROPIC_NAMES[unit]
-            quota = int(tight.charge.quota)
-            remaining = int(tight.remaining)
-            if unit != "requests" and quota >= _ROUNDED_FROM:
-                remaining = min(quota, (remaining + 500) // 1000 * 1000)
-            headers.append((limit, b"%d" % quota))
-            headers.append((left, b"%d" % remaining))
-            headers.append((reset_name, rfc3339(math.ceil(at + min(tight.reset, 1e9)))))
+        values.append(remaining if remaining < _LARGEST else _LARGEST)
+        if unit != "concurrent":
+            reset = grant.reset
+            if wait is not None and reset > wait:
+                reset = wait  # Retry-After should not be earlier than `t`
+            values.append(ceil(reset) if reset < _LARGEST else _LARGEST)
+    known = tuple(key)
+    form = _forms.get(known)
+    if form is None:
+        if len(_forms) >= _MOST_FORMS:
+            _forms.clear()
+        form = _forms[known] = _form(dialect, grants)
+    headers = [form.policy, (b"ratelimit", form.state % tuple(values))]
+    for family in form.families:
+        choices = family.choices
+        place, limit = choices[0]
+        grant = grants[place]
+        if len(choices) > 1:
+            for other, other_limit in choices:
+                if grants[other].remaining < grant.remaining:
+                    grant, limit = grants[other], other_limit
+        headers.append(limit)
+        remaining, quota = grant.remaining, grant.charge.quota
+        if remaining > quota:
+            remaining = quota  # a burst has more, but clients take one from the other
+        if dialect is Dialect.OPENAI:
+            headers.append((family.left, b"%d" % remaining))
+            headers.append((family.reset, duration(grant.reset)))
+        else:
+            if family.rounded and quota >= _ROUNDED_FROM:
+                remaining = min(int(quota), (int(remaining) + 500) // 1000 * 1000)
+            headers.append((family.left, b"%d" % remaining))
+            headers.append((family.reset, rfc3339(ceil(request.at + min(grant.reset, 1e9)))))
     return headers
+
+
+def _form(dialect: Dialect, grants: Sequence[Grant]) -> _Form:
+    policies: list[str] = []
+    states: list[str] = []
+    kinds: dict[str, list[tuple[int, int]]] = {}
+    for place, grant in enumerate(grants):
+        charge = grant.charge
+        unit, quota = charge.unit, min(int(charge.quota), _LARGEST)
+        item = f'"{charge.limit}";q={quota}{_UNITS[unit]}'
+        policies.append(f"{item};w={max(1, round(charge.window))}" if charge.window > 0 else item)
+        name = charge.limit.replace("%", "%%")
+        states.append(f'"{name}";r=%d' + (";t=%d" if unit != "concurrent" else ""))
+        kinds.setdefault(unit, []).append((place, int(charge.quota)))
+    return _Form(
+        policy=(b"ratelimit-policy", ",".join(policies).encode("latin-1")),
+        state=",".join(states).encode("latin-1"),
+        families=tuple(
+            _Family(
+                choices=tuple((place, (limit, b"%d" % quota)) for place, quota in kinds[unit]),
+                left=left,
+                reset=reset,
+                rounded=unit != "requests",
+            )
+            for unit, (limit, left, reset) in _NAMES_OF[dialect].items()
+            if unit in kinds
+        ),
+    )
 
 
 def shown(grants: Sequence[Grant], campaign: str) -> list[Grant]:
@@ -160,10 +217,9 @@ def rfc3339(second: int) -> bytes:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)).encode("ascii")
 
 
-@lru_cache(maxsize=4096)
-def _policy_item(limit: str, unit: str, quota: float, window: float) -> str:
-    text = f'"{limit}";q={min(int(quota), _LARGEST)}{_UNITS[unit]}'
-    return f"{text};w={max(1, round(window))}" if window > 0 else text
+#: Forms kept; then all are made anew. Quotas that recover continuously make a new one each time.
+_MOST_FORMS: Final = 1024
+_forms: dict[tuple[Any, ...], _Form] = {}
 
 
 def _names(prefix: str, kind: str, *, kind_last: bool) -> tuple[bytes, bytes, bytes]:
@@ -181,6 +237,9 @@ _ANTHROPIC_NAMES: Final = {
     kind: _names("anthropic-ratelimit", kind, kind_last=False)
     for kind in ("requests", "tokens", "input-tokens", "output-tokens")
 }
+_NAMES_OF: Final = {
+    Dialect.OPENAI: _OPENAI_NAMES, Dialect.ANTHROPIC: _ANTHROPIC_NAMES, Dialect.OTHER: {},
+}  # fmt: skip
 _TRIPLES: Final = (*_OPENAI_NAMES.values(), *_ANTHROPIC_NAMES.values())
 #: header name → the `remaining` header of its family
 _FAMILY_OF: Final = {name: triple[1] for triple in _TRIPLES for name in triple}

@@ -7,10 +7,8 @@ WebSocket hand-over). What differs, and why:
   before the application starts, so that a trailer `X-Forwarded-For` or `Authorization` passes
   any guard.
 - heads are bounded (100 fields, 64 KiB) and judged by `head.read_head`.
-- an error behind a request that is still being answered waits for that answer.
 - slow heads, slow bodies, slow readers and idle connections are closed in time (`Limits`), by
   one sweep a second over all connections instead of a timer each.
-- a connection closed with request bytes unread lingers, so that the refusal is not lost in a reset.
 - a client's half-close counts as leaving after `LINGER_EOF` seconds: half-closing clients still
   get short answers, and the upstream is let go in time.
 """
@@ -19,66 +17,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import httptools
-import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway_guard.frontends.cycle import HIGH_WATER, Cycle
-from gateway_guard.frontends.forwarded import TrustedPeers
-from gateway_guard.frontends.head import (
-    MAX_HEAD_BYTES,
-    MAX_HEADERS,
-    BadHead,
-    Head,
-    error_response,
-    read_head,
-)
+from gateway_guard.frontends.ending import EndingProtocol
+from gateway_guard.frontends.head import MAX_HEAD_BYTES, MAX_HEADERS, BadHead, Head, read_head
+from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.proxy_protocol import ProxyProtocolError, ProxyReader
+from gateway_guard.frontends.upgrade import hand_over, is_handshake
 
 log = logging.getLogger(__name__)
 
 #: Seconds a half-closed connection may still receive an answer that has begun or is due.
 LINGER_EOF: Final = 1.0
-#: A refused upload is read and thrown away for this many seconds and bytes at most.
-LINGER_SECONDS: Final = 2.0
-LINGER_BYTES: Final = 16 * 1024 * 1024
-
-_RST: Final = struct.pack("ii", 1, 0)
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one listener allows, all > 0; times in seconds.
-
-    Attributes:
-        head: from the first byte of a request (or the connection) to the end of its head.
-        body: between two pieces of a request body the application waits for.
-        idle: between two requests on one connection.
-        write: a client may leave a response unread.
-        connections: open at once; further ones are closed unserved.
-        proxies: peers whose PROXY protocol header is required and believed; None: not spoken.
-    """
-
-    head: float = 10.0
-    body: float = 30.0
-    idle: float = 75.0
-    write: float = 60.0
-    connections: int = 10_000
-    proxies: TrustedPeers | None = None
-
-
-class GuardProtocol(HttpToolsProtocol):
+class GuardProtocol(EndingProtocol):
     """One client connection. `bound` gives the class its limits: uvicorn builds the instances."""
-
-    limits: Limits = Limits()
 
     @classmethod
     def bound(cls, limits: Limits) -> type[GuardProtocol]:
@@ -95,22 +57,10 @@ class GuardProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # uvicorn lets bytes after a final request pass; here they are an error.
         self.parser = httptools.HttpRequestParser(self)
-        self.draining = False
-        self._current: Cycle | None = None
-        self._waiting: list[Cycle] = []
-        self._reading: Cycle | None = None  # whose body is being parsed
         self._fields: list[tuple[bytes, bytes]] = []
-        self._in_head = False
         self._head_bytes = 0
-        self._wire = self._useful = (
-            0  # bytes of the present request behind its head, and of its body
-        )
-        self._head_since = 0.0  # loop time at which the head being read began
-        self._since = 0.0  # loop time of the last progress of whatever is being waited for
-        self._stalled_since = 0.0  # loop time since when the client reads nothing; 0 while it does
-        self._error: tuple[int, str] | None = None
-        self._deaf = False  # nothing more is parsed
-        self._lingering = -1  # bytes still thrown away; -1 when not lingering
+        # Bytes of the present request behind its head, and of its body.
+        self._wire = self._useful = 0
         self._upgrade: Head | None = None
         self._proxy: ProxyReader | None = None
 
@@ -224,10 +174,9 @@ class GuardProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         method = self.parser.get_method()
         head = read_head(method, self.url, version, self._fields)
-        if self.parser.should_upgrade():
-            self._prepare_upgrade(head, method)
-            if self._upgrade is not None:
-                return
+        if self.parser.should_upgrade() and is_handshake(head, method, busy=self._answering):
+            self._upgrade = head
+            return
         path = head.raw_path.decode("ascii")
         scope: dict[str, Any] = {
             "type": "http",
@@ -278,9 +227,10 @@ class GuardProtocol(HttpToolsProtocol):
 
     def _start(self, cycle: Cycle) -> None:
         self._current = cycle
-        task = self.loop.create_task(cycle.run(self.app))
+        # A cycle takes itself off this set: a callback when it is done would cost another turn of
+        # the loop for each request.
+        cycle.task = task = self.loop.create_task(cycle.run(self.app))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     def cycle_done(self, cycle: Cycle) -> None:
         """The response to `cycle` is written: go on with the next request, or close."""
@@ -310,78 +260,7 @@ class GuardProtocol(HttpToolsProtocol):
         """Fields every response gets, as lines; uvicorn renews the date in them each second."""
         return [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
 
-    def cut(self) -> None:
-        """Break the connection so that no response in progress can look complete."""
-        cycle = self._current
-        if self.transport.is_closing() or self._lingering >= 0:
-            return
-        if cycle is not None and cycle.ends_with_connection:
-            raw = self.transport.get_extra_info("socket")
-            if raw is not None and raw.family != socket.AF_UNIX:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
-            self.transport.abort()
-        else:
-            self.transport.close()
-
-    def _refuse(self, status: int, message: str) -> None:
-        """Answer bytes that are no request, once whatever is in progress has been answered."""
-        self._deaf = True
-        self._error = (status, message)
-        reading = self._reading
-        current = self._current
-        if reading is not None and reading is current and not current.complete:
-            # The body of the request in progress is broken: the application sees its client leave.
-            started = current.started
-            current.leave()
-            if started:
-                self.cut()
-            else:
-                self._write_error()
-        elif reading is not None and reading in self._waiting:
-            self._waiting.remove(reading)
-            self.flow.resume_reading()
-        elif current is None or current.complete:
-            self._write_error()
-
-    def _write_error(self) -> None:
-        assert self._error is not None  # noqa: S101
-        status, message = self._error
-        if not self.transport.is_closing():
-            self.transport.write(error_response(status, message, self.server_state.default_headers))
-            self._close(unread=True)
-
-    def _close(self, *, unread: bool) -> None:
-        self._deaf = True
-        if not unread or not self.transport.can_write_eof():
-            self.transport.close()
-            return
-        self._lingering = LINGER_BYTES
-        self.flow.resume_reading()
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-    def _leave(self) -> None:
-        current = self._current
-        if current is not None and not current.complete:
-            current.leave()
-            self.cut()
-        elif not self.transport.is_closing():
-            self.transport.close()
-
     # -- upgrades and PROXY protocol ------------------------------------------------------------
-
-    def _prepare_upgrade(self, head: Head, method: bytes) -> None:
-        """WebSocket handshakes are handed over; any other upgrade is declined by ignoring it."""
-        body = head.chunked or bool(head.length)
-        if head.upgrade == b"websocket" and method == b"GET" and not body:
-            if self._current is not None and not self._current.complete:
-                raise BadHead(400, "an upgrade behind a request that is still being answered")
-            self._upgrade = head
-        elif body:
-            raise BadHead(400, "an upgrade on a request with a body")
-        else:
-            # The parser reads nothing after this head, so the connection ends with the answer.
-            head.close = True
 
     def _upgraded(self, rest: bytes) -> None:
         head = self._upgrade
@@ -392,23 +271,10 @@ class GuardProtocol(HttpToolsProtocol):
                 cycle.keep_alive = False
                 cycle.feed_end()
             self._reading = None
-            return
-        if rest:
+        elif rest:
             self._refuse(400, "bytes behind a handshake that has not been answered")
-            return
-        self.connections.discard(self)
-        lines = [b"GET ", head.raw_path, b"?" + head.query if head.query else b"", b" HTTP/1.1\r\n"]
-        lines += [b"%b: %b\r\n" % field for field in head.headers]
-        lines.append(b"\r\n")
-        protocol: Any = self.ws_protocol_class(  # type: ignore[call-arg, misc]
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.app_state,
-        )
-        protocol.connection_made(self.transport)
-        protocol.client = self.client  # PROXY protocol may have named another than the socket
-        protocol.data_received(b"".join(lines))
-        self.transport.set_protocol(protocol)
+        else:
+            hand_over(self, head)
 
     def _read_proxy_header(self, data: bytes) -> bytes:
         assert self._proxy is not None  # noqa: S101
@@ -425,35 +291,3 @@ class GuardProtocol(HttpToolsProtocol):
         if found.source is not None:
             self.client = found.source
         return found.rest
-
-    # -- time -----------------------------------------------------------------------------------
-
-    def sweep(self, now: float) -> None:
-        """Close the connection if it has let somebody wait for too long; `now` is loop time."""
-        limits = self.limits
-        current = self._current
-        if self._lingering >= 0 or self.transport.is_closing():
-            return
-        if self._stalled_since and now - self._stalled_since > limits.write:
-            self.transport.abort()
-        elif self._in_head or self._proxy is not None or current is None:
-            if now - self._head_since > limits.head and (current is None or current.complete):
-                if self._in_head:
-                    self._refuse(408, "the head of the request took too long")
-                else:
-                    self.transport.close()
-        elif current.complete:
-            if now - self._since > limits.idle:
-                self.transport.close()
-        elif current.awaits_body and not self.flow.read_paused and now - self._since > limits.body:
-            self._refuse(408, "the body of the request took too long")
-
-    def shutdown(self) -> None:
-        """uvicorn's graceful stop: finish what has begun, take nothing new."""
-        self.draining = True
-        current = self._current
-        if current is None or current.complete:
-            if not self._in_head:
-                self.transport.close()
-        else:
-            current.keep_alive = current.keep_alive and bool(self._waiting)

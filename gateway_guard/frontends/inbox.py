@@ -4,73 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any
+
+from gateway_guard.frontends.lookout import Lookout
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-#: Seconds after which a request still under way is watched for its client leaving. Watching costs a
-#: task, which short requests do not need.
-CHECK_AFTER: Final = 0.25
-
-
-class Body:
-    """A request body as far as it was read.
-
-    Attributes:
-        messages: the `http.request` messages in order of arrival, to be replayed as they came.
-        data: the whole body; None when it is too large or was not read to its end.
-        too_large: it went past the cap, by its declared length or by what arrived.
-        complete: the last message has been received.
-    """
-
-    __slots__ = ("complete", "data", "messages", "too_large")
-
-    def __init__(
-        self, messages: list[Message], data: bytes | None, *, too_large: bool, complete: bool
-    ) -> None:
-        self.messages = messages
-        self.data = data
-        self.too_large = too_large
-        self.complete = complete
-
-
-async def read_body(receive: Receive, headers: list[tuple[bytes, bytes]], cap: int) -> Body | None:
-    """Read a body of at most `cap` bytes; None when the client left meanwhile.
-
-    A declared length above the cap is believed without reading; at most one message above the cap
-    is ever held.
-    """
-    for name, value in headers:
-        if name == b"content-length" and (
-            len(value) > 18 or (value.isdigit() and int(value) > cap)
-        ):
-            return Body([], None, too_large=True, complete=False)
-    message = await receive()
-    if message["type"] != "http.request":
-        return None
-    data = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(data) > cap:
-            return Body([message], None, too_large=True, complete=True)
-        return Body([message], data, too_large=False, complete=True)
-    messages, chunks, size, more = [message], [data], len(data), True
-    while more and size <= cap:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        data = message.get("body", b"")
-        more = message.get("more_body", False)
-        messages.append(message)
-        chunks.append(data)
-        size += len(data)
-    if size > cap:
-        return Body(messages, None, too_large=True, complete=not more)
-    return Body(messages, b"".join(chunks), too_large=False, complete=True)
-
 
 class Inbox:
-    """Replays a body to the application, then stays with the client until it leaves.
+    """Reads a body, replays it to the application, then stays with the client until it leaves.
 
     The server's `receive` must not be awaited twice at a time, so everybody who wants to know
     whether the client is still there asks here: the application through `receive`, and a watcher
@@ -78,25 +21,71 @@ class Inbox:
 
     Attributes:
         gone: the client has left.
+        watched: an application that goes on for a client who has left is cancelled.
+        too_large: the body went past the cap, by its declared length or by what arrived.
     """
 
-    __slots__ = (
-        "_asking", "_complete", "_cut", "_due", "_grace", "_messages", "_owner", "_receive",
-        "_timer", "_watcher", "gone",
-    )  # fmt: skip
+    # What few exchanges ever change stands here and not in `__init__`, which every one pays.
+    gone = False
+    watched = False
+    too_large = False
+    _asking = False
+    _complete = False
+    _cut = False
+    _due = False
+    _grace = 0.0
+    _lookout: Lookout | None = None
+    _messages: list[Message] | None = None
+    _owner: asyncio.Task[Any] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _watcher: asyncio.Task[None] | None = None
 
-    def __init__(self, receive: Receive, body: Body) -> None:
-        self.gone = False
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._messages = body.messages
-        self._complete = body.complete
-        self._asking = False
-        self._due = False
-        self._cut = False
-        self._grace: float | None = None
-        self._owner: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._watcher: asyncio.Task[None] | None = None
+
+    async def read(self, announced: bytes | None, cap: int) -> bytes | None:
+        """The body, to be replayed by `receive`; None when it is too large or the client is gone.
+
+        A declared length above `cap` bytes is believed without reading; at most one message above
+        the cap is ever held. `announced` is the value of Content-Length, None without one.
+        """
+        if announced is not None and (
+            len(announced) > 18 or (announced.isdigit() and int(announced) > cap)
+        ):
+            self.too_large = True
+            return None
+        message = await self._receive()
+        if message["type"] != "http.request":
+            self.gone = True
+            return None
+        data: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            return await self._read_on(message, data, cap)
+        self._messages = [message]
+        self._complete = True
+        if len(data) > cap:
+            self.too_large = True
+            return None
+        return data
+
+    async def _read_on(self, message: Message, data: bytes, cap: int) -> bytes | None:
+        messages, chunks, size, more = [message], [data], len(data), True
+        while more and size <= cap:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                self.gone = True
+                return None
+            data = message.get("body", b"")
+            more = message.get("more_body", False)
+            messages.append(message)
+            chunks.append(data)
+            size += len(data)
+        self._messages = messages
+        self._complete = not more
+        if size > cap:
+            self.too_large = True
+            return None
+        return b"".join(chunks)
 
     def replace(self, data: bytes) -> None:
         """Hand the application `data` instead of the body that was read, which must be complete."""
@@ -106,10 +95,11 @@ class Inbox:
         """The application's `receive`."""
         if self._messages:
             return self._messages.pop(0)
-        if self.gone:
-            return {"type": "http.disconnect"}
         if self._watcher is not None:
-            await asyncio.wait({self._watcher})
+            if not self.gone:
+                await asyncio.wait({self._watcher})
+            return {"type": "http.disconnect"}
+        if self.gone:
             return {"type": "http.disconnect"}
         self._asking = True
         try:
@@ -126,11 +116,22 @@ class Inbox:
                 self._watch()
         return message
 
-    def guard_against_leaving(self, grace: float) -> None:
+    def guard_against_leaving(self, lookout: Lookout, grace: float) -> None:
         """From now on cancel the current task `grace` seconds after the client has left."""
+        self.watched = True
         self._grace = grace
         self._owner = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(CHECK_AFTER, self._due_now)
+        self._lookout = lookout
+        lookout.add(self)
+
+    def overdue(self) -> None:
+        """The exchange has been open for a while: watch its client from now on.
+
+        Watching costs a task, which short requests do not need.
+        """
+        self._due = True
+        if not self._asking:
+            self._watch()
 
     def uncancelled(self) -> bool:
         """Whether the cancellation just caught was ours; it is then taken back."""
@@ -139,21 +140,19 @@ class Inbox:
 
     def close(self) -> None:
         """The exchange is over: stop watching."""
-        self._grace = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._watcher is not None:
-            self._watcher.cancel()
-
-    def _due_now(self) -> None:
-        self._due = True
-        if not self._asking:
-            self._watch()
+        if self.watched:
+            self.watched = False
+            if self._lookout is not None:
+                self._lookout.discard(self)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._watcher is not None:
+                self._watcher.cancel()
 
     def _watch(self) -> None:
         # An unread rest of the body belongs to the application; only after it comes the disconnect.
-        if self._complete and self._grace is not None and self._watcher is None and not self.gone:
+        if self._complete and self.watched and self._watcher is None and not self.gone:
             self._watcher = asyncio.get_running_loop().create_task(self._until_gone())
 
     async def _until_gone(self) -> None:
@@ -163,9 +162,7 @@ class Inbox:
 
     def _left(self) -> None:
         self.gone = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._grace is not None:
+        if self.watched:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._grace, self._cancel)
 

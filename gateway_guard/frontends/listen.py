@@ -19,6 +19,8 @@ def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:
     Raises:
         SettingsError: it cannot be bound; `flag` is named in the message.
     """
+    if not 0 <= port <= 65535:
+        raise SettingsError(f"cannot listen on port {port}: it must be 0 to 65535; see {flag}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, proto, _, address = found[0]

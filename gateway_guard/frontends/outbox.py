@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gateway_guard.core.usage import UsageReader
+from gateway_guard.core.usage import UsageReader, is_plain_json, usage_of
+from gateway_guard.frontends.background import Settle
 from gateway_guard.frontends.headers import merge, rate_limit_headers
+from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.types import Exchange, Outcome, Usage
-
-if TYPE_CHECKING:
-    from gateway_guard.frontends.background import Background
-    from gateway_guard.frontends.inbox import Inbox
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -22,81 +20,109 @@ class Outbox:
 
     Attributes:
         exchange: what is being answered.
-        inbox: who tells that the client has left; None where nobody asks.
+        inbox: who knows that the client has left.
         started: the application has sent its status.
         status: that status; None before.
         hide_usage: the usage at the end of the stream was forced and is not the client's.
     """
 
-    __slots__ = (
-        "_background", "_headers", "_left", "_reader", "_send", "exchange", "hide_usage", "inbox",
-        "started", "status",
-    )  # fmt: skip
+    # As in `Inbox`: what few exchanges ever change.
+    hide_usage = False
+    started = False
+    status: int | None = None
+    _content_encoding: bytes = b""
+    _content_type: bytes = b""
+    _left = False
+    _reader: UsageReader | None = None
+    _whole: bytes | None = None
 
     def __init__(
-        self, background: Background, exchange: Exchange, send: Send, *, headers: bool
+        self, settle: Settle, exchange: Exchange, inbox: Inbox, send: Send, *, headers: bool
     ) -> None:
         self.exchange = exchange
-        self.inbox: Inbox | None = None
-        self.started = False
-        self.status: int | None = None
-        self.hide_usage = False
-        self._left = False
-        self._background = background
+        self.inbox = inbox
+        self._counts = exchange.request.model_route
         self._headers = headers
-        self._reader: UsageReader | None = None
         self._send = send
+        self._settle = settle
 
     async def send(self, message: Message) -> None:
         """The application's `send`: chunks go on one by one, untouched."""
-        if self.inbox is not None and self.inbox.gone:
+        inbox = self.inbox
+        if inbox.gone and inbox.watched:
             return  # what is sent now reaches nobody and must not be charged as delivered
         kind = message["type"]
-        if kind == "http.response.body":
-            reader = self._reader
-            more = message.get("more_body", False)
-            if reader is not None:
-                body = message.get("body", b"")
-                if type(body) is not bytes:
-                    body = bytes(body)
-                passed = reader.feed(body) if body else body
-                if not more:
-                    passed += reader.finish()
-                if passed is not body and passed != body:
-                    if more and not passed:
-                        return  # all of it was hidden or is held back
-                    message = {"type": kind, "body": passed, "more_body": more}
-            try:
+        try:
+            if kind == "http.response.body":
+                more = message.get("more_body", False)
+                if self._counts:
+                    body = message.get("body", b"")
+                    reader = self._reader
+                    if more and body and reader is not None and type(body) is bytes:
+                        # As `_measured` for what nearly all messages of a stream are.
+                        passed = reader.feed(body)
+                        if passed is not body:
+                            if not passed:
+                                return
+                            message = {"type": kind, "body": passed, "more_body": True}
+                    else:
+                        measured = self._measured(message, bytes(body), more)
+                        if measured is None:
+                            return
+                        message = measured
                 await self._send(message)
-            except OSError:
-                # How servers say that the client has left (ASGI spec version 2.4).
-                self._left = True
-                raise
-            if not more:
-                await self.settle(Outcome.COMPLETED)
-        elif kind == "http.response.start":
-            await self._send(self._start(message))
-            self.started = True
-        else:
-            await self._send(message)
-            if kind == "http.response.pathsend" or (
-                kind == "http.response.zerocopysend" and not message.get("more_body", False)
-            ):
-                await self.settle(Outcome.COMPLETED)
+                if more:
+                    return
+            elif kind == "http.response.start":
+                await self._send(self._start(message))
+                self.started = True
+                return
+            else:
+                await self._send(message)
+                if kind != "http.response.pathsend" and (
+                    kind != "http.response.zerocopysend" or message.get("more_body", False)
+                ):
+                    return
+        except OSError:
+            # How servers say that the client has left (ASGI spec version 2.4).
+            self._left = True
+            raise
+        await self.settle(Outcome.COMPLETED)
+
+    def _measured(self, message: Message, body: bytes, more: bool) -> Message | None:
+        """Look for usage; what to send, None for nothing because all of it is held back."""
+        reader = self._reader
+        if reader is None:
+            if not more and is_plain_json(self._content_type, self._content_encoding):
+                # One piece is read when it has been sent.
+                self._whole = body
+                return message
+            reader = self._reader = self._new_reader()
+        passed = reader.feed(body) if body else body
+        if not more:
+            passed += reader.finish()
+        if passed is body or passed == body:
+            return message
+        if more and not passed:
+            return None
+        return {"type": message["type"], "body": passed, "more_body": more}
 
     async def settle(self, outcome: Outcome) -> None:
         """Settle on what was delivered until now. Only the first call counts."""
-        if self._left or (self.inbox is not None and self.inbox.gone):
+        inbox = self.inbox
+        if self._left or inbox.gone:
             outcome = Outcome.CLIENT_GONE
-        if self.inbox is not None:
-            self.inbox.close()
-        await self._background.settle(self.exchange, self._usage(outcome))
+        inbox.close()
+        await self._settle(self.exchange, self._usage(outcome))
 
     def _usage(self, outcome: Outcome) -> Usage:
         status = self.status
-        if self._reader is not None:
-            usage = self._reader.usage(outcome, status or 0)
-            if status is None or status < 400 or usage.reported:
+        if self._counts and status is not None:
+            if self._whole is not None:
+                usage = usage_of(self._whole, outcome, status)
+            else:
+                usage = (self._reader or self._new_reader()).usage(outcome, status)
+            if status < 400 or usage.reported:
                 return usage
         if outcome is Outcome.UPSTREAM_ERROR or (status is not None and status >= 400):
             # An upstream that only said no has produced nothing anybody pays for.
@@ -106,27 +132,28 @@ class Outbox:
             return Usage(output_tokens=0, outcome=outcome)
         return Usage(outcome=outcome, status=status)
 
+    def _new_reader(self) -> UsageReader:
+        return UsageReader(
+            self.exchange.request.dialect,
+            content_type=self._content_type,
+            content_encoding=self._content_encoding,
+            hide_usage_chunk=self.hide_usage,
+        )
+
     def _start(self, message: Message) -> Message:
         self.status = message["status"]
-        request = self.exchange.request
-        if not request.model_route and not self._headers:
+        if self._counts:
+            for name, value in message.get("headers", ()):
+                size = len(name)
+                if size == 12:
+                    if name.lower() == b"content-type":
+                        self._content_type = bytes(value)
+                elif size == 16 and name.lower() == b"content-encoding":
+                    self._content_encoding = bytes(value)
+        if not self._headers and not self.hide_usage:
             return message
         headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-        content_type = content_encoding = b""
-        if request.model_route:
-            for name, value in headers:
-                size = len(name)
-                if size == 12 and name.lower() == b"content-type":
-                    content_type = value
-                elif size == 16 and name.lower() == b"content-encoding":
-                    content_encoding = value
-            self._reader = UsageReader(
-                request.dialect,
-                content_type=content_type,
-                content_encoding=content_encoding,
-                hide_usage_chunk=self.hide_usage,
-            )
-        if self.hide_usage and b"event-stream" in content_type:
+        if self.hide_usage and b"event-stream" in self._content_type:
             # What is hidden makes the body shorter than an application may have announced.
             headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
         elif not self._headers:

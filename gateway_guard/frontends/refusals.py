@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +34,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         path: the request's path; None when unknown.
         unit: unit of the limit that had no room, e.g. `tokens`; empty otherwise.
         limits: names of the limits that had no room and may be named.
-        url: where to verify; None unless `kind` is `challenged`.
+        url: where to verify; None unless it is asked for.
     """
 
     kind: str
@@ -68,7 +69,7 @@ def _anthropic(told: Told) -> dict[str, Any]:
 
 
 def _problem(told: Told) -> dict[str, Any]:
-    slug, title = _PROBLEMS[told.kind]
+    slug, title = _PROBLEMS.get(told.kind) or ("", _phrase(told.status))
     problem: dict[str, Any] = {
         "type": _REGISTRY + slug if slug else "about:blank",
         "title": title,
@@ -83,11 +84,21 @@ def _problem(told: Told) -> dict[str, Any]:
     return problem
 
 
+def _phrase(status: int) -> str:
+    if status == 413:
+        return "Content Too Large"  # its name since RFC 9110 §15.5.14
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"
+
+
 #: kind → (`type`, `code`)
 _OPENAI: Final[Mapping[str, tuple[str, str | None]]] = {
     "invalid": ("invalid_request_error", None),
     "unauthenticated": ("invalid_request_error", "invalid_api_key"),
     "challenged": ("request_forbidden", "verification_required"),
+    "unverified": ("invalid_request_error", "verification_required"),
     "denied": ("request_forbidden", "request_refused"),
     "unavailable-here": ("request_forbidden", "unsupported_country_region_territory"),
     "too-large": ("invalid_request_error", "request_too_large"),
@@ -97,6 +108,7 @@ _OPENAI: Final[Mapping[str, tuple[str, str | None]]] = {
     "uncounted": ("server_error", "service_unavailable"),
     "bad-gateway": ("server_error", "bad_gateway"),
     "timeout": ("server_error", "timeout"),
+    "too-slow": ("invalid_request_error", "request_timeout"),
 }
 
 #: kind → `error.type`
@@ -104,6 +116,7 @@ _ANTHROPIC: Final[Mapping[str, str]] = {
     "invalid": "invalid_request_error",
     "unauthenticated": "authentication_error",
     "challenged": "permission_error",
+    "unverified": "authentication_error",
     "denied": "permission_error",
     "unavailable-here": "permission_error",
     "too-large": "request_too_large",
@@ -113,27 +126,20 @@ _ANTHROPIC: Final[Mapping[str, str]] = {
     "uncounted": "api_error",
     "bad-gateway": "api_error",
     "timeout": "timeout_error",
+    "too-slow": "timeout_error",
 }
 
-#: kind → (registered problem type or nothing, title)
+#: kind → (registered problem type or nothing, title); every other kind is just its status.
 _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
-    "invalid": ("", "Bad Request"),
-    "unauthenticated": ("", "Unauthorized"),
     "challenged": ("", "Verification Required"),
-    "denied": ("", "Forbidden"),
-    "unavailable-here": ("", "Unavailable For Legal Reasons"),
-    "too-large": ("", "Content Too Large"),
-    "unreadable": ("", "Unsupported Media Type"),
+    "unverified": ("", "Verification Required"),
     "throttled": (
         "quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
     ),
-    "failed": ("", "Internal Server Error"),
     "uncounted": (
         "temporary-reduced-capacity",
         "Request cannot be satisfied due to temporary server capacity constraints",
     ),
-    "bad-gateway": ("", "Bad Gateway"),
-    "timeout": ("", "Gateway Timeout"),
 }  # fmt: skip
 
 
@@ -164,10 +170,19 @@ FORMS: Final[Mapping[Dialect, _Form]] = {
     Dialect.OTHER: _PROBLEM_FORM,
 }  # fmt: skip
 
+#: Longest wait, seconds, that the vendors' SDKs keep; a longer one makes older releases retry after
+#: a backoff of their own, 0.5 to 8 s. Source: their `_calculate_retry_timeout`.
+_PATIENCE: Final = 60.0
+
+_INVALID_TOKEN: Final = b'Bearer error="invalid_token"'
+_STEP_UP: Final = b'Bearer error="insufficient_user_authentication"'
+
+_VERIFY: Final = "This account must be verified before it can continue."
 _TEXTS: Final[Mapping[str, str]] = {
     "invalid": "The request could not be read.",
     "unauthenticated": "The credential of this request is not valid.",
-    "challenged": "This account must be verified before it can continue.",
+    "challenged": _VERIFY,
+    "unverified": _VERIFY,
     "denied": "This request was refused.",
     "unavailable-here": "Country, region, or territory not supported.",
     "too-large": "The request body is too large.",
@@ -187,6 +202,16 @@ _KINDS: Final[Mapping[int, str]] = {
     503: "uncounted",
 }
 
+#: Status of a request that could not be forwarded, or came back without an answer → kind.
+_FAILURES: Final[Mapping[int, str]] = {
+    408: "too-slow",
+    413: "too-large",
+    415: "unreadable",
+    502: "bad-gateway",
+    503: "uncounted",
+    504: "timeout",
+}
+
 
 def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
     """Status, headers and body of the refusal that `exchange.decision` asks for.
@@ -202,7 +227,8 @@ def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
     unit = ""
     limits: tuple[str, ...] = ()
     if decision.action is Action.CHALLENGE:
-        kind, url = "challenged", decision.challenge_url
+        kind = "unverified" if status == 401 else "challenged"
+        url = decision.challenge_url
         text = f"{_TEXTS[kind]} Verify at {url}" if url else _TEXTS[kind]
     elif kind == "throttled":
         refusing = [grant for grant in exchange.decision.grants if not grant.allowed]
@@ -216,41 +242,43 @@ def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
         kind=kind, status=status, text=text, id=request.id, path=request.path, unit=unit,
         limits=limits, url=url,
     )  # fmt: skip
-    headers, body = _write(_form(request.dialect, accept), told)
+    headers, body = _write(request.dialect, accept, told)
     if wait is not None:
         _retry_headers(headers, wait, milliseconds=FORMS[request.dialect].milliseconds)
-    elif status < 500 and unit != "concurrent":
-        # Refused for good: SDKs otherwise retry a 429 and multiply the load.
+    if status < 500 and (unit != "concurrent" if wait is None else wait > _PATIENCE):
+        # Refused for good or for long: SDKs otherwise retry a 429 and multiply the load.
         headers.append((b"x-should-retry", b"false"))
     if url is not None:
         target = _url(url)
         headers.append((b"x-guard-challenge-url", target))
         headers.append((b"link", b"<" + target + b'>; rel="help"'))
-    elif kind == "unauthenticated":
-        headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
+    if status == 401:
+        # RFC 9110 §15.5.2 wants it on every 401; the step-up error is RFC 9470's.
+        stepping_up = decision.action is Action.CHALLENGE
+        headers.append((b"www-authenticate", _STEP_UP if stepping_up else _INVALID_TOKEN))
     return status, merge(headers, rate_limit_headers(exchange)), body
 
 
 def upstream_failure(request: Request, status: int, message: str, *, accept: bytes = b"") -> Answer:
-    """The answer when the upstream did not give one: 502 or 504 in the client's dialect.
+    """The answer when the upstream did not give one, in the client's dialect.
 
-    `message` goes to the client as it is: one sentence, no address of the upstream.
+    502 and 504 are the upstream's failures; a status below 500 says what of the request could not
+    be forwarded. `message` goes to the client as it is: one sentence, no address of the upstream.
     """
-    told = Told(
-        kind="timeout" if status == 504 else "bad-gateway" if status == 502 else "uncounted",
-        status=status, text=message, id=request.id, path=request.path,
-    )  # fmt: skip
-    headers, body = _write(_form(request.dialect, accept), told)
+    kind = _FAILURES.get(status) or ("invalid" if status < 500 else "failed")
+    told = Told(kind=kind, status=status, text=message, id=request.id, path=request.path)
+    headers, body = _write(request.dialect, accept, told)
     return status, headers, body
 
 
-def _write(form: _Form, told: Told) -> tuple[list[tuple[bytes, bytes]], bytes]:
+def _write(dialect: Dialect, accept: bytes, told: Told) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    form = _form(dialect, accept)
     body = msgspec.json.encode(form.render(told))
     headers = [
         (b"content-type", form.content_type),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
-        (form.id_header, told.id.encode("ascii", "replace")),
+        (FORMS[dialect].id_header, told.id.encode("ascii", "replace")),
     ]
     return headers, body
 

@@ -26,9 +26,12 @@ def rewritten(scope: Scope, exchange: Exchange, wire: Wire, inbox: Inbox, outbox
     """
     request, decision = exchange.request, exchange.decision
     restrictions = decision.restrictions if decision.acted else None
-    force = _forces_usage(exchange)
+    prompt = request.prompt
+    force = prompt is not None and prompt.stream and _forces_usage(exchange)
+    if not force and restrictions is None:
+        return scope
     body = wire.body
-    if body is None or request.inspection is not Inspection.FULL or not (force or restrictions):
+    if body is None or request.inspection is not Inspection.FULL:
         return scope
     data = rewrite(
         body, wire.headers, request.dialect,
@@ -47,7 +50,6 @@ def _forces_usage(exchange: Exchange) -> bool:
     prompt = request.prompt
     return (
         prompt is not None
-        and prompt.stream
         and not prompt.include_usage
         and request.dialect is Dialect.OPENAI
         and request.path is not None

@@ -4,7 +4,7 @@
                       accepted, what is in flight finishes within `drain` seconds
     SIGHUP            policy, network data and accounts are read again, the decision log reopened
 
-Files are also watched, once a second.
+Files are also watched, once a second (`reload`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import uvicorn
@@ -29,8 +27,10 @@ from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.admin import Health, admin_app
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.frontends.forwarded import TrustedPeers
-from gateway_guard.frontends.inbound import GuardProtocol, Limits
+from gateway_guard.frontends.inbound import GuardProtocol
+from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.proxy import Forward
+from gateway_guard.frontends.reload import Files, Reloader
 from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream, tls_context
 from gateway_guard.guard import Guard, Learner, build_guard
 from gateway_guard.record.log import DecisionLog
@@ -39,8 +39,10 @@ from gateway_guard.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at the files.
-WATCH_EVERY = 1.0
+#: Seconds between two looks at the connections, at most.
+SWEEP_EVERY = 1.0
+#: Seconds for the TLS handshakes of connections accepted while the listener closes.
+TAKE_SECONDS = 2.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +91,46 @@ class _Server(uvicorn.Server):
         if self.announce:
             log.info("serving")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._take_backlog(sockets or [])
+        await super().shutdown(sockets)
+
+    async def _take_backlog(self, sockets: list[socket.socket]) -> None:
+        """Stop listening, but serve those the kernel has connected already.
+
+        Closing a listener resets every connection it holds that was not accepted. So the loop lets
+        go of it first, while a duplicate keeps it open; what has queued up until then is accepted
+        here, the last of them microseconds before the closing. Those few the kernel leaves nobody.
+        """
+        loop = asyncio.get_running_loop()
+        held = [listener.dup() for listener in sockets]
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)
+        accepted: list[socket.socket] = []
+        for listener in held:
+            listener.setblocking(False)
+            try:
+                while True:
+                    accepted.append(listener.accept()[0])
+            except OSError:
+                listener.close()
+        taken = [loop.create_task(self._take(connection)) for connection in accepted]
+        if taken:
+            await asyncio.wait(taken, timeout=TAKE_SECONDS)
+
+    async def _take(self, connection: socket.socket) -> None:
+        config = self.config
+        connection.setblocking(False)
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: config.http_protocol_class(  # type: ignore[call-arg]
+                    config=config, server_state=self.server_state, app_state=self.lifespan.state
+                ),
+                connection,
+                ssl=config.ssl,
+            )
+
 
 class Sidecar:
     """One process serving one listener.
@@ -106,11 +148,7 @@ class Sidecar:
         self.options = options
         self.draining = False
         self.metrics = Metrics()
-        self._log = (
-            DecisionLog(settings.decision_log, queue=settings.log_queue)
-            if settings.decision_log
-            else None
-        )
+        self._log = DecisionLog.configured(settings)
         learners: list[Learner] = [self.metrics.settled]
         if self._log is not None:
             learners.append(self._log.write)
@@ -134,7 +172,7 @@ class Sidecar:
             preserve_host=options.preserve_host,
             max_body=options.max_body,
         )
-        self._files = _Files(
+        self._files = Files(
             [*settings.network_files, *([settings.accounts_file] if settings.accounts_file else [])]
         )
         self.metrics.gauge(
@@ -170,18 +208,40 @@ class Sidecar:
         tls: ssl.SSLContext | None,
     ) -> None:
         """As `run`, inside a running loop."""
-        main = self._server(GuardMiddleware(self.forward, guard=self.guard), tls)
+        protocol = GuardProtocol.bound(self._limits())
+        middleware = GuardMiddleware(
+            self.forward, guard=self.guard, on_decided=self.metrics.decided
+        )
+        self.metrics.counter(
+            "abandoned",
+            "Requests whose client left before the body was complete; not judged.",
+            lambda: middleware.abandoned,
+        )
+        main = self._server(middleware, protocol, tls)
         loop = asyncio.get_running_loop()
+
+        def reloaded(good: bool) -> None:
+            self.metrics.reloaded(good)
+            # Whose PROXY header is believed follows the policy.
+            protocol.limits = self._limits()
+
+        reloader = Reloader(self.guard, self._files, reloaded)
+
+        def hang_up() -> None:
+            if self._log is not None:
+                self._log.reopen()
+            reloader.ask()
+
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
         health = Health(self.guard, self.upstream, self)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:
                 await stack.enter_async_context(_beside(admin_app(health, self.metrics), admin))
-            watching = asyncio.create_task(self._watch(main))
-            stack.callback(watching.cancel)
+            for work in (self._sweep(main), reloader.run()):
+                stack.callback(loop.create_task(work).cancel)
             serving = asyncio.create_task(main.serve(sockets=list(listeners)))
             stopping = asyncio.create_task(stop.wait())
             # What exists now lives as long as the process: the collector need not look at it again.
@@ -190,36 +250,28 @@ class Sidecar:
             gc.set_threshold(20_000, 20, 50)
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
-                await self._drain(main)
+                await self._drain(main, protocol)
                 await serving
             stopping.cancel()
         self.upstream.close()
         if self._log is not None:
             self._log.close()
 
-    def reload(self) -> None:
-        """Read everything again; what cannot be read keeps its last good version."""
-        good = self.guard.reload()
-        self.metrics.reloaded(good)
-        if self._log is not None:
-            self._log.reopen()
-        log.log(logging.INFO if good else logging.ERROR, "reload-%s", "done" if good else "failed")
-        error = self.guard.policies.error
-        if error is not None:
-            log.error("policy-kept reason=%s", error)
-
-    def _server(self, app: ASGIApp, tls: ssl.SSLContext | None) -> _Server:
-        limits = msgspec.structs.replace(
+    def _limits(self) -> Limits:
+        proxies = TrustedPeers(self.guard.policy.identify.trusted)
+        return msgspec.structs.replace(
             self.options.limits,
             connections=self.options.max_connections,
-            proxies=TrustedPeers(self.guard.policy.identify.trusted)
-            if self.options.proxy_protocol
-            else None,
+            proxies=proxies if self.options.proxy_protocol else None,
         )
+
+    def _server(
+        self, app: ASGIApp, protocol: type[GuardProtocol], tls: ssl.SSLContext | None
+    ) -> _Server:
         config = uvicorn.Config(
             app,
             interface="asgi3",
-            http=GuardProtocol.bound(limits),
+            http=protocol,
             ws="websockets-sansio",
             ws_per_message_deflate=False,
             lifespan="on",
@@ -235,27 +287,24 @@ class Sidecar:
         server.announce = True
         return server
 
-    async def _drain(self, main: _Server) -> None:
-        self.draining = True
+    async def _drain(self, main: _Server, protocol: type[GuardProtocol]) -> None:
+        self.draining = protocol.draining = True
         log.info("draining connections=%s", len(main.server_state.connections))
-        end = asyncio.get_running_loop().time() + self.options.drain_delay
-        while asyncio.get_running_loop().time() < end:
-            for connection in list(main.server_state.connections):
-                if isinstance(connection, GuardProtocol):
-                    connection.draining = True
-            await asyncio.sleep(min(0.05, self.options.drain_delay))
+        await asyncio.sleep(self.options.drain_delay)
         main.should_exit = True
 
-    async def _watch(self, main: _Server) -> None:
+    async def _sweep(self, main: _Server) -> None:
+        """Close the connections that let others wait, at most a quarter of the limit late."""
+        limits = self.options.limits
+        shortest = min(limits.head, limits.body, limits.idle, limits.write)
+        every = min(SWEEP_EVERY, shortest / 4)
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(WATCH_EVERY)
+            await asyncio.sleep(every)
             now = loop.time()
             for connection in list(main.server_state.connections):
                 if isinstance(connection, GuardProtocol):
                     connection.sweep(now)
-            if self.guard.policies.changed() or self._files.changed():
-                self.reload()
 
 
 @contextlib.asynccontextmanager
@@ -279,28 +328,3 @@ async def _beside(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     finally:
         server.should_exit = True
         await task
-
-
-class _Files:
-    """Which of some files have changed since the last look."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = [Path(path) for path in paths]
-        self._seen = self._look()
-
-    def changed(self) -> bool:
-        now = self._look()
-        if now == self._seen:
-            return False
-        self._seen = now
-        return True
-
-    def _look(self) -> list[Any]:
-        out: list[Any] = []
-        for path in self._paths:
-            try:
-                status = path.stat()
-                out.append((status.st_mtime_ns, status.st_size, status.st_ino))
-            except OSError as error:
-                out.append(error.errno)
-        return out

@@ -21,14 +21,6 @@ _FORWARDING: Final = frozenset(
 )  # fmt: skip
 
 
-def chunked(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether the request came in chunks, the only framing that can have trailers."""
-    for name, _ in headers:
-        if name == b"transfer-encoding":
-            return True
-    return False
-
-
 def may_hold_trailers(receive: Callable[[], Awaitable[Any]]) -> bool:
     """Whether a chunked request's headers may hold its trailers: all of it came, on httptools."""
     cycle = getattr(receive, "__self__", None)

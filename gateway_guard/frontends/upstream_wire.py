@@ -144,7 +144,10 @@ class UpstreamConnection(asyncio.Protocol):
             UpstreamError: none came, or not one that can be believed.
         """
         while self._head is None:
-            await self._wait()
+            if self._error is not None:
+                raise self._error
+            waiter = self._waiter = self.loop.create_future()
+            await waiter
         return self._head
 
     async def read(self) -> bytes:
@@ -159,7 +162,6 @@ class UpstreamConnection(asyncio.Protocol):
                 return b""
             if self._error is not None:
                 raise self._error
-            # As `_wait`, without its coroutine: this is the path of every event of every stream.
             waiter = self._waiter = self.loop.create_future()
             await waiter
         chunks = self._chunks
@@ -205,14 +207,6 @@ class UpstreamConnection(asyncio.Protocol):
             self.deadline = float("inf")
             what = "began no answer" if not self.answered else "stopped sending"
             self._fail(UpstreamTimeoutError(f"the upstream {what} within {self.read_timeout:g} s"))
-
-    async def _wait(self) -> None:
-        if self._error is not None:
-            raise self._error
-        self._waiter = self.loop.create_future()
-        await self._waiter
-        if self._error is not None and not self._chunks:
-            raise self._error
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway_guard.errors import SourceError
-from gateway_guard.network.ranges import Range, parse_range
+from gateway_guard.network.ranges import V4_END, Range, parse_range
 
 #: Most bytes of one list. The largest published ones (all cloud prefixes) have 3 MB.
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -19,6 +19,10 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_ENTRIES: Final = 2_000_000
 #: Longest line, in characters, comment included.
 MAX_LINE: Final = 1_000
+#: Most addresses one entry may name, IPv4 and IPv6: a /7 and a /12. The widest networks that belong
+#: to somebody are a /8 and a /16; a damaged list (`0.0.0.0/0`) must not flag everybody.
+_WIDEST_V4: Final = 1 << 25
+_WIDEST_V6: Final = 1 << 116
 
 
 def read_ranges(path: Path) -> list[Range]:
@@ -36,9 +40,15 @@ def parse_ranges(source: bytes, name: str) -> list[Range]:
     ranges: list[Range] = []
     for number, word in _words(source, name):
         try:
-            ranges.append(parse_range(_without_port(word)))
+            found = parse_range(_without_port(word))
         except ValueError as error:
             raise SourceError(f"{name}:{number}: {error}; one address or CIDR a line") from None
+        if found[1] - found[0] >= (_WIDEST_V4 if found[1] < V4_END else _WIDEST_V6):
+            raise SourceError(
+                f"{name}:{number}: {word[:60]!r} is a large part of the Internet; "
+                "no list means that"
+            )
+        ranges.append(found)
     if not ranges:
         raise SourceError(f"{name}: no address in it; an empty list would clear a flag by accident")
     return ranges

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import re
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +28,7 @@ from gateway_guard.errors import SourceError
 from gateway_guard.network.build import merge_flags
 from gateway_guard.network.lists import parse_ranges
 from gateway_guard.network.mmdb import open_bytes
+from gateway_guard.network.reasons import reason
 from gateway_guard.network.vendors import recognise
 from gateway_guard.types import NETWORK_FLAGS
 
@@ -164,7 +167,7 @@ def update(
                     Outcome(
                         name=feed.name,
                         status="failed",
-                        detail=_reason(feed, error) + _kept(folder / f"{feed.name}.mmdb"),
+                        detail=reason(feed.url, error) + _kept(folder / f"{feed.name}.mmdb"),
                         size=_size(folder / f"{feed.name}.mmdb"),
                     )
                 )
@@ -250,11 +253,34 @@ class _Fetch:
 
     @contextmanager
     def _sent(self, request: httpx.Request) -> Iterator[httpx.Response]:
-        response = self._client.send(request, stream=True)
+        response = self._answer(request)
         try:
             yield response
         finally:
             response.close()
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        """The answer's head, in the time that is left altogether.
+
+        httpx bounds the time between two reads, so a server that sends its head byte by byte could
+        hold the update for days: the request is sent on a thread, and left alone when it is late.
+        """
+        came: queue.SimpleQueue[httpx.Response | BaseException] = queue.SimpleQueue()
+
+        def send() -> None:
+            try:
+                came.put(self._client.send(request, stream=True))
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+                came.put(error)
+
+        threading.Thread(target=send, daemon=True).start()
+        try:
+            answer = came.get(timeout=max(0.0, self._deadline - self._timer()))
+        except queue.Empty:
+            raise SourceError("took too long") from None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def _body(self, name: str, response: httpx.Response, limit: int) -> bytes:
         length = response.headers.get("content-length", "")
@@ -360,21 +386,6 @@ def _write(target: Path, data: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-
-
-def _reason(feed: Feed, error: Exception) -> str:
-    if isinstance(error, SourceError):
-        return str(error)
-    try:
-        host = httpx.URL(feed.url).host
-    except httpx.InvalidURL:
-        return "the URL cannot be read"
-    if isinstance(error, httpx.TimeoutException):
-        return f"{host} did not answer in time"
-    if isinstance(error, OSError):
-        return f"cannot write: {error.strerror}"
-    # The message of httpx may quote the URL; its type says enough.
-    return f"{host}: {type(error).__name__}"
 
 
 def _kept(target: Path) -> str:

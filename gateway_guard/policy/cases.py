@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
+from gateway_guard.core import dialects
 from gateway_guard.core.address import parse_ip, subnet_of
 from gateway_guard.core.decide import Policy, conclude, decide
+from gateway_guard.core.paths import canonical
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import load_policy, read_source
 from gateway_guard.policy.countries import bad_code
@@ -42,6 +45,8 @@ from gateway_guard.types import (
 
 #: The moment of every case: 2026-01-01 00:00:00 UTC. Only ages depend on it.
 NOW: Final = 1_767_225_600.0
+#: In `expect: { limits: … }`: the limit is not charged.
+NOT_CHARGED: Final = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +173,20 @@ def _compare(found: Findings, expect: Section, got: dict[str, Any], policy: Poli
             return wrong
         names = [limit.name for limit in policy.limits]
         for name, key_node, value in pairs(found, node):
-            quota = quantity(found, value, KEYS["limit"]["burst"])
-            if word(found, key_node, names, "limit") is None or quota is None:
+            free = getattr(value, "value", "") == NOT_CHARGED
+            quota = None if free else quantity(found, value, KEYS["limit"]["burst"])
+            if word(found, key_node, names, "limit") is None or (quota is None and not free):
                 continue
             has = got["limits"].get(name)
-            if has is None or not math.isclose(has, quota, rel_tol=1e-9):
-                shown = "not charged" if has is None else f"{has:g}"
-                wrong.append(f"limits: expected {name} {quota:g}, got {shown}")
+            same = has is None if quota is None else _equal(has, quota)
+            if not same:
+                shown = ["not charged" if q is None else f"{q:g}" for q in (quota, has)]
+                wrong.append(f"limits: expected {name} {shown[0]}, got {shown[1]}")
     return wrong
+
+
+def _equal(has: float | None, quota: float) -> bool:
+    return has is not None and math.isclose(has, quota, rel_tol=1e-9)
 
 
 def _known_rule(found: Findings, expect: Section, name: str, policy: Policy) -> None:
@@ -200,7 +211,7 @@ def _given(
 ) -> tuple[Request, Facts, Assessment]:
     """The literals of one case; what it does not name is an ordinary chat of a known account."""
     if given is None:
-        return _request({}), Facts(network=NetworkFacts()), Assessment()
+        return _request({}, policy), Facts(network=NetworkFacts()), Assessment()
     values: dict[str, Any] = {}
     for key, (_, node) in given.fields.items():
         kind = KEYS["given"][key].kind
@@ -219,7 +230,7 @@ def _given(
         else:
             values[key] = given.read(key)
     _check(found, given, values)
-    return _request(values), _facts(values), _assessment(found, given, values, policy)
+    return _request(values, policy), _facts(values), _assessment(found, given, values, policy)
 
 
 def _check(found: Findings, given: Section, values: dict[str, Any]) -> None:
@@ -236,6 +247,13 @@ def _check(found: Findings, given: Section, values: dict[str, Any]) -> None:
         found.at(
             "GG219", given.fields["path"][1], f"'{path[:60]}' is no path", hint=f"write /{path}"
         )
+    elif path is not None and canonical(quote(path).encode()) != path:
+        found.at(
+            "GG219",
+            given.fields["path"][1],
+            f"'{path[:60]}' is no canonical path",
+            hint="rules never see it like that; an ambiguous one is `unknown`",
+        )
 
 
 def _scores(found: Findings, node: Node, policy: Policy) -> dict[str, float]:
@@ -251,12 +269,19 @@ def _scores(found: Findings, node: Node, policy: Policy) -> dict[str, float]:
     return scores
 
 
-def _request(values: dict[str, Any]) -> Request:
+def _request(values: dict[str, Any], policy: Policy) -> Request:
+    """What is not stated follows from the path and method, as it would for a real request."""
+    path, method = values.get("path", "/v1/chat/completions"), values.get("method") or "POST"
+    patterns = dialects.compile_routes(policy.identify.model_routes)
+    spoken = dialects.route(path, patterns) if path is not None else None
+    model_route = values.get("model_route")
+    if model_route is None:
+        model_route = spoken is not None
+    read = model_route and method != "WEBSOCKET"
+    body = Inspection(values.get("body") or ("full" if read else "none"))
     account = values.get("account", "known")
     address = values.get("client_ip", "198.51.100.7")
     ip = parse_ip(address) if address is not None else None
-    body = Inspection(values.get("body") or "full")
-    model_route = values.get("model_route", True) is not False
     prompt = None
     if body is Inspection.FULL and model_route:
         prompt = PromptShape(
@@ -269,11 +294,11 @@ def _request(values: dict[str, Any]) -> Request:
     return Request(
         id="r_case",
         at=NOW,
-        method=values.get("method") or "POST",
-        path=values.get("path", "/v1/chat/completions"),
-        dialect=Dialect(values.get("dialect") or "openai"),
+        method=method,
+        path=path,
+        dialect=Dialect(values.get("dialect") or spoken or "openai"),
         model_route=model_route,
-        model=values.get("model", "a-model"),
+        model=values.get("model", "a-model" if prompt is not None else None),
         client_ip=ip,
         subnet=subnet_of(ip) if ip is not None else None,
         account="acct_case" if account == "known" else account,
@@ -314,13 +339,19 @@ def _facts(values: dict[str, Any]) -> Facts:
 def _assessment(
     found: Findings, given: Section, values: dict[str, Any], policy: Policy
 ) -> Assessment:
-    """The risk as stated, else as the policy's weights make it of the stated scores."""
-    scores: dict[str, float] = values.get("signal", {})
+    """The risk as stated, else as the policy's weights make it of the stated scores.
+
+    A score above what its detector ever gives (its `ceiling`) counts as that.
+    """
+    highest = {w.detector.name: getattr(w.detector, "ceiling", 1.0) for w in policy.signals}
+    # A detector never says more than its ceiling, whatever the case states.
+    stated: dict[str, float] = values.get("signal", {})
+    scores = {name: min(score, highest[name]) for name, score in stated.items()}
     weights = {weighted.detector.name: weighted.weight for weighted in policy.signals}
     risk = values.get("risk")
     if risk is None:
         risk = 1.0 - math.prod(1.0 - weights[name] * score for name, score in scores.items())
-    elif risk > 1.0 - math.prod(1.0 - weight for weight in weights.values()) + 1e-9:
+    elif risk > 1.0 - math.prod(1.0 - w * highest[name] for name, w in weights.items()) + 1e-9:
         found.at(
             "GG701",
             given.fields["risk"][1],

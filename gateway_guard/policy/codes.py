@@ -187,8 +187,9 @@ CODES: Final[dict[str, Code]] = {
     "GG219": Code(
         "bad pattern",
         "Path patterns start with `/`; `*` stands for anything within one segment, `**` as a "
-        "whole segment for any number of segments. Model patterns may contain `*`. Phrases "
-        "are at least 3 characters.",
+        "whole segment for any number of segments; case does not matter. A pattern that no "
+        "canonical path can match is an error. Model patterns may contain `*`. Phrases are at "
+        "least 3 characters that can be seen.",
     ),
     "GG220": Code(
         "bad header name",
@@ -240,6 +241,12 @@ CODES: Final[dict[str, Code]] = {
         "The default refuses and no enforced rule forwards anything, so every request is refused.",
         _WARNING,
     ),
+    "GG309": Code(
+        "rule in the shade of `on_error`",
+        "Ambiguous paths are refused before any rule is asked, and unreadable bodies on model "
+        "routes are refused unless a rule refuses them in its own way. With `on_error: { path: "
+        "deny, body: deny }` (the default) a rule that wants to do otherwise never acts.",
+    ),
     "GG401": Code(
         "what does the limit count?",
         "Each limit has exactly one of `requests`, `tokens`, `input_tokens`, `output_tokens` "
@@ -275,8 +282,8 @@ CODES: Final[dict[str, Code]] = {
     "GG502": Code(
         "unreachable risk",
         "Risk is 1 - product of (1 - weight x score) and cannot exceed what all weights "
-        "together reach at score 1. A threshold above that never applies: the rule looks like "
-        "protection and is none.",
+        "together reach with every signal at its highest score (its `ceiling`). A threshold "
+        "above that never applies: the rule looks like protection and is none.",
     ),
     "GG503": Code(
         "signal not switched on",
@@ -303,8 +310,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG603": Code(
         "everybody is trusted",
-        "Trusting 0.0.0.0/0 or ::/0 lets every client choose its own address with one header. "
-        "Name the networks of your proxies.",
+        "Trusting 0.0.0.0/0, ::/0 or half of either lets every client choose its own address with "
+        "one header. Name the networks of your proxies.",
     ),
     "GG701": Code(
         "policy test without effect",

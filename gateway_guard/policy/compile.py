@@ -19,6 +19,7 @@ from gateway_guard.policy.identity import compile_identify
 from gateway_guard.policy.judgement import (
     check_corroboration,
     check_default,
+    check_preempted,
     check_reach,
     check_thresholds,
     compile_rules,
@@ -123,6 +124,8 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     check_thresholds(scope)
     check_reach(scope, rules)
     check_corroboration(scope, rules)
+    on_error = _on_error(document)
+    check_preempted(scope, rules, on_error)
     action = Action.from_word(default) if default else Action.ALLOW
     check_default(scope, rules, action, document.get("default"))
     return Policy(
@@ -134,7 +137,7 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
         websocket=document.read("websocket") or "allow",
         identify=compile_identify(found, document.section("identify")),
         inspect=_inspect(document, tuple(scope.phrases), shapes=bool(signals)),
-        on_error=_on_error(document),
+        on_error=on_error,
         regions=scope.regions,
         signals=signals,
         limits=limits,

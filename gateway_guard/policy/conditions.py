@@ -7,6 +7,7 @@ from typing import Final
 
 from yaml.nodes import Node
 
+from gateway_guard.core.phrases import fold
 from gateway_guard.core.rules import Condition
 from gateway_guard.policy.bands import ages, bands, campaigns, signals
 from gateway_guard.policy.locations import asns, countries, models, networks, paths
@@ -140,12 +141,16 @@ def _phrases(scope: Scope, node: Node, _key: Key) -> Compiled | None:
         if item.value == UNKNOWN:
             continue
         phrase = item.value.lower()
-        if not 3 <= len(phrase.strip()) <= 200 or len(phrase.splitlines()) > 1:
+        if (
+            not 3 <= len(phrase.strip()) <= 200
+            or len(phrase.splitlines()) > 1
+            or len(fold(phrase).decode("utf-8", "replace").strip()) < 3
+        ):
             scope.found.at(
                 "GG219",
                 item,
                 f"'{item.value[:40]}' cannot be looked for",
-                hint="phrases are one line of 3 to 200 characters",
+                hint="phrases are one line of 3 to 200 characters that can be seen",
             )
             good = False
         phrases.add(phrase)

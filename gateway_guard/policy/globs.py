@@ -10,8 +10,10 @@ def path_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
 
     `*` stands for any characters within one segment (at least one when it is the whole segment),
     `**` as a segment for any number of segments, none included: `/admin/**` is `/admin` and
-    everything below, `/admin` only itself. Case-sensitive; a trailing slash is not significant.
+    everything below, `/admin` only itself. Neither case nor a trailing slash is significant: some
+    upstreams serve `/ADMIN` as `/admin`, and a rule that refuses the one must refuse the other.
     """
+    patterns = [pattern.casefold() for pattern in patterns]
     exact = frozenset(_bare(p) for p in patterns if "*" not in p)
     trees = [_bare(p)[:-3] for p in patterns if p.endswith("/**") and "*" not in p[:-3]]
     below = tuple(f"{tree}/" for tree in trees)
@@ -23,6 +25,7 @@ def path_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
     ]
 
     def match(path: str) -> bool:
+        path = path.casefold()
         if path in exact or path.startswith(below):
             return True
         bare = _bare(path)
@@ -83,13 +86,16 @@ def wild(pattern: str, text: str) -> bool:
 
 
 def model_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a model name matches any pattern; case ignored, because upstreams ignore it too."""
-    folded = [pattern.casefold() for pattern in patterns]
+    """Whether a model name matches any pattern.
+
+    Case and white space around the name are ignored, because some upstreams ignore them.
+    """
+    folded = [pattern.strip().casefold() for pattern in patterns]
     exact = frozenset(p for p in folded if "*" not in p)
     rest = [p for p in folded if "*" in p]
 
     def match(model: str) -> bool:
-        name = model.casefold()
+        name = model.strip().casefold()
         return name in exact or any(wild(pattern, name) for pattern in rest)
 
     return match

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Final
@@ -35,11 +36,12 @@ def compile_identify(found: Findings, section: Section | None) -> Identify:
     sockets = [item for item in trusted_items if item.value == UNIX]
     trusted = networks_of(found, [item for item in trusted_items if item.value != UNIX])
     for item in trusted_items:
-        if item.value in ("0.0.0.0/0", "::/0"):
+        if _vast(item.value):
             found.at(
                 "GG603",
                 item,
-                f"'{item.value}' trusts every client",
+                f"'{item.value}' trusts "
+                + ("every client" if item.value.endswith("/0") else "a large part of the Internet"),
                 hint="name the networks of your proxies, e.g. 10.0.0.0/8",
             )
     client_ip = section.read("client_ip")
@@ -64,6 +66,15 @@ def compile_identify(found: Findings, section: Section | None) -> Identify:
     )
 
 
+def _vast(text: str) -> bool:
+    """Whether a public network is too large to be anybody's own: wider than /8, in IPv6 /16."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < (8 if network.version == 4 else 16) and not network.is_private
+
+
 def _source(found: Findings, node: Node) -> AccountSource | None:
     section = Section(found, node, "account")
     if len(section.fields) != 1:
@@ -79,6 +90,13 @@ def _source(found: Findings, node: Node) -> AccountSource | None:
         return None
     if "header" in section:
         header = section.read("header")
+        if header and header.startswith("x-guard-"):
+            found.at(
+                "GG220",
+                section.fields["header"][1],
+                f"'{header}' is the guard's own: clients are not believed in it",
+                hint="name the header your clients send, e.g. authorization",
+            )
         return AccountSource(kind="header", header=header) if header else None
     if "state" in section:
         key = section.read("state")

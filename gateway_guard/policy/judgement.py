@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 from yaml.nodes import Node, SequenceNode
 
+from gateway_guard.core.decide import OnError
 from gateway_guard.core.rules import Rule
 from gateway_guard.policy.conditions import compile_when
 from gateway_guard.policy.schema import KEYS
 from gateway_guard.policy.scope import Scope
-from gateway_guard.policy.shapes import Bands, Named, Not, Shape, merged
+from gateway_guard.policy.shapes import Bands, Named, Not, Patterns, Shape, Values, merged
 from gateway_guard.policy.values import Section, kebab, kind_of
-from gateway_guard.types import Action, Restrictions
+from gateway_guard.types import UNKNOWN, Action, Inspection, Restrictions
 
 _STATUS: Final = {
     Action.CHALLENGE: (401, 402, 403),
@@ -26,6 +27,7 @@ _STATUS: Final = {
 #: Each rule costs about 0.14 µs a request when it does not match (measured), and its comparison
 #: with every earlier one about 3 µs at load.
 MAX_RULES: Final = 500
+_UNREAD: Final = frozenset(i.value for i in Inspection if i.unknown)
 #: Conditions that are bands, which several rules may tile.
 _BANDED: Final = ("risk", "account_age", "campaign")
 #: Facts that corroborate a suspicion: something known, not suspected.
@@ -118,6 +120,14 @@ def _rule(scope: Scope, section: Section, before: int) -> Read:
     restrictions = _restrictions(section)
     if action is not None:
         _fits(section, action, status)
+    method = shapes.get("method")
+    if action is Action.RESTRICT and isinstance(method, Values) and method.words == {"WEBSOCKET"}:
+        found.at(
+            "GG307",
+            section.fields["then"][1],
+            "a WebSocket cannot be restricted: it would be forwarded as it is",
+            hint="then: deny, or bound them with a limit",
+        )
     if url is not None:
         check_url(section, "url", url)
     complete = found.errors == before
@@ -293,9 +303,38 @@ def _tiled(blockers: list[Read], read: Read) -> Read | None:
     return None
 
 
+def check_preempted(scope: Scope, rules: list[Read], on_error: OnError) -> None:
+    """Rules about what cannot be read, which `on_error` refuses whatever they say."""
+    for read in rules:
+        path, body = read.shapes.get("path"), read.shapes.get("body")
+        forwards = read.rule is not None and not read.rule.action.refuses
+        if (
+            on_error.path == "deny"
+            and isinstance(path, Patterns)
+            and path.texts == frozenset((UNKNOWN,))
+        ):
+            _preempted(scope, read, "path", "an ambiguous path is refused before any rule is asked")
+        elif (
+            on_error.body == "deny"
+            and forwards
+            and isinstance(body, Values)
+            and body.words <= _UNREAD
+        ):
+            _preempted(scope, read, "body", "a body nobody can read is refused whatever it says")
+
+
+def _preempted(scope: Scope, read: Read, key: str, why: str) -> None:
+    scope.found.at(
+        "GG309",
+        read.node,
+        f"rule '{read.name}' never acts: {why}",
+        hint=f"on_error: {{ {key}: allow }} leaves it to the rules",
+    )
+
+
 def check_thresholds(scope: Scope) -> None:
-    """Thresholds that all weights together cannot reach."""
-    reach = 1.0 - math.prod(1.0 - weight for weight in scope.weights.values())
+    """Thresholds that all weights together cannot reach, each signal at its highest score."""
+    reach = 1.0 - math.prod(1.0 - scope.most(name) for name in scope.weights)
     for node, risk, what in scope.thresholds:
         if risk > reach + 1e-9:
             hint = (
@@ -315,12 +354,12 @@ def check_corroboration(scope: Scope, rules: list[Read]) -> None:
     """Refusals that one signal can cause alone."""
     if not scope.weights:
         return
-    strongest = max(scope.weights, key=lambda name: scope.weights[name])
+    strongest = max(scope.weights, key=scope.most)
     for read in rules:
         rule, risk = read.rule, read.shapes.get("risk")
         if rule is None or not rule.action.refuses or rule.shadow or _FACTS & read.shapes.keys():
             continue
-        if isinstance(risk, Bands) and 0.0 < risk.spans[0][0] <= scope.weights[strongest]:
+        if isinstance(risk, Bands) and 0.0 < risk.spans[0][0] <= scope.most(strongest):
             scope.found.at(
                 "GG504",
                 read.node,

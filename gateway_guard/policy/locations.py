@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+from typing import Final
+from urllib.parse import quote
 
 from yaml.nodes import Node, ScalarNode
 
+from gateway_guard.core.paths import canonical
 from gateway_guard.policy.countries import COUNTRIES, bad_code, is_name
 from gateway_guard.policy.diagnostics import nearest
 from gateway_guard.policy.globs import model_matcher, path_matcher
@@ -70,6 +73,12 @@ def asns(scope: Scope, node: Node, _key: Key) -> Compiled | None:
     return (member("asn", accepted), Values(accepted)) if good and words else None
 
 
+#: 6to4, Teredo, NAT64: `core.address.parse_ip` unwraps those that carry a public IPv4 address.
+_TRANSITION: Final = tuple(
+    ipaddress.IPv6Network(prefix) for prefix in ("2002::/16", "2001::/32", "64:ff9b::/96")
+)
+
+
 def network_of(found: Findings, node: ScalarNode) -> IPNetwork | None:
     """The network a CIDR or a single address spells."""
     hint = "e.g. 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
@@ -107,6 +116,13 @@ def networks_of(found: Findings, nodes: list[ScalarNode]) -> list[IPNetwork]:
         wider = ranges.wider(network)
         if wider is not None:
             found.at("GG217", node, f"'{node.value}' is within {wider}, which stands here too")
+        if network.version == 6 and any(network.subnet_of(outer) for outer in _TRANSITION):
+            found.at(
+                "GG307",
+                node,
+                f"'{node.value}' matches no address that carries a public IPv4 address",
+                hint="those are unwrapped before they are compared: write the IPv4 network",
+            )
         good.append(network)
         ranges.add(network)
     return good
@@ -132,6 +148,10 @@ def networks(scope: Scope, node: Node, _key: Key) -> Compiled | None:
     return client_ip, Networks(tuple(networks), ranges, unknown)
 
 
+#: `{id}`, `<id>`, `:id`: how web frameworks write a variable segment.
+_PLACEHOLDER: Final = re.compile(r"/(?:\{[^/]*\}|<[^/]*>|:[^/]*)(?:/|$)")
+
+
 def path_patterns(found: Findings, nodes: list[ScalarNode]) -> list[str]:
     """The good path patterns of a list."""
     good: list[str] = []
@@ -148,6 +168,13 @@ def path_patterns(found: Findings, nodes: list[ScalarNode]) -> list[str]:
             wrong = "paths are matched percent-decoded: write the character itself"
         elif any("**" in part and part != "**" for part in value.split("/")):
             wrong = "`**` must be a whole segment: /admin/**"
+        elif _PLACEHOLDER.search(value):
+            wrong = "write `*` for one segment, whatever it says: /v1/models/*"
+        elif canonical(quote(value.replace("*", "x")).encode()) is None:
+            wrong = (
+                "no path the guard reads looks like this: `;`, control characters, a dot or "
+                "space at the end of a segment make it ambiguous, and `on_error.path` decides"
+            )
         if wrong:
             found.at("GG219", item, f"'{value[:60]}' is no path pattern", hint=wrong)
         else:
@@ -164,7 +191,7 @@ def paths(scope: Scope, node: Node, _key: Key) -> Compiled | None:
         return None
     match = path_matcher(patterns)
     shape = Patterns(
-        frozenset(patterns) | ({UNKNOWN} if unknown else frozenset()),
+        frozenset(p.casefold() for p in patterns) | ({UNKNOWN} if unknown else frozenset()),
         match,
         everything="/**" in patterns and unknown,
     )

@@ -15,7 +15,7 @@ from gateway_guard.policy.conditions import compile_when
 from gateway_guard.policy.locations import country
 from gateway_guard.policy.schema import KEYS, UNITS, YEAR, Key
 from gateway_guard.policy.scope import Scope
-from gateway_guard.policy.shapes import Shape
+from gateway_guard.policy.shapes import Shape, Values
 from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs, plain, quantity, word
 
 MAX_LIMITS: Final = 500
@@ -113,6 +113,14 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
     adapt = _adapt(scope, section)
     when = section.section("when")
     conditions, shapes = compile_when(scope, when) if when is not None else ((), {})
+    routes = shapes.get("model_route")
+    if "tokens" in "".join(written) and isinstance(routes, Values) and routes.words == {False}:
+        found.at(
+            "GG307",
+            section.place("when"),
+            "no tokens are counted where no model is reached",
+            hint="leave out `model_route: false`, or count requests",
+        )
     if not (name and per and quota and len(written) == 1):
         return None, shapes
     return Limit(

@@ -39,6 +39,10 @@ class Scope:
     phrases: dict[str, None] = field(default_factory=dict)
     thresholds: list[tuple[Node, float, str]] = field(default_factory=list)
 
+    def most(self, name: str) -> float:
+        """The risk a switched-on signal makes alone: its weight times its highest score."""
+        return self.weights[name] * self.ceilings.get(name, 1.0)
+
 
 # One getter per field: the value a condition looks at, `UNKNOWN` when nobody knows it.
 GET: Final[dict[str, Callable[[Request, Facts], Any]]] = {

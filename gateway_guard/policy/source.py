@@ -18,7 +18,9 @@ class PolicySource:
     """The policy in force and the file it comes from.
 
     Replacing `current` is one assignment, so a request sees the old policy or the new one, never a
-    mixture; a file that does not load changes nothing.
+    mixture; a file that does not load changes nothing. Half a policy often loads, too: the first
+    half of `standard.yaml` is one without limits and rules. So a file caught while it is being
+    written is not taken up before two looks have found the same content.
 
     Attributes:
         current: the policy in force: the last one that loaded.
@@ -29,7 +31,7 @@ class PolicySource:
         """Raises `PolicyError` when the file does not load: there is no last good one yet."""
         self._path: str | None = os.fspath(path)
         self._stat = _stat(self._path)
-        self._digest = _digest(self._path)
+        self._digest = self._seen = _digest(self._path)
         self._confirm = True
         self.current: Policy = load_policy(self._path)
         self.error: PolicyError | None = None
@@ -40,26 +42,29 @@ class PolicySource:
         source = cls.__new__(cls)
         source._path = None
         source._stat = None
-        source._digest = ""
+        source._digest = source._seen = ""
         source._confirm = False
         source.current = policy
         source.error = None
         return source
 
     def changed(self) -> bool:
-        """Whether the file's content differs from what was last tried, good or bad.
+        """Whether the file's content differs from what was last tried, good or bad, and rests.
 
-        A look at size, times and inode; the content is read only when those differ, and once more
-        after that, since a second change within the file system's clock tick keeps the times.
+        Call it now and then. It looks at size, times and inode; the content is read only when those
+        differ, and once more after that, since a second change within the file system's clock tick
+        keeps the times. True when two looks in a row have found the same new content.
         """
         if self._path is None:
             return False
         stat = _stat(self._path)
         if stat == self._stat and not self._confirm:
             return False
-        self._confirm = stat != self._stat
-        self._stat = stat
-        return _digest(self._path) != self._digest
+        digest = _digest(self._path)
+        resting = digest == self._seen
+        self._confirm = stat != self._stat or not resting
+        self._stat, self._seen = stat, digest
+        return resting and digest != self._digest
 
     def reload(self) -> bool:
         """Read the file again; True when it loads. The last good policy stays when it does not."""
@@ -69,6 +74,7 @@ class PolicySource:
         self._confirm = True
         source, findings = read_source(self._path)
         self._digest = hashlib.sha256(source).hexdigest() if source is not None else ""
+        self._seen = self._digest
         try:
             if source is None:
                 raise PolicyError(findings)

@@ -39,6 +39,7 @@ class _Limit(msgspec.Struct, gc=False):
     allowed: bool
     cost: float
     remaining: float
+    capacity: float
     quota: float
     window: float
 
@@ -61,6 +62,10 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     account: str | None = None
     credential: str | None = None
     organisation: str | None = None
+    account_age: float | None = None
+    tier: str | None = None
+    verified: bool | None = None
+    tags: tuple[str, ...] = ()
     client_ip: str | None = None
     ip_source: str
     country: str | None = None
@@ -94,6 +99,7 @@ _encode: Final = msgspec.json.Encoder().encode
 def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
     """The fields of one exchange, settled or not."""
     request, facts, decision = exchange.request, exchange.facts, exchange.decision
+    account = facts.account
     network, usage, prompt, campaign = facts.network, exchange.usage, request.prompt, facts.campaign
     path, model = request.path, request.model
     if addresses is Addresses.FULL:
@@ -120,7 +126,11 @@ def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
         shadow=tuple([_Shadow(hit.rule, hit.action.word) for hit in decision.shadow]),
         account=request.account,
         credential=request.credential,
-        organisation=facts.account.organisation,
+        organisation=account.organisation,
+        account_age=None if account.created_at is None else request.at - account.created_at,
+        tier=account.tier,
+        verified=account.verified,
+        tags=account.tags,
         client_ip=client_ip,
         ip_source=request.ip_source,
         country=network.country if known else None,
@@ -142,7 +152,7 @@ def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
             [
                 _Limit(
                     g.charge.limit, g.charge.unit, g.allowed, g.charge.cost, g.remaining,
-                    g.charge.quota, g.charge.window,
+                    g.charge.capacity, g.charge.quota, g.charge.window,
                 )
                 for g in decision.grants
             ]

@@ -15,10 +15,11 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 from gateway_guard.errors import SettingsError
 from gateway_guard.record.line import Addresses, line
+from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,20 @@ class DecisionLog:
         # Without a lifespan nobody calls close(); what waits must still reach the file.
         self._at_exit = _closer(weakref.ref(self))
         atexit.register(self._at_exit)
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Self | None:
+        """The log `settings` ask for; None when they ask for none.
+
+        Raises:
+            SettingsError: as the class.
+        """
+        if not settings.decision_log:
+            return None
+        return cls(
+            settings.decision_log, queue=settings.log_queue,
+            addresses=Addresses(settings.log_addresses),
+        )  # fmt: skip
 
     def write(self, exchange: Exchange) -> None:
         """Queue one settled exchange. Never blocks, never raises."""

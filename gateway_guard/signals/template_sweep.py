@@ -70,7 +70,7 @@ class TemplateSweep:
         ahead = int(request.at // HOUR) - profile.hour
         if ahead > 1:
             return NOTHING
-        now = before = 0.0
+        now = before = 0
         for role in prompt.roles:
             salt = SYSTEM if role.role == "system" else 0
             for digest in (role.head, role.tail, role.skeleton):
@@ -78,13 +78,13 @@ class TemplateSweep:
                     key = digest ^ salt
                     slot = key & SLOT_MASK
                     if tags[slot] == (key >> 32 & TAG_MASK or 1):
-                        fillings = DISTINCT[sketch[ONES_AT + slot]]
-                        if fillings > now:
-                            now = fillings
-                        fillings = DISTINCT[sketch[OLD_ONES_AT + slot]]
-                        if fillings > before:
-                            before = fillings
-        fillings = sliding(now, before, ahead, request.at)
+                        ones = sketch[ONES_AT + slot]
+                        if ones > now:
+                            now = ones
+                        ones = sketch[OLD_ONES_AT + slot]
+                        if ones > before:
+                            before = ones
+        fillings = sliding(DISTINCT[now], DISTINCT[before], ahead, request.at)
         if fillings <= self.floor:
             return NOTHING
         return Signal(

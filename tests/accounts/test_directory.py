@@ -195,3 +195,39 @@ def test_no_state_makes_it_raise(state: dict[str, Any]) -> None:
     facts = merged(AccountFacts(), state)
 
     assert msgspec.convert(msgspec.to_builtins(facts), AccountFacts) == facts
+
+
+def test_what_is_not_understood_is_told_once_with_its_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"account": f"a_{n}", "teir": "free", "country": "Norway", "tags": []} for n in "123"]
+
+    accounts = directory(tmp_path / "a.jsonl", {"account": "a_0", "tier": None}, *rows)
+
+    (record,) = caplog.records
+    assert "'teir' (line 2), 'country' (line 2)" in record.getMessage()
+    assert accounts.lookup(digest(SECRET, b"a_1"), None) == AccountFacts()
+
+
+def test_a_second_line_for_one_account_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"account": "a_1", "tier": tier} for tier in ("free", "free", "scale")]
+
+    accounts = directory(tmp_path / "a.jsonl", *rows)
+
+    assert "an account's earlier line (line 3)" in caplog.text
+    assert accounts.lookup(digest(SECRET, b"a_1"), None).tier == "scale"
+
+
+def test_a_file_that_is_understood_is_read_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory(tmp_path / "a.jsonl", ROW, ROW | {"account": "a_2", "kind": "key"})
+
+    assert caplog.records == []
+
+
+def test_milliseconds_are_no_date_and_do_not_make_an_account_new_for_ever() -> None:
+    assert attributes.moment(1_700_000_000_000) is None
+    assert attributes.moment("1700000000000") is None

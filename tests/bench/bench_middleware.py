@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
+from starlette.applications import Starlette
+from starlette.routing import Route
 
+from gateway_guard.core.decide import Policy
 from gateway_guard.frontends.asgi import GuardMiddleware
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard, Learner, build_guard
 from gateway_guard.policy.compile import compile_policy, load_policy
+from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.settings import Settings
 from tests.bench.measure import Row, interleaved
@@ -22,6 +28,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 REQUESTS = 400
 ACCOUNTS = 50
+SLOWAPI = "slowapi ASGI, one limit"
+TOLD = "slowapi ASGI, one limit, headers on"
 
 _WORDS = (
     "river", "engine", "copper", "letter", "garden", "signal", "window", "basket", "planet",
@@ -56,9 +64,9 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": _ANSWER})
 
 
-def load(app: App, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-    """A function that sends `REQUESTS` requests through `app`, in turn."""
-    bodies = [body(number) for number in range(REQUESTS)]
+def load(app: App, loop: asyncio.AbstractEventLoop, requests: int = REQUESTS) -> Callable[[], None]:
+    """A function that sends so many requests through `app`, in turn."""
+    bodies = [body(number) for number in range(requests)]
     keys = [f"Bearer sk-{number:04d}".encode() for number in range(ACCOUNTS)]
     peers = [f"81.2.69.{number + 1}" for number in range(ACCOUNTS)]
     turn = itertools.count()
@@ -100,64 +108,96 @@ def load(app: App, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     def run() -> None:
         loop.run_until_complete(all_of_them())
         refused = sum(status != 200 for status in heard)
-        assert not refused, f"{refused} of {REQUESTS} requests were refused: nothing was measured"
+        assert not refused, f"{refused} of {requests} requests were refused: nothing was measured"
 
     return run
 
 
-def guard(policy: Path, *, signals: bool = True) -> Guard:
+def guard(
+    policy: Path | Policy, *, signals: bool = True, learners: Sequence[Learner] = ()
+) -> Guard:
     """The guard of `policy`, its clock fast enough for nobody to run out of quota."""
-    compiled = load_policy(policy)
-    if not signals:
-        compiled = msgspec.structs.replace(compiled, signals=())
+    if isinstance(policy, Path):
+        policy = load_policy(policy) if signals else without_signals(policy)
     clock = itertools.count(1_772_452_800.0, 0.2)
     settings = Settings(secret=b"a secret of benchmarks, 32 bytes")
-    learners = [Metrics().settled]
-    return build_guard(compiled, settings=settings, clock=lambda: next(clock), learners=learners)
+    learners = learners or [Metrics().settled]
+    return build_guard(policy, settings=settings, clock=lambda: next(clock), learners=learners)
 
 
-def slow_api() -> App | None:
-    """slowapi's ASGI middleware with one limit around Starlette, or None when it is not there."""
+def without_signals(path: Path) -> Policy:
+    """The policy without its signals, as an operator would write it: nothing in it asks for risk.
+
+    Then the guard need not look at prompts for them either.
+    """
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del document["signals"]
+    for limit in document["limits"].values():
+        adapt = limit.get("adapt", {})
+        if "risk" in adapt:
+            del adapt["risk"]
+            adapt.pop("recover", None)
+    document["rules"] = [rule for rule in document["rules"] if "risk" not in rule.get("when", {})]
+    text = yaml.safe_dump(document, sort_keys=False).encode()
+    policy = compile_policy(text, f"{path.name} without signals")
+    assert not policy.signals
+    assert not policy.inspect.shapes
+    return policy
+
+
+def streaming(events: int) -> App:
+    """Reads the body and streams an answer of so many events."""
+    chunk = (
+        b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1772452800,"model":'
+        b'"apex-4","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}\n\n'
+    )
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for _ in range(events):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+
+    return app
+
+
+class Endpoint:
+    """The bare app as a route."""
+
+    __name__ = "endpoint"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await bare(scope, receive, send)
+
+
+def starlette_alone() -> Starlette:
+    """The bare app as a route of Starlette: what slowapi's middleware is put around."""
+    return Starlette(routes=[Route("/v1/chat/completions", Endpoint(), methods=["POST"])])
+
+
+def slow_api(*, headers: bool) -> App | None:
+    """The same with slowapi's ASGI middleware and one limit; None when it is not installed.
+
+    `headers`: whether it tells the client of the limit, as the guard always does.
+    """
     try:
         from slowapi import Limiter
         from slowapi.middleware import SlowAPIASGIMiddleware
         from slowapi.util import get_remote_address
     except ImportError:
         return None
-    from starlette.applications import Starlette
-    from starlette.routing import Route
-
-    class Endpoint:
-        """The bare app as a route."""
-
-        __name__ = "endpoint"
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            await bare(scope, receive, send)
-
-    app = Starlette(routes=[Route("/v1/chat/completions", Endpoint(), methods=["POST"])])
-    app.state.limiter = Limiter(key_func=get_remote_address, default_limits=["100000000/minute"])
+    app = starlette_alone()
+    app.state.limiter = Limiter(
+        key_func=get_remote_address, default_limits=["100000000/minute"], headers_enabled=headers
+    )
     app.add_middleware(SlowAPIASGIMiddleware)
     return app
 
 
-def starlette_alone() -> App:
-    """The same Starlette app without a middleware: what slowapi is to be compared with."""
-    from starlette.applications import Starlette
-    from starlette.routing import Route
-
-    class Endpoint:
-        """The bare app as a route."""
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            await bare(scope, receive, send)
-
-    return Starlette(routes=[Route("/v1/chat/completions", Endpoint(), methods=["POST"])])
-
-
-def rows() -> list[Row]:
-    """The table."""
-    loop = asyncio.new_event_loop()
+def chats(loop: asyncio.AbstractEventLoop) -> list[Row]:
+    """What a chat costs, beside slowapi in the same run."""
     minimal, standard = POLICIES / "minimal.yaml", POLICIES / "standard.yaml"
     nothing = compile_policy(b"version: 1\nmode: enforce\n", "empty.yaml")
     settings = Settings(secret=b"a secret of benchmarks, 32 bytes")
@@ -168,23 +208,73 @@ def rows() -> list[Row]:
         "standard.yaml, signals off": GuardMiddleware(bare, guard=guard(standard, signals=False)),
         "standard.yaml": GuardMiddleware(bare, guard=guard(standard)),
     }
-    slow = slow_api()
-    if slow is not None:
-        apps["Starlette alone"] = starlette_alone()
-        apps["slowapi ASGI, one limit"] = slow
+    slow, told = slow_api(headers=False), slow_api(headers=True)
+    if slow is not None and told is not None:
+        apps |= {"Starlette alone": starlette_alone(), SLOWAPI: slow, TOLD: told}
+    runs = {name: load(app, loop) for name, app in apps.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        metrics, log = Metrics(), DecisionLog(Path(folder) / "decisions.jsonl")
+        logged = load(
+            GuardMiddleware(
+                bare,
+                guard=guard(standard, learners=[metrics.settled, log.write]),
+                on_decided=metrics.decided,
+            ),
+            loop,
+        )
+
+        def written() -> None:
+            logged()
+            log.flush()  # the writing is a thread's, and belongs to this figure, not to the next
+
+        runs["standard.yaml, decision log and metrics on"] = written
+        medians = interleaved(runs, each=REQUESTS)
+        assert log.written
+        assert not log.dropped
+        log.close()
+    floor = medians.pop("bare app")
+    out = [Row(f"bare app, {len(body(0)):,} bytes of chat", f"{floor * 1e6:.1f} µs", "1")]
+    alone = medians.pop("Starlette alone", 0.0)
+    rivals = {}
+    for name in (SLOWAPI, TOLD):
+        if name in medians:
+            # What it adds to the same app, and, as such figures are often given, to the bare one.
+            seconds = medians.pop(name)
+            rivals[name] = seconds - alone
+            rivals[f"{name}, with its Starlette"] = seconds - floor
+    for name, seconds in medians.items():
+        added = seconds - floor
+        share = "–"
+        if rivals:
+            least, most = added / max(rivals.values()), added / min(rivals.values())
+            share = f"{least:.2f}–{most:.2f} × slowapi"
+        out.append(Row(f"middleware: {name}", f"+{added * 1e6:.1f} µs", share))
+    out += [Row(f"middleware: {name}", f"+{added * 1e6:.1f} µs") for name, added in rivals.items()]
+    return out
+
+
+def events(loop: asyncio.AbstractEventLoop) -> list[Row]:
+    """What an event of a stream costs: the slope between short and long streams."""
+    few, many, requests = 100, 600, 40
+    standard = POLICIES / "standard.yaml"
+    runs = {}
+    for count in (few, many):
+        app = streaming(count)
+        runs[f"bare {count}"] = load(app, loop, requests)
+        runs[f"guarded {count}"] = load(GuardMiddleware(app, guard=guard(standard)), loop, requests)
+    medians = interleaved(runs, each=requests * (many - few))
+    floor = medians[f"bare {many}"] - medians[f"bare {few}"]
+    added = medians[f"guarded {many}"] - medians[f"guarded {few}"] - floor
+    return [
+        Row("bare app, one SSE event", f"{floor * 1e6:.2f} µs", "1"),
+        Row("middleware: standard.yaml, one SSE event", f"+{added * 1e6:.2f} µs"),
+    ]
+
+
+def rows() -> list[Row]:
+    """The table."""
+    loop = asyncio.new_event_loop()
     try:
-        medians = interleaved({name: load(app, loop) for name, app in apps.items()}, each=REQUESTS)
+        return [*chats(loop), *events(loop)]
     finally:
         loop.close()
-    floor = medians["bare app"]
-    rival = None
-    if slow is not None:
-        rival = medians["slowapi ASGI, one limit"] - medians["Starlette alone"]
-    out = [Row(f"bare app, {len(body(0)):,} bytes of chat", f"{floor * 1e6:.1f} µs", "1")]
-    for name, seconds in medians.items():
-        if name in ("bare app", "Starlette alone"):
-            continue
-        added = rival if name.startswith("slowapi") and rival is not None else seconds - floor
-        share = f"{added / rival:.2f} × slowapi" if rival else "–"
-        out.append(Row(f"middleware: {name}", f"+{added * 1e6:.1f} µs", share))
-    return out

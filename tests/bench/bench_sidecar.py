@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -198,7 +199,8 @@ async def _run(policy: str, rounds: int, nginx: str) -> None:
     upstream = server.sockets[0].getsockname()[1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        port = upstream + 1 if upstream < 65535 else upstream - 1
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
         where = folder / "nginx.conf"
         where.write_text(NGINX.format(folder=folder, upstream=upstream, port=port))
         with subprocess.Popen(  # noqa: ASYNC220

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import io
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from examples.make_traffic import CAST, write
-from gateway_guard.cli.demo import Material, demo_policy
+from gateway_guard.cli.demo import POLICY, Material, demo_policy
+from gateway_guard.cli.screen import Answers, Decisions, watch
+from gateway_guard.core.decide import Policy
 from gateway_guard.errors import SourceError
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.compile import compile_policy
 from tests.cli.run import ROOT
 
 COMMAND = [sys.executable, "-m", "gateway_guard.cli", "demo", "--root", str(ROOT)]
+
+
+def start(seconds: str, temporary: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "--seconds", seconds], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )  # fmt: skip
 
 
 def alive(pid: int) -> bool:
@@ -35,15 +49,21 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_the_demonstrations_policy_is_the_standard_one_with_two_changes() -> None:
-    standard = (ROOT / "policies" / "standard.yaml").read_text()
+def rule_lines(policy: Policy) -> dict[str, str]:
+    return {rule.name: rule.where.rpartition(":")[2] for rule in policy.rules}
 
-    ours = compile_policy(demo_policy(standard).encode(), "demo.yaml")
 
-    theirs = compile_policy(standard.encode(), "standard.yaml")
-    assert [rule.name for rule in ours.rules] == ["demo-embargo", *(r.name for r in theirs.rules)]
+def test_the_demonstrations_policy_is_the_standard_one_with_two_rules_more() -> None:
+    standard = (ROOT / POLICY).read_text()
+
+    ours = compile_policy(demo_policy(standard).encode(), POLICY)
+
+    theirs = compile_policy(standard.encode(), POLICY)
     assert [str(network) for network in ours.identify.trusted] == ["127.0.0.1/32"]
     assert [limit.name for limit in ours.limits] == [limit.name for limit in theirs.limits]
+    assert set(rule_lines(ours)) - set(rule_lines(theirs)) == {"embargo", "demo-harvesting"}
+    # What it prints of a rule's place is true of the file everybody has.
+    assert rule_lines(ours).items() >= rule_lines(theirs).items()
 
 
 def test_a_standard_policy_that_moved_on_is_noticed() -> None:
@@ -86,9 +106,90 @@ def test_without_its_examples_it_says_where_to_get_them(tmp_path: Path) -> None:
         Material(tmp_path)
 
 
+def decision(action: str = "allow", **fields: Any) -> dict[str, Any]:
+    return {"action": action, "risk": 0.1, "account": "acct_abcdefghijklmno"} | fields
+
+
+def write_log(path: Path, *decisions: dict[str, Any]) -> None:
+    path.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in decisions))
+
+
+def test_the_log_is_read_as_it_grows_whole_lines_only(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    decisions = Decisions(log)
+
+    assert decisions.read() == []
+    write_log(log, decision(), decision("deny", status=451, rule="embargo"))
+    with log.open("ab") as file:
+        file.write(b'{"action":"al')
+    assert len(decisions.read()) == 2
+    with log.open("ab") as file:
+        file.write(b'low","risk":0.5}\n')
+    assert [one["risk"] for one in decisions.read()] == [0.5]
+
+    assert decisions.actions == {"allow": 2, "deny": 1}
+    assert b"embargo" in decisions.telling
+
+
+def test_the_riskiest_that_was_not_allowed_is_the_one_explained(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write_log(
+        log, decision(risk=0.9), decision("restrict", risk=0.4, rule="this"),
+        decision("deny", risk=0.2, status=403),
+    )  # fmt: skip
+    decisions = Decisions(log)
+
+    decisions.read()
+
+    assert msgspec.json.decode(decisions.telling)["rule"] == "this"
+
+
+def test_a_request_without_an_answer_is_counted_as_failed() -> None:
+    answers = Answers()
+
+    for status in ("200", "429", "ReadTimeout"):
+        answers.add("reader-01", status)
+
+    assert (answers.sent, answers.failed) == (3, 1)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_live_screen_fits_a_terminal(columns: int, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write_log(
+        log, *[decision()] * 40,
+        *[decision("challenge", status=403, rule="hidden-newcomers", country="DE",
+                   network=["hosting", "tor", "vpn"])] * 40,
+    )  # fmt: skip
+    out = Console(
+        width=columns, height=24, force_terminal=True, color_system=None, file=io.StringIO(),
+        _environ={},
+    )  # fmt: skip
+    screens: list[str] = []
+
+    async def show() -> None:
+        done = asyncio.Event()
+        task = asyncio.create_task(watch(Decisions(log), 60.0, out, done))
+        while not screens:
+            await asyncio.sleep(0)
+            text = out.file.getvalue()  # type: ignore[attr-defined]
+            if "allow" in text:
+                screens.append(text)
+        done.set()
+        await task
+
+    asyncio.run(show())
+
+    lines = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", screens[0]).splitlines()
+    assert len(lines) <= 24 - 5
+    assert max(map(len, lines)) <= columns
+    assert "challenge 403" in screens[0]
+    assert "acct_abcdefg…" in screens[0]
+
+
 @pytest.mark.e2e
-def test_it_runs_to_its_end_shows_every_decision_and_leaves_nothing() -> None:
-    with subprocess.Popen([*COMMAND, "--seconds", "6"], stdout=subprocess.PIPE, text=True) as demo:
+def test_it_runs_to_its_end_shows_every_decision_and_leaves_nothing(tmp_path: Path) -> None:
+    with start("6", tmp_path) as demo:
         assert demo.stdout is not None
         text = ""
         children: list[int] = []
@@ -100,19 +201,24 @@ def test_it_runs_to_its_end_shows_every_decision_and_leaves_nothing() -> None:
     assert demo.returncode == 0, text
     assert len(children) == 2
     assert not any(alive(child) for child in children)
+    assert not list(tmp_path.iterdir())
     sent, decided = re.findall(r"^([\d,]+) requests sent in \d+ s, ([\d,]+) decided$", text, re.M)[
         0
     ]
     assert sent == decided
-    for words in ("demo-embargo", "guard:body", "limit:requests", "hidden-newcomers", "451 ×"):
+    kinds = ("embargo  ", "guard:body", "limit:", "demo-harvesting", "451 ×", "429 ×", "400 ×")
+    for words in kinds:
         assert words in text
-    assert "├ decide    hidden-" in text
+    assert "├ decide    demo-harvesting  policies/standard.yaml:" in text
+    assert "└ act       forwarded with output capped at 64 tokens" in text
+    assert "Try next:" in text
+    assert str(tmp_path) not in text
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_stopped_half_way_it_leaves_nothing(how: signal.Signals) -> None:
-    with subprocess.Popen([*COMMAND, "--seconds", "60"], stdout=subprocess.PIPE, text=True) as demo:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_half_way_it_leaves_nothing(how: signal.Signals, tmp_path: Path) -> None:
+    with start("60", tmp_path) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
             if line.startswith("admin"):
@@ -124,8 +230,9 @@ def test_stopped_half_way_it_leaves_nothing(how: signal.Signals) -> None:
 
     assert len(children) == 2
     for handle in waiting:
-        import select
-
         ready, _, _ = select.select([handle], [], [], 15.0)
         os.close(handle)
         assert ready, "a child outlived the demonstration"
+    if how is not signal.SIGKILL:  # nobody can tidy up after that
+        assert demo.returncode == 130
+        assert not list(tmp_path.iterdir())

@@ -65,6 +65,8 @@ def test_history_warms_the_profile_as_live_traffic_would(
     policy: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:
     sweep = ROOT / "examples" / "requests" / "sweep.json"
+    # Which slots of the sketch the template falls into depends on the key.
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", "the same slots in every run")
 
     ran = run(monkeypatch, capfd, "explain", "--policy", policy, sweep)
 

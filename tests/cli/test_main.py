@@ -76,3 +76,28 @@ def test_one_command_loads_no_other_and_no_server() -> None:
     )
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", [("demo",), ("serve", "-p", "p", "-u", "http://127.0.0.1:1")])
+def test_without_its_extra_a_server_says_what_to_install(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("gateway_guard.frontends")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+
+    ran = run(monkeypatch, capfd, *command)
+
+    assert ran.code == 3
+    assert f"{command[0]} starts servers" in ran.err
+    assert "pip install 'gateway-guard[sidecar]'" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_module_missing_for_another_reason_is_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    monkeypatch.setitem(sys.modules, "gateway_guard.cli.lookup", None)
+
+    with pytest.raises(ModuleNotFoundError, match="lookup"):
+        run(monkeypatch, capfd, "lookup", "8.8.8.8")

@@ -99,6 +99,49 @@ def test_limits_run_on_the_recorded_clock(bench: Bench) -> None:
     assert report["policies"][0]["limits"] == {"requests": 1}
 
 
+def concurrent(path: Path) -> Path:
+    policy = path / "concurrent.yaml"
+    policy.write_text(
+        "version: 1\nmode: enforce\nlimits: { in-flight: { per: account, concurrent: 1 } }\n"
+    )
+    return policy
+
+
+def test_an_exchange_is_in_flight_while_its_answer_is_written(bench: Bench) -> None:
+    long = {"input_tokens": 3, "output_tokens": 500}  # ten seconds
+    bench.write(exchange(1, 0.0, usage=long), exchange(2, 9.0), exchange(3, 10.0, usage=None))
+
+    report = bench.json(policy=concurrent(bench.path))["policies"][0]
+
+    assert (report["actions"]["allow"], report["actions"]["throttle"]) == (2, 1)
+
+
+def test_two_lines_of_one_id_are_two_exchanges(bench: Bench) -> None:
+    long = {"input_tokens": 3, "output_tokens": 500}
+    bench.write(*(exchange(1, float(n), account=f"a_{n}", usage=long) for n in range(3)))
+
+    report = bench.json(policy=concurrent(bench.path))
+
+    assert report["policies"][0]["actions"]["allow"] == 3
+    assert report["failures"] == {}
+
+
+def test_an_assumed_duration_is_bounded(tmp_path: Path) -> None:
+    def lasting(usage: str) -> float:
+        path = tmp_path / "traffic.jsonl"
+        path.write_text('{"at":1,"method":"GET","path":"/","usage":' + usage + "}\n")
+        with closing(Traffic(path)) as traffic:
+            (line,) = traffic
+        assert isinstance(line, Recorded)
+        return line.duration()
+
+    assert lasting('{"output_tokens":100}') == 2.0
+    assert lasting('{"output_tokens":1000000000}') == 600.0
+    assert lasting('{"output_tokens":-5}') == 0.0
+    assert lasting("{}") == 0.0
+    assert lasting("null") == 0.0
+
+
 def test_decisions_and_campaigns_are_written_in_the_fixed_formats(bench: Bench) -> None:
     bench.write(exchange(1, 0.0), exchange(2, 1.0, client_ip="175.45.176.10"))
     decisions, campaigns = bench.path / "d.jsonl", bench.path / "c.json"
@@ -168,6 +211,7 @@ def test_a_thousand_malformed_lines_do_not_flood_the_terminal(bench: Bench) -> N
 
     ran = bench()
 
+    assert ran.code == 3
     assert ran.err.count("error:") == 20
     assert "980 more lines are wrong" in ran.err
 
@@ -189,7 +233,26 @@ def test_lines_out_of_order_are_counted(bench: Bench) -> None:
     bench.write(exchange(1, 5.0), exchange(2, 1.0))
 
     assert bench.json()["out_of_order"] == 1
-    assert "1 lines are earlier than one before" in bench().out
+    assert "1 line earlier than one before" in bench().out
+
+
+def test_accounts_the_file_does_not_know_are_counted(bench: Bench) -> None:
+    bench.write(*(exchange(n, n * 1.0, f"a_{n}") for n in range(5)), exchange(9, 9.0, None))
+
+    report = bench.json()["policies"][0]
+
+    assert (report["accounts"], report["accounts_without_attributes"]) == (6, 3)
+    assert "3 accounts not in the accounts file" in bench().out
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "{"])
+def test_a_file_without_an_exchange_cannot_work(text: str, bench: Bench) -> None:
+    bench.traffic.write_text(text)
+
+    ran = bench()
+
+    assert (ran.code, ran.out) == (3, "")
+    assert f"{bench.traffic}: holds no exchange" in ran.err
 
 
 def test_labels_add_a_table_by_class(bench: Bench) -> None:
@@ -221,7 +284,7 @@ def test_every_table_is_printed_without_colour_into_a_pipe(bench: Bench) -> None
     ran = bench("--against", bench.policy(rate=1), policy=bench.policy(rate=2))
 
     assert ran.code == 0
-    for words in ("action", "rule", "limit without room", "tier", "accounts treated differently"):
+    for words in ("action", "rule", "limit without room", "tier", "account treated differently"):
         assert words in ran.out
     assert "\x1b[" not in ran.out
     assert ran.err == ""

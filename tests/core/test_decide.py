@@ -219,3 +219,31 @@ def test_a_wider_rollout_keeps_everybody_the_narrower_one_had(share: float, more
     wide = {r.account for r in requests if chosen(min(share + more, 1.0), "s", r)}
 
     assert narrow <= wide
+
+
+def test_risk_is_looked_at_before_dearer_conditions_and_the_order_changes_nothing() -> None:
+    asked: list[str] = []
+
+    def condition(field: str, holds: bool) -> Condition:
+        def test(_request: object, _facts: object, _assessment: object) -> bool:
+            asked.append(field)
+            return holds
+
+        return Condition(field=field, text="", test=test)
+
+    for network in (True, False):
+        for risk in (True, False):
+            asked.clear()
+            rule = Rule(
+                name="r",
+                conditions=(condition("network", network), condition("risk", risk)),
+                action=Action.DENY,
+            )
+
+            plan = decide(
+                Policy(digest="d", source="s", rules=(rule,)), build.request(), build.facts(), QUIET
+            )
+
+            assert (plan.rule == "r") is (network and risk)
+            assert rule.matches(build.request(), build.facts(), QUIET) is (network and risk)
+            assert asked[0] == "risk"

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify, needs_body
-from gateway_guard.types import Dialect, Inspection, Request, Wire
+from gateway_guard.core import identify as module
+from gateway_guard.core.identify import (
+    _MOST_REMEMBERED,
+    AccountSource,
+    Identify,
+    Inspect,
+    identify,
+    needs_body,
+)
+from gateway_guard.types import Client, Dialect, Inspection, Request, Wire
 from tests import build
 
 CHAT = "/v1/chat/completions"
@@ -288,3 +296,45 @@ def test_no_bytes_make_it_raise(
 
     assert (request.prompt is not None) is (request.inspection is Inspection.FULL)
     assert msgspec.json.decode(msgspec.json.encode(request), type=dict)
+
+
+def test_remembered_paths_are_those_of_their_own_policy_and_bounded() -> None:
+    plain, routed = Identify(), Identify(model_routes=("/llm/*",))
+
+    before = [needs_body(rules, "POST", b"/llm/x", []) for rules in (plain, routed, plain, routed)]
+    for number in range(_MOST_REMEMBERED + 10):
+        needs_body(routed, "POST", b"/llm/%d" % number, [])
+    needs_body(routed, "POST", b"/" + b"a" * 5_000, [])
+
+    places = module._latest._places
+    assert before == [False, True, False, True]
+    assert 1 <= len(places) <= _MOST_REMEMBERED
+    assert all(len(path) <= 256 for path in places)
+
+
+def test_clients_who_say_the_same_are_one_and_the_next_is_another() -> None:
+    def client(agent: str, secret: bytes = build.SECRET) -> Client:
+        wire = build.wire(headers={"user-agent": agent})
+        return identify(
+            wire, Identify(), Inspect(), id="r", at=build.NOW, secret=secret, keys={}
+        ).client
+
+    assert client("one/1") == client("one/2") != client("two/1")
+    assert client("one/1") != client("one/1", b"another secret of 32 bytes here!")
+
+
+@pytest.mark.parametrize(
+    ("value", "account"),
+    [
+        ("Bearer sk-1", True), ("bearer sk-1", True), ("Bearer  sk-1", True),
+        (" Bearer sk-1 ", True), ("Bearer", None), ("Bearer ", None),
+        ("Bearer sk 1", False), ("Bearer sk-1\xa0", False), ("Bearer sk-1\x00", False),
+    ],
+)  # fmt: skip
+def test_the_usual_credential_is_read_as_strictly_as_any(value: str, account: bool | None) -> None:
+    usual = seen(build.wire(headers={"authorization": "Bearer sk-1"})).account
+
+    found = seen(build.wire(headers={"authorization": value}))
+
+    assert found.account == (usual if account else None)
+    assert found.authenticated is (account is not False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import timeit
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_guard.core.members import Misshapen, model_of
-from gateway_guard.core.phrases import Phrases, fold, squeeze
+from gateway_guard.core.phrases import _FORMS, _WESTERN, Phrases, fold, squeeze
 from gateway_guard.core.prompt import shape, strings
 from gateway_guard.core.shapes import MOST_FRAGMENTS, agent, seeds
 from gateway_guard.types import PromptShape, RoleShape
@@ -272,16 +273,20 @@ def test_nothing_of_the_text_is_kept() -> None:
 
 
 def test_user_agents_differ_by_more_than_version() -> None:
-    assert agent(b"OpenAI/Python 1.58.0", KEYS) == agent(b"OpenAI/Python 1.9.12", KEYS) != 0
-    assert agent(b"OpenAI/Python 1.58.0", KEYS) != agent(b"OpenAI/JS 1.58.0", KEYS)
-    assert agent(b"", KEYS) == 0
+    assert (
+        agent(b"OpenAI/Python 1.58.0", KEYS.agent)
+        == agent(b"OpenAI/Python 1.9.12", KEYS.agent)
+        != 0
+    )
+    assert agent(b"OpenAI/Python 1.58.0", KEYS.agent) != agent(b"OpenAI/JS 1.58.0", KEYS.agent)
+    assert agent(b"", KEYS.agent) == 0
 
 
 @pytest.mark.parametrize(
     "text",
     ["a" * 900_000, " " * 400_000 + "x", "<a " * 100_000, "step by step " * 70_000, "../" * 200_000,
      "\u200b" * 100_000, "e" + "\u0301" * 140_000, "e" + "\u0301\u0323" * 140_000,
-     "\ufdfa" * 60_000, "词" * 300_000, ":" * 900_000, "\n#" * 300_000, "\n:" * 300_000],
+     "\ufdfa" * 333_000, "词" * 300_000, ":" * 900_000, "\n#" * 300_000, "\n:" * 300_000],
     ids=lambda text: ascii(text)[:20],
 )  # fmt: skip
 def test_a_megabyte_costs_less_than_a_quarter_second(text: str) -> None:
@@ -291,6 +296,79 @@ def test_a_megabyte_costs_less_than_a_quarter_second(text: str) -> None:
     look(user(text))
 
     assert time.process_time() - start < 0.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\ufdfa" * 333_000, "\ufdfb" * 333_000, "\u3316" * 333_000, "½" * 500_000,
+     "e" + "\u0301\u0323" * 250_000, "ąaaaaaa" * 125_000, "\u2014" + "ąaaaaaaaaaaa" * 77_000,
+     "\U000e0041" * 250_000, "".join(map(chr, range(0x100, 0xD800))) * 6,
+     "".join(map(chr, range(0x20000, 0x60000)))],
+    ids=lambda text: ascii(text)[:20],
+)  # fmt: skip
+def test_folding_a_hostile_megabyte_is_linear_and_expands_little(text: str) -> None:
+    size = len(text.encode())
+    start = time.process_time()
+
+    folded = fold(text)
+
+    # 25 to 35 ms on a quiet machine; the bound leaves room for a busy one.
+    assert time.process_time() - start < 0.2
+    assert len(folded) <= 6 * size
+
+
+ORDINARY = {
+    "german": "Bitte prüfe die Überschriften für größere Städte und „Gänsefüßchen“ – heute. " * 26,
+    "chinese": "请根据下面的评分标准给这个回答打分，并说明理由。" * 28,
+    "emoji": "all good 🎉 and well 👍 then go 🚀 home now " * 44,
+    "english": "It’s the “usual” word processor’s text — with its own marks… " * 32,
+}
+
+
+@pytest.mark.parametrize("language", ORDINARY)
+def test_two_kilobytes_of_ordinary_text_fold_in_no_time(language: str) -> None:
+    text = ORDINARY[language]
+    fold(text)
+
+    best = min(timeit.repeat(lambda: fold(text), number=20, repeat=5)) / 20
+
+    # 10 to 30 µs on a quiet machine; folding by regular expressions took up to 500.
+    assert best < 100e-6
+
+
+def test_a_phrase_is_found_among_much_other_text() -> None:
+    for filler in ("词", "ﷺ", "é", "ą b ", "—“”"):
+        for mark in ("DENYME-7f3a", "ＤＥＮＹＭＥ－７ｆ３ａ", "D\u0301E\u200bNYME-7f3a"):
+            text = filler * 20_000 + mark + filler * 20_000
+
+            assert PHRASES.find(fold(text)) == ("denyme-7f3a",), (filler, mark)
+
+
+def test_tables_for_western_text_change_nothing() -> None:
+    # The same text, with and without so many foreign letters that the other way is taken.
+    foreign = "词" * 400
+    for char in _WESTERN + "ąłж词\U0001f600\x85\x9f":
+        text = f"start {char} of {char}{char} it"
+
+        assert fold(text + foreign) == fold(text) + fold(foreign), ascii(char)
+
+
+def test_what_folding_remembers_is_bounded() -> None:
+    fold("".join(map(chr, range(0x20000, 0x2F800))) + "".join(map(chr, range(0x30000, 0xE0000))))
+
+    assert not any(0x20000 <= code < 0x2F800 or 0x30000 <= code < 0xE0000 for code in _FORMS)
+
+
+def test_a_plain_chat_is_read_like_any_other() -> None:
+    chat = {
+        "model": "m", "max_tokens": 7, "stream": True, "temperature": 0.5,
+        "messages": [
+            {"role": "system", "content": "Be kind: ä."}, {"role": "user", "content": "one"},
+            {"role": "assistant", "content": "two"}, {"role": "user", "content": ""},
+        ],
+    }  # fmt: skip
+
+    assert look(chat) == look(chat | {"tools": None})
 
 
 anything = st.recursive(

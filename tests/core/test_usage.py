@@ -8,17 +8,19 @@ import math
 import zlib
 
 import brotli
+import msgspec
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_guard.core.usage import UsageReader
+from gateway_guard.core.usage import UsageReader, is_plain_json, usage_of
 from gateway_guard.core.usage_events import delta_bytes
 from gateway_guard.types import Dialect, Outcome, Usage
 from tests.core import streams
 from tests.core.streams import SAMPLES, SSE, Sample
 
+_status = st.sampled_from([200, 400, 500])
 _cuts = st.lists(st.integers(0, 10_000), max_size=40)
 
 
@@ -384,3 +386,62 @@ def test_broken_streams_never_raise(words: list[bytes], cuts: list[int]) -> None
 
     assert passed == body
     assert usage.output_tokens is None or usage.output_tokens >= 0
+
+
+_numbers = st.one_of(st.integers(-5, 10**13), st.floats(allow_nan=False), st.none())
+_usages = st.dictionaries(
+    st.sampled_from(
+        ["prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens",
+         "cache_creation_input_tokens"]
+    ),
+    _numbers,
+)  # fmt: skip
+
+
+def _as_reader(body: bytes, status: int) -> Usage:
+    subject = UsageReader(Dialect.OTHER, content_type=b"application/json")
+    assert subject.feed(body) == body
+    return subject.usage(Outcome.COMPLETED, status)
+
+
+@given(usage=_usages, holder=st.sampled_from(["", "message", "response"]), status=_status)
+@settings(deadline=None)
+def test_a_body_in_one_piece_reads_as_a_stream_of_it_does(
+    usage: dict[str, float | None], holder: str, status: int
+) -> None:
+    said = {"usage": usage, "id": "x"}
+    body = msgspec.json.encode({holder: said} if holder else said)
+
+    assert usage_of(body, Outcome.COMPLETED, status) == _as_reader(body, status)
+
+
+@given(body=st.binary(max_size=200), status=_status)
+@settings(deadline=None)
+def test_any_bytes_in_one_piece_read_as_a_stream_of_them_does(body: bytes, status: int) -> None:
+    assert usage_of(body, Outcome.COMPLETED, status) == _as_reader(body, status)
+
+
+def test_a_huge_body_in_one_piece_is_read_at_its_end() -> None:
+    sample = SAMPLES["json-huge"]
+
+    usage = usage_of(sample.body, Outcome.COMPLETED, 200)
+
+    assert (usage.input_tokens, usage.output_tokens) == (sample.read, sample.written)
+    assert usage.reported
+
+
+@pytest.mark.parametrize(
+    ("content_type", "coding", "plain"),
+    [
+        (b"application/json", b"", True),
+        (b"Application/JSON; charset=utf-8", b"Identity", True),
+        (b"", b"", True),
+        (b"application/json", b"gzip", False),
+        (b"text/event-stream", b"", False),
+        (b"audio/mpeg", b"", False),
+    ],
+)
+def test_only_plain_json_is_read_in_one_piece(
+    content_type: bytes, coding: bytes, plain: bool
+) -> None:
+    assert is_plain_json(content_type, coding) is plain

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,40 @@ def test_an_unreachable_upstream_makes_it_unready(tmp_path: Path) -> None:
         assert json.loads(ready.body)["status"] == "unready"
 
 
+def test_the_admin_port_answers_while_the_upstream_is_down(tmp_path: Path) -> None:
+    with Sidecar(tmp_path, "unix:/nonexistent/model.sock") as sidecar:
+        failed = ask(sidecar.port, get("/v1/models"))
+
+        answers = {path: ask(sidecar.admin, get(path)).status for path in ("/healthz", "/metrics")}
+
+        assert failed.status == 502
+        assert answers == {"/healthz": 200, "/metrics": 200}
+
+
+def test_one_line_says_where_it_listens_and_by_what_it_judges(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        digest = hashlib.sha256(POLICY.encode()).hexdigest()[:12]
+        ours, admin = (f"http://127.0.0.1:{port}" for port in (sidecar.port, sidecar.admin))
+
+        said = [line for line in sidecar.lines if "listens on" in line]
+
+        where = f"gateway-guard listens on {ours}, forwards to {upstream.url}, admin on {admin}"
+        assert said == [f"{where}, policy {sidecar.policy} {digest} enforced"]
+
+
+def test_a_port_that_is_taken_is_said_and_exits_3(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        done = run("serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--port", port)
+
+    assert done.returncode == 3
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_workers_need_a_word_about_split_limits(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
@@ -184,7 +220,16 @@ def test_two_workers_serve_one_port_and_stop_together(tmp_path: Path) -> None:
         (["--upstream", "http://127.0.0.1:9", "--ssl-certfile", "none.pem"], "none.pem"),
         (["--upstream", "http://127.0.0.1:9", "--proxy-protocol"], "trusted_proxies"),
         (["--upstream", "http://127.0.0.1:9", "--host", "203.0.113.1"], "cannot listen"),
+        (["--upstream", "http://127.0.0.1:9", "--port", "70000"], "70000"),
         (["--upstream", "http://127.0.0.1:9", "--uds", "/nonexistent/x.sock"], "cannot listen"),
+        (["--upstream", "http://127.0.0.1:99999"], "99999"),
+        (["--upstream", "https://127.0.0.1:9", "--upstream-ca", "none.pem"], "none.pem"),
+        (["--upstream", "http://127.0.0.1:9", "--accounts", "none.jsonl"], "none.jsonl"),
+        (["--upstream", "http://127.0.0.1:9", "--network", "none.mmdb"], "none.mmdb"),
+        (
+            ["--upstream", "http://127.0.0.1:9", "--decision-log", "/nonexistent/x"],
+            "/nonexistent/x",
+        ),
         (["--upstream", "http://127.0.0.1:9", "--log-level", "loud"], "--log-level"),
     ],
 )
@@ -201,12 +246,17 @@ def test_flags_that_cannot_work_say_so_and_exit_3(
     assert "Traceback" not in done.stderr
 
 
-def test_a_policy_that_does_not_load_exits_3_with_every_finding(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_policy_that_does_not_load_exits_3_with_every_finding(
+    tmp_path: Path, workers: str
+) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY + "nonsense: 1\nrubbish: 2\n")
+    flags = ["--port", "0", "--admin-port", "-1", "--workers", workers, "--allow-split-limits"]
 
-    done = run("serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--admin-port", "-1")
+    done = run("serve", "-p", str(policy), "-u", "http://127.0.0.1:9", *flags)
 
+    assert "Traceback" not in done.stderr
     assert done.returncode == 3
     assert "nonsense" in done.stderr
     assert "rubbish" in done.stderr

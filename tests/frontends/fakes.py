@@ -21,7 +21,8 @@ MESSAGES = "/v1/messages"
 class FakePolicies:
     """A policy source that never changes, or says what it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, current: Policy) -> None:
+        self.current = current
         self.changes = 0
 
     def changed(self) -> bool:
@@ -43,7 +44,7 @@ class FakeGuard:
         **request: Any,
     ) -> None:
         self.policy = policy or Policy(digest="0123456789ab", source="fake", enforce=enforce)
-        self.policies = FakePolicies()
+        self.policies = FakePolicies(self.policy)
         self.decision = decision or build.decision()
         self.enforce = enforce
         self.request = request

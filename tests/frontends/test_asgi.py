@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway_guard.core.decide import Policy
 from gateway_guard.core.identify import Inspect
 from gateway_guard.frontends.asgi import EXCHANGE_KEY, GuardMiddleware, Receive, Scope, Send
-from gateway_guard.types import Action, Outcome, Restrictions
+from gateway_guard.types import Action, Inspection, Outcome, Restrictions
 from tests import build
 from tests.frontends.fakes import (
     CHAT,
@@ -28,6 +30,13 @@ from tests.frontends.fakes import (
 JSON = (b"content-type", b"application/json")
 SSE = (b"content-type", b"text/event-stream")
 ANSWER = b'{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}'
+
+STREAM = build.prompt(stream=True)
+CHUNKS = (
+    b'data: {"choices":[{"delta":{"content":"Hi"}}],"usage":null}\n\n',
+    b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}\n\n',
+    b"data: [DONE]\n\n",
+)
 
 
 def guarded(app: Any, guard: FakeGuard, **options: Any) -> GuardMiddleware:
@@ -150,6 +159,48 @@ def test_chunks_pass_one_by_one_and_unchanged() -> None:
     assert [message["more_body"] for message in client.sent[1:]] == [True] * 4 + [False]
 
 
+@given(
+    chunks=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.sampled_from(
+                [*CHUNKS, b"\n", b"", b'data: {"usage":{"completion_tokens":3}}\r\n\r\n']
+            ),
+            st.binary(max_size=8).map(bytearray),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    headers=st.sampled_from([[SSE], [JSON], [], [SSE, (b"content-encoding", b"gzip")]]),
+    status=st.sampled_from([200, 404]),
+)
+@settings(max_examples=150, deadline=None)
+def test_in_shadow_every_message_is_the_applications_own(
+    chunks: list[bytes | bytearray], headers: list[tuple[bytes, bytes]], status: int
+) -> None:
+    last = len(chunks) - 1
+    messages: list[Any] = [
+        {"type": "http.response.start", "status": status, "headers": headers},
+        *(
+            {"type": "http.response.body", "body": chunk, "more_body": i < last}
+            for i, chunk in enumerate(chunks)
+        ),
+    ]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    decision = build.decision(grants=(build.grant(),))
+    guard = FakeGuard(decision, enforce=False, prompt=STREAM)
+
+    client = served(app, guard)
+
+    assert len(client.sent) == len(messages)
+    assert all(sent is message for sent, message in zip(client.sent, messages, strict=True))
+    assert [usage.outcome for usage in guard.settled] == [Outcome.COMPLETED]
+
+
 def test_a_refusal_never_reaches_the_application() -> None:
     guard = FakeGuard(build.decision(action=Action.DENY, status=403))
     app = answering(b"never")
@@ -235,6 +286,16 @@ def test_restrictions_rewrite_the_forwarded_body_and_its_length() -> None:
     assert headers[b"x-keep"] == b"yes"
 
 
+def test_a_body_that_was_not_inspected_is_never_rewritten() -> None:
+    decision = build.decision(action=Action.RESTRICT, restrictions=Restrictions(n=1))
+    app, body = answering(ANSWER), b'{"n": 4, "n": 1}'
+    guard = FakeGuard(decision, inspection=Inspection.DUPLICATE_KEYS, prompt=None)
+
+    served(app, guard, None, body)
+
+    assert app.bodies == [body]  # type: ignore[attr-defined]
+
+
 def test_shadow_restrictions_leave_the_body_alone() -> None:
     decision = build.decision(action=Action.RESTRICT, restrictions=Restrictions(n=1), acted=False)
     app, body = answering(ANSWER), build.chat_body(n=4)
@@ -242,14 +303,6 @@ def test_shadow_restrictions_leave_the_body_alone() -> None:
     served(app, FakeGuard(decision, enforce=False), None, body)
 
     assert app.bodies == [body]  # type: ignore[attr-defined]
-
-
-STREAM = build.prompt(stream=True)
-CHUNKS = (
-    b'data: {"choices":[{"delta":{"content":"Hi"}}],"usage":null}\n\n',
-    b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}\n\n',
-    b"data: [DONE]\n\n",
-)
 
 
 def test_usage_is_forced_on_a_stream_and_hidden_from_the_client() -> None:
@@ -271,6 +324,69 @@ def test_usage_is_forced_on_a_stream_and_hidden_from_the_client() -> None:
     assert b"content-length" not in client.headers
     assert dict(scopes[0]["headers"])[b"accept-encoding"] == b"identity"
     assert (guard.settled[0].input_tokens, guard.settled[0].output_tokens) == (9, 4)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        (CHUNKS[0] + CHUNKS[1] + CHUNKS[2],),
+        (CHUNKS[1], CHUNKS[0] + CHUNKS[2]),
+        (CHUNKS[0], CHUNKS[0] + CHUNKS[1], CHUNKS[2]),
+        (CHUNKS[0], CHUNKS[1][:30], CHUNKS[1][30:] + CHUNKS[2], b""),
+        (CHUNKS[0], CHUNKS[2], CHUNKS[1][:-1]),
+        (CHUNKS[0], CHUNKS[2][:-1]),
+    ],
+    ids=["all at once", "first of all", "behind another", "in two pieces", "the end", "no end"],
+)
+def test_usage_is_hidden_however_the_stream_is_cut(cut: tuple[bytes, ...]) -> None:
+    guard = FakeGuard(prompt=STREAM)
+
+    client = served(answering(*cut, headers=[SSE]), guard, None, build.chat_body(stream=True))
+
+    assert client.body == b"".join(cut).replace(CHUNKS[1], b"").replace(CHUNKS[1][:-1], b"")
+    assert [message["more_body"] for message in client.sent[1:]][-1] is False
+    reported = CHUNKS[1][:-1] in b"".join(cut)
+    assert guard.settled[0].reported is reported
+    assert guard.settled[0].output_tokens in ((4,) if reported else (1, 2))
+
+
+def test_compressed_answers_pass_as_they_are_and_are_read() -> None:
+    guard = FakeGuard()
+    packed = gzip.compress(ANSWER)
+    encoding = (b"content-encoding", b"gzip")
+
+    client = served(answering(packed, headers=[JSON, (b"x-other-names", b"1"), encoding]), guard)
+
+    assert client.body == packed
+    assert (guard.settled[0].input_tokens, guard.settled[0].output_tokens) == (7, 5)
+
+
+def test_messages_of_extensions_pass() -> None:
+    trailers = {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": [JSON], "trailers": True}
+        await send(start)
+        await send({"type": "http.response.body", "body": ANSWER})
+        await send(trailers)
+
+    guard = FakeGuard()
+
+    client = served(app, guard)
+
+    assert client.sent[0]["trailers"] is True
+    assert client.sent[2] is trailers
+    assert len(guard.settled) == 1
+
+
+def test_headers_may_be_any_iterable_of_pairs() -> None:
+    guard = FakeGuard()
+    scope = http_scope()
+    scope["headers"] = ((b"content-length", b"2"), (b"x-a", b"1"))
+
+    served(answering(b"ok"), guard, scope, b"{}")
+
+    assert guard.wires[0].headers == [(b"content-length", b"2"), (b"x-a", b"1")]
 
 
 @pytest.mark.parametrize(
@@ -486,6 +602,50 @@ def test_either_a_policy_or_a_guard_is_needed() -> None:
         GuardMiddleware(app, policy=policy, guard=FakeGuard())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a ready guard"):
         guarded(app, FakeGuard(), clock=lambda: 0.0)
+
+
+def test_every_decision_is_timed_for_whoever_asks() -> None:
+    times: list[float] = []
+    guard = FakeGuard()
+
+    served(answering(b"ok"), guard, on_decided=times.append)
+    served(answering(b"ok"), guard, http_scope("/v1/models", method="GET"))
+
+    assert len(times) == 1
+    assert 0.0 <= times[0] < 5.0
+
+
+@pytest.mark.parametrize(
+    ("options", "watched"),
+    [
+        ({}, False),
+        ({"reload_every": None}, False),
+        ({"reload_every": 0.0}, True),
+    ],
+)
+def test_a_ready_guard_is_watched_only_where_asked(options: dict[str, Any], watched: bool) -> None:
+    guard = FakeGuard()
+    guard.policies.changes = 1
+    middleware = guarded(answering(b"ok"), guard, **options)
+    client = Client(body_of(b""))
+
+    async def main() -> None:
+        await middleware(http_scope(), client.receive, client.send)
+        if watched:
+            await asyncio.to_thread(guard.reloaded.wait, 5)
+        await middleware._background.close()
+
+    run(main)
+    assert (guard.reloads > 0) is watched
+
+
+@pytest.mark.parametrize(("every", "watched"), [(..., True), (None, False)])
+def test_a_policy_is_watched_unless_told_not_to(every: Any, watched: bool) -> None:
+    middleware = GuardMiddleware(
+        answering(b"ok"), policy=Policy(digest="d", source="s"), reload_every=every
+    )
+
+    assert (middleware._background._reload_every is not None) is watched
 
 
 def test_refusals_of_the_other_dialect_are_in_the_other_dialect() -> None:

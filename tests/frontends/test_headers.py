@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.frontends.headers import duration, merge, rate_limit_headers, rfc3339
+from gateway_guard.frontends.headers import _forms, duration, merge, rate_limit_headers, rfc3339
 from gateway_guard.types import Action, CampaignFacts, Charge, Dialect, Grant
 from tests import build
 
@@ -89,6 +89,36 @@ def test_the_most_restrictive_of_two_limits_is_shown() -> None:
     assert shown["x-ratelimit-limit-requests"] == "1000"
     assert shown["x-ratelimit-remaining-requests"] == "3"
     assert shown["x-ratelimit-reset-requests"] == "23h53m20s"
+
+
+def test_a_burst_is_never_more_than_the_limit_in_the_dialects_own() -> None:
+    shown = headers(Dialect.OPENAI, grant("burst", "requests", 60, 239, 1))
+
+    assert shown["x-ratelimit-remaining-requests"] == "60"
+    assert shown["ratelimit"] == '"burst";r=239;t=1'
+
+
+def test_what_is_remembered_of_a_limit_follows_its_quota() -> None:
+    texts = [
+        headers(Dialect.OPENAI, grant("tokens", unit, quota, 5, 1))
+        for unit, quota in [("tokens", 100), ("tokens", 50), ("requests", 50), ("tokens", 100)]
+    ]
+
+    assert texts[0] == texts[3]
+    assert texts[1]["ratelimit-policy"] == '"tokens";q=50;qu="tokens";w=60'
+    assert texts[1]["x-ratelimit-limit-tokens"] == "50"
+    assert texts[2]["x-ratelimit-limit-requests"] == "50"
+
+
+def test_a_limits_name_is_never_a_format() -> None:
+    assert headers(Dialect.OTHER, grant("a%d", "requests", 9, 5, 1))["ratelimit"] == '"a%d";r=5;t=1'
+
+
+def test_quotas_without_end_do_not_fill_the_memory() -> None:
+    for quota in range(3000):
+        headers(Dialect.OTHER, grant("many", "requests", quota + 1, 1, 1))
+
+    assert len(_forms) <= 1024
 
 
 def test_no_limit_no_header() -> None:

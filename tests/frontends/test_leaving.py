@@ -10,7 +10,7 @@ import pytest
 
 from gateway_guard.core.decide import Policy
 from gateway_guard.core.identify import Inspect
-from gateway_guard.frontends import inbox as inbox_module
+from gateway_guard.frontends import lookout
 from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send
 from gateway_guard.types import Outcome
 from tests.frontends.fakes import Client, FakeGuard, body_of, http_scope, run, turns
@@ -70,7 +70,7 @@ def test_a_deaf_application_is_cancelled_within_two_seconds_and_settled_once() -
 
 
 def test_an_application_that_listens_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     guard, client, app = FakeGuard(), Client(body_of(b"{}")), Endless(deaf=False)
 
     async def main() -> None:
@@ -87,7 +87,7 @@ def test_an_application_that_listens_ends_by_itself(monkeypatch: pytest.MonkeyPa
 def test_what_is_sent_after_the_client_left_is_not_charged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     guard, client = FakeGuard(), Client(body_of(b"{}"))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +116,7 @@ def test_what_is_sent_after_the_client_left_is_not_charged(
 def test_a_client_gone_before_any_answer_pays_its_prompt_and_no_output(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     guard, client = FakeGuard(), Client(body_of(b"{}"))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +131,7 @@ def test_a_client_gone_before_any_answer_pays_its_prompt_and_no_output(
 
 
 def test_without_a_grace_nobody_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     guard, client, app = FakeGuard(), Client(body_of(b"{}")), Endless(deaf=False)
 
     async def main() -> None:
@@ -187,7 +187,7 @@ def test_a_send_that_fails_settles_on_what_was_delivered() -> None:
 def test_leaving_after_the_response_is_complete_disturbs_no_background_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     guard, client = FakeGuard(), Client(body_of(b"{}"))
     finished: list[bool] = []
 
@@ -209,7 +209,7 @@ def test_leaving_after_the_response_is_complete_disturbs_no_background_work(
 def test_an_application_that_asks_after_the_watcher_started_is_told_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     guard, client = FakeGuard(), Client(body_of(b"{}"))
     told: list[str] = []
 
@@ -228,7 +228,7 @@ def test_an_application_that_asks_after_the_watcher_started_is_told_too(
 def test_an_application_that_stops_asking_is_watched_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     guard, client = FakeGuard(), Client(body_of(b"{}"))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -248,7 +248,7 @@ def test_an_application_that_stops_asking_is_watched_again(
 def test_the_unread_rest_of_a_large_body_is_the_applications(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
     policy = Policy(digest="d", source="s", enforce=True, inspect=Inspect(max_body=4))
     guard, client = FakeGuard(policy=policy), Client(body_of(b"123456", b"78", b"90"))
     read: list[bytes] = []
@@ -278,10 +278,67 @@ def test_a_client_that_leaves_between_two_chunks_of_its_body_is_not_judged() -> 
     assert guard.wires == []
 
 
-def test_a_client_that_leaves_before_its_body_is_not_judged() -> None:
+def test_a_client_that_leaves_before_its_body_is_counted_and_not_judged() -> None:
     guard, client = FakeGuard(), Client()
+    middleware = guarded(Endless(), guard)
     client.leave()
 
-    run(lambda: guarded(Endless(), guard)(http_scope(), client.receive, client.send))
+    run(lambda: middleware(http_scope(), client.receive, client.send))
 
     assert guard.wires == []
+    assert guard.settled == []
+    assert middleware.abandoned == 1
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_application_that_learns_of_it_itself_is_believed_on_every_route(answered: bool) -> None:
+    guard, client = FakeGuard(), Client(body_of(b"upload"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if answered:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        client.leave()
+        assert (await receive())["type"] == "http.disconnect"
+        raise OSError("the client left")
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="the client left"):
+            await guarded(app, guard)(http_scope("/files"), client.receive, client.send)
+
+    run(main)
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]
+
+
+def test_on_other_routes_the_server_says_what_becomes_of_an_answer_to_nobody() -> None:
+    guard, client = FakeGuard(), Client(body_of(b""))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        client.leave()
+        await receive()
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"late"})
+
+    run(lambda: guarded(app, guard)(http_scope("/files"), client.receive, client.send))
+
+    assert client.body == b"late"
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]
+
+
+def test_a_status_that_cannot_be_sent_means_that_the_client_left() -> None:
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [SSE]})
+
+    async def failing(message: Any) -> None:
+        raise OSError("gone")
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="gone"):
+            await guarded(app, guard)(http_scope(), client.receive, failing)
+
+    run(main)
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]

@@ -301,6 +301,74 @@ def test_an_upstreams_failure_is_said_in_the_clients_dialect(status: int, kind: 
     }
 
 
+@pytest.mark.parametrize(
+    ("status", "openai", "anthropic", "title"),
+    [
+        (400, ("invalid_request_error", None), "invalid_request_error", "Bad Request"),
+        (408, ("invalid_request_error", "request_timeout"), "timeout_error", "Request Timeout"),
+        (411, ("invalid_request_error", None), "invalid_request_error", "Length Required"),
+        (
+            413, ("invalid_request_error", "request_too_large"), "request_too_large",
+            "Content Too Large",
+        ),
+        (
+            415, ("invalid_request_error", "unsupported_media_type"), "invalid_request_error",
+            "Unsupported Media Type",
+        ),
+        (501, ("server_error", "internal_error"), "api_error", "Not Implemented"),
+        (502, ("server_error", "bad_gateway"), "api_error", "Bad Gateway"),
+        (504, ("server_error", "timeout"), "timeout_error", "Gateway Timeout"),
+        (599, ("server_error", "internal_error"), "api_error", "Refused"),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_forwarded_is_named_by_its_status(
+    status: int, openai: tuple[str, str | None], anthropic: str, title: str
+) -> None:
+    bodies = {}
+    for dialect in Dialect:
+        answer = upstream_failure(build.request(dialect=dialect), status, "No.")
+        assert answer[0] == status
+        bodies[dialect] = msgspec.json.decode(answer[2])
+
+    error = bodies[Dialect.OPENAI]["error"]
+    assert (error["type"], error["code"]) == openai
+    assert bodies[Dialect.ANTHROPIC]["error"]["type"] == anthropic
+    assert (bodies[Dialect.OTHER]["title"], bodies[Dialect.OTHER]["status"]) == (title, status)
+
+
+def test_a_challenge_for_authentication_is_one_in_every_dialect() -> None:
+    url = "https://verify.example/"
+    told = {
+        dialect: refused(dialect, action=Action.CHALLENGE, status=401, challenge_url=url)
+        for dialect in Dialect
+    }
+
+    for _, headers, _ in told.values():
+        assert headers[b"www-authenticate"] == b'Bearer error="insufficient_user_authentication"'
+        assert headers[b"x-should-retry"] == b"false"
+    assert told[Dialect.OPENAI][2]["error"]["type"] == "invalid_request_error"
+    assert told[Dialect.OPENAI][2]["error"]["code"] == "verification_required"
+    assert told[Dialect.ANTHROPIC][2]["error"]["type"] == "authentication_error"
+    assert told[Dialect.OTHER][2]["verification_url"] == url
+
+
+@pytest.mark.parametrize(("wait", "useless"), [(1.0, False), (60.0, False), (60.1, True)])
+def test_a_wait_longer_than_sdks_keep_is_no_reason_to_retry(wait: float, useless: bool) -> None:
+    _, headers, _ = refused(action=Action.THROTTLE, status=429, retry_after=wait)
+
+    assert (headers.get(b"x-should-retry") == b"false") is useless
+    assert b"retry-after" in headers
+
+
+def test_the_request_id_is_where_the_dialect_has_it_in_every_form() -> None:
+    _, headers, _ = refused(
+        Dialect.ANTHROPIC, b"application/problem+json", action=Action.DENY, status=403
+    )
+
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert headers[b"request-id"] == ID.encode()
+
+
 def test_every_dialect_has_a_form() -> None:
     assert set(FORMS) == set(Dialect)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from gateway_guard.core.decide import Policy
 from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send
 from gateway_guard.types import Action, Outcome
 from tests import build
@@ -26,9 +28,15 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
-def served(guard: FakeGuard, *incoming: dict[str, Any], app: Any = echo, **more: Any) -> Client:
+def served(
+    guard: FakeGuard,
+    *incoming: dict[str, Any],
+    app: Any = echo,
+    on_decided: Callable[[float], None] | None = None,
+    **more: Any,
+) -> Client:
     client = Client([{"type": "websocket.connect"}, *incoming])
-    middleware = GuardMiddleware(app, guard=guard)  # type: ignore[arg-type]
+    middleware = GuardMiddleware(app, guard=guard, on_decided=on_decided)  # type: ignore[arg-type]
     run(lambda: middleware(scope(**more), client.receive, client.send))
     return client
 
@@ -51,6 +59,54 @@ def test_an_allowed_connection_passes_every_message_and_settles_at_its_end() -> 
     (wire,) = guard.wires
     assert (wire.method, wire.raw_path, wire.body) == ("WEBSOCKET", b"/v1/realtime", None)
     assert [usage.outcome for usage in guard.settled] == [Outcome.COMPLETED]
+
+
+LIMITED = build.decision(grants=(build.grant(),))
+
+
+def test_accepting_tells_the_limits() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        headers = [(b"x-own", b"1")]
+        await send({"type": "websocket.accept", "subprotocol": "realtime", "headers": headers})
+        await send({"type": "websocket.send", "text": "hello"})
+
+    accepted, hello = served(FakeGuard(LIMITED), app=app).sent
+
+    headers = dict(accepted["headers"])
+    assert accepted["subprotocol"] == "realtime"
+    assert headers[b"x-own"] == b"1"
+    assert headers[b"ratelimit"] == b'"requests";r=59;t=1'
+    assert headers[b"x-ratelimit-remaining-requests"] == b"59"
+    assert hello == {"type": "websocket.send", "text": "hello"}
+
+
+def test_an_application_that_denies_the_handshake_tells_the_limits_too() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"no"})
+
+    start, _ = served(FakeGuard(LIMITED), app=app).sent
+
+    assert b"ratelimit-policy" in dict(start["headers"])
+
+
+@pytest.mark.parametrize("quiet", ["shadow", "headers off"])
+def test_a_handshake_the_guard_must_not_touch_is_accepted_as_it_is(quiet: str) -> None:
+    policy = Policy(digest="d", source="s", enforce=True, headers=quiet != "headers off")
+    guard = FakeGuard(LIMITED, enforce=quiet != "shadow", policy=policy)
+
+    client = served(guard, {"type": "websocket.disconnect", "code": 1000})
+
+    assert client.sent == [{"type": "websocket.accept"}]
+
+
+def test_a_handshakes_decision_is_timed_too() -> None:
+    times: list[float] = []
+
+    served(FakeGuard(REFUSED), on_decided=times.append)
+
+    assert len(times) == 1
 
 
 def test_a_refusal_before_accept_is_an_http_response_where_servers_can() -> None:

@@ -142,3 +142,10 @@ def test_a_checksum_for_no_feed_is_a_usage_error(tmp_path: Path) -> None:
     )
 
     assert code == 2
+
+
+def test_a_feed_that_makes_no_sense_is_a_usage_error(tmp_path: Path) -> None:
+    code, output = run("update", "--url", "a=ftp://example.org/x", "--dir", str(tmp_path))
+
+    assert code == 2
+    assert "https://" in output

@@ -42,6 +42,9 @@ def test_the_forms_found_in_the_wild_are_read() -> None:
         (b"", "no address in it"),
         (b"# only a comment\n", "no address in it"),
         (b"::/0\n", "feed:1: .*inside IPv6"),
+        (b"192.0.2.1\n0.0.0.0/0\n", "feed:2: '0.0.0.0/0' is a large part of the Internet"),
+        (b"128.0.0.0/6\n", "feed:1: .*large part"),
+        (b"2000::/3\n", "feed:1: .*large part"),
     ],
 )
 def test_a_bad_line_is_an_error_with_its_place(source: bytes, message: str) -> None:

@@ -39,7 +39,8 @@ def test_no_weight_of_the_standard_policy_reaches_a_refusing_rule() -> None:
 
     assert policy is not None
     assert len(policy.signals) == 7
-    assert max(weighted.weight for weighted in policy.signals) < 0.5
+    alone = [w.weight * getattr(w.detector, "ceiling", 1.0) for w in policy.signals]
+    assert max(alone) < 0.5
 
 
 def write(tmp_path: Path, cases: str) -> Path:
@@ -102,7 +103,7 @@ def test_the_command_check_says_what_a_clean_policy_does() -> None:
     result = CliRunner().invoke(build_app("check", "test"), ["check", str(path)])
 
     assert result.exit_code == 0
-    assert "enforces 4 rules, 5 limits and 7 signals; default allow" in result.output
+    assert "enforces 5 rules, 5 limits and 7 signals; default allow" in result.output
 
 
 def test_the_command_check_gives_findings_as_json(tmp_path: Path) -> None:
@@ -156,3 +157,96 @@ def test_the_command_rule_knows_no_other_name() -> None:
     result = CliRunner().invoke(build_app("rule", "test"), ["rule", "GG999"])
 
     assert result.exit_code == 2
+
+
+def cases_of(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "p.yaml").write_text(POLICY + "limits: { r: { per: account, requests: 9/hour } }\n")
+    path = tmp_path / "p.test.yaml"
+    path.write_text(f"policy: p.yaml\ncases:\n{text}")
+    return path
+
+
+def test_a_case_can_expect_that_a_limit_is_not_charged(tmp_path: Path) -> None:
+    path = cases_of(
+        tmp_path,
+        "  - { it: is free, given: { country: KP }, expect: { limits: { r: none } } }\n"
+        "  - { it: is not, given: { country: NO }, expect: { limits: { r: none } } }\n"
+        "  - { it: is free too, given: { country: KP }, expect: { limits: { r: 9 } } }\n",
+    )
+
+    free, charged, refused = run_cases(path).cases
+
+    assert free.passed
+    assert charged.wrong == ("limits: expected r not charged, got 9",)
+    assert refused.wrong == ("limits: expected r 9, got not charged",)
+
+
+def test_the_command_test_finds_the_tests_beside_a_policy() -> None:
+    result = CliRunner().invoke(
+        build_app("check", "test"), ["test", str(POLICIES / "minimal.yaml")]
+    )
+
+    assert result.exit_code == 0
+    assert "4 passed, 0 failed" in result.output
+
+
+def test_the_command_test_says_where_the_tests_of_a_policy_belong(tmp_path: Path) -> None:
+    path = tmp_path / "lonely.yaml"
+    path.write_text(POLICY)
+
+    result = CliRunner().invoke(build_app("check", "test"), ["test", str(path)])
+
+    assert result.exit_code == 2
+    assert "lonely.test.yaml" in result.output
+
+
+def test_the_command_check_reads_every_policy_of_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "good.yaml").write_text(POLICY)
+    (tmp_path / "below" / "bad.yaml").write_text("version: 1\nmoed: enforce\n")
+
+    result = CliRunner().invoke(build_app("check", "test"), ["check", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "good.yaml: enforces 1 rule" in result.output
+    assert "bad.yaml:2:1: error[GG201]" in result.output
+
+
+def test_the_command_check_wants_something_to_check(tmp_path: Path) -> None:
+    result = CliRunner().invoke(build_app("check", "test"), ["check", str(tmp_path)])
+
+    assert result.exit_code == 2
+
+
+def test_what_a_case_does_not_state_follows_from_its_path(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\ndefault: deny\n"
+        "identify: { model_routes: [/llm/*] }\n"
+        "rules:\n"
+        "  - name: page\n    when: { model_route: false, model: unknown, body: none }\n"
+        "    then: allow\n"
+        "  - { name: own, when: { path: /llm/*, body: full, model: '*' }, then: allow }\n"
+        "  - { name: gemini, when: { dialect: other, body: full, model: '*' }, then: allow }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n"
+        "  - { it: page, given: { path: /healthz, method: GET }, expect: { rule: page } }\n"
+        "  - { it: own, given: { path: /llm/x }, expect: { rule: own } }\n"
+        "  - { it: gemini, given: { path: '/v1/models/m:generateContent' }, "
+        "expect: { rule: gemini } }\n"
+    )
+
+    ran = run_cases(path)
+
+    assert [case.wrong for case in ran.cases] == [(), (), ()]
+
+
+@pytest.mark.parametrize("path", ["/a;b", "/a/../b", "/a//b", "/a%2Fb"])
+def test_a_case_about_a_path_no_rule_ever_sees_is_an_error(tmp_path: Path, path: str) -> None:
+    file = cases_of(
+        tmp_path, f"  - {{ it: x, given: {{ path: '{path}' }}, expect: {{ action: deny }} }}\n"
+    )
+
+    with pytest.raises(PolicyError, match="GG219"):
+        run_cases(file)

@@ -9,6 +9,7 @@ import pytest
 
 from gateway_guard.core.identify import DEFAULT_ACCOUNT_SOURCES
 from gateway_guard.core.limits import PARTS
+from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import check_policy, compile_policy
 from gateway_guard.policy.countries import COUNTRIES, bad_code
 from gateway_guard.policy.schema import KEYS, SCHEMA
@@ -186,3 +187,15 @@ def test_there_are_249_countries_and_kosovo() -> None:
     assert all(re.fullmatch("[A-Z]{2}", code) for code in COUNTRIES)
     assert bad_code("NO") is None
     assert bad_code("UK") == "the United Kingdom is 'GB'"
+
+
+def test_a_threshold_counts_each_signal_at_its_highest_score() -> None:
+    text = (
+        "signals: {{ reasoning-elicitation: {{ weight: 0.6{} }} }}\n"
+        "rules:\n"
+        "  - {{ name: r, when: {{ risk: {{ min: 0.5 }} }}, then: restrict, with: {{ n: 1 }} }}\n"
+    )
+
+    with pytest.raises(PolicyError, match=r"reach 0\.36 at most"):
+        build.policy(text.format(""))
+    assert build.policy(text.format(", ceiling: 0.9")).rules

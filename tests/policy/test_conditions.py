@@ -18,12 +18,14 @@ from gateway_guard.types import (
 )
 from tests import build
 
+#: So that rules about what cannot be read are asked at all.
+ASKED = "on_error: { path: allow, body: allow }\n"
 SIGNALS = "signals: { template-sweep: { weight: 0.9 }, geo-velocity: { weight: 0.9 } }\n"
 
 
 def rule_of(when: str, prefix: str = "") -> Policy:
     rule = f"rules:\n  - name: it\n    when: {when}\n    then: deny\n    status: 451\n"
-    return build.policy(f"{SIGNALS}{prefix}{rule}")
+    return build.policy(f"{ASKED}{SIGNALS}{prefix}{rule}")
 
 
 def matches(
@@ -135,12 +137,17 @@ def req(**fields: Any) -> Request:
         ("{ path: /v1/* }", req(path="/v1/models"), True),
         ("{ path: /v1/* }", req(path="/v1/chat/completions"), False),
         ("{ path: /v1/* }", req(path="/v1"), False),
-        ("{ path: /Admin }", req(path="/admin"), False),
+        ("{ path: /Admin }", req(path="/admin"), True),
+        ("{ path: /admin }", req(path="/ADMIN"), True),
+        ("{ path: /admin/** }", req(path="/aDmin/Users"), True),
+        ("{ path: /admin/*.json }", req(path="/Admin/X.JSON"), True),
+        ("{ path: /straße }", req(path="/STRASSE"), True),
         ("{ path: unknown }", req(path=None), True),
         ("{ path: /** }", req(path=None), False),
         ("{ method: [GET, HEAD] }", req(method="GET"), True),
         ("{ method: WEBSOCKET }", req(method="GET"), False),
         ("{ model: apex-* }", req(model="Apex-4"), True),
+        ("{ model: apex-4 }", req(model=" APEX-4 "), True),
         ("{ model: unknown }", req(model=None), True),
         ("{ model: apex-4 }", req(model="apex-4-mini"), False),
         ("{ dialect: anthropic }", req(dialect=Dialect.ANTHROPIC), True),

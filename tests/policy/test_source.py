@@ -16,6 +16,12 @@ BETTER = "version: 1\nmode: enforce\n"
 BAD = "version: 1\nmoed: enforce\n"
 
 
+def noticed(source: PolicySource) -> bool:
+    """What the second look after a change says; the first one only finds new content."""
+    assert not source.changed()
+    return source.changed()
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     file = tmp_path / "policy.yaml"
@@ -41,7 +47,7 @@ def test_a_changed_file_is_seen_and_loaded(path: Path) -> None:
     before = source.current
     path.write_text(BETTER)
 
-    seen = source.changed()
+    seen = noticed(source)
     good = source.reload()
 
     assert (seen, good) == (True, True)
@@ -64,7 +70,7 @@ def test_a_change_that_keeps_size_and_times_is_seen_right_after_loading(path: Pa
     path.write_text("version: 1\nmode: shadoW\n")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
-    assert source.changed()
+    assert noticed(source)
 
 
 def test_a_bad_change_keeps_the_last_good_policy(path: Path) -> None:
@@ -89,7 +95,7 @@ def test_a_bad_change_is_not_tried_again_until_it_changes(path: Path) -> None:
     path.write_text(BETTER)
 
     assert again == (False, False)
-    assert source.changed()
+    assert noticed(source)
     assert source.reload()
     assert source.error is None
 
@@ -99,7 +105,7 @@ def test_a_file_that_vanishes_keeps_the_last_good_policy(path: Path) -> None:
     before = source.current
     path.unlink()
 
-    seen, good = source.changed(), source.reload()
+    seen, good = noticed(source), source.reload()
 
     assert (seen, good) == (True, False)
     assert source.current is before
@@ -112,7 +118,53 @@ def test_a_file_replaced_by_rename_is_seen(path: Path, tmp_path: Path) -> None:
     other.write_text(BETTER)
     other.replace(path)
 
-    assert source.changed()
+    assert noticed(source)
+
+
+def test_a_file_caught_while_it_is_written_is_left_alone_until_it_rests(path: Path) -> None:
+    source = PolicySource(path)
+    whole = BETTER + "limits: { requests: { per: account, requests: 60/minute } }\n"
+    looks = []
+    for length in range(0, len(whole) + 1, 20):
+        path.write_text(whole[:length])
+        looks.append(source.changed())
+    path.write_text(whole)
+
+    after = source.changed(), source.changed()
+    source.reload()
+
+    assert not any(looks)
+    assert after == (False, True)
+    assert len(source.current.limits) == 1
+    assert not source.changed()
+
+
+def test_a_mounted_config_map_that_moves_on_is_seen(tmp_path: Path) -> None:
+    for version, text in (("..v1", GOOD), ("..v2", BETTER)):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "policy.yaml").write_text(text)
+    (tmp_path / "..data").symlink_to("..v1")
+    (tmp_path / "policy.yaml").symlink_to("..data/policy.yaml")
+    source = PolicySource(tmp_path / "policy.yaml")
+    (tmp_path / "..next").symlink_to("..v2")
+    (tmp_path / "..next").replace(tmp_path / "..data")
+
+    seen, good = noticed(source), source.reload()
+
+    assert (seen, good) == (True, True)
+    assert source.current.enforce
+
+
+def test_a_directory_in_its_place_keeps_the_last_good_policy(path: Path) -> None:
+    source = PolicySource(path)
+    before = source.current
+    path.unlink()
+    path.mkdir()
+
+    seen, good = noticed(source), source.reload()
+
+    assert (seen, good) == (True, False)
+    assert source.current is before
 
 
 def test_twenty_bad_reloads_leave_the_good_one(path: Path) -> None:

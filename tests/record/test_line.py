@@ -42,7 +42,13 @@ def full() -> Exchange:
         request=build.request(prompt=build.prompt(stream=True), ip_source="peer"),
         facts=build.facts(
             network=build.network(flags={"vpn", "hosting"}),
-            account=build.account(organisation="o_1"),
+            account=build.account(
+                organisation="o_1",
+                created_at=build.NOW - 60.0,
+                tier="free",
+                verified=False,
+                tags=("partner",),
+            ),
             campaign=CampaignFacts(id="c_1", confidence=0.5),
             indicators=("seen-elsewhere",),
         ),

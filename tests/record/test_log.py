@@ -14,6 +14,7 @@ import pytest
 
 from gateway_guard.errors import SettingsError
 from gateway_guard.record.log import DecisionLog
+from gateway_guard.settings import Settings
 from tests import build
 
 
@@ -167,3 +168,31 @@ def test_others_may_not_read_the_file(tmp_path: Path) -> None:
     DecisionLog(tmp_path / "log").close()
 
     assert (tmp_path / "log").stat().st_mode & 0o007 == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"), [("full", "198.51.100.7"), ("subnet", "198.51.100.0/24"), ("none", None)]
+)
+def test_the_settings_say_how_much_of_an_address_is_kept(
+    word: str, kept: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    settings = Settings.from_environment(
+        {"GATEWAY_GUARD_DECISION_LOG": str(path), "GATEWAY_GUARD_LOG_ADDRESSES": word}
+    )
+
+    log = DecisionLog.configured(settings)
+    assert log is not None
+    log.write(build.exchange())
+    log.close()
+
+    assert msgspec.json.decode(path.read_bytes()).get("client_ip") == kept
+
+
+def test_without_a_path_there_is_no_log() -> None:
+    assert DecisionLog.configured(Settings.from_environment({})) is None
+
+
+def test_how_much_of_an_address_is_one_of_three_words() -> None:
+    with pytest.raises(SettingsError, match="full, subnet, none"):
+        Settings.from_environment({"GATEWAY_GUARD_LOG_ADDRESSES": "some"})

@@ -1,0 +1,67 @@
+"""How long a client may let others wait. Pure: the times come in, a verdict goes out."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from gateway_guard.frontends.forwarded import TrustedPeers
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one listener allows, all > 0; times in seconds.
+
+    Attributes:
+        head: from the first byte of a request (or the connection) to the end of its head.
+        body: between two pieces of a request body the application waits for.
+        idle: between two requests on one connection.
+        write: a client may leave a response unread.
+        connections: open at once; further ones are closed unserved.
+        proxies: peers whose PROXY protocol header is required and believed; None: not spoken.
+    """
+
+    head: float = 10.0
+    body: float = 30.0
+    idle: float = 75.0
+    write: float = 60.0
+    connections: int = 10_000
+    proxies: TrustedPeers | None = None
+
+
+class Late(enum.Enum):
+    """What a client is late with."""
+
+    READING = "reading the answer"
+    HEAD = "the head of a request"
+    BODY = "the body of a request"
+    REQUEST = "a request, on a connection with none under way"
+
+
+def late(
+    limits: Limits,
+    now: float,
+    *,
+    since: float,
+    head_since: float,
+    stalled_since: float,
+    in_head: bool,
+    answering: bool,
+    fresh: bool,
+    awaits_body: bool,
+) -> Late | None:
+    """What the client has kept others waiting for too long with; None when it has not.
+
+    All times are on one clock, in seconds: `since` is the last progress, `head_since` the first
+    byte of the head being read, or the connection's beginning; `stalled_since` is 0 while the
+    client reads. `fresh`: no request has begun yet. `awaits_body`: the application waits for more.
+    """
+    if stalled_since and now - stalled_since > limits.write:
+        return Late.READING
+    if answering:
+        return Late.BODY if awaits_body and now - since > limits.body else None
+    if in_head:
+        return Late.HEAD if now - head_since > limits.head else None
+    if fresh:
+        return Late.REQUEST if now - head_since > limits.head else None
+    return Late.REQUEST if now - since > limits.idle else None

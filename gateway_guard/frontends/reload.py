@@ -1,0 +1,108 @@
+"""Reading policy, network data and accounts again while requests go on.
+
+On SIGHUP, and when a look once a second finds a file changed. The reading happens on a worker
+thread: a network database takes up to 70 ms, which nobody's stream should wait for. What is read
+is put in force by single assignments; what cannot be read keeps its last good version. Signals
+that come during a reload lead to one more, not to a queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gateway_guard.guard import Guard
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at the files.
+LOOK_EVERY = 1.0
+
+
+class Files:
+    """Which of some files have changed since the last look."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = [Path(path) for path in paths]
+        self._seen = self._look()
+
+    def changed(self) -> bool:
+        now = self._look()
+        if now == self._seen:
+            return False
+        self._seen = now
+        return True
+
+    def _look(self) -> list[tuple[int | None, ...]]:
+        out: list[tuple[int | None, ...]] = []
+        for path in self._paths:
+            try:
+                status = path.stat()
+                out.append((status.st_mtime_ns, status.st_size, status.st_ino))
+            except OSError as error:
+                out.append((error.errno,))
+        return out
+
+
+class Reloader:
+    """Reloads one guard.
+
+    Args:
+        guard: what is reloaded.
+        files: further files the guard reads.
+        done: called in the loop after each reload, with whether everything could be read.
+        every: seconds between two looks at the files, > 0.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        files: Files,
+        done: Callable[[bool], None],
+        *,
+        every: float = LOOK_EVERY,
+    ) -> None:
+        self._guard = guard
+        self._files = files
+        self._done = done
+        self._every = every
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Reload soon; for signal handlers."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Reload whenever asked or a file has changed, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(self._every):
+                    await self._asked.wait()
+            except TimeoutError:
+                if not await self._attempt(self._changed):
+                    continue
+            self._asked.clear()
+            good = await self._attempt(self._guard.reload)
+            error = self._guard.policies.error
+            log.log(
+                logging.INFO if good else logging.ERROR,
+                "reload-%s policy=%s", "done" if good else "failed", self._guard.policy.digest[:12],
+            )  # fmt: skip
+            if error is not None:
+                log.error("policy-kept reason=%s", error)
+            self._done(good)
+
+    def _changed(self) -> bool:
+        # Both are asked: each remembers what it saw.
+        policy, files = self._guard.policies.changed(), self._files.changed()
+        return policy or files
+
+    async def _attempt(self, work: Callable[[], bool]) -> bool:
+        """`work()` on a thread; False when it raises, for watching must go on."""
+        try:
+            return await asyncio.to_thread(work)
+        except Exception:
+            log.exception("reload-error")
+            return False

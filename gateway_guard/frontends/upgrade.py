@@ -1,0 +1,51 @@
+"""Requests that ask for another protocol: WebSocket handshakes are handed over, nothing else is.
+
+Anything else (`h2c`, `TLS/1.0`) is declined by answering as if it had not been asked for, which is
+what RFC 9110 §7.8 allows and what keeps one reading of the bytes that follow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway_guard.frontends.head import BadHead, Head
+
+if TYPE_CHECKING:
+    from gateway_guard.frontends.inbound import GuardProtocol
+
+
+def is_handshake(head: Head, method: bytes, *, busy: bool) -> bool:
+    """Whether this is a WebSocket handshake; of any other upgrade the connection ends afterwards.
+
+    `busy`: an earlier request of the connection is still being answered.
+
+    Raises:
+        BadHead: what follows this head could be read in two ways.
+    """
+    body = head.chunked or bool(head.length)
+    if head.upgrade == b"websocket" and method == b"GET" and not body:
+        if busy:
+            raise BadHead(400, "an upgrade behind a request that is still being answered")
+        return True
+    if body:
+        raise BadHead(400, "an upgrade on a request with a body")
+    # The parser reads nothing after this head.
+    head.close = True
+    return False
+
+
+def hand_over(http: GuardProtocol, head: Head) -> None:
+    """Give the connection of `http` to uvicorn's WebSocket protocol, which reads `head` again."""
+    lines = [b"GET ", head.raw_path, b"?" + head.query if head.query else b"", b" HTTP/1.1\r\n"]
+    lines += [b"%b: %b\r\n" % field for field in head.headers]
+    lines.append(b"\r\n")
+    http.connections.discard(http)
+    protocol: Any = http.ws_protocol_class(  # type: ignore[call-arg, misc]
+        config=http.config,
+        server_state=http.server_state,
+        app_state=http.app_state,
+    )
+    protocol.connection_made(http.transport)
+    protocol.client = http.client  # PROXY protocol may have named another than the socket
+    protocol.data_received(b"".join(lines))
+    http.transport.set_protocol(protocol)

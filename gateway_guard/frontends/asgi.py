@@ -36,6 +36,7 @@ from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
 from gateway_guard.guard import Guard, Learner, build_guard
 from gateway_guard.network.base import Network
+from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import Store
 from gateway_guard.types import (
@@ -110,13 +111,19 @@ class GuardMiddleware:
             on_decided: told how long each decision took, seconds, e.g. `Metrics.decided`; must not
                 raise.
             settings, accounts, network, store, campaign_of, learners, clock: as
-                `guard.build_guard`; only next to `policy`.
+                `guard.build_guard`; only next to `policy`. Where the settings name a decision log
+                (`GATEWAY_GUARD_DECISION_LOG`), it is written.
         """
+        decisions: DecisionLog | None = None
         if policy is not None and guard is None:
+            settings = Settings.from_environment() if settings is None else settings
             guard = build_guard(
                 policy, settings=settings, accounts=accounts, network=network, store=store,
                 campaign_of=campaign_of, learners=learners, clock=clock,
             )  # fmt: skip
+            decisions = DecisionLog.configured(settings)
+            if decisions is not None:
+                guard.learners = (*guard.learners, decisions.write)
         elif guard is None or policy is not None:
             raise TypeError("GuardMiddleware needs either policy=… or guard=…")
         elif learners or any((settings, accounts, network, store, campaign_of, clock)):
@@ -131,6 +138,7 @@ class GuardMiddleware:
         if isinstance(reload_every, EllipsisType):
             reload_every = None if policy is None else RELOAD_EVERY
         self._background = Background(guard, reload_every=reload_every)
+        self._decisions = decisions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, ASGI 3."""
@@ -296,6 +304,8 @@ class GuardMiddleware:
         async def closing(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 await background.close()
+                if self._decisions is not None:
+                    self._decisions.close()
             await send(message)
 
         await self.app(scope, receive, closing)

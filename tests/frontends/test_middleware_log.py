@@ -1,0 +1,54 @@
+"""A decision log named in the environment is written by the middleware, too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gateway_guard.frontends.asgi import GuardMiddleware
+from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.settings import Settings
+from tests import build
+
+
+async def answer(_request: object) -> JSONResponse:
+    return JSONResponse({"choices": []})
+
+
+def test_a_middleware_built_from_a_policy_writes_the_log_its_settings_name(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    settings = Settings(secret=build.SECRET, decision_log=str(path))
+    app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+    guarded = GuardMiddleware(
+        app, policy=build.policy("mode: enforce\n"), settings=settings, network=NoNetwork()
+    )
+
+    async def scenario() -> None:
+        transport = httpx.ASGITransport(app=guarded)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+            await client.post(
+                "/v1/chat/completions",
+                content=build.chat_body("a secret question"),
+                headers={"content-type": "application/json", "authorization": "Bearer sk-secret"},
+            )
+        received = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+
+        async def receive() -> dict[str, str]:
+            return next(received)
+
+        async def send(_message: object) -> None:
+            return None
+
+        await guarded({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+
+    asyncio.run(scenario())
+
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["action"] == "allow"
+    assert "secret" not in line

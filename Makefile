@@ -9,8 +9,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # Least branch coverage in percent: of the whole, and of the parts that decide.
-COVER  ?= 90
-COVER_CORE ?= 97
+# The sidecar runs as processes of its own in the tests; what runs there is not counted.
+COVER  ?= 85
+COVER_CORE ?= 99
 CORE   := gateway_guard/core/*,gateway_guard/signals/*,gateway_guard/stores/*,gateway_guard/accounts/*
 # Tests that measure seconds, which tracing for coverage doubles: `make wheel` runs them untraced.
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time

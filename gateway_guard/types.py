@@ -150,6 +150,8 @@ class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         max_output_tokens: the cap the client asked for; None when it did not.
         assumed_output_tokens: tokens reckoned with when there is no cap, >= 1.
         n: number of completions asked for, >= 1.
+        batch: requests in a batch, >= 1, `max_output_tokens` then being that of all together; 0
+            when the body is none.
         logprobs: whether token probabilities were asked for.
         tools: number of tools offered.
         stream: whether the client asked for a stream.
@@ -166,6 +168,7 @@ class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     max_output_tokens: int | None = None
     assumed_output_tokens: int = 1024
     n: int = 1
+    batch: int = 0
     logprobs: bool = False
     tools: int = 0
     stream: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import re
@@ -79,8 +80,8 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | None
     `Authorization` is split into scheme and token: the scheme's case and the white space around the
     token do not matter (RFC 9110 §11.4), so spelling it otherwise does not make another account.
     Ambiguous are: several lines, even equal ones; white space, control or non-ASCII bytes inside a
-    token (readers strip or split at them differently). Other headers may hold inner spaces and
-    non-ASCII text.
+    token (readers strip or split at them differently); a Basic token that is not base64. Other
+    headers may hold inner spaces and non-ASCII text.
     """
     if len(values) > 1:
         return CONFLICT
@@ -104,7 +105,19 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | None
             kind, token = match[1].decode("ascii").lower(), match[2]
     if token.translate(None, VISIBLE):
         return CONFLICT
+    if kind == "basic":
+        return _basic(token)
     return Credential(token, kind)
+
+
+def _basic(token: bytes) -> Credential:
+    """A Basic credential as RFC 4648 spells it: padding and spare bits may be written otherwise."""
+    digits = token.rstrip(b"=")
+    try:
+        plain = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
+    except ValueError:
+        return CONFLICT
+    return Credential(base64.b64encode(plain), "basic")
 
 
 def _readable(value: bytes) -> bool:

@@ -109,7 +109,10 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     """What the rules say, and what the limits are to be charged for it.
 
     A body or path that cannot be read is judged by `on_error`, because no rule can be trusted to
-    have seen what the upstream would see. Then rules in file order, first match wins.
+    have seen what the upstream would see. A credential that failed verification is refused on model
+    routes (and ambiguous paths) before any rule; elsewhere its account is merely unknown, because
+    clients send the expired token along when they ask for another. Then rules in file order, first
+    match wins.
     """
     enforced = policy.enforce and (
         policy.rollout >= 1.0 or chosen(policy.rollout, "policy", request)
@@ -119,7 +122,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=Action.DENY, rule="guard:path", status=400, enforced=enforced,
             reason="the path's spelling is ambiguous",
         )  # fmt: skip
-    if not request.authenticated:
+    if not request.authenticated and (request.model_route or request.path is None):
         return Plan(
             action=Action.DENY, rule="guard:credential", status=401, enforced=enforced,
             reason="the credential failed verification",

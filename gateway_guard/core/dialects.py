@@ -26,6 +26,11 @@ _OTHER: Final = re.compile(
     r"|(?:batch)?embed(?:content|contents|text)|(?:stream)?(?:raw)?predict)"
     r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|converse|converse-stream)"
     r"|(?:/ollama)?/api/(?:chat|generate|embed|embeddings)"
+    # Mistral's agents; Kobold; and whatever ends like a call that generates: Replicate, fill in the
+    # middle, batches of chats.
+    rf"|{_VERSION}/conversations(?:/[^/]+)?"
+    r"|/api/extra/generate/stream"
+    r"|.*/(?:completions(?:/batch)?|predictions)"
     rf"|{_VERSION}/(?:chat|generate|embed)"
     r"|/(?:generate|generate_stream|completion|infill|invocations)"
 )
@@ -92,10 +97,28 @@ def by_body(body: Mapping[str, Any]) -> Dialect:
     return Dialect.OTHER
 
 
-_MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)")
+_MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNORECASE)
+#: Azure; old OpenAI; Bedrock, whose names have colons; Replicate, whose names have an owner; Gemini
+#: and Vertex.
+_DECIDING: Final = re.compile(
+    r".*/(?:deployments|engines)/([^/]+)/(?:chat/completions|completions|embeddings|responses)"
+    r"|.*/model/([^/]+)/(?:invoke|invoke-with-response-stream|converse|converse-stream)"
+    r"|.*/models/([^/]+/[^/]+)/predictions"
+    r"|.*/(?:tuned)?models/([^/:]+):[a-z]+",
+    re.IGNORECASE,
+)
+
+
+def model_by_path(path: str) -> str | None:
+    """The model a path like `/v1beta/models/NAME:generateContent` decides on, whatever the body.
+
+    None where the body decides, as below `/models/…` of somebody's own.
+    """
+    found = _DECIDING.fullmatch(path.rstrip("/"))
+    return found[found.lastindex] if found is not None and found.lastindex is not None else None
 
 
 def model_in_path(path: str) -> str | None:
-    """The model named by paths like `/v1beta/models/NAME:generateContent`; None when none is."""
+    """The model some path names, for a body that names none; None when neither does."""
     found = _MODEL.search(path)
     return found[1] if found is not None else None

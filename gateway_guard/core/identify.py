@@ -142,14 +142,20 @@ class _Compiled:
             if source.kind == "state" or not source.header.startswith("x-guard-")
         )
         self._routes = dialects.compile_routes(identify.model_routes)
-        self._places: dict[bytes, tuple[str | None, Dialect | None]] = {}
+        self._places: dict[bytes, tuple[str | None, Dialect | None, str | None]] = {}
 
-    def place(self, raw_path: bytes) -> tuple[str | None, Dialect | None]:
-        """(canonical path, dialect of the model route) of a request target; None for none."""
+    def place(self, raw_path: bytes) -> tuple[str | None, Dialect | None, str | None]:
+        """(canonical path, dialect of the model route, model the path decides on) of a request
+        target; None for none.
+        """
         place = self._places.get(raw_path)
         if place is None:
             path = paths.canonical(raw_path)
-            place = path, None if path is None else dialects.route(path, self._routes)
+            place = (
+                path,
+                None if path is None else dialects.route(path, self._routes),
+                None if path is None else dialects.model_by_path(path),
+            )
             if len(raw_path) <= _LONGEST_REMEMBERED:
                 if len(self._places) >= _MOST_REMEMBERED:
                     self._places.clear()
@@ -214,7 +220,7 @@ def identify(
     fields = dict(headers)
     repeated = len(fields) != len(headers)
 
-    path, dialect = ready.place(wire.raw_path)
+    path, dialect, placed = ready.place(wire.raw_path)
     model_route = dialect is not None
 
     if ready.by_peer:
@@ -241,7 +247,9 @@ def identify(
         )
         if document is not None:
             try:
-                model = members.model_of(document) or dialects.model_in_path(path or "")
+                # Where the path decides upstream, what the body says is an ornament.
+                model = members.model_of(document)
+                model = placed or model or dialects.model_in_path(path or "")
                 shape = prompt.shape(
                     document,
                     seeds,
@@ -347,16 +355,19 @@ def _account(
 ) -> tuple[str | None, str | None, bool]:
     """(account, how it was recognised, authenticated): the first source that names one wins.
 
-    Two plain credentials that differ are a conflict: the upstream might bill either, so rotating
-    the other must not buy a fresh account. It counts as failed authentication.
+    Two credentials that differ, in two headers, are a conflict: the upstream might bill either, so
+    rotating the other must not buy a fresh account. It counts as failed authentication. A key and
+    a token conflict in either order; what stands in one and the same header cannot.
     """
     plain: bytes | None = None
+    origin = b""
+    named: str | None = None
     kind: str | None = None
     for source, header, schemed in ready.sources:
         if source.kind == "state":
             if wire.state:
                 text = tokens.name_of(wire.state.get(source.state_key))
-                if text is not None and plain is None:
+                if text is not None and plain is None and named is None:
                     return name_digest(secret, text.encode("utf-8", "replace")), "state", True
             continue
         value = fields.get(header)
@@ -368,7 +379,9 @@ def _account(
             and value[:7] == b"Bearer " and not token.translate(None, VISIBLE)
         ):  # fmt: skip
             # As `read_credential` reads nearly all of them.
-            plain, kind = token, "bearer"
+            plain, kind, origin = token, "bearer", header
+            continue
+        if header == origin:
             continue
         read = read_credential(header, lines(wire.headers, header) if repeated else [value])
         if read is None:
@@ -376,18 +389,24 @@ def _account(
         if read is CONFLICT:
             return None, None, False
         if source.kind == "jwt":
-            if plain is not None:
+            if named is not None:
                 continue
             verdict = tokens.verify(read.token, source, keys, at)
-            if verdict is tokens.NOT_A_TOKEN and _read_later(ready.identify, source):
+            if verdict is tokens.NOT_A_TOKEN and (
+                plain is not None or _read_later(ready.identify, source)
+            ):
                 continue
             if not isinstance(verdict, str):
                 return None, "jwt", False
-            return name_digest(secret, verdict.encode("utf-8", "replace")), "jwt", True
-        if plain is None:
-            plain, kind = read.token, read.kind
-        elif plain != read.token:
+            if plain is not None and plain != read.token:
+                return None, None, False
+            named = verdict
+        elif plain is not None and plain != read.token:
             return None, None, False
+        if plain is None:
+            plain, kind, origin = read.token, read.kind, header
+    if named is not None:
+        return name_digest(secret, named.encode("utf-8", "replace")), "jwt", True
     if plain is None:
         return None, None, True
     return digest(secret, plain), kind, True

@@ -21,6 +21,7 @@ from gateway_guard.types import UNKNOWN, Assessment, Charge, Facts, Outcome, Req
 __all__ = [
     "DEFAULT_INPUT_TOKENS",
     "DEFAULT_OUTPUT_TOKENS",
+    "MOST_RESERVED_OUTPUT",
     "PARTS",
     "UNITS",
     "Bucket",
@@ -39,6 +40,10 @@ PARTS = (
 
 #: Output tokens assumed per completion when the client sets no cap. Not measured.
 DEFAULT_OUTPUT_TOKENS: Final = 1024
+#: Most output tokens reserved per completion: agents send their model's maximum (32,000 to 128,000)
+#: as a matter of course and write far less. What they do write beyond it is collected afterwards.
+#: Not measured.
+MOST_RESERVED_OUTPUT: Final = 16_384
 #: Input tokens assumed when a body on a model route cannot be read. Not measured.
 DEFAULT_INPUT_TOKENS: Final = 1024
 
@@ -135,12 +140,13 @@ def _country(_request: Request, facts: Facts) -> str:
 
 def _model(request: Request, _facts: Facts) -> str:
     model = request.model
-    return UNKNOWN if model is None else _short(model)
+    # Upstreams ignore case and white space: another spelling is not another quota.
+    return UNKNOWN if model is None else _short(model.strip().casefold())
 
 
 def _route(request: Request, _facts: Facts) -> str:
     path = request.path
-    return UNKNOWN if path is None else _short(path)
+    return UNKNOWN if path is None else _short(path.casefold().rstrip("/") or "/")
 
 
 def _campaign(_request: Request, facts: Facts) -> str | None:
@@ -231,6 +237,9 @@ def _estimates(request: Request) -> tuple[int, int] | None:
     cap = prompt.max_output_tokens
     if cap is None:
         cap = prompt.assumed_output_tokens
+    elif cap > MOST_RESERVED_OUTPUT and not prompt.batch:
+        # Of a batch nobody reports what it wrote: it pays in advance.
+        cap = MOST_RESERVED_OUTPUT
     return prompt.input_tokens, cap * prompt.n if cap > 0 else 0
 
 

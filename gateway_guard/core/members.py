@@ -48,12 +48,31 @@ def check_names(members: Mapping[str, Any], known: frozenset[str], folded: froze
 
 
 def model_of(document: Mapping[str, Any]) -> str | None:
-    """The model asked for; None when none is named. Raises `Misshapen`."""
+    """The model asked for, white space around it removed; None when none is named.
+
+    A batch asks for one: of several, rules and limits could see only one.
+
+    Raises:
+        Misshapen: the name is no name, or a batch has requests for different models.
+    """
     model = document.get("model")
-    if model is None:
-        return None
-    if type(model) is not str or len(model) > _LONGEST_MODEL or not model.isprintable():
-        raise Misshapen
+    if model is not None:
+        if type(model) is not str or len(model) > _LONGEST_MODEL or not model.isprintable():
+            raise Misshapen
+        model = model.strip()
+    if "requests" in document:
+        requests = document["requests"]
+        for request in requests if type(requests) is list else ():
+            params = request.get("params") if type(request) is dict else None
+            other = params.get("model") if type(params) is dict else None
+            if other is None:
+                continue
+            if type(other) is not str or len(other) > _LONGEST_MODEL or not other.isprintable():
+                raise Misshapen
+            other = other.strip()
+            if model and other.casefold() != model.casefold():
+                raise Misshapen
+            model = other
     return model
 
 

@@ -197,7 +197,7 @@ def shape(
     """
     plain = _PLAIN.issuperset(document)
     reader = (_ordinary(document) if plain else None) or _Reader()
-    tools, n, with_logprobs, include_usage = 0, 1, False, False
+    tools, n, batch, with_logprobs, include_usage = 0, 1, 0, False, False
     if plain:
         if not reader.messages:
             _read_texts(document, reader)
@@ -209,8 +209,9 @@ def shape(
         cap, n = counts(document)
         n *= completions
         requests = document.get("requests")
-        if type(requests) is list:
-            cap, n = _batch(requests, reader, cap, n)
+        if type(requests) is list and requests:
+            batch = len(requests)
+            cap = _batch(requests, reader, assumed_output_tokens)
         with_logprobs = logprobs(document)
         options = document.get("stream_options")
         if options is not None:
@@ -253,6 +254,7 @@ def shape(
         max_output_tokens=cap,
         assumed_output_tokens=assumed_output_tokens,
         n=n,
+        batch=batch,
         logprobs=with_logprobs,
         tools=tools,
         stream=stream if stream is False else flag(stream),
@@ -377,21 +379,22 @@ def _tools(document: Mapping[str, Any], reader: _Reader) -> int:
     return len(tools)
 
 
-def _batch(
-    requests: Sequence[Any], reader: _Reader, cap: int | None, n: int
-) -> tuple[int | None, int]:
-    """A batch of messages: every request in it is read, their caps added up."""
+def _batch(requests: Sequence[Any], reader: _Reader, assumed: int) -> int:
+    """A batch of messages: every request in it is read; the output tokens of all together.
+
+    A request without a cap counts as `assumed` tokens per completion.
+    """
     total = 0
     for request in requests:
         params = request.get("params") if type(request) is dict else None
         if type(params) is not dict:
             raise Misshapen
         check_names(params, MEMBERS, MEMBERS_FOLDED)
-        _read_texts(params, reader)
+        completions = _read_texts(params, reader)
         _tools(params, reader)
-        each, count = counts(params)
-        total += (each or 0) * count
-    return (total or cap), n
+        cap, n = counts(params)
+        total += (assumed if cap is None else cap) * n * completions
+    return total
 
 
 def _phrases(document: dict[str, Any], phrases: Phrases) -> tuple[str, ...]:

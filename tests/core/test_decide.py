@@ -247,3 +247,9 @@ def test_risk_is_looked_at_before_dearer_conditions_and_the_order_changes_nothin
             assert (plan.rule == "r") is (network and risk)
             assert rule.matches(build.request(), build.facts(), QUIET) is (network and risk)
             assert asked[0] == "risk"
+
+
+def test_a_failed_credential_is_refused_only_where_it_reaches_a_model() -> None:
+    request = build.request(authenticated=False, account=None, model_route=False, path="/login")
+
+    assert decide(policy(), request, build.facts(), QUIET).rule != "guard:credential"

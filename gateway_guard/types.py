@@ -260,7 +260,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         ip_source: where `client_ip` came from, in words: `peer`, `hop 2 of x-forwarded-for`, …
         subnet: the client's /24 (IPv4) or /64 (IPv6) in CIDR form; None when unknown.
         account: keyed digest `acct_…` of the credential; None when there is none.
-        credential: how the account was recognised: `bearer`, `x-api-key`, `jwt`, `state`, …
+        credential: how the account was recognised: `bearer`, `x-api-key`, `jwt`, `state`, …;
+            `ambiguous` when two readers would read it differently.
         authenticated: False only when a credential was present but failed verification (bad JWT).
         client: hints about the client.
         inspection: how much of the body could be read.

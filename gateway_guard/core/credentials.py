@@ -68,6 +68,8 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
 
 #: A header that says two things, or one that two readers would spell differently.
 CONFLICT: Final = Credential(b"", "conflict")
+#: `Request.credential` of such a header.
+AMBIGUOUS: Final = "ambiguous"
 
 _SCHEMED: Final = frozenset((b"authorization", b"proxy-authorization"))
 _SCHEME: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(.*)", re.DOTALL)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gateway_guard.core.credentials import AMBIGUOUS
 from gateway_guard.core.identify import Identify, Inspect
 from gateway_guard.core.limits import Limit, charges_for
 from gateway_guard.core.rules import Rule
@@ -111,8 +112,9 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     A body or path that cannot be read is judged by `on_error`, because no rule can be trusted to
     have seen what the upstream would see. A credential that failed verification is refused on model
     routes (and ambiguous paths) before any rule; elsewhere its account is merely unknown, because
-    clients send the expired token along when they ask for another. Then rules in file order, first
-    match wins.
+    clients send the expired token along when they ask for another. Credentials that two readers
+    would read differently (two lines, two that differ, inner white space) are refused everywhere.
+    Then rules in file order, first match wins.
     """
     enforced = policy.enforce and (
         policy.rollout >= 1.0 or chosen(policy.rollout, "policy", request)
@@ -122,7 +124,9 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=Action.DENY, rule="guard:path", status=400, enforced=enforced,
             reason="the path's spelling is ambiguous",
         )  # fmt: skip
-    if not request.authenticated and (request.model_route or request.path is None):
+    if not request.authenticated and (
+        request.model_route or request.path is None or request.credential == AMBIGUOUS
+    ):
         return Plan(
             action=Action.DENY, rule="guard:credential", status=401, enforced=enforced,
             reason="the credential failed verification",

@@ -13,6 +13,7 @@ from gateway_guard.core import body as bodies
 from gateway_guard.core import client_ip, dialects, hints, members, paths, prompt, shapes, tokens
 from gateway_guard.core.address import subnet_of
 from gateway_guard.core.credentials import (
+    AMBIGUOUS,
     CONFLICT,
     VISIBLE,
     digest,
@@ -387,7 +388,7 @@ def _account(
         if read is None:
             continue
         if read is CONFLICT:
-            return None, None, False
+            return None, AMBIGUOUS, False
         if source.kind == "jwt":
             if named is not None:
                 continue
@@ -399,10 +400,10 @@ def _account(
             if not isinstance(verdict, str):
                 return None, "jwt", False
             if plain is not None and plain != read.token:
-                return None, None, False
+                return None, AMBIGUOUS, False
             named = verdict
         elif plain is not None and plain != read.token:
-            return None, None, False
+            return None, AMBIGUOUS, False
         if plain is None:
             plain, kind, origin = read.token, read.kind, header
     if named is not None:

@@ -253,3 +253,13 @@ def test_a_failed_credential_is_refused_only_where_it_reaches_a_model() -> None:
     request = build.request(authenticated=False, account=None, model_route=False, path="/login")
 
     assert decide(policy(), request, build.facts(), QUIET).rule != "guard:credential"
+
+
+def test_a_credential_that_reads_two_ways_is_refused_on_every_path() -> None:
+    request = build.request(
+        authenticated=False, account=None, credential="ambiguous", model_route=False, path="/files"
+    )
+
+    plan = decide(policy(), request, build.facts(), QUIET)
+
+    assert (plan.rule, plan.status) == ("guard:credential", 401)

@@ -39,6 +39,7 @@ from gateway_guard.types import (
     Decision,
     Exchange,
     Facts,
+    Grant,
     NetworkFacts,
     Outcome,
     Request,
@@ -161,9 +162,9 @@ class Guard:
         exchange.usage = usage
         request, plan, grants = exchange.request, exchange.plan, exchange.decision.grants
         try:
-            # Charges exist only for a plan that forwards, so a refusal here is a limit's: then
-            # nothing was taken and nothing is given back.
-            if grants and plan is not None and not exchange.decision.action.refuses:
+            # What was taken is what the store granted, whatever was decided afterwards: a frontend
+            # may still refuse (doubtful framing), and must not leave a slot taken.
+            if grants and plan is not None and _all_granted(grants):
                 await self.store.settle(
                     plan.charges,
                     actuals(plan.charges, request, usage),
@@ -229,6 +230,13 @@ class Guard:
         self.failures[dependency] = self.failures.get(dependency, 0) + 1
         # The type only: the message of a foreign exception may quote what it choked on.
         log.error("%s failed: %s", dependency, type(error).__name__)
+
+
+def _all_granted(grants: Sequence[Grant]) -> bool:
+    for grant in grants:
+        if not grant.allowed:
+            return False
+    return True
 
 
 def build_guard(

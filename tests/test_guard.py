@@ -232,3 +232,19 @@ def test_the_highest_recent_risk_keeps_a_quota_small_until_it_has_recovered() ->
         return quotas
 
     assert run(scenario) == [10.0, 10.0, 100.0]
+
+
+def test_a_refusal_after_the_reservation_leaves_nothing_in_flight() -> None:
+    async def scenario() -> Exchange:
+        brain = guard()
+        for _ in range(2):
+            exchange = await brain.decide(build.wire())
+            exchange.decision = build.decision(
+                action=Action.DENY, status=400, grants=exchange.decision.grants
+            )
+            await brain.settle(
+                exchange, Usage(input_tokens=0, output_tokens=0, outcome=Outcome.REFUSED)
+            )
+        return await brain.decide(build.wire())
+
+    assert run(scenario).decision.action is Action.ALLOW

@@ -126,7 +126,10 @@ class GuardMiddleware:
                 guard.learners = (*guard.learners, decisions.write)
         elif guard is None or policy is not None:
             raise TypeError("GuardMiddleware needs either policy=… or guard=…")
-        elif learners or any((settings, accounts, network, store, campaign_of, clock)):
+        elif learners or any(
+            option is not None  # an empty store is falsy
+            for option in (settings, accounts, network, store, campaign_of, clock)
+        ):
             raise TypeError("a ready guard=… has its own settings, accounts, network, store, …")
         self.app = app
         self.guard = guard

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,16 @@ from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.settings import Settings
-from gateway_guard.stores.base import Store
+from gateway_guard.stores.base import ImmediateStore, Store
 from gateway_guard.stores.memory import MemoryStore
 from gateway_guard.types import (
     Action,
     Assessment,
     CampaignFacts,
+    CredentialFault,
     Decision,
     Exchange,
     Facts,
-    Grant,
     NetworkFacts,
     Outcome,
     Request,
@@ -56,6 +57,9 @@ _NOT_ASSESSED = Assessment()
 #: Looking up a member of an enumeration costs more than comparing with it.
 _REFUSED = Outcome.REFUSED
 _UNKNOWN_NETWORK = NetworkFacts(known=False)
+_UNREACHABLE = CredentialFault.KEYS_UNREACHABLE
+_NO_KEYS: tuple[str, ...] = ("jwks",)
+_ALLOWED = attrgetter("allowed")
 
 
 class Guard:
@@ -89,13 +93,22 @@ class Guard:
         self.failures: dict[str, int] = {}
         self._secret = secret
         self._jwt = jwt
+        jwt.on_failure = self._keys_failed
         self._campaign_of = campaign_of
         self._next_id = request_ids()
+        #: The store, where it answers without a coroutine, which costs as much as six calls.
+        self._at_once = store if isinstance(store, ImmediateStore) else None
 
     @property
     def policy(self) -> Policy:
         """The policy in force."""
         return self.policies.current
+
+    @property
+    def key_errors(self) -> Mapping[str, str]:
+        """URL of each key set of the policy whose last fetch failed → why; empty: all is well."""
+        urls = {source.jwks for source in self.policies.current.identify.accounts}
+        return {url: why for url, why in self._jwt.errors.items() if url in urls}
 
     def needs_body(self, method: str, raw_path: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether the frontend must read the body before it asks for a decision."""
@@ -135,16 +148,20 @@ class Guard:
                 if signals:
                     observe(profile, request, facts)
             charges = plan.charges
+            degraded = _NO_KEYS if request.credential_fault is _UNREACHABLE else ()
             if charges:
+                store = self._at_once
                 try:
-                    grants = await self.store.reserve(charges, id=request.id, now=request.at)
-                    degraded: tuple[str, ...] = ()
+                    if store is not None:
+                        grants = store.reserve_now(charges, id=request.id, now=request.at)
+                    else:
+                        grants = await self.store.reserve(charges, id=request.id, now=request.at)
                 except StoreError as error:
                     self._count("store", error)
-                    grants, degraded = (), ("store",)
+                    grants, degraded = (), (*degraded, "store")
                 decision = conclude(policy, plan, grants, degraded)
             else:
-                decision = conclude(policy, plan)
+                decision = conclude(policy, plan, (), degraded)
             return Exchange(
                 request=request, facts=facts, assessment=assessment, plan=plan, decision=decision
             )
@@ -164,13 +181,16 @@ class Guard:
         try:
             # What was taken is what the store granted, whatever was decided afterwards: a frontend
             # may still refuse (doubtful framing), and must not leave a slot taken.
-            if grants and plan is not None and _all_granted(grants):
-                await self.store.settle(
-                    plan.charges,
-                    actuals(plan.charges, request, usage),
-                    id=request.id,
-                    now=self.clock() if now is None else now,
-                )
+            if grants and plan is not None and all(map(_ALLOWED, grants)):
+                charges = plan.charges
+                costs = actuals(charges, request, usage)
+                if now is None:
+                    now = self.clock()
+                store = self._at_once
+                if store is not None:
+                    store.settle_now(charges, costs, id=request.id, now=now)
+                else:
+                    await self.store.settle(charges, costs, id=request.id, now=now)
         except StoreError as error:
             self._count("store", error)
         except Exception as error:  # noqa: BLE001 - settling must never break a response
@@ -226,17 +246,15 @@ class Guard:
         )
         return Exchange(request=request, decision=decision)
 
+    def _keys_failed(self) -> None:
+        self.failures["jwks"] = self.failures.get("jwks", 0) + 1
+
     def _count(self, dependency: str, error: Exception) -> None:
-        self.failures[dependency] = self.failures.get(dependency, 0) + 1
-        # The type only: the message of a foreign exception may quote what it choked on.
-        log.error("%s failed: %s", dependency, type(error).__name__)
-
-
-def _all_granted(grants: Sequence[Grant]) -> bool:
-    for grant in grants:
-        if not grant.allowed:
-            return False
-    return True
+        count = self.failures[dependency] = self.failures.get(dependency, 0) + 1
+        # At 1, 2, 4, 8, …: what fails for every request must not fill a disk.
+        if not count & (count - 1):
+            # The type only: the message of a foreign exception may quote what it choked on.
+            log.error("%s failed: %s (%d times)", dependency, type(error).__name__, count)
 
 
 def build_guard(

@@ -13,6 +13,7 @@ from gateway_guard.errors import StoreError
 from gateway_guard.guard import Guard, build_guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
+from gateway_guard.stores.base import ImmediateStore
 from gateway_guard.stores.memory import MemoryStore
 from gateway_guard.types import Action, CampaignFacts, Charge, Exchange, Grant, Outcome, Usage
 from tests import build
@@ -35,8 +36,31 @@ rules:
 class BrokenStore(MemoryStore):
     """A store that cannot be reached."""
 
-    async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+    def reserve_now(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         raise StoreError("connection refused")
+
+
+class WaitingStore:
+    """A store over a network: it has nothing but coroutines, and they suspend."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryStore()
+        self.waited = 0
+
+    async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+        await asyncio.sleep(0)
+        self.waited += 1
+        return await self.memory.reserve(charges, id=id, now=now)
+
+    async def settle(
+        self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+    ) -> None:
+        await asyncio.sleep(0)
+        self.waited += 1
+        await self.memory.settle(charges, actual, id=id, now=now)
+
+    async def close(self) -> None:
+        return None
 
 
 class BrokenNetwork(NoNetwork):
@@ -55,6 +79,29 @@ def guard(text: str = POLICY, **more: Any) -> Guard:
     more.setdefault("settings", Settings(secret=build.SECRET))
     more.setdefault("clock", lambda: build.NOW)
     return build_guard(build.policy(text), **more)
+
+
+def test_a_store_that_waits_is_awaited_and_counts_like_one_that_does_not() -> None:
+    async def scenario() -> None:
+        waiting, at_once = WaitingStore(), MemoryStore()
+        remaining = []
+        for store in (waiting, at_once):
+            brain = guard(store=store)
+            exchange = await brain.decide(build.wire())
+            await brain.settle(exchange, Usage(input_tokens=10, output_tokens=10))
+            following = await brain.decide(build.wire())
+            remaining.append([grant.remaining for grant in following.decision.grants])
+
+        assert remaining[0] == remaining[1]
+        assert waiting.waited == 3
+        assert waiting.memory.in_flight == at_once.in_flight == 1
+
+    run(scenario)
+
+
+def test_the_memory_store_is_one_that_answers_at_once() -> None:
+    assert isinstance(MemoryStore(), ImmediateStore)
+    assert not isinstance(WaitingStore(), ImmediateStore)
 
 
 def test_a_request_passes_and_charges_every_limit() -> None:

@@ -20,6 +20,7 @@ LAYERS = (
     ("campaigns",),
     ("policy",),
     ("network", "accounts", "stores", "intel", "record"),
+    ("linking",),
     ("guard",),
     ("frontends",),
     ("cli", "__main__"),
@@ -39,7 +40,7 @@ COMPUTES = {
 FILES = sorted(
     path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] != "data"
 )
-PURE = [path for path in FILES if path.relative_to(PACKAGE).parts[0] in ("core", "signals")]
+PURE = [path for path in FILES if path.relative_to(PACKAGE).parts[0] in ("core", "signals", "campaigns")]
 
 
 def name_of(path: Path) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import httpx
 import jwt
 
 from gateway_guard.core.body import parse
-from gateway_guard.core.credentials import CONFLICT, read_credential
-from gateway_guard.core.identify import Identify, lines
-from gateway_guard.core.tokens import ALGORITHMS, header_of
+from gateway_guard.core.credentials import Credential, read_credential
+from gateway_guard.core.fields import lines
+from gateway_guard.core.sections import Identify
+from gateway_guard.core.tokens import ALGORITHMS, RETRY, KeySet, header_of
 from gateway_guard.types import Wire
 
 log = logging.getLogger(__name__)
@@ -22,21 +24,24 @@ log = logging.getLogger(__name__)
 #: Largest key set read, bytes, and most keys kept of it. Real ones have 2 to 10 keys in 10 KB.
 LARGEST: Final = 256 * 1024
 MOST_KEYS: Final = 64
-#: Fewest seconds between two fetches of one URL, whatever the tokens say: a stranger who sends
-#: random key ids must not make the guard hammer its identity provider.
+#: Fewest seconds between two fetches of one URL that worked, whatever the tokens say: a stranger
+#: who sends random key ids must not make the guard hammer its identity provider. One that failed
+#: is tried again after `RETRY`.
 INTERVAL: Final = 30.0
 #: Seconds one fetch may take, all in all, while a request waits for it.
 TIMEOUT: Final = 3.0
-#: Seconds after which keys are fetched again although every key id is known, so that a withdrawn
-#: key stops working.
+#: Seconds after which keys are fetched again although every key id is known: from `FRESH` on while
+#: the old ones serve, from `OLDEST` on before they do, so that a withdrawn key stops working.
+FRESH: Final = 2700.0
 OLDEST: Final = 3600.0
 
 
 class JwtKeys:
     """The keys of every JWKS URL the policy names.
 
-    `keys` is what `identify` verifies with: URL → key id → key. A fetch that fails keeps the last
-    good set. `transport` is for tests and special networks; `now` gives seconds that only rise.
+    `keys` is what `identify` verifies with: URL → key set. A fetch that fails keeps the last good
+    set, however old. `transport` is for tests and special networks; `now` gives seconds that only
+    rise.
     """
 
     def __init__(
@@ -45,30 +50,41 @@ class JwtKeys:
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.keys: dict[str, Mapping[str, object]] = {}
+        self.keys: dict[str, KeySet] = {}
         #: URL → why its last fetch failed; empty when all is well.
         self.errors: dict[str, str] = {}
+        #: Told of every fetch that failed; must not raise.
+        self.on_failure: Callable[[], None] | None = None
         self._transport = transport
         self._now = now
-        self._tried: dict[str, float] = {}
+        #: URL → when it may be asked again.
+        self._again: dict[str, float] = {}
         self._fetched: dict[str, float] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def needs(self, wire: Wire, identify: Identify) -> bool:
-        """Whether a token in the request can only be judged after `refresh`."""
-        return any(self._due(url) for url in self._wanted(wire, identify))
+        """Whether `refresh` has something to do for a token in the request."""
+        return any(map(self._due, self._wanted(wire, identify)))
 
     async def refresh(self, wire: Wire, identify: Identify) -> None:
-        """Fetch the key sets the request needs, each at most once per `INTERVAL`. Never raises.
+        """Fetch the key sets the request needs, and wait where that may help it. Never raises.
 
-        Requests that need the same set wait for one fetch.
+        Each is fetched at most once per `INTERVAL` (`RETRY` after a failure), and requests that
+        need the same set share one fetch. After a failure only the request that asks again waits:
+        an issuer that hangs must not hold up everybody.
         """
-        for url in self._wanted(wire, identify):
-            if self._due(url):
-                await self._fetch_once(url)
+        for url, needed in self._wanted(wire, identify).items():
+            if not self._due(url):
+                continue
+            failing, running = url in self.errors, self._running.get(url)
+            fetch = running or self._start(url)
+            if needed and (running is None or not failing):
+                # A client that goes away must not cancel the fetch the others wait for.
+                await asyncio.shield(fetch)
 
-    def _wanted(self, wire: Wire, identify: Identify) -> list[str]:
-        wanted: list[str] = []
+    def _wanted(self, wire: Wire, identify: Identify) -> dict[str, bool]:
+        """URL of each set that should be fetched → whether the request needs that."""
+        wanted: dict[str, bool] = {}
         for source in identify.accounts:
             url = source.jwks
             if url is None or source.kind != "jwt" or not source.verify:
@@ -76,49 +92,42 @@ class JwtKeys:
             header = source.header.encode()
             values = lines(wire.headers, header)
             credential = read_credential(header, values) if values else None
-            if credential is None or credential is CONFLICT:
+            if not isinstance(credential, Credential):
                 continue
             token = header_of(credential.token)
             if token is None or token.get("alg") not in source.algorithms:
                 continue
-            if url not in wanted and self._lacks(url, token.get("kid")):
-                wanted.append(url)
+            known, kid = self.keys.get(url), token.get("kid")
+            if known is None or (isinstance(kid, str) and kid not in known.keys):
+                wanted[url] = True
+            elif (age := self._now() - self._fetched[url]) > FRESH:
+                # Once an issuer does not answer, the last good keys serve on.
+                wanted[url] = wanted.get(url, False) or (age > OLDEST and known.current)
         return wanted
 
-    def _lacks(self, url: str, kid: object) -> bool:
-        known = self.keys.get(url)
-        if not known or self._now() - self._fetched[url] > OLDEST:
-            return True
-        return isinstance(kid, str) and kid not in known
-
     def _due(self, url: str) -> bool:
-        if url in self._running:
-            return True
-        tried = self._tried.get(url)
-        return tried is None or self._now() - tried >= INTERVAL
+        return url in self._running or self._now() >= self._again.get(url, -math.inf)
 
-    async def _fetch_once(self, url: str) -> None:
-        running = self._running.get(url)
-        if running is None:
-            self._tried[url] = self._now()
-            running = self._running[url] = asyncio.create_task(self._fetch(url))
-            running.add_done_callback(lambda _: self._running.pop(url, None))
-        # A client that goes away must not cancel the fetch the others wait for.
-        await asyncio.shield(running)
+    def _start(self, url: str) -> asyncio.Task[None]:
+        running = self._running[url] = asyncio.create_task(self._fetch(url))
+        running.add_done_callback(lambda _: self._running.pop(url, None))
+        return running
 
     async def _fetch(self, url: str) -> None:
         try:
             async with asyncio.timeout(TIMEOUT):
                 content = await self._download(url)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError) as error:
+            keys = read_key_set(content)
+        except Exception as error:  # noqa: BLE001 - whatever it was, these keys are not to be had
             self._failed(url, type(error).__name__)
             return
-        keys = read_key_set(content)
         if not keys:
             self._failed(url, "no usable key in the answer")
             return
-        self.keys[url] = keys
-        self._fetched[url] = self._now()
+        now = self._now()
+        self.keys[url] = KeySet(keys)
+        self._fetched[url] = now
+        self._again[url] = now + INTERVAL
         self.errors.pop(url, None)
 
     async def _download(self, url: str) -> bytes:
@@ -137,6 +146,13 @@ class JwtKeys:
 
     def _failed(self, url: str, why: str) -> None:
         self.errors[url] = why
+        # Counted from the end of the attempt, which may have taken `TIMEOUT`.
+        self._again[url] = self._now() + RETRY
+        known = self.keys.get(url)
+        if known is not None:
+            self.keys[url] = KeySet(known.keys, current=False)
+        if self.on_failure is not None:
+            self.on_failure()
         log.error("key set not fetched from %s: %s", url, why)
 
 

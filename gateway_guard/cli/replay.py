@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import ipaddress
@@ -21,7 +20,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from gateway_guard.accounts.base import Directory
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.sighting import sighting_of
 from gateway_guard.cli import CLEAN, FINDINGS
+from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.report import Outcomes, print_report, report_of
 from gateway_guard.cli.tally import Tally
@@ -29,6 +31,7 @@ from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
 from gateway_guard.guard import Guard, build_guard
+from gateway_guard.linking import address_seed
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.settings import Settings
@@ -67,12 +70,24 @@ class Judge:
         settings = msgspec.structs.replace(
             Settings.from_environment(), secret=REPLAY_SECRET, decision_log=None
         )
+        # On this thread, at once: what one exchange taught counts for the next, as it would live.
+        self.linker = Linker()
+        seed = address_seed(REPLAY_SECRET)
+
+        def learn(exchange: Exchange) -> None:
+            seen = sighting_of(exchange, seed)
+            if seen is not None:
+                self.linker.learn(seen)
+
         self.guard: Guard = build_guard(
-            policy, settings=settings, accounts=accounts, network=network, clock=lambda: 0.0
-        )
+            policy, settings=settings, accounts=accounts, network=network, clock=lambda: 0.0,
+            campaign_of=self.linker.facts, learners=[learn],
+        )  # fmt: skip
         self.tally = Tally(self.guard.policy)
         self._identify = as_recorded(self.guard.policy.identify, _EVERYWHERE)
         self._identified = 0
+        #: Account digest → the account as it stands in the traffic.
+        self.recorded: dict[str, str] = {}
         #: (end, number, exchange, usage) of what is in flight: a heap, the next to end first.
         self._in_flight: list[tuple[float, int, Exchange, Usage]] = []
         self._forwarded = 0
@@ -107,6 +122,8 @@ class Judge:
             self._forwarded += 1
             end = at + line.duration()
             heappush(in_flight, (end, self._forwarded, exchange, line.settlement()))
+        if request.account is not None and line.account is not None:
+            self.recorded[request.account] = line.account
         self.tally.add(line.account or "", exchange)
         return exchange
 
@@ -202,7 +219,11 @@ def register(app: typer.Typer) -> None:
         ] = None,
         labels: Annotated[
             Path | None,
-            typer.Option("--labels", help="CSV with account, label, class: a table by class."),
+            typer.Option(
+                "--labels",
+                help="CSV with account and label (attack or benign; or a reviewer's ban or allow), "
+                "and perhaps class and scenario: precision, recall, cost to the others.",
+            ),
         ] = None,
         limit: Annotated[
             int | None, typer.Option("--limit", min=1, help="Stop after so many exchanges.")
@@ -215,7 +236,7 @@ def register(app: typer.Typer) -> None:
         a second for every 50 output tokens, at most ten minutes. Exit 1 when a line is no exchange;
         the others are replayed all the same.
         """
-        classes = _labels(labels) if labels is not None else None
+        classes = read_labels(labels) if labels is not None else None
         directory = (
             FileDirectory(accounts, secret=REPLAY_SECRET) if accounts is not None else NoDirectory()
         )
@@ -234,7 +255,7 @@ def register(app: typer.Typer) -> None:
             )  # fmt: skip
         complain.finish()
         if campaigns is not None:
-            _write_campaigns(campaigns)
+            _write_campaigns(campaigns, judge)
         failures = judge.guard.failures
         if not seen.exchanges:
             raise SourceError(f"{traffic}: holds no exchange")
@@ -311,19 +332,20 @@ class _progress:  # noqa: N801 - reads as the function it stands for
         self._bar.stop()
 
 
-def _labels(path: Path) -> dict[str, tuple[str, str]]:
+def _write_campaigns(path: Path, judge: Judge) -> None:
+    held = [
+        {
+            "id": campaign.id,
+            "accounts": sorted(
+                judge.recorded.get(account, account) for account in campaign.members
+            ),
+            "alarm_at": campaign.alarm_at,
+            "confidence": round(campaign.confidence, 4),
+            "evidence": campaign.evidence,
+        }
+        for campaign in judge.linker.campaigns()
+    ]
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {row["account"]: (row["label"], row["class"]) for row in csv.DictReader(file)}
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    except KeyError as error:
-        raise SourceError(f"{path}: no column {error.args[0]!r} in its first line") from error
-
-
-def _write_campaigns(path: Path) -> None:
-    # Detection of campaigns is not part of this version: none is ever held.
-    try:
-        path.write_bytes(b"[]\n")
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(held), indent=1) + b"\n")
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error

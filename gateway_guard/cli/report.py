@@ -9,7 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gateway_guard.cli.tally import Tally, by_class, compare
+from gateway_guard.cli.labels import Label, by_class, score
+from gateway_guard.cli.tally import Tally, compare
 
 #: Accounts listed on a terminal; `--format json` lists all.
 _SHOWN: Final = 20
@@ -28,7 +29,7 @@ def report_of(
     seen: Outcomes,
     tally: Tally,
     other: Tally | None,
-    labels: dict[str, tuple[str, str]] | None,
+    labels: dict[str, Label] | None,
     *,
     accounts_known: bool,
 ) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def report_of(
             "accounts": rows,
         }
     if labels is not None:
+        report["labels"] = [score(part, labels) for part in (tally, other) if part is not None]
         report["classes"] = by_class(tally, labels)
     return report
 
@@ -90,14 +92,8 @@ def print_report(report: dict[str, Any], out: Console) -> None:
             out.print(table)
             if len(rows) > _SHOWN:
                 out.print(f"… and {len(rows) - _SHOWN:,} more (--format json lists all)")
-    if "classes" in report:
-        out.print()
-        table = _table("class", "label", "accounts", "contained", "exchanges", "refused", "share")
-        for row in report["classes"]:
-            share = _share(row["refused"], row["exchanges"])
-            cells = (row["class"], row["label"], row["accounts"], row["contained"])
-            table.add_row(*map(_cell, (*cells, row["exchanges"], row["refused"])), share)
-        out.print(table)
+    if "labels" in report:
+        _print_labels(report["labels"], report["classes"], out)
 
 
 def _print_policy(part: dict[str, Any], out: Console) -> None:
@@ -139,6 +135,54 @@ def _print_policy(part: dict[str, Any], out: Console) -> None:
         f"\n{_many(part['accounts_refused'], 'account')} refused at least once, "
         f"{part['accounts_contained']:,} contained (half of their last ten or more)"
     )
+
+
+#: What is scored against labels, in words, and whether it counts accounts (or exchanges).
+_SCORES: Final = {
+    "precision": ("precision: contained accounts that are attackers", True),
+    "recall": ("recall: attackers contained", True),
+    "attack_answered": ("harvested: attack exchanges answered", False),
+    "benign_contained": ("cost: benign accounts contained", True),
+    "benign_refused": ("cost: benign exchanges refused", False),
+    "benign_restricted": ("cost: benign exchanges restricted", False),
+}
+
+
+def _print_labels(
+    scores: list[dict[str, Any]], classes: list[dict[str, Any]], out: Console
+) -> None:
+    first = scores[0]
+    unlabelled, absent = first["unlabelled"], first["not_in_traffic"]
+    out.print(
+        f"\n{_many(first['attack'], 'account')} labelled attack, {first['benign']:,} benign"
+        + (f", {unlabelled:,} without a label" if unlabelled else "")
+        + (f"; {absent:,} labelled and not in the traffic" if absent else "")
+        + "\n"
+    )
+    table = _table("against the labels (95 % interval)", *(part["policy"] for part in scores))
+    for name, (words, accounts) in _SCORES.items():
+        table.add_row(words, *(_scored(part[name], accounts) for part in scores))
+    out.print(table)
+    out.print()
+    scenarios = any(row["scenario"] for row in classes)
+    headings = ("accounts", "contained", "exchanges", "refused", "share")
+    table = _table("scenario or class" if scenarios else "class", "label", *headings)
+    for row in classes:
+        share = _share(row["refused"], row["exchanges"])
+        name = row["scenario"] or row["class"] or "–"
+        cells = (name, row["label"], row["accounts"], row["contained"], row["exchanges"])
+        table.add_row(*map(_cell, (*cells, row["refused"])), share)
+    out.print(table)
+
+
+def _scored(share: dict[str, Any], accounts: bool) -> str:
+    if share["share"] is None:
+        return "– (0 of 0)"
+    counts = f"{100 * share['share']:.2f} % ({share['k']:,} of {share['n']:,}"
+    if not accounts:
+        return counts + ")"
+    low, high = share["ci95"]
+    return f"{counts}; {100 * low:.1f}–{100 * high:.1f})"
 
 
 def _table(first: str, *others: str) -> Table:

@@ -14,13 +14,15 @@ from gateway_guard.types import AccountFacts, Action, Exchange
 LAST = 10
 
 _NOBODY = AccountFacts()
+#: Looking up a member of an enumeration costs more than comparing with it.
+_RESTRICT = Action.RESTRICT
 
 
 class Fate(msgspec.Struct):
     """How one account fared.
 
     Attributes:
-        exchanges, refused: counts.
+        exchanges, refused, restricted: counts; a restricted exchange was answered with less.
         tail: one bit per exchange of the last `LAST`, 1 for refused.
         risk: highest seen, in [0, 1].
         changed: exchanges another policy would decide differently.
@@ -28,6 +30,7 @@ class Fate(msgspec.Struct):
 
     exchanges: int = 0
     refused: int = 0
+    restricted: int = 0
     tail: int = 0
     risk: float = 0.0
     changed: int = 0
@@ -72,6 +75,7 @@ class Tally:
                 self.strangers += 1
         fate.exchanges += 1
         fate.refused += refused
+        fate.restricted += action is _RESTRICT
         fate.tail = fate.tail << 1 & 1023 | refused
         if risk > fate.risk:
             fate.risk = risk
@@ -143,19 +147,3 @@ def compare(first: Tally, second: Tally) -> list[dict[str, Any]]:
     ]
     rows.sort(key=lambda row: (-row["changed"], row["account"]))
     return rows
-
-
-def by_class(tally: Tally, labels: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    """Per label and class: accounts, contained accounts, exchanges, refused exchanges."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for account, fate in tally.accounts.items():
-        group = groups.setdefault(labels.get(account, ("unlabelled", "")), [0, 0, 0, 0])
-        for index, value in enumerate((1, fate.contained, fate.exchanges, fate.refused)):
-            group[index] += value
-    return [
-        {
-            "label": label, "class": name, "accounts": group[0], "contained": group[1],
-            "exchanges": group[2], "refused": group[3],
-        }
-        for (label, name), group in sorted(groups.items())
-    ]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.core.identify import AccountSource, Identify, IPNetwork
+from gateway_guard.core.sections import AccountSource, Identify, IPNetwork
 from gateway_guard.errors import SourceError
 from gateway_guard.types import Outcome, Usage, Wire
 

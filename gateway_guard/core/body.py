@@ -29,12 +29,12 @@ MOST_DEPTH: Final = 96
 MOST_CODINGS: Final = 2
 _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 
-#: Most objects and arrays read, and most commas between values. The worst document of as many holds
-#: the event loop up for about 100 ms; embeddings of 300,000 token numbers have fewer commas.
-MOST_CONTAINERS: Final = 60_000
+#: Most objects and arrays read, most strings (names of members among them) and most commas between
+#: values. The worst document of as many holds the event loop up for about 40 ms; embeddings of
+#: 300,000 token numbers have fewer commas, conversations of 15,000 turns fewer strings.
+MOST_CONTAINERS: Final = 25_000
+MOST_STRINGS: Final = 64_000
 MOST_COMMAS: Final = 320_000
-#: Quotes of the most strings that fit between so many commas: a member's name and its value each.
-_MOST_QUOTES: Final = 4 * (MOST_COMMAS + MOST_CONTAINERS + 1)
 
 _BOM: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
@@ -204,7 +204,8 @@ def parse(body: bytes) -> dict[str, Any] | Inspection:
     Refused beside what RFC 8259 refuses: a byte order mark, anything but UTF-8, lone surrogates,
     NaN and infinities, numbers beyond a double or beyond 4,300 digits, a member named twice in any
     object, nesting deeper than `MOST_DEPTH`, and a document that is not an object. So is one of
-    more values than `MOST_CONTAINERS` and `MOST_COMMAS`, which would hold up everybody else.
+    more values than `MOST_CONTAINERS`, `MOST_STRINGS` and `MOST_COMMAS`, which would hold up
+    everybody else.
     """
     if body.startswith(_BOM):
         return Inspection.CHARSET
@@ -226,12 +227,16 @@ def parse(body: bytes) -> dict[str, Any] | Inspection:
 
 def _crowded(body: bytes) -> bool:
     """Whether JSON has more containers or commas outside its strings than are read."""
-    if body.count(b"{") + body.count(b"[") <= MOST_CONTAINERS and body.count(b",") <= MOST_COMMAS:
+    if (
+        body.count(b"{") + body.count(b"[") <= MOST_CONTAINERS
+        and body.count(b",") <= MOST_COMMAS
+        and body.count(b'"') <= 2 * MOST_STRINGS
+    ):
         return False
     # Those in strings do not count. Without its escapes, a string is what is between two quotes.
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    if body.count(b'"') > _MOST_QUOTES:
+    if body.count(b'"') > 2 * MOST_STRINGS:
         return True
     outside = b"".join(body.split(b'"')[::2])
     return (

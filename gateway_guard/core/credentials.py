@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from gateway_guard.types import CredentialFault
+
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -66,9 +68,7 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
     kind: str
 
 
-#: A header that says two things, or one that two readers would spell differently.
-CONFLICT: Final = Credential(b"", "conflict")
-#: `Request.credential` of such a header.
+#: `Request.credential` where headers say two things, or one that readers would spell differently.
 AMBIGUOUS: Final = "ambiguous"
 
 _SCHEMED: Final = frozenset((b"authorization", b"proxy-authorization"))
@@ -76,8 +76,8 @@ _SCHEME: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(.*)", re.DOTA
 VISIBLE: Final = bytes(range(0x21, 0x7F))
 
 
-def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | None:
-    """The credential in one header field; None when it holds none, `CONFLICT` when it is ambiguous.
+def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | CredentialFault | None:
+    """The credential in one header field; None when it holds none, a fault when it is ambiguous.
 
     `Authorization` is split into scheme and token: the scheme's case and the white space around the
     token do not matter (RFC 9110 §11.4), so spelling it otherwise does not make another account.
@@ -86,13 +86,13 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | None
     headers may hold inner spaces and non-ASCII text.
     """
     if len(values) > 1:
-        return CONFLICT
+        return CredentialFault.REPEATED_HEADER
     value = values[0].strip(b" \t")
     if header not in _SCHEMED:
         if not value:
             return None
         if value.translate(None, VISIBLE) and not _readable(value):
-            return CONFLICT
+            return CredentialFault.AMBIGUOUS_SPELLING
         return Credential(value, header.decode("ascii", "replace"))
     if value[:7] == b"Bearer ":
         kind, token = "bearer", value[7:].lstrip(b" \t")
@@ -106,19 +106,19 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | None
         else:
             kind, token = match[1].decode("ascii").lower(), match[2]
     if token.translate(None, VISIBLE):
-        return CONFLICT
+        return CredentialFault.AMBIGUOUS_SPELLING
     if kind == "basic":
         return _basic(token)
     return Credential(token, kind)
 
 
-def _basic(token: bytes) -> Credential:
+def _basic(token: bytes) -> Credential | CredentialFault:
     """A Basic credential as RFC 4648 spells it: padding and spare bits may be written otherwise."""
     digits = token.rstrip(b"=")
     try:
         plain = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except ValueError:
-        return CONFLICT
+        return CredentialFault.AMBIGUOUS_SPELLING
     return Credential(base64.b64encode(plain), "basic")
 
 

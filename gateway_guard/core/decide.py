@@ -9,13 +9,15 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway_guard.core.credentials import AMBIGUOUS
-from gateway_guard.core.identify import Identify, Inspect
 from gateway_guard.core.limits import Limit, charges_for
 from gateway_guard.core.rules import Rule
+from gateway_guard.core.sections import Identify, Inspect
+from gateway_guard.core.tokens import RETRY
 from gateway_guard.signals.base import Detector
 from gateway_guard.types import (
     Action,
     Assessment,
+    CredentialFault,
     Decision,
     Facts,
     Grant,
@@ -66,6 +68,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         limits: in file order.
         rules: in file order.
         headers: whether rate-limit headers are sent.
+        campaigns: whether a rule or a limit asks for the campaign of an account.
         recover: longest `adapt.recover` of all limits, seconds.
     """
 
@@ -83,6 +86,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...] = ()
     rules: tuple[Rule, ...] = ()
     headers: bool = True
+    campaigns: bool = False
     recover: float = 0.0
 
 
@@ -112,8 +116,9 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     A body or path that cannot be read is judged by `on_error`, because no rule can be trusted to
     have seen what the upstream would see. A credential that failed verification is refused on model
     routes (and ambiguous paths) before any rule; elsewhere its account is merely unknown, because
-    clients send the expired token along when they ask for another. Credentials that two readers
-    would read differently (two lines, two that differ, inner white space) are refused everywhere.
+    clients send the expired token along when they ask for another. Where the keys that verify it
+    cannot be fetched, the refusal says to come back (503). Credentials that two readers would read
+    differently (two lines, two that differ, inner white space) are refused everywhere.
     Then rules in file order, first match wins.
     """
     enforced = policy.enforce and (
@@ -124,12 +129,18 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=Action.DENY, rule="guard:path", status=400, enforced=enforced,
             reason="the path's spelling is ambiguous",
         )  # fmt: skip
-    if not request.authenticated and (
+    fault = request.credential_fault
+    if fault is not None and (
         request.model_route or request.path is None or request.credential == AMBIGUOUS
     ):
+        if fault is CredentialFault.KEYS_UNREACHABLE:
+            return Plan(
+                action=Action.DENY, rule="guard:jwks", status=503, enforced=enforced,
+                reason=f"the credential cannot be verified: {fault.meaning}", retry_after=RETRY,
+            )  # fmt: skip
         return Plan(
             action=Action.DENY, rule="guard:credential", status=401, enforced=enforced,
-            reason="the credential failed verification",
+            reason=f"the credential failed verification: {fault.meaning}",
         )  # fmt: skip
     shadow: tuple[ShadowHit, ...] = ()
     matched: Rule | None = None
@@ -145,8 +156,8 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             break
     inspection = request.inspection
     if (
-        inspection is not Inspection.FULL
-        and inspection is not Inspection.NONE
+        inspection is not _FULL
+        and inspection is not _NONE
         and policy.on_error.body == "deny"
         and not (matched is not None and matched.action.refuses)
     ):
@@ -188,7 +199,10 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     )
 
 
-#: As `Action.refuses` has it; a property costs more than the comparison.
+#: Properties, and members of enumerations, cost more than the comparison.
+_FULL, _NONE = Inspection.FULL, Inspection.NONE
+_ALLOW = Action.ALLOW
+#: As `Action.refuses` has it.
 _REFUSALS = Action.CHALLENGE
 _STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}
 
@@ -202,7 +216,6 @@ def conclude(
     dependencies that failed: a failed store denies (503) or is passed over, by `on_error.store`.
     """
     action, rule, reason, where = plan.action, plan.rule, plan.reason, plan.where
-    status, retry_after = plan.status, plan.retry_after
     wait = -1.0
     for grant in grants:
         if not grant.allowed and grant.retry_after > wait:
@@ -213,6 +226,13 @@ def conclude(
                 f"{charge.limit}: {charge.cost:g} {charge.unit} asked, {grant.remaining:g} "
                 f"of {charge.capacity:g} left"
             )
+    if action is _ALLOW and wait < 0.0 and not degraded:
+        # What becomes of nearly every request needs no second thought.
+        return Decision(
+            action=action, rule=rule, reason=reason, where=where, grants=grants,
+            shadow=plan.shadow, policy=policy.digest,
+        )  # fmt: skip
+    status, retry_after = plan.status, plan.retry_after
     if wait >= 0.0:
         action, status, where = Action.THROTTLE, 429, None
         retry_after = wait if wait != math.inf else None

@@ -18,6 +18,8 @@ from gateway_guard.types import (
 )
 
 _DAY = 86_400.0
+#: Dependency → what a decision without it goes by; `on_error` where nothing stands here.
+_INSTEAD = {"jwks": "no key at hand verifies the token"}
 
 
 def explain_tree(exchange: Exchange, policy: Policy) -> list[str]:
@@ -60,10 +62,10 @@ def _short(account: str) -> str:
 
 def _identify(request: Request) -> str:
     parts = [f"{request.client_ip or 'no client IP'}, {request.ip_source}"]
-    if request.credential is not None:
+    if request.credential_fault is not None:
+        parts.append(f"{request.credential} credential failed: {request.credential_fault.value}")
+    elif request.credential is not None:
         parts.append(f"account by {request.credential}")
-    if not request.authenticated:
-        parts.append("credential failed verification")
     if request.model_route:
         parts.append(f"{request.dialect.value} body: {request.inspection.value}")
     elif request.inspection.unknown:
@@ -137,7 +139,7 @@ def _decide(exchange: Exchange, policy: Policy) -> Iterable[str]:
     else:
         yield _join(plan.rule, plan.where, plan.action.word, plan.reason)
     for name in decision.degraded:
-        yield f"{name} failed, decided by on_error"
+        yield f"{name} failed, {_INSTEAD.get(name, 'decided by on_error')}"
 
 
 def _place(policy: Policy, hit: ShadowHit) -> str:

@@ -47,6 +47,9 @@ MOST_RESERVED_OUTPUT: Final = 16_384
 #: Input tokens assumed when a body on a model route cannot be read. Not measured.
 DEFAULT_INPUT_TOKENS: Final = 1024
 
+#: Looking up a member of an enumeration costs more than comparing with it.
+_UPSTREAM_ERROR: Final = Outcome.UPSTREAM_ERROR
+
 #: Model routes that read tokens and write none: their output estimate is 0.
 _WRITES_NOTHING: Final = (
     "/embeddings", "/embed", "/count_tokens", "/input_tokens", "/moderations", "/rerank",
@@ -314,7 +317,7 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
     from what was delivered never exceeds what the client was allowed to receive.
     """
     read, written = usage.input_tokens, usage.output_tokens
-    if usage.outcome is Outcome.UPSTREAM_ERROR:
+    if usage.outcome is _UPSTREAM_ERROR:
         read = 0 if read is None else read
         written = 0 if written is None else written
     if read is None or written is None:
@@ -327,15 +330,10 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
         prompt = request.prompt
         if prompt is not None and prompt.max_output_tokens is not None:
             written = min(written, max(0, prompt.max_output_tokens * prompt.n))
-    costs = []
-    for charge in charges:
-        unit = charge.unit
-        if unit == "requests":
-            costs.append(charge.cost)
-        elif unit == "concurrent":
-            costs.append(0.0)
-        elif unit == "tokens":
-            costs.append(float(read + written))
-        else:
-            costs.append(float(read if unit == "input-tokens" else written))
-    return tuple(costs)
+    costs = {
+        "tokens": float(read + written),
+        "input-tokens": float(read),
+        "output-tokens": float(written),
+        "concurrent": 0.0,
+    }
+    return tuple([costs.get(charge.unit, charge.cost) for charge in charges])

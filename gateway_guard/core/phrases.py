@@ -1,235 +1,123 @@
-"""Literal phrases in text, found whatever the letters are dressed in.
-
-Text is folded before it is searched: case, white space, compatibility forms (full-width,
-ligatures), accents, invisible characters (zero-width, soft hyphen, bidi controls, tags, variation
-selectors) and the Cyrillic and Greek letters that look Latin. Phrases are folded the same way, so
-what matches is what a reader would see.
-
-Every character folds by itself, so the work is linear whatever the text. Pure ASCII takes one
-table look-up a byte, so does text of Western Europe; other scripts one look-up a character.
-"""
+"""Literal phrases in text, found whatever the letters are dressed in (`core.folding`)."""
 
 from __future__ import annotations
 
-import codecs
-import threading
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import ahocorasick_rs
 
-_CONTROLS: Final = bytes(b for b in (*range(0x20), 0x7F) if b not in b"\t\n\v\f\r")
-_BLANKS: Final = _CONTROLS + b"\t\n\v\f\r "
-_FOLD: Final = bytes(
-    0x20 if b in b"\t\n\v\f\r" else b + 32 if 0x41 <= b <= 0x5A else b for b in range(256)
+from gateway_guard.core.folding import fold, squeeze
+
+__all__ = ("Phrases", "fold", "squeeze")
+
+#: Shortest phrase also looked for backwards and in rot13, characters: shorter ones turn into other
+#: words (`green` is rot13 of `terra`).
+_SHORTEST_DISGUISED: Final = 8
+_ROT13: Final = bytes(
+    (byte - 0x61 + 13) % 26 + 0x61 if 0x61 <= byte <= 0x7A else byte for byte in range(256)
 )
+#: Bytes searched before the phrases found in them are left out of the search; then twice as many.
+_BLOCK: Final = 32 * 1024
+#: Hits in a block that make it worth building an automaton of what is left.
+_DENSE: Final = 256
+#: Automata of what is left kept.
+_MOST_RESTS: Final = 32
 
-#: Letters of other scripts that print like a Latin one (a part of Unicode TR39's confusables).
-_LOOKALIKES: Final = str.maketrans(
-    "аеорсухіјѕһԁԛԝӏьαοριυκτνχγ",
-    "aeopcyxijshdqwlbaopiuktvxy",
-)
-#: Letters without ink: Hangul fillers.
-_FILLERS: Final = "\u115f\u1160\u3164\uffa0"
-#: Longest compatibility form used, characters. One character has a longer one (18, the Arabic
-#: benediction U+FDFA), which would make a megabyte eleven: it stands for itself.
-_LONGEST_FORM: Final = 8
+#: Never found, because folded text has no controls. With few phrases the automaton would skip to
+#: their rarest letters, and text made of those costs it four times as much; this way, all text
+#: takes 1.6 ns a byte.
+_DECOYS: Final = tuple(bytes((byte, 1)) for byte in range(0x20, 0x7F))
 
-
-def fold(text: str) -> bytes:
-    """`text` as it is searched: UTF-8, folded as above, runs of spaces as one. Linear time."""
-    raw = text.encode("ascii") if text.isascii() else _fold_unicode(text)
-    folded = raw.translate(_FOLD, _CONTROLS)
-    while b"  " in folded:
-        folded = folded.replace(b"  ", b" ")
-    return folded
-
-
-def squeeze(text: str) -> bytes:
-    """`fold` without any white space, so that words match however they are broken or spaced out.
-
-    A little cheaper, a little looser (it also matches across the ends of other words): for long
-    phrases that only count as hints.
-    """
-    raw = text.encode("ascii") if text.isascii() else _fold_unicode(text)
-    return raw.translate(_FOLD, _BLANKS)
-
-
-def _fold_unicode(text: str) -> bytes:
-    """Everything of folding but what `_FOLD` does, as UTF-8."""
-    raw = text.encode("utf-8", "replace")
-    folded = _fold_western(text) if len(raw) - len(text) <= len(text) * 3 >> 3 else None
-    if folded is None:
-        folded = text.translate(_FORMS).encode("utf-8", "replace")
-    if _TAGS in raw:
-        # Invisible, but models read them: looked at beside the text they hide in.
-        smuggled = [ord(char) & 0x7F for char in text if "\U000e0020" <= char <= "\U000e007e"]
-        if smuggled:
-            folded += b" " + bytes(smuggled)
-    return folded
-
-
-def _fold_western(text: str) -> bytes | None:
-    """The same for text mostly of the characters in `_WESTERN`: a table of bytes, and the rest run
-    by run. None when there is too much of the rest."""
-    runs = _beyond.runs = []
-    _beyond.room = 16 + (len(text) >> 6)
-    try:
-        encoded, _ = codecs.charmap_encode(text, _BEYOND, _TO_WESTERN)
-    except UnicodeEncodeError:
-        return None
-    encoded = encoded.translate(_WESTERN_FORMS, _WESTERN_HIDDEN).replace(b"\xdf", b"ss")
-    if encoded.isascii():
-        return encoded
-    rest, _ = codecs.charmap_decode(encoded, "strict", _WESTERN)
-    for char, form in _WESTERN_LONG:
-        if char in rest:
-            rest = rest.replace(char, form)
-    folded = rest.encode()
-    if not runs:
-        return folded
-    pieces = folded.split(_MARK.encode())
-    out = [pieces[0]]
-    for run, piece in zip(runs, pieces[1:], strict=True):
-        out.append(run.translate(_FORMS).encode("utf-8", "replace"))
-        out.append(piece)
-    return b"".join(out)
-
-
-class _Beyond(threading.local):
-    """What one `_fold_western` under way has met beyond its characters.
-
-    Attributes:
-        runs: runs of such characters, in order.
-        room: how many there may be.
-    """
-
-    def __init__(self) -> None:
-        self.runs: list[str] = []
-        self.room = 0
-
-
-_beyond: Final = _Beyond()
-#: The name our error handler has among the codecs'.
-_BEYOND: Final = "gateway_guard.beyond"
-#: How the UTF-8 of a tag character begins.
-_TAGS: Final = b"\xf3\xa0"
-
-
-def _set_aside(error: UnicodeError) -> tuple[bytes, int]:
-    runs = _beyond.runs
-    if not isinstance(error, UnicodeEncodeError) or len(runs) >= _beyond.room:
-        raise error
-    end = error.end
-    runs.append(error.object[error.start : end])
-    return b"\x9f", end
-
-
-codecs.register_error(_BEYOND, _set_aside)
-
-
-def _form(char: str) -> str | None:
-    """What is searched in place of one character; None for nothing."""
-    if _hides(char):
-        return None
-    plain = unicodedata.normalize("NFKD", char)
-    if len(plain) > _LONGEST_FORM:
-        return char
-    plain = plain.casefold()
-    if plain == char and char not in _LOOKALIKE:
-        return char
-    return "".join([c for c in plain if not _hides(c)]).translate(_LOOKALIKES) or None
-
-
-_LOOKALIKE: Final = frozenset(map(chr, _LOOKALIKES))
-
-
-def _hides(char: str) -> bool:
-    """Whether a character changes or hides a letter without being one."""
-    return char >= "\u00ad" and (
-        unicodedata.category(char) in ("Mn", "Me", "Cf")
-        or unicodedata.combining(char) != 0
-        or char in _FILLERS
-    )
-
-
-class _Forms(dict[int, "str | int | None"]):
-    """Code point → `_form`, filled as characters turn up.
-
-    It stays small (130,000 entries if every character of every script turns up), because
-    ideographs beyond U+20000 and unassigned planes fold to themselves and are not kept.
-    """
-
-    __slots__ = ()
-
-    def __missing__(self, code: int) -> str | int | None:
-        if code >= 0x20000 and not (0x2F800 <= code < 0x2FA20 or 0xE0000 <= code < 0xE1000):
-            return code
-        char = chr(code)
-        form = _form(char)
-        # The very object that is the key: half the memory.
-        kept = self[code] = code if form == char else form
-        return kept
-
-
-_FORMS: Final = _Forms()
-#: Stands for a run of other characters, which never contains it.
-_MARK: Final = "\x9f"
-#: Latin-1, with what people and word processors also write instead of its control characters.
-_WESTERN: Final = (
-    "".join(map(chr, range(0x80)))
-    + "“”‘’‚„–—―‐‑•…€™←→↑↓⇒≤≥≠≈−∞✓✔●■◦"
-    + _MARK
-    + "".join(map(chr, range(0xA0, 0x100)))
-)
-_TO_WESTERN: Final = codecs.charmap_build(_WESTERN.replace(_MARK, "\ufffe"))
-_OF_WESTERN: Final = tuple(char if char == _MARK else _form(char) for char in _WESTERN)
-_WESTERN_HIDDEN: Final = bytes(byte for byte, form in enumerate(_OF_WESTERN) if form is None)
-#: Characters that fold to another one of these; `ß` and those of `_WESTERN_LONG` stay.
-_WESTERN_FORMS: Final = bytes(
-    byte
-    if byte < 0x80 or form is None or len(form) > 1 or form not in _WESTERN
-    else _WESTERN.index(form)
-    for byte, form in enumerate(_OF_WESTERN)
-)
-_WESTERN_LONG: Final = tuple(
-    (char, form)
-    for char, form in zip(_WESTERN, _OF_WESTERN, strict=True)
-    if form is not None and char > "\x7f" and char != "ß" and form not in _WESTERN
-)
+_Automaton = ahocorasick_rs.BytesAhoCorasick
 
 
 class Phrases:
     """A fixed set of phrases, each with a label; one pass over a text finds all labels.
 
     `labelled` are (phrase, label) pairs; `folding` is `fold` or `squeeze`, and what is searched
-    must have gone through the same. A phrase that folds to nothing is never found.
+    must have gone through the same. A phrase that folds to nothing is never found. Phrases of at
+    least 8 characters are also found written backwards (as between bidi overrides), those of at
+    least 8 ASCII letters in rot13.
+
+    Attributes:
+        longest: bytes of the longest folded phrase; 0 without phrases.
     """
 
     def __init__(
         self, labelled: Iterable[tuple[str, str]], folding: Callable[[str], bytes] = fold
     ) -> None:
-        patterns: dict[bytes, list[str]] = {}
+        patterns: dict[bytes, set[str]] = {}
         for phrase, label in labelled:
             folded = folding(phrase)
             if folded:
-                patterns.setdefault(folded, []).append(label)
-        self._labels: Sequence[tuple[str, ...]] = [tuple(labels) for labels in patterns.values()]
-        self._automaton = (
-            ahocorasick_rs.BytesAhoCorasick(
-                list(patterns), implementation=ahocorasick_rs.Implementation.DFA
-            )
-            if patterns
-            else None
-        )
+                for spelling in (folded, *_disguises(folded)):
+                    patterns.setdefault(spelling, set()).add(label)
+        self.longest = max(map(len, patterns), default=0)
+        self._patterns = list(patterns)
+        self._labels = [frozenset(labels) for labels in patterns.values()]
+        self._automaton = _automaton(self._patterns)
+        self._rests: dict[frozenset[str], tuple[_Automaton | None, list[frozenset[str]]]] = {}
 
     def find(self, folded: bytes) -> tuple[str, ...]:
         """Labels of the phrases in folded text, each once, sorted."""
         if self._automaton is None:
             return ()
+        if len(folded) > _BLOCK:
+            return self._find_in_blocks(folded)
         hits = self._automaton.find_matches_as_indexes(folded, overlapping=True)
         if not hits:
             return ()
-        found = {hit[0] for hit in hits}
-        return tuple(sorted({label for index in found for label in self._labels[index]}))
+        labels = self._labels
+        return tuple(sorted(frozenset().union(*[labels[index] for index in {h[0] for h in hits}])))
+
+    def _find_in_blocks(self, folded: bytes) -> tuple[str, ...]:
+        """The same in long text, where a phrase said a hundred thousand times is heard once.
+
+        Hits cost a hundred times as much as bytes.
+        """
+        found: frozenset[str] = frozenset()
+        automaton, labels = self._automaton, self._labels
+        start, size = 0, _BLOCK
+        while automaton is not None and start < len(folded):
+            block = folded[max(0, start - self.longest + 1) : start + size]
+            hits = automaton.find_matches_as_indexes(block, overlapping=True)
+            if hits:
+                found = found.union(*[labels[index] for index in {hit[0] for hit in hits}])
+                if len(hits) > _DENSE:
+                    automaton, labels = self._without(found)
+            start += size
+            size *= 2
+        return tuple(sorted(found))
+
+    def _without(self, found: frozenset[str]) -> tuple[_Automaton | None, list[frozenset[str]]]:
+        """An automaton of the phrases that can add a label to `found`, with their labels."""
+        rest = self._rests.get(found)
+        if rest is None:
+            left = [
+                (pattern, labels)
+                for pattern, labels in zip(self._patterns, self._labels, strict=True)
+                if not labels <= found
+            ]
+            rest = _automaton([pattern for pattern, _ in left]), [labels for _, labels in left]
+            if len(self._rests) >= _MOST_RESTS:
+                self._rests.clear()
+            self._rests[found] = rest
+        return rest
+
+
+def _automaton(patterns: list[bytes]) -> _Automaton | None:
+    if not patterns:
+        return None
+    return _Automaton([*patterns, *_DECOYS], implementation=ahocorasick_rs.Implementation.DFA)
+
+
+def _disguises(folded: bytes) -> Iterable[bytes]:
+    text = folded.decode("utf-8", "replace")
+    if len(text) >= _SHORTEST_DISGUISED:
+        yield text[::-1].encode()
+    turned = folded.translate(_ROT13)
+    if sum(before != after for before, after in zip(folded, turned, strict=True)) >= (
+        _SHORTEST_DISGUISED
+    ):
+        yield turned

@@ -111,8 +111,15 @@ def _skeleton(window: bytes, keys: Seeds) -> int:
 
     0 for text with fewer than two of them: free text has no skeleton.
     """
+    # Most texts are free: at most one colon and no heading can leave but one part.
+    colon = window.find(b":")
+    if (
+        (colon < 0 or window.find(b":", colon + 1) < 0)
+        and b"#" not in window and b"[" not in window and b"<" not in window
+    ):  # fmt: skip
+        return 0
     kept: list[bytes] = []
-    if b":" in window:
+    if colon >= 0:
         for piece in window.split(b":", _MOST_PARTS)[:-1]:
             label = piece[piece.rfind(b"\n") + 1 :]
             if len(label) <= _LABEL:

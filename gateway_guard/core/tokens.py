@@ -6,21 +6,22 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import jwt
 import msgspec
 from jwt.api_jws import PyJWS
 
 from gateway_guard.core.body import parse
-
-if TYPE_CHECKING:
-    from gateway_guard.core.identify import AccountSource
+from gateway_guard.core.sections import AccountSource
+from gateway_guard.types import CredentialFault
 
 #: Longest token looked at, bytes. Servers refuse header lines beyond 8 to 64 KiB.
 LONGEST: Final = 16_384
 #: Clocks of issuer and guard may differ by this much, seconds.
 LEEWAY: Final = 30.0
+#: Seconds after which a key set that could not be fetched is asked for again.
+RETRY: Final = 5.0
 #: Most keys tried for a token that names none.
 _MOST_TRIED: Final = 8
 _LONGEST_NAME: Final = 512
@@ -31,17 +32,20 @@ ALGORITHMS: Final = frozenset((
 ))  # fmt: skip
 
 
-class NotAName(msgspec.Struct, frozen=True, gc=False):
-    """Why a token names nobody, in words for a log; quotes nothing of the token."""
+class KeySet(msgspec.Struct, frozen=True, gc=False):
+    """One issuer's public keys, as last fetched.
 
-    why: str
+    Attributes:
+        keys: key id → key; never empty.
+        current: False after a later fetch failed: a key that is not here may exist all the same.
+    """
+
+    keys: Mapping[str, object]
+    current: bool = True
 
 
-#: The header holds something else than a JWT.
-NOT_A_TOKEN: Final = NotAName("not a token")
-#: The signature cannot be checked yet: no key is at hand under the token's `kid`.
-NO_KEY: Final = NotAName("no key for this token")
-_BAD_SIGNATURE: Final = NotAName("the signature is wrong")
+#: URL → its key set; a URL whose keys could never be fetched is missing. Filled by `accounts.jwks`.
+Keys = Mapping[str, KeySet]
 
 _jws: Final = PyJWS()
 
@@ -72,9 +76,7 @@ def _object(segment: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def verify(
-    token: bytes, source: AccountSource, keys: Mapping[str, Mapping[str, object]], at: float
-) -> str | NotAName:
+def verify(token: bytes, source: AccountSource, keys: Keys, at: float) -> str | CredentialFault:
     """The account's name in a token, or why there is none. Never raises.
 
     The signature (unless `source.verify` is False), `exp`, `nbf`, `iss` and `aud` are checked,
@@ -83,78 +85,84 @@ def verify(
     """
     header = header_of(token)
     if header is None:
-        return NOT_A_TOKEN
+        return CredentialFault.NOT_A_JWT
     if "crit" in header or header.get("b64", True) is not True:
-        return NotAName("the token uses critical extensions")
+        return CredentialFault.CRITICAL_EXTENSION
     if source.verify:
         fault = _signature_fault(token, header, source, keys)
         if fault is not None:
             return fault
     claims = _object(token.split(b".")[1])
     if claims is None:
-        return NotAName("the claims are not a JSON object")
+        return CredentialFault.MALFORMED
     fault = _claims_fault(claims, source, at)
     if fault is not None:
         return fault
     name = name_of(_claim(claims, source.claim))
-    return name if name is not None else NotAName("the token names no account")
+    return name if name is not None else CredentialFault.CLAIM_MISSING
 
 
 def _signature_fault(
     token: bytes,
     header: Mapping[str, Any],
     source: AccountSource,
-    keys: Mapping[str, Mapping[str, object]],
-) -> NotAName | None:
+    keys: Keys,
+) -> CredentialFault | None:
     algorithm = header.get("alg")
     if algorithm not in source.algorithms or algorithm not in ALGORITHMS:
-        return NotAName("the algorithm is not accepted")
+        return CredentialFault.ALGORITHM_NOT_ALLOWED
     candidates = _candidates(header, source, keys)
-    if not candidates:
-        return NO_KEY
+    if isinstance(candidates, CredentialFault):
+        return candidates
     for key in candidates:
         try:
             _jws.decode_complete(token, key, algorithms=[algorithm])  # type: ignore[arg-type]
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
             continue
         return None
-    return _BAD_SIGNATURE
+    return CredentialFault.BAD_SIGNATURE
 
 
 def _candidates(
-    header: Mapping[str, Any],
-    source: AccountSource,
-    keys: Mapping[str, Mapping[str, object]],
-) -> list[object]:
+    header: Mapping[str, Any], source: AccountSource, keys: Keys
+) -> list[object] | CredentialFault:
+    """The keys that may have signed the token, at least one; or why there is none."""
     if source.key is not None:
         return [source.key]
-    known = keys.get(source.jwks or "", {})
+    known = keys.get(source.jwks or "")
+    if known is None:
+        return CredentialFault.KEYS_UNREACHABLE
     kid = header.get("kid")
-    if isinstance(kid, str):
-        key = known.get(kid)
-        return [key] if key is not None else []
-    return list(known.values())[:_MOST_TRIED]
+    if not isinstance(kid, str):
+        return list(known.keys.values())[:_MOST_TRIED]
+    key = known.keys.get(kid)
+    if key is not None:
+        return [key]
+    # It may have come into use while nobody could fetch it: that is not the caller's fault.
+    return CredentialFault.UNKNOWN_KEY if known.current else CredentialFault.KEYS_UNREACHABLE
 
 
-def _claims_fault(claims: Mapping[str, Any], source: AccountSource, at: float) -> NotAName | None:
+def _claims_fault(
+    claims: Mapping[str, Any], source: AccountSource, at: float
+) -> CredentialFault | None:
     for name in ("exp", "nbf"):
         moment = claims.get(name)
         if moment is None:
             continue
         if type(moment) not in (int, float):
-            return NotAName(f"{name} is not a number")
+            return CredentialFault.MALFORMED
         if name == "exp" and at >= moment + LEEWAY:
-            return NotAName("the token has expired")
+            return CredentialFault.EXPIRED
         if name == "nbf" and at < moment - LEEWAY:
-            return NotAName("the token is not valid yet")
+            return CredentialFault.NOT_YET_VALID
     if source.issuer is not None and claims.get("iss") != source.issuer:
-        return NotAName("the issuer is another")
+        return CredentialFault.WRONG_ISSUER
     if source.audience is not None:
         audience = claims.get("aud")
         if audience != source.audience and not (
             type(audience) is list and source.audience in audience
         ):
-            return NotAName("the audience is another")
+            return CredentialFault.WRONG_AUDIENCE
     return None
 
 

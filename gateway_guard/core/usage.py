@@ -56,10 +56,7 @@ def is_plain_json(content_type: bytes, content_encoding: bytes) -> bool:
 
 def usage_of(body: bytes, outcome: Outcome, status: int) -> Usage:
     """As a `UsageReader` that was fed all of a plain JSON body at once, for a third of the cost."""
-    if len(body) > _KEEP:
-        counts = counts_in(body[-_TAIL:], fragment=True)
-    else:
-        counts = counts_in(body)
+    counts = counts_in(body) if len(body) <= _KEEP else counts_in(body[-_TAIL:], fragment=True)
     if counts is not None:
         read, written = counts.read, counts.written
         if not counts.opening:

@@ -54,6 +54,7 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
     opening: bool = False
 
 
+_JSON: Final = (b"{", b"[")
 _event: Final = msgspec.json.Decoder(_Event).decode
 _numbers: Final = msgspec.json.Decoder(_Numbers).decode
 _shape: Final = msgspec.json.Decoder(_Shape).decode
@@ -62,7 +63,7 @@ _any: Final = msgspec.json.Decoder().decode
 
 def payload(event: bytes) -> bytes:
     """The data of a server-sent event, its `data:` lines joined; a bare JSON body as it is."""
-    if event[:1] in {b"{", b"["}:
+    if event.startswith(_JSON):
         return event
     at = event.find(b"data:")
     if at < 0:
@@ -84,8 +85,9 @@ def counts_in(event: bytes, *, fragment: bool = False) -> Counts | None:
             found = _event(payload(event))
         except (msgspec.DecodeError, ValueError):
             return _last_usage(event)
-        if found.usage is not None:
-            return _counts(found.usage, opening=False)
+        usage = found.usage
+        if usage is not None:
+            return _counts(usage, opening=False)
         if found.response is not None and found.response.usage is not None:
             return _counts(found.response.usage, opening=False)
         if found.message is not None and found.message.usage is not None:
@@ -122,18 +124,16 @@ def _close(text: bytes, start: int) -> int:
 
 
 def _counts(numbers: _Numbers, *, opening: bool) -> Counts | None:
-    asked, answered, both = numbers.prompt_tokens, numbers.completion_tokens, numbers.total_tokens
+    asked, answered = numbers.prompt_tokens, numbers.completion_tokens
     if (
         asked is not None
         and answered is not None
-        and both is not None
         and 0.0 <= asked <= _MOST
         and 0.0 <= answered <= _MOST
-        and 0.0 <= both <= _MOST
     ):
-        # What nearly every answer says needs no second thought.
-        return Counts(int(asked), int(answered), int(both), opening)
-    read, written = _whole(numbers.prompt_tokens), _whole(numbers.completion_tokens)
+        # What nearly every answer says needs no second thought; nor a total beside both its parts.
+        return Counts(int(asked), int(answered), None, opening)
+    read, written = _whole(asked), _whole(answered)
     if read is None:
         read = _whole(numbers.input_tokens)
         cached = _whole(numbers.cache_creation_input_tokens)

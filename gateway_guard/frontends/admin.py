@@ -1,7 +1,8 @@
 """The admin port: is it alive, is it ready, what has it counted. Loopback unless told otherwise.
 
 /healthz   200 while the process answers
-/readyz    200 `ok`, or `degraded` (a reload failed, a database is missing: the last good serves);
+/readyz    200 `ok`, or `degraded` (a reload failed, a database is missing, an issuer of keys does
+           not answer: the last good serves);
            503 `unready` (upstream unreachable) or `draining`
 /metrics   Prometheus text
 """
@@ -63,6 +64,9 @@ class Health:
         if policies.error is not None:
             troubles.append("the policy on disk does not load; the last good one is in force")
         troubles += [f"network data: {entry['error']}" for entry in network if entry.get("error")]
+        troubles += [
+            f"key set {url} not fetched: {why}" for url, why in self._guard.key_errors.items()
+        ]
         if not network:
             troubles.append("no network data: every address is unknown")
         if self._state.draining:

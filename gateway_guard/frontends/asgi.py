@@ -58,6 +58,11 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 #: Where the application finds the `types.Exchange` of its request in the scope. Read only.
 EXCHANGE_KEY: Final = "gateway_guard.exchange"
 
+#: As `Decision.forwards` and `Action.refuses` have it: properties, and members of enumerations,
+#: cost more than what is done with them.
+_REFUSALS: Final = Action.CHALLENGE
+_CUT: Final = Outcome.UPSTREAM_CUT
+
 #: Seconds an application gets to notice by itself that its client has gone before it is cancelled.
 #: Twice `lookout.LOOK_EVERY` and this stay well below the 2 s in which an upstream must be let go.
 GRACE: Final = 1.0
@@ -146,16 +151,15 @@ class GuardMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, ASGI 3."""
         kind = scope["type"]
-        if kind == "http":
-            await self._http(scope, receive, send)
-        elif kind == "websocket":
-            await self._websocket(scope, receive, send)
-        elif kind == "lifespan":
-            await self._lifespan(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if kind != "http":
+            if kind == "websocket":
+                await self._websocket(scope, receive, send)
+            elif kind == "lifespan":
+                await self._lifespan(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+            return
+        # Here and not in a method of its own: a coroutine costs as much as six calls.
         guard = self.guard
         self._background.start()
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -170,10 +174,15 @@ class GuardMiddleware:
         elif type(headers) is not list:
             headers = list(headers)
         method: str = scope["method"]
+        raw = scope.get("raw_path")
+        client = scope.get("client")
         wire = Wire(
-            method=method, raw_path=full_path(scope), headers=headers,
-            peer=_peer(scope), state=_state(scope),
-        )  # fmt: skip
+            method=method,
+            raw_path=raw if raw and 0x3F not in raw else full_path(scope),
+            headers=headers,
+            peer=client[0] if client else None,
+            state=_state(scope) if scope.get("state") else None,
+        )
         inbox = Inbox(receive)
         if guard.needs_body(method, wire.raw_path, headers):
             cap = guard.policies.current.inspect.max_body
@@ -193,16 +202,15 @@ class GuardMiddleware:
         if trailers and ambiguous(headers, guard.policy.identify):
             exchange.decision = _framing(exchange)
         decision = exchange.decision
-        if not decision.forwards:
+        if decision.acted and decision.action >= _REFUSALS:
             await self._refuse(scope, exchange, headers, receive, send, unread=inbox.too_large)
             return
         scope[EXCHANGE_KEY] = exchange
         plan = exchange.plan
         enforced = plan is not None and plan.enforced
-        outbox = Outbox(
-            self._background.settle, exchange, inbox, send,
-            headers=enforced and guard.policies.current.headers,
-        )  # fmt: skip
+        model_route = exchange.request.model_route
+        tells = enforced and guard.policies.current.headers
+        outbox = Outbox(exchange, inbox, send, self._background.settle, tells, model_route)
         if wire.body is not None:
             if enforced:
                 try:
@@ -211,9 +219,9 @@ class GuardMiddleware:
                     await outbox.settle(Outcome.UPSTREAM_ERROR)
                     raise
             wire.body = None
-        if self._grace is not None and exchange.request.model_route:
+        if self._grace is not None and model_route:
             inbox.guard_against_leaving(self._lookout, self._grace)
-        outcome = Outcome.UPSTREAM_CUT
+        outcome = _CUT
         try:
             await self.app(scope, inbox.receive, outbox.send)
         except asyncio.CancelledError:

@@ -23,7 +23,13 @@ Message = MutableMapping[str, Any]
 #: Request body held for the application, in bytes, before reading from the client pauses.
 HIGH_WATER: Final = 64 * 1024
 
+#: Key of a `http.response.start` whose first piece of body is sent without waiting for anything in
+#: between: the head need not be flushed for its own sake.
+BODY_FOLLOWS: Final = "gateway_guard.body_follows"
+
 _BODYLESS: Final = frozenset((204, 304))
+_STATUS: Final = {status: line.removesuffix(b"\r\n") for status, line in STATUS_LINE.items()}
+_END: Final = (b"", b"")  # joined by line ends, what makes the empty line behind the fields
 _OVER: Final[dict[str, Any]] = {}
 
 #: Fields of a response that mean something to its framing, or are written here when missing.
@@ -197,26 +203,31 @@ class Cycle:
             self._write_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and not self.started:
             self._write_head(message["status"], message.get("headers", ()))
+            if BODY_FOLLOWS not in message:
+                # The head leaves with the first piece of the body if that comes in this turn of
+                # the loop: one system call less.
+                self._protocol.loop.call_soon(self._flush_head)
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
 
     def _write_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Compose the head and hold it. Names come in lower case, as ASGI wants them."""
         protocol = self._protocol
-        lines = [STATUS_LINE[status]]
+        lines = [_STATUS[status]]
         announced: int | None = None
         dated = False
-        for name, value in headers:
-            field = name.lower()
-            if field in _OURS:
-                if field == b"content-length":
-                    announced = int(value)
-                elif field == b"date":
+        for field in headers:
+            name = field[0]
+            if name in _OURS:
+                if name == b"content-length":
+                    announced = int(field[1])
+                elif name == b"date":
                     dated = True
                 else:
-                    if field == b"connection" and b"close" in value.lower():
+                    if name == b"connection" and b"close" in field[1].lower():
                         self.keep_alive = False
                     continue
-            lines.append(b"%b: %b\r\n" % (name, value))
+            lines.append(b": ".join(field))
         if not dated:
             lines += protocol.default_lines()
         if self.more_body and status >= 400:
@@ -230,27 +241,21 @@ class Cycle:
             self._remaining = announced
         elif self.scope["http_version"] == "1.1":
             self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            lines.append(b"transfer-encoding: chunked")
         else:
             self._until_close = True
         if not self.keep_alive or protocol.draining:
             self.keep_alive = False
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        head = b"".join(lines)
-        ends = head.count(b"\r\n")
-        if (
-            head.count(b"\n") != ends
-            or head.count(b"\r") != ends
-            or ends != len(lines)
-            or b"\0" in head
-        ):
+            lines.append(b"connection: close")
+        lines += _END
+        head = b"\r\n".join(lines)
+        # One of each between two lines, and no other.
+        ends = len(lines) - 1
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
             raise RuntimeError("a response header field contains a line break or NUL")
         self.started = True
         self._wants_continue = False
-        # The head leaves with the first piece of the body if that is at hand: one system call less.
         self._pending = head
-        protocol.loop.call_soon(self._flush_head)
 
     def _flush_head(self) -> None:
         if self._pending and not self.disconnected:

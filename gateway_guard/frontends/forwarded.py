@@ -133,14 +133,15 @@ def request_fields(
     dropped = _DROPPED_TRUSTED if trusted else _DROPPED
     named: frozenset[bytes] = frozenset()
     out = []
-    for name, value in headers:
+    for field in headers:
+        name = field[0]
         if name in dropped:
-            if name == b"connection" and value.lower() not in _SIMPLE:
+            if name == b"connection" and field[1].lower() not in _SIMPLE:
                 named = named_in_connection(headers, protected)
             continue
         if name[:2] == b"x-" and name.startswith(_PREFIXES):
             continue
-        out.append(b"%b: %b\r\n" % (name, value))
+        out.append(b"%b: %b\r\n" % field)
     if named:
         out = [line for line in out if line.partition(b":")[0] not in named]
     return out
@@ -159,31 +160,40 @@ def forwarding_fields(
     `peer` is the address the request came from, None for a unix socket; `client_ip` the address the
     guard judged, None when unknown.
     """
-    chain: list[bytes] = []
-    host = proto = None
+    chain: tuple[bytes, ...] = ()
+    host = proto = b""
     for name, value in headers:
         if name == b"host":
             host = host or value
         elif trusted and name[:12] == b"x-forwarded-":
             if name == b"x-forwarded-for":
-                chain.append(value)
+                chain += (value,)
             elif name == b"x-forwarded-proto":
                 if value in (b"http", b"https"):
                     proto = value
             elif name == b"x-forwarded-host":
                 host = value
-    out = []
+    write = _introduction if trusted else _remembered
+    return [write(chain, peer, proto or scheme.encode(), host, client_ip or peer)]
+
+
+def _introduction(
+    chain: tuple[bytes, ...], peer: str | None, proto: bytes, host: bytes, real: str | None
+) -> bytes:
     if peer is not None:
-        chain.append(peer.encode())
-    if chain:
-        out.append(b"x-forwarded-for: %b\r\n" % b", ".join(chain))
-    out.append(b"x-forwarded-proto: %b\r\n" % (proto or scheme.encode()))
+        chain = (*chain, peer.encode())
+    out = b"x-forwarded-for: %b\r\n" % b", ".join(chain) if chain else b""
+    out += b"x-forwarded-proto: %b\r\n" % proto
     if host:
-        out.append(b"x-forwarded-host: %b\r\n" % host)
-    real = client_ip or peer
+        out += b"x-forwarded-host: %b\r\n" % host
     if real is not None:
-        out.append(b"x-real-ip: %b\r\n" % real.encode())
+        out += b"x-real-ip: %b\r\n" % real.encode()
     return out
+
+
+#: One client's requests hardly differ in this. Not for trusted peers: what they hand on may be
+#: 64 KiB long and is rarely the same twice.
+_remembered: Final = functools.lru_cache(maxsize=1024)(_introduction)
 
 
 def guard_fields(exchange: Exchange) -> list[bytes]:
@@ -194,33 +204,31 @@ def guard_fields(exchange: Exchange) -> list[bytes]:
     left out.
     """
     request = exchange.request
-    out = [
-        b"x-guard-request-id: %b\r\nx-guard-action: %b\r\nx-guard-risk: %.2f\r\n"
-        % (
-            request.id.encode(),
-            exchange.decision.action.word.encode(),
-            exchange.assessment.risk,
-        )
-    ]
+    out = (
+        f"x-guard-request-id: {request.id}\r\nx-guard-action: {exchange.decision.action.word}\r\n"
+        f"x-guard-risk: {exchange.assessment.risk:.2f}\r\n"
+    )
     if request.account is not None:
-        out.append(b"x-guard-account: %b\r\n" % request.account.encode())
+        out += f"x-guard-account: {request.account}\r\n"
     country = exchange.facts.network.country
     if country is not None:
-        out.append(b"x-guard-country: %b\r\n" % country.encode())
-    return out
+        out += f"x-guard-country: {country}\r\n"
+    return [out.encode()]
 
 
 def response_fields(headers: Headers) -> Headers:
     """The upstream's fields as the client gets them: without hop-by-hop and `X-Guard-*` ones."""
+    out = [
+        field
+        for field in headers
+        if field[0] not in _RESPONSE_DROPPED and field[0][:8] != b"x-guard-"
+    ]
+    if len(out) == len(headers):
+        return out
     named: set[bytes] = set()
-    out = []
-    for field in headers:
-        name = field[0]
-        if name in _RESPONSE_DROPPED:
-            if name == b"connection":
-                named.update(token.strip() for token in field[1].lower().split(b","))
-        elif name[:8] != b"x-guard-":
-            out.append(field)
+    for name, value in headers:
+        if name == b"connection":
+            named.update(token.strip() for token in value.lower().split(b","))
     named -= _SIMPLE | PROTECTED
     return [field for field in out if field[0] not in named] if named else out
 

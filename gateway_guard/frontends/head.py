@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -135,9 +136,7 @@ def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> He
         raise BadHead(414, f"the request target is longer than {MAX_TARGET} bytes")
     headers: Headers = []
     seen: dict[bytes, bytes] = {}
-    size = len(target)
     for raw, untrimmed in fields:
-        size += len(raw) + len(untrimmed) + 4
         name = _name(raw)
         if name is None:
             continue
@@ -150,6 +149,7 @@ def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> He
                 raise BadHead(400, f"two {name.decode()} header fields")
             else:
                 seen[name] += b", " + value
+    size = len(target) + 4 * len(fields) + sum(map(len, chain.from_iterable(fields)))
     if size > MAX_HEAD_BYTES:
         raise BadHead(431, f"the header fields are longer than {MAX_HEAD_BYTES} bytes")
     raw_path, query = _target(target, headers, seen)

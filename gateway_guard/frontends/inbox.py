@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import msgspec
+
 from gateway_guard.frontends.lookout import Lookout
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
-class Inbox:
+class Inbox(msgspec.Struct, eq=False):
     """Reads a body, replays it to the application, then stays with the client until it leaves.
 
     The server's `receive` must not be awaited twice at a time, so everybody who wants to know
@@ -25,23 +27,21 @@ class Inbox:
         too_large: the body went past the cap, by its declared length or by what arrived.
     """
 
-    # What few exchanges ever change stands here and not in `__init__`, which every one pays.
-    gone = False
-    watched = False
-    too_large = False
-    _asking = False
-    _complete = False
-    _cut = False
-    _due = False
-    _grace = 0.0
+    # A record, because those are made in C: fields that few exchanges ever change cost nothing.
+    _receive: Receive
+    gone: bool = False
+    watched: bool = False
+    too_large: bool = False
+    _asking: bool = False
+    _complete: bool = False
+    _cut: bool = False
+    _due: bool = False
+    _grace: float = 0.0
     _lookout: Lookout | None = None
     _messages: list[Message] | None = None
     _owner: asyncio.Task[Any] | None = None
     _timer: asyncio.TimerHandle | None = None
     _watcher: asyncio.Task[None] | None = None
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
 
     async def read(self, announced: bytes | None, cap: int) -> bytes | None:
         """The body, to be replayed by `receive`; None when it is too large or the client is gone.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from gateway_guard.core.usage import UsageReader, is_plain_json, usage_of
 from gateway_guard.frontends.background import Settle
@@ -15,36 +17,37 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class Outbox:
+#: Looking up a member of an enumeration costs more than comparing with it.
+_COMPLETED: Final = Outcome.COMPLETED
+
+
+class Outbox(msgspec.Struct, eq=False):
     """One response under way.
 
     Attributes:
         exchange: what is being answered.
         inbox: who knows that the client has left.
+        tells: whether the client hears of its limits, in headers.
         started: the application has sent its status.
         status: that status; None before.
         hide_usage: the usage at the end of the stream was forced and is not the client's.
     """
 
-    # As in `Inbox`: what few exchanges ever change.
-    hide_usage = False
-    started = False
+    # A record, as `Inbox` is.
+    exchange: Exchange
+    inbox: Inbox
+    _send: Send
+    _settle: Settle
+    tells: bool
+    _counts: bool
+    hide_usage: bool = False
+    started: bool = False
     status: int | None = None
     _content_encoding: bytes = b""
     _content_type: bytes = b""
-    _left = False
+    _left: bool = False
     _reader: UsageReader | None = None
     _whole: bytes | None = None
-
-    def __init__(
-        self, settle: Settle, exchange: Exchange, inbox: Inbox, send: Send, *, headers: bool
-    ) -> None:
-        self.exchange = exchange
-        self.inbox = inbox
-        self._counts = exchange.request.model_route
-        self._headers = headers
-        self._send = send
-        self._settle = settle
 
     async def send(self, message: Message) -> None:
         """The application's `send`: chunks go on one by one, untouched."""
@@ -58,7 +61,13 @@ class Outbox:
                 if self._counts:
                     body = message.get("body", b"")
                     reader = self._reader
-                    if more and body and reader is not None and type(body) is bytes:
+                    if (
+                        reader is None and not more and type(body) is bytes
+                        and is_plain_json(self._content_type, self._content_encoding)
+                    ):  # fmt: skip
+                        # One piece is read when it has been sent.
+                        self._whole = body
+                    elif more and body and reader is not None and type(body) is bytes:
                         # As `_measured` for what nearly all messages of a stream are.
                         passed = reader.feed(body)
                         if passed is not body:
@@ -87,16 +96,12 @@ class Outbox:
             # How servers say that the client has left (ASGI spec version 2.4).
             self._left = True
             raise
-        await self.settle(Outcome.COMPLETED)
+        await self.settle(_COMPLETED)
 
     def _measured(self, message: Message, body: bytes, more: bool) -> Message | None:
         """Look for usage; what to send, None for nothing because all of it is held back."""
         reader = self._reader
         if reader is None:
-            if not more and is_plain_json(self._content_type, self._content_encoding):
-                # One piece is read when it has been sent.
-                self._whole = body
-                return message
             reader = self._reader = self._new_reader()
         passed = reader.feed(body) if body else body
         if not more:
@@ -107,13 +112,14 @@ class Outbox:
             return None
         return {"type": message["type"], "body": passed, "more_body": more}
 
-    async def settle(self, outcome: Outcome) -> None:
-        """Settle on what was delivered until now. Only the first call counts."""
+    def settle(self, outcome: Outcome) -> Awaitable[None]:
+        """Settle on what was delivered until now. Only the first call counts. To be awaited."""
         inbox = self.inbox
         if self._left or inbox.gone:
             outcome = Outcome.CLIENT_GONE
         inbox.close()
-        await self._settle(self.exchange, self._usage(outcome))
+        # Handed on to be awaited: a coroutine around this one would do nothing else.
+        return self._settle(self.exchange, self._usage(outcome))
 
     def _usage(self, outcome: Outcome) -> Usage:
         status = self.status
@@ -150,14 +156,16 @@ class Outbox:
                         self._content_type = bytes(value)
                 elif size == 16 and name.lower() == b"content-encoding":
                     self._content_encoding = bytes(value)
-        if not self._headers and not self.hide_usage:
-            return message
-        headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+        headers: list[tuple[bytes, bytes]]
         if self.hide_usage and b"event-stream" in self._content_type:
             # What is hidden makes the body shorter than an application may have announced.
-            headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
-        elif not self._headers:
+            headers = [
+                pair for pair in message.get("headers", ()) if pair[0].lower() != b"content-length"
+            ]
+        elif self.tells:
+            headers = list(message.get("headers", ()))
+        else:
             return message
-        if self._headers:
+        if self.tells:
             headers = merge(headers, rate_limit_headers(self.exchange))
         return {**message, "headers": headers}

@@ -12,14 +12,15 @@ connection with it at once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway_guard.core.decide import Policy
 from gateway_guard.errors import UpstreamError, UpstreamTimeoutError
 from gateway_guard.frontends.asgi import EXCHANGE_KEY
+from gateway_guard.frontends.cycle import BODY_FOLLOWS
 from gateway_guard.frontends.forwarded import (
     TrustedPeers,
     forwarding_fields,
@@ -73,10 +74,14 @@ class Forward:
         self._trusted = TrustedPeers(())
         self._protected: frozenset[bytes] = frozenset()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # Not itself a coroutine around another: every message of a stream would pass through it.
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
+            return self._http(scope, receive, send)
+        return self._other(scope, receive, send)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
             await tunnel(
                 scope,
                 receive,
@@ -154,17 +159,17 @@ class Forward:
         watch: Watch,
         send: Send,
     ) -> None:
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": response_fields(answer.headers),
-            }
-        )
+        start: Message = {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": response_fields(answer.headers),
+        }
+        if connection.arrived:
+            start[BODY_FOLLOWS] = True
+        await send(start)
         try:
             while True:
-                data = await connection.read()
-                more = not connection.ended
+                data, more = await connection.read()
                 await send({"type": "http.response.body", "body": data, "more_body": more})
                 if not more:
                     return

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from gateway_guard.core.identify import Identify
+from gateway_guard.core.sections import Identify
 
 _FORWARDING: Final = frozenset(
     (b"authorization", b"x-api-key", b"x-forwarded-for", b"forwarded", b"content-type",

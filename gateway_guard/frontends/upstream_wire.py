@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import chain
 from typing import cast
 
 import httptools
@@ -150,8 +151,10 @@ class UpstreamConnection(asyncio.Protocol):
             await waiter
         return self._head
 
-    async def read(self) -> bytes:
-        """Whatever has arrived of the body, at least one byte; empty at its proper end only.
+    async def read(self) -> tuple[bytes, bool]:
+        """Whatever has arrived of the body, at least one byte, and whether more is to come.
+
+        Only the last piece may be empty.
 
         Raises:
             UpstreamError: the body was cut or its framing is broken. What arrived before has been
@@ -159,25 +162,25 @@ class UpstreamConnection(asyncio.Protocol):
         """
         while not self._chunks:
             if self._complete:
-                return b""
+                return b"", False
             if self._error is not None:
                 raise self._error
             waiter = self._waiter = self.loop.create_future()
             await waiter
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
+        chunks.clear()
         self._buffered = 0
         if self._read_paused and self._transport is not None and not self.closed:
             self._read_paused = False
             self.deadline = self.loop.time() + self.read_timeout
             self._transport.resume_reading()
-        return data
+        return data, not self._complete
 
     @property
-    def ended(self) -> bool:
-        """Whether the answer is complete and everything of it has been read."""
-        return self._complete and not self._chunks
+    def arrived(self) -> bool:
+        """Whether the answer is complete and at hand: the next `read` returns all the rest."""
+        return self._complete
 
     def fail(self, reason: str) -> None:
         """Drop the connection; whoever waits for its answer gets `UpstreamError(reason)`."""
@@ -252,7 +255,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._fail(UpstreamError(f"the upstream's head is longer than {MAX_HEAD_BYTES} bytes"))
-        elif self._wire - self._useful > 2 * MAX_HEAD_BYTES + 8 * self._useful:
+        elif self._wire > 2 * MAX_HEAD_BYTES + 9 * self._useful:
             # The parser collects trailers and chunk extensions for as long as they come.
             self._fail(UpstreamError("trailers or chunk extensions out of all proportion"))
 
@@ -321,13 +324,15 @@ class UpstreamConnection(asyncio.Protocol):
         if self._head_request:
             return
         self._chunks.append(body)
-        self._useful += len(body)
-        self._buffered += len(body)
+        size = len(body)
+        self._useful += size
+        self._buffered += size
         if self._buffered > HIGH_WATER and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def on_message_complete(self) -> None:
         if self._in_head:
@@ -345,9 +350,7 @@ def framing(headers: Headers) -> tuple[int | None, bool]:
     """
     length: int | None = None
     chunked = False
-    size = 0
     for name, value in headers:
-        size += len(name) + len(value) + 4
         if name == b"content-length":
             if length is not None:
                 raise UpstreamError("two Content-Length fields")
@@ -360,6 +363,6 @@ def framing(headers: Headers) -> tuple[int | None, bool]:
             chunked = True
     if chunked and length is not None:
         raise UpstreamError("both Content-Length and Transfer-Encoding")
-    if size > MAX_HEAD_BYTES:
+    if 4 * len(headers) + sum(map(len, chain.from_iterable(headers))) > MAX_HEAD_BYTES:
         raise UpstreamError(f"a head longer than {MAX_HEAD_BYTES} bytes")
     return length, chunked

@@ -192,6 +192,7 @@ def campaigns(scope: Scope, node: Node, key: Key) -> Compiled | None:
     if read is None:
         return None
     spans, words = read
+    scope.campaigns = True
     if "known" in words:
         spans = ((-math.inf, math.inf),)
     unknown = UNKNOWN in words

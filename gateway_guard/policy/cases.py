@@ -33,6 +33,7 @@ from gateway_guard.types import (
     AccountFacts,
     Assessment,
     CampaignFacts,
+    CredentialFault,
     Dialect,
     Facts,
     Held,
@@ -302,7 +303,9 @@ def _request(values: dict[str, Any], policy: Policy) -> Request:
         client_ip=ip,
         subnet=subnet_of(ip) if ip is not None else None,
         account="acct_case" if account == "known" else account,
-        authenticated=values.get("authenticated") is not False,
+        credential_fault=CredentialFault.BAD_SIGNATURE
+        if values.get("authenticated") is False
+        else None,
         inspection=body,
         prompt=prompt,
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from gateway_guard.core.decide import OnError, Policy, Weighted
-from gateway_guard.core.identify import Inspect
 from gateway_guard.core.limits import Limit
+from gateway_guard.core.sections import Inspect
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.detectors import compile_signals
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order
@@ -127,6 +127,7 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     on_error = _on_error(document)
     check_preempted(scope, rules, on_error)
     action = Action.from_word(default) if default else Action.ALLOW
+    campaigns = scope.campaigns or any("campaign" in limit.per for limit in limits)
     check_default(scope, rules, action, document.get("default"))
     return Policy(
         digest=digest,
@@ -136,13 +137,14 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
         default=action,
         websocket=document.read("websocket") or "allow",
         identify=compile_identify(found, document.section("identify")),
-        inspect=_inspect(document, tuple(scope.phrases), shapes=bool(signals)),
+        inspect=_inspect(document, tuple(scope.phrases), shapes=bool(signals) or campaigns),
         on_error=on_error,
         regions=scope.regions,
         signals=signals,
         limits=limits,
         rules=tuple(read.rule for read in rules if read.rule is not None),
         headers=headers is not False,
+        campaigns=campaigns,
         recover=max((limit.adapt.recover for limit in limits if limit.adapt), default=0.0),
     )
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from yaml.nodes import Node, SequenceNode
 
-from gateway_guard.core.identify import DEFAULT_ACCOUNT_SOURCES, AccountSource, Identify
+from gateway_guard.core.sections import DEFAULT_ACCOUNT_SOURCES, AccountSource, Identify
 from gateway_guard.policy.judgement import check_url
 from gateway_guard.policy.locations import networks_of, path_patterns
 from gateway_guard.policy.reader import Findings

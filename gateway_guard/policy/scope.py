@@ -28,6 +28,7 @@ class Scope:
         weights: switched-on signal → weight.
         ceilings: switched-on signal → highest score it gives, where its detector has a `ceiling`.
         phrases: phrases of all `prompt` conditions so far, lower case.
+        campaigns: whether a condition or a limit so far asks for the campaign of an account.
         thresholds: (node, risk) of every risk threshold, to be checked against the weights.
     """
 
@@ -37,6 +38,7 @@ class Scope:
     weights: dict[str, float] = field(default_factory=dict)
     ceilings: dict[str, float] = field(default_factory=dict)
     phrases: dict[str, None] = field(default_factory=dict)
+    campaigns: bool = False
     thresholds: list[tuple[Node, float, str]] = field(default_factory=list)
 
     def most(self, name: str) -> float:

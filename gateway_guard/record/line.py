@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.types import Exchange, Inspection, Restrictions
+from gateway_guard.types import CredentialFault, Exchange, Inspection, Restrictions
 
 _MAX_PATH: Final = 256
 _MAX_MODEL: Final = 128
@@ -61,6 +61,7 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     shadow: tuple[_Shadow, ...] = ()
     account: str | None = None
     credential: str | None = None
+    credential_fault: CredentialFault | None = None
     organisation: str | None = None
     account_age: float | None = None
     tier: str | None = None
@@ -126,6 +127,7 @@ def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
         shadow=tuple([_Shadow(hit.rule, hit.action.word) for hit in decision.shadow]),
         account=request.account,
         credential=request.credential,
+        credential_fault=request.credential_fault,
         organisation=account.organisation,
         account_age=None if account.created_at is None else request.at - account.created_at,
         tier=account.tier,

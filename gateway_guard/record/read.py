@@ -56,7 +56,7 @@ def _exchange(line: Line) -> Exchange:
         id=line.id, at=at, method=line.method, path=line.path, dialect=Dialect(line.dialect),
         model_route=line.inspection is not Inspection.NONE, model=line.model,
         client_ip=line.client_ip, ip_source=line.ip_source, account=line.account,
-        credential=line.credential, authenticated=line.rule != "guard:credential",
+        credential=line.credential, credential_fault=line.credential_fault,
         inspection=line.inspection, prompt=PromptShape(stream=line.stream) if read else None,
     )  # fmt: skip
     known = line.network != ("unknown",)

@@ -10,6 +10,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from gateway_guard.types import CredentialFault
+
+#: Every value of `credential_fault`; `CredentialFault.meaning` says each in a clause.
+FAULTS: Final = tuple(fault.value for fault in CredentialFault)
+
 
 class Field(NamedTuple):
     """One field of a line.
@@ -44,6 +49,7 @@ FIELDS: Final = (
     Field("shadow[].action", "string", True, "what it would have done"),
     Field("account", "string", False, "keyed digest acct_…; absent: no credential"),
     Field("credential", "string", False, "how the account was recognised: bearer, jwt, …"),
+    Field("credential_fault", "string", False, f"why it names none: {', '.join(FAULTS)}"),
     Field("organisation", "string", False, "who pays for the account, as the directory says"),
     Field("account_age", "number", False, "seconds since the account was made"),
     Field("tier", "string", False, "the account's tier, as the directory says"),
@@ -83,6 +89,6 @@ FIELDS: Final = (
     Field("input_tokens", "integer", False, "tokens read; absent: nobody said"),
     Field("output_tokens", "integer", False, "tokens written; absent: nobody said"),
     Field("usage_reported", "boolean", False, "true when the upstream counted, else estimated"),
-    Field("degraded", "array of string", False, "dependencies that failed: decided by on_error"),
+    Field("degraded", "array of string", False, "dependencies that failed: store, jwks, guard"),
     Field("policy", "string", True, "digest of the policy that decided"),
 )

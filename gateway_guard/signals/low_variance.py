@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from gateway_guard.signals.score import above, at_least, ramp, share
@@ -63,8 +64,14 @@ class LowVariance:
         return Signal(
             name=self.name,
             score=self.ceiling * ramp(profile.repeats, self.low, self.high),
-            evidence=f"{profile.repeats:.0%} of its fragments sent before (floor {self.low:.0%})",
+            evidence=_evidence(int(profile.repeats * 100.0 + 0.5), self.low),
         )
+
+
+# Writing numbers out costs more than all of the above; a habit is told in the same words each time.
+@lru_cache(maxsize=256)
+def _evidence(percent: int, low: float) -> str:
+    return f"{percent}% of its fragments sent before (floor {low:.0%})"
 
 
 NOTHING: Final = Signal(name=LowVariance.name, score=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log2
 from typing import ClassVar, Final
 
@@ -87,9 +88,7 @@ class MachineTiming:
         even = 1.0 - ramp(bits, self.regular, self.irregular)
         round_the_clock = ramp(active, self.awake, DAY_HOURS)
         if even >= round_the_clock:
-            evidence = (
-                f"intervals of {max(bits, 0.0):.1f} bits (people: {self.irregular:g} and more)"
-            )
+            evidence = _evidence(int(bits * 10.0 + 0.5) if bits > 0.0 else 0, self.irregular)
         else:
             evidence = f"active in {active} of the last 24 hours (floor {self.awake})"
         return Signal(
@@ -97,6 +96,12 @@ class MachineTiming:
             score=self.ceiling * max(even, round_the_clock),
             evidence=evidence,
         )
+
+
+# Writing numbers out costs more than all of the above; a habit is told in the same words each time.
+@lru_cache(maxsize=256)
+def _evidence(tenths: int, irregular: float) -> str:
+    return f"intervals of {tenths / 10:.1f} bits (people: {irregular:g} and more)"
 
 
 #: Intervals in the sketch at which all bins are halved; after that there are at least half as many.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from gateway_guard.signals.profile import (
@@ -90,8 +91,14 @@ class TemplateSweep:
         return Signal(
             name=self.name,
             score=excess(fillings, self.floor),
-            evidence=f"{fillings:.0f} fillings of one template in 1 h (floor {self.floor:g})",
+            evidence=_evidence(int(fillings + 0.5), self.floor),
         )
+
+
+# Writing numbers out costs more than judging them; a habit is told in the same words each time.
+@lru_cache(maxsize=1024)
+def _evidence(fillings: int, floor: float) -> str:
+    return f"{fillings} fillings of one template in 1 h (floor {floor:g})"
 
 
 def sliding(now: float, before: float, ahead: int, at: float) -> float:

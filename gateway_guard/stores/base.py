@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway_guard.types import Charge, Grant
 
@@ -36,4 +36,22 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Release connections. The store is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class ImmediateStore(Store, Protocol):
+    """A store that never waits, so that nobody needs to wait for it: a call for a coroutine's cost.
+
+    Whoever may take these two takes them instead of `reserve` and `settle`, which do the same.
+    """
+
+    def reserve_now(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+        """As `reserve`."""
+        ...
+
+    def settle_now(
+        self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+    ) -> None:
+        """As `settle`."""
         ...

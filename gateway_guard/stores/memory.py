@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import xxhash
 
 from gateway_guard.core.buckets import ROUNDING, TICK, fits, reset_after, wait
@@ -64,15 +65,30 @@ class Overflow:
         return digest % len(self._used)
 
 
+class _Bucket(msgspec.Struct, gc=False):
+    """As `core.buckets.Bucket`, with what eviction goes by: the key, and the rate and capacity of
+    the last charge asked for, granted or not.
+
+    A record and no row of arrays of numbers: looking into those costs more than twice as much.
+    """
+
+    key: str
+    used: float
+    at: float
+    rate: float
+    capacity: float
+
+
 class MemoryStore:
-    """A `Store` for one process and one event loop: exact, bounded, under 300 bytes a bucket.
+    """An `ImmediateStore` for one process and one event loop: exact, bounded, under 300 bytes a
+    bucket.
 
     The keys of one reservation are distinct, as limits' names make them.
 
-    Buckets live in parallel arrays, their slots in sharded dicts. When `max_keys` buckets are kept,
-    a newcomer takes the slot of the one that owes least, relative to its capacity, of a random
-    sample; what that one owed goes into the limit's `Overflow`. Counts of requests in flight are
-    never evicted: there are no more of them than requests in flight.
+    Buckets live in sharded dicts. When `max_keys` of them are kept, a newcomer takes the place of
+    the one that owes least, relative to its capacity, of a random sample; what that one owed goes
+    into the limit's `Overflow`. Counts of requests in flight are never evicted: there are no more
+    of them than requests in flight.
 
     Attributes:
         max_keys: most buckets kept, >= 1.
@@ -102,13 +118,9 @@ class MemoryStore:
         self._cells = overflow_cells
         self._seed = secrets.randbits(64) if seed is None else seed
         self._random = random.Random(self._seed)  # noqa: S311 - secrecy lies in the seed
-        self._slots: list[dict[str, int]] = [{} for _ in range(_SHARDS)]
-        self._keys: list[str] = []
-        self._used = array("d")
-        self._at = array("d")
-        #: Of the last charge asked for, granted or not: only eviction goes by it.
-        self._rate = array("d")
-        self._capacity = array("d")
+        self._shards: list[dict[str, _Bucket]] = [{} for _ in range(_SHARDS)]
+        #: The same, for drawing one at random.
+        self._buckets: list[_Bucket] = []
         self._overflow: dict[str, Overflow] = {}
         self._flying: dict[str, int] = {}
         self._held: dict[str, tuple[float, Sequence[Charge]]] = {}
@@ -116,7 +128,7 @@ class MemoryStore:
 
     def __len__(self) -> int:
         """Buckets kept."""
-        return len(self._keys)
+        return len(self._buckets)
 
     @property
     def in_flight(self) -> int:
@@ -125,17 +137,29 @@ class MemoryStore:
 
     async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         """As `Store.reserve`; never raises `StoreError`."""
+        return self.reserve_now(charges, id=id, now=now)
+
+    async def settle(
+        self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+    ) -> None:
+        """As `Store.settle`; never raises `StoreError`."""
+        self.settle_now(charges, actual, id=id, now=now)
+
+    def reserve_now(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+        """As `Store.reserve`; never raises `StoreError`."""
         if now >= self._next_sweep:
             self._sweep(now)
-        shards, used, at, rates = self._slots, self._used, self._at, self._rate
+        shards = self._shards
         grants: list[Grant] = []
         # Written as it goes and taken back when a later charge does not fit: nobody can look in
         # between, and nearly every request fits.
-        written: list[tuple[int, float, float]] = []
+        written: list[tuple[_Bucket, float, float]] = []
         fresh: list[tuple[Charge, float]] | None = None
         flown: list[str] | None = None
         for charge in charges:
-            key, capacity, cost = charge.key, charge.capacity, charge.cost
+            key = charge.key
+            capacity = charge.capacity
+            cost = charge.cost
             if cost > capacity:
                 cost = capacity
             if charge.unit == "concurrent":
@@ -148,29 +172,31 @@ class MemoryStore:
                 reset = 0.0
             else:
                 rate = charge.rate
-                try:
-                    slot = shards[hash(key) & _MASK][key]
-                except KeyError:
+                bucket = shards[hash(key) & _MASK].get(key)
+                if bucket is None:
                     level = cost + self._owed(key, rate, now) if self._overflow else cost
                     if level > capacity + ROUNDING + rate * TICK or capacity <= 0.0:
                         break
                     fresh = [(charge, level)] if fresh is None else [*fresh, (charge, level)]
                 else:
-                    before = level = used[slot]
-                    since = at[slot]
+                    before = bucket.used
+                    since = bucket.at
                     elapsed = now - since
                     if elapsed > 0.0:
-                        level -= elapsed * rate
+                        level = before - elapsed * rate
                         level = level + cost if level > 0.0 else cost
                     else:
-                        level += cost
-                    if level > capacity + ROUNDING + rate * TICK or capacity <= 0.0:
+                        level = before + cost
+                    # What is below the capacity needs no second look: rounding is for the brim.
+                    if level >= capacity and (
+                        level > capacity + ROUNDING + rate * TICK or capacity <= 0.0
+                    ):
                         break
-                    written.append((slot, before, since))
-                    used[slot] = level
-                    rates[slot] = rate
+                    written.append((bucket, before, since))
+                    bucket.used = level
+                    bucket.rate = rate
                     if elapsed > 0.0:
-                        at[slot] = now
+                        bucket.at = now
                 if rate > 0.0:
                     reset = level / rate
                 else:
@@ -193,14 +219,14 @@ class MemoryStore:
                 self._expire(next(iter(self._held)))
             self._held[id] = (now, charges)
             return tuple(grants)
-        for slot, before, since in reversed(written):
-            used[slot] = before
-            at[slot] = since
+        for bucket, before, since in reversed(written):
+            bucket.used = before
+            bucket.at = since
         for key in flown or ():
             self._land(key)
         return self._refuse(charges, len(grants), now)
 
-    async def settle(
+    def settle_now(
         self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
     ) -> None:
         """As `Store.settle`; never raises `StoreError`."""
@@ -215,22 +241,22 @@ class MemoryStore:
                 reserved = charge.capacity
             if cost == reserved:
                 continue
-            key, rate = charge.key, charge.rate
-            try:
-                slot = self._slots[hash(key) & _MASK][key]
-            except KeyError:
+            key = charge.key
+            rate = charge.rate
+            bucket = self._shards[hash(key) & _MASK].get(key)
+            if bucket is None:
                 level = self._owed(key, rate, now) + cost - reserved
                 self._put(charge, level if level > 0.0 else 0.0, now)
                 continue
-            level = self._used[slot]
-            elapsed = now - self._at[slot]
+            level = bucket.used
+            elapsed = now - bucket.at
             if elapsed > 0.0:
                 level -= elapsed * rate
                 if level < 0.0:
                     level = 0.0
-                self._at[slot] = now
+                bucket.at = now
             level += cost - reserved
-            self._used[slot] = level if level > 0.0 else 0.0
+            bucket.used = level if level > 0.0 else 0.0
 
     async def close(self) -> None:
         """Nothing to release."""
@@ -256,11 +282,11 @@ class MemoryStore:
         key, rate = charge.key, charge.rate
         if charge.unit == "concurrent":
             return float(self._flying.get(key, 0))
-        slot = self._slots[hash(key) & _MASK].get(key)
-        if slot is None:
+        bucket = self._shards[hash(key) & _MASK].get(key)
+        if bucket is None:
             return self._owed(key, rate, now)
-        elapsed = now - self._at[slot]
-        return max(0.0, self._used[slot] - (elapsed * rate if elapsed > 0.0 else 0.0))
+        elapsed = now - bucket.at
+        return max(0.0, bucket.used - (elapsed * rate if elapsed > 0.0 else 0.0))
 
     def _owed(self, key: str, rate: float, now: float) -> float:
         if not self._overflow:
@@ -269,52 +295,48 @@ class MemoryStore:
         return 0.0 if overflow is None else overflow.owed(key, rate, now)
 
     def _put(self, charge: Charge, level: float, now: float) -> None:
-        """Give the charge's key a slot: a new one, or that of a bucket that owes little."""
+        """Give the charge's key a bucket: a new one, or one that owes little."""
         key = charge.key
-        index = self._slots[hash(key) & _MASK]
-        slot = index.get(key, -1)
-        if slot >= 0:
-            self._used[slot] = level
+        shard = self._shards[hash(key) & _MASK]
+        bucket = shard.get(key)
+        if bucket is not None:
+            bucket.used = level
             return
-        if len(self._keys) < self.max_keys:
-            slot = len(self._keys)
-            self._keys.append(key)
-            self._used.append(level)
-            self._at.append(now)
-            self._rate.append(charge.rate)
-            self._capacity.append(charge.capacity)
+        if len(self._buckets) < self.max_keys:
+            bucket = _Bucket(key, level, now, charge.rate, charge.capacity)
+            self._buckets.append(bucket)
         else:
-            slot = self._evict(now)
-            self._keys[slot] = key
-            self._used[slot] = level
-            self._at[slot] = now
-            self._rate[slot] = charge.rate
-            self._capacity[slot] = charge.capacity
-        index[key] = slot
+            bucket = self._evicted(now)
+            bucket.key = key
+            bucket.used = level
+            bucket.at = now
+            bucket.rate = charge.rate
+            bucket.capacity = charge.capacity
+        shard[key] = bucket
 
-    def _evict(self, now: float) -> int:
-        """Free the slot that owes least of a sample and remember what it owed."""
-        used, at, rates, capacities = self._used, self._at, self._rate, self._capacity
-        count, draw = len(self._keys), self._random.random
-        best, least, owed = 0, math.inf, 0.0
+    def _evicted(self, now: float) -> _Bucket:
+        """The bucket that owes least of a sample, for another key; what it owed is remembered."""
+        buckets = self._buckets
+        count, draw = len(buckets), self._random.random
+        best, least, owed = buckets[0], math.inf, 0.0
         for _ in range(_SAMPLE):
-            slot = int(draw() * count)
-            elapsed = now - at[slot]
-            level = used[slot] - (elapsed * rates[slot] if elapsed > 0.0 else 0.0)
-            share = level / capacities[slot]
+            bucket = buckets[int(draw() * count)]
+            elapsed = now - bucket.at
+            level = bucket.used - (elapsed * bucket.rate if elapsed > 0.0 else 0.0)
+            share = level / bucket.capacity
             if share < least:
-                best, least, owed = slot, share, level
+                best, least, owed = bucket, share, level
                 if share <= 0.0:
                     break
-        key = self._keys[best]
+        key = best.key
         if owed > 0.0:
             self.evictions += 1
             name = key.partition(":")[0]
             overflow = self._overflow.get(name)
             if overflow is None:
                 overflow = self._overflow[name] = Overflow(self._cells, self._seed)
-            overflow.fold(key, owed, rates[best], now)
-        del self._slots[hash(key) & _MASK][key]
+            overflow.fold(key, owed, best.rate, now)
+        del self._shards[hash(key) & _MASK][key]
         return best
 
     def _land(self, key: str) -> None:

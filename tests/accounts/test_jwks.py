@@ -12,10 +12,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway_guard.accounts.jwks import INTERVAL, LARGEST, OLDEST, JwtKeys, read_key_set
+from gateway_guard.accounts.jwks import FRESH, INTERVAL, LARGEST, OLDEST, JwtKeys, read_key_set
 from gateway_guard.core.credentials import name_digest
-from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify
-from gateway_guard.types import Wire
+from gateway_guard.core.identify import identify
+from gateway_guard.core.sections import AccountSource, Identify, Inspect
+from gateway_guard.core.tokens import RETRY
+from gateway_guard.types import CredentialFault, Request, Wire
 from tests.build import NOW, SECRET
 
 ONE, TWO = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -94,13 +96,18 @@ def with_issuer(test: Test) -> None:
                 kind="jwt", header="authorization", jwks=it.url, algorithms=("ES256",)
             )
             clock = Clock()
-            await test(it, JwtKeys(now=clock), Identify(accounts=(source,)), clock)
+            rules = Identify(accounts=(AccountSource(kind="state"), source))
+            await test(it, JwtKeys(now=clock), rules, clock)
 
     asyncio.run(main())
 
 
+def seen(keys: JwtKeys, rules: Identify, asked: Wire) -> Request:
+    return identify(asked, rules, Inspect(), id="r", at=NOW, secret=SECRET, keys=keys.keys)
+
+
 def account(keys: JwtKeys, rules: Identify, asked: Wire) -> str | None:
-    return identify(asked, rules, Inspect(), id="r", at=NOW, secret=SECRET, keys=keys.keys).account
+    return seen(keys, rules, asked).account
 
 
 ALICE = name_digest(SECRET, b"alice")
@@ -198,18 +205,127 @@ def test_a_withdrawn_key_stops_working_within_the_hour() -> None:
     with_issuer(test)
 
 
-def test_an_issuer_that_is_gone_raises_nothing() -> None:
+def test_an_issuer_that_is_gone_raises_nothing_and_is_told_of() -> None:
     async def main() -> None:
         source = AccountSource(
             kind="jwt", header="authorization", jwks="http://127.0.0.1:1/", algorithms=("ES256",)
         )
         keys, rules = JwtKeys(), Identify(accounts=(source,))
+        told: list[None] = []
+        keys.on_failure = lambda: told.append(None)
 
         await keys.refresh(wire(ONE, "one"), rules)
 
         assert keys.errors == {"http://127.0.0.1:1/": "ConnectError"}
+        assert len(told) == 1
+        fault = seen(keys, rules, wire(ONE, "one")).credential_fault
+        assert fault is CredentialFault.KEYS_UNREACHABLE
 
     asyncio.run(main())
+
+
+def test_a_failure_is_remembered_for_seconds_and_then_the_issuer_is_asked_again() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        asked = wire(ONE, "one")
+        good, it.answer = it.answer, b"HTTP/1.1 503 Busy\r\nconnection: close\r\n\r\n"
+        for _ in range(20):
+            await keys.refresh(asked, rules)
+        assert it.asked == 1
+        assert not keys.needs(asked, rules)
+
+        it.answer = good
+        clock.now += RETRY
+        assert keys.needs(asked, rules)
+        await keys.refresh(asked, rules)
+
+        assert it.asked == 2
+        assert account(keys, rules, asked) == ALICE
+        assert not keys.errors
+
+    with_issuer(test)
+
+
+def test_only_the_request_that_asks_again_waits_for_an_issuer_that_hangs() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        asked = wire(ONE, "one")
+        good, it.answer = it.answer, b"HTTP/1.1 503 Busy\r\nconnection: close\r\n\r\n"
+        await keys.refresh(asked, rules)
+        it.answer, it.hold = good, asyncio.Event()
+        it.arrived.clear()
+        clock.now += RETRY
+        asking = asyncio.create_task(keys.refresh(asked, rules))
+        await it.arrived.wait()
+
+        for _ in range(5):
+            await keys.refresh(asked, rules)
+
+        assert not asking.done()
+        assert seen(keys, rules, asked).credential_fault is CredentialFault.KEYS_UNREACHABLE
+        it.hold.set()
+        await asking
+        assert account(keys, rules, asked) == ALICE
+        assert it.asked == 2
+
+    with_issuer(test)
+
+
+def test_the_last_good_keys_serve_on_while_the_issuer_hangs_and_nobody_waits() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        asked = wire(ONE, "one")
+        await keys.refresh(asked, rules)
+        it.serves(b"", "503 Busy")
+        clock.now += OLDEST + 1
+        await keys.refresh(asked, rules)
+        it.hold = asyncio.Event()
+        it.arrived.clear()
+        clock.now += 100 * OLDEST
+
+        await keys.refresh(asked, rules)
+
+        await it.arrived.wait()
+        assert account(keys, rules, asked) == ALICE
+        it.hold.set()
+
+    with_issuer(test)
+
+
+def test_a_key_that_came_into_use_during_an_outage_is_no_fault_of_the_caller() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        await keys.refresh(wire(ONE, "one"), rules)
+        new = wire(TWO, "two")
+        assert seen(keys, rules, new).credential_fault is CredentialFault.UNKNOWN_KEY
+        it.serves(b"", "503 Busy")
+        clock.now += INTERVAL
+
+        await keys.refresh(new, rules)
+
+        assert seen(keys, rules, new).credential_fault is CredentialFault.KEYS_UNREACHABLE
+        assert account(keys, rules, wire(ONE, "one")) == ALICE
+        it.serves(key_set(jwk(TWO, "two")))
+        clock.now += RETRY
+        await keys.refresh(new, rules)
+        assert account(keys, rules, new) == ALICE
+
+    with_issuer(test)
+
+
+def test_ageing_keys_are_fetched_anew_while_nobody_waits() -> None:
+    async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:
+        asked = wire(ONE, "one")
+        await keys.refresh(asked, rules)
+        assert not keys.needs(asked, rules)
+        it.hold = asyncio.Event()
+        it.arrived.clear()
+        clock.now += FRESH + 1
+
+        assert keys.needs(asked, rules)
+        await keys.refresh(asked, rules)
+
+        await it.arrived.wait()
+        assert account(keys, rules, asked) == ALICE
+        it.hold.set()
+
+    with_issuer(test)
 
 
 @pytest.mark.parametrize(

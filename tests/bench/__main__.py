@@ -1,4 +1,6 @@
-"""`python -m tests.bench [NAME…]`: every benchmark: one table, then the pages.
+"""`python -m tests.bench [NAME…] [--OPTION…]`: every benchmark: one table, then the pages.
+
+Options, from the first word that starts with `--` on, are the pages'.
 
 Figures compare within one run only.
 """
@@ -14,8 +16,10 @@ from pathlib import Path
 from tests.bench.measure import Row
 
 
-def main(names: list[str]) -> None:
+def main(words: list[str]) -> None:
     """Run `bench_*.py` beside this file, or those named, and print what they measured."""
+    first = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
+    names, options = words[:first], words[first:]
     found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
     chosen = [stem for stem in found if not names or stem.removeprefix("bench_") in names]
     print(f"Python {platform.python_version()}, medians of interleaved repeats, CPU time\n")
@@ -32,7 +36,7 @@ def main(names: list[str]) -> None:
     for stem in pages:
         # These print a page of their own; a process each, so that none warms another's caches.
         print(f"\n## {stem.removeprefix('bench_')}\n", flush=True)
-        subprocess.run([sys.executable, "-m", f"tests.bench.{stem}"], check=True)
+        subprocess.run([sys.executable, "-m", f"tests.bench.{stem}", *options], check=True)
 
 
 if __name__ == "__main__":

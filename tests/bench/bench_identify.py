@@ -9,7 +9,8 @@ import timeit
 from collections.abc import Callable
 
 from gateway_guard.core import body, client_ip, credentials, hints, paths, phrases, prompt, shapes
-from gateway_guard.core.identify import Identify, Inspect, identify
+from gateway_guard.core.identify import identify
+from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.types import Wire
 
 SECRET = b"a secret of benchmarks, 32 bytes"

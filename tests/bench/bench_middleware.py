@@ -126,18 +126,22 @@ def guard(
 
 
 def without_signals(path: Path) -> Policy:
-    """The policy without its signals, as an operator would write it: nothing in it asks for risk.
+    """The policy without its signals, as an operator would write it: nothing in it asks for risk,
+    nor for campaigns, which are found by the same digests of prompts.
 
-    Then the guard need not look at prompts for them either.
+    Then the guard need not look at prompts for them either. No other limit is missing.
     """
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     del document["signals"]
+    limits = document["limits"]
+    document["limits"] = {n: limit for n, limit in limits.items() if limit["per"] != "campaign"}
     for limit in document["limits"].values():
         adapt = limit.get("adapt", {})
         if "risk" in adapt:
             del adapt["risk"]
             adapt.pop("recover", None)
-    document["rules"] = [rule for rule in document["rules"] if "risk" not in rule.get("when", {})]
+    asked = {"risk", "campaign"}
+    document["rules"] = [r for r in document["rules"] if asked.isdisjoint(r.get("when", {}))]
     text = yaml.safe_dump(document, sort_keys=False).encode()
     policy = compile_policy(text, f"{path.name} without signals")
     assert not policy.signals

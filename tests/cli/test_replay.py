@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 from contextlib import closing
@@ -255,20 +254,6 @@ def test_a_file_without_an_exchange_cannot_work(text: str, bench: Bench) -> None
     assert f"{bench.traffic}: holds no exchange" in ran.err
 
 
-def test_labels_add_a_table_by_class(bench: Bench) -> None:
-    labels = bench.path / "labels.csv"
-    with labels.open("w", newline="") as file:
-        csv.writer(file).writerows([["account", "label", "class"], ["a_1", "attack", "s0"]])
-
-    report = bench.json("--labels", labels, policy=bench.policy(rate=1))
-
-    assert report["classes"] == [
-        {"label": "attack", "class": "s0", "accounts": 1, "contained": 1, "exchanges": 5,
-         "refused": 4}
-    ]  # fmt: skip
-    assert "s0" in bench("--labels", labels).out
-
-
 def test_shadow_mode_counts_what_the_policy_would_do(bench: Bench) -> None:
     ran = bench(policy=bench.policy(rate=1, mode="shadow"))
 
@@ -298,13 +283,6 @@ def test_a_file_that_is_not_there_cannot_work(missing: str, bench: Bench) -> Non
 @pytest.mark.parametrize("option", ["--decisions", "--campaigns"])
 def test_a_file_that_cannot_be_written_cannot_work(option: str, bench: Bench) -> None:
     assert bench(option, bench.path / "nowhere" / "out").code == 3
-
-
-def test_labels_without_a_class_column_cannot_work(bench: Bench) -> None:
-    labels = bench.path / "labels.csv"
-    labels.write_text("account,label\na_1,attack\n")
-
-    assert bench("--labels", labels).code == 3
 
 
 def test_the_bundled_minute_shows_every_kind_of_decision(bench: Bench) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_guard.core.client_ip import MOST_HOPS, Trust, hop, peer_address
-from gateway_guard.core.identify import Identify, Inspect, identify
+from gateway_guard.core.identify import identify
+from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.types import Wire
 
 CLIENT, OTHER = "198.51.100.10", "203.0.113.9"

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_guard.core.credentials import digest, name_digest
-from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify
-from gateway_guard.types import Request, Wire
+from gateway_guard.core.identify import identify
+from gateway_guard.core.sections import AccountSource, Identify, Inspect
+from gateway_guard.types import CredentialFault, Request, Wire
 from tests.build import SECRET
 
 KEY = b"sk-test-0123456789"
@@ -51,7 +52,8 @@ def test_a_name_is_never_a_key() -> None:
 def test_spelling_the_header_otherwise_makes_no_new_account(value: bytes) -> None:
     request = seen((b"authorization", value))
 
-    assert (request.account, request.credential, request.authenticated) == (ACCOUNT, "bearer", True)
+    assert (request.account, request.credential) == (ACCOUNT, "bearer")
+    assert request.credential_fault is None
 
 
 @pytest.mark.parametrize(
@@ -66,28 +68,39 @@ def test_spelling_the_header_otherwise_makes_no_new_account(value: bytes) -> Non
 def test_a_token_that_readers_split_differently_is_refused(value: bytes) -> None:
     request = seen((b"authorization", value))
 
-    assert (request.account, request.authenticated) == (None, False)
+    assert request.account is None
+    assert request.credential_fault is CredentialFault.AMBIGUOUS_SPELLING
+
+
+TWO, REPEATED, SPELLING = (
+    CredentialFault.TWO_CREDENTIALS,
+    CredentialFault.REPEATED_HEADER,
+    CredentialFault.AMBIGUOUS_SPELLING,
+)
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "fault"),
     [
-        [(b"authorization", b"Bearer junk"), (b"authorization", b"Bearer " + KEY)],
-        [(b"authorization", b"Bearer " + KEY), (b"authorization", b"Bearer junk")],
-        [(b"authorization", b"Bearer " + KEY), (b"authorization", b"Bearer " + KEY)],
-        [(b"authorization", b"Bearer " + KEY), (b"authorization", b"")],
-        [(b"x-api-key", KEY), (b"x-api-key", b"other")],
-        [(b"authorization", b"Bearer junk"), (b"x-api-key", KEY)],
-        [(b"x-api-key", b"junk"), (b"authorization", b"Bearer " + KEY)],
-        [(b"x-api-key", KEY + b"\xa0")],
-        [(b"x-api-key", KEY + b"\x00")],
-        [(b"x-api-key", b"\xff\xfe")],
+        ([(b"authorization", b"Bearer junk"), (b"authorization", b"Bearer " + KEY)], REPEATED),
+        ([(b"authorization", b"Bearer " + KEY), (b"authorization", b"Bearer junk")], REPEATED),
+        ([(b"authorization", b"Bearer " + KEY), (b"authorization", b"Bearer " + KEY)], REPEATED),
+        ([(b"authorization", b"Bearer " + KEY), (b"authorization", b"")], REPEATED),
+        ([(b"x-api-key", KEY), (b"x-api-key", b"other")], REPEATED),
+        ([(b"authorization", b"Bearer junk"), (b"x-api-key", KEY)], TWO),
+        ([(b"x-api-key", b"junk"), (b"authorization", b"Bearer " + KEY)], TWO),
+        ([(b"x-api-key", KEY + b"\xa0")], SPELLING),
+        ([(b"x-api-key", KEY + b"\x00")], SPELLING),
+        ([(b"x-api-key", b"\xff\xfe")], SPELLING),
     ],
 )
-def test_conflicting_credentials_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
+def test_conflicting_credentials_are_refused_and_the_conflict_is_named(
+    headers: list[tuple[bytes, bytes]], fault: CredentialFault
+) -> None:
     request = seen(*headers)
 
-    assert (request.account, request.authenticated) == (None, False)
+    assert (request.account, request.credential) == (None, "ambiguous")
+    assert request.credential_fault is fault
 
 
 def test_the_same_key_in_two_headers_is_one_account() -> None:
@@ -99,7 +112,7 @@ def test_the_same_key_in_two_headers_is_one_account() -> None:
 def test_an_empty_credential_is_none(value: bytes) -> None:
     request = seen((b"authorization", value))
 
-    assert (request.account, request.authenticated) == (None, True)
+    assert (request.account, request.credential_fault) == (None, None)
 
 
 def test_other_schemes_are_accounts_too() -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from gateway_guard.core.decide import Policy, chosen, conclude, decide
 from gateway_guard.core.limits import Limit
 from gateway_guard.core.rules import Condition, Rule
-from gateway_guard.types import Action, Assessment, Inspection, Plan, Restrictions
+from gateway_guard.core.tokens import RETRY
+from gateway_guard.types import (
+    Action,
+    Assessment,
+    CredentialFault,
+    Inspection,
+    Plan,
+    Restrictions,
+)
 from tests import build
 
 QUIET = Assessment()
@@ -111,9 +119,33 @@ def test_an_ambiguous_path_is_refused_before_any_rule() -> None:
 
 
 def test_a_credential_that_fails_verification_is_refused() -> None:
-    plan = decide(policy(), build.request(authenticated=False), build.facts(), QUIET)
+    request = build.request(account=None, credential_fault=CredentialFault.EXPIRED)
+
+    plan = decide(policy(), request, build.facts(), QUIET)
 
     assert (plan.rule, plan.status) == ("guard:credential", 401)
+    assert plan.reason == "the credential failed verification: it has expired"
+
+
+@pytest.mark.parametrize("fault", CredentialFault)
+def test_every_fault_has_words_of_its_own_and_asks_to_come_back_only_when_that_helps(
+    fault: CredentialFault,
+) -> None:
+    request = build.request(account=None, credential_fault=fault)
+
+    plan = decide(policy(), request, build.facts(), QUIET)
+
+    assert plan.reason.endswith(f": {fault.meaning}")
+    assert len({other.meaning for other in CredentialFault}) == len(CredentialFault)
+    assert (plan.retry_after is not None) is (fault is CredentialFault.KEYS_UNREACHABLE)
+
+
+def test_a_token_nobody_can_verify_now_is_no_fault_of_the_caller() -> None:
+    request = build.request(account=None, credential_fault=CredentialFault.KEYS_UNREACHABLE)
+
+    plan = decide(policy(), request, build.facts(), QUIET)
+
+    assert (plan.rule, plan.status, plan.retry_after) == ("guard:jwks", 503, RETRY)
 
 
 def test_websockets_are_refused_where_the_policy_says_so_and_no_rule_spoke() -> None:
@@ -250,15 +282,19 @@ def test_risk_is_looked_at_before_dearer_conditions_and_the_order_changes_nothin
 
 
 def test_a_failed_credential_is_refused_only_where_it_reaches_a_model() -> None:
-    request = build.request(authenticated=False, account=None, model_route=False, path="/login")
+    for fault in (CredentialFault.EXPIRED, CredentialFault.KEYS_UNREACHABLE):
+        request = build.request(
+            credential_fault=fault, account=None, model_route=False, path="/login"
+        )
 
-    assert decide(policy(), request, build.facts(), QUIET).rule != "guard:credential"
+        assert decide(policy(), request, build.facts(), QUIET).rule is None
 
 
 def test_a_credential_that_reads_two_ways_is_refused_on_every_path() -> None:
     request = build.request(
-        authenticated=False, account=None, credential="ambiguous", model_route=False, path="/files"
-    )
+        credential_fault=CredentialFault.TWO_CREDENTIALS, account=None, credential="ambiguous",
+        model_route=False, path="/files",
+    )  # fmt: skip
 
     plan = decide(policy(), request, build.facts(), QUIET)
 

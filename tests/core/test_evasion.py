@@ -10,9 +10,10 @@ import pytest
 
 from gateway_guard.core.body import MOST_COMMAS, MOST_CONTAINERS, parse
 from gateway_guard.core.dialects import model_by_path, route
-from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify
+from gateway_guard.core.identify import identify
 from gateway_guard.core.limits import MOST_RESERVED_OUTPUT, Limit, charges_for
-from gateway_guard.types import Assessment, Inspection, Request, Wire
+from gateway_guard.core.sections import AccountSource, Identify, Inspect
+from gateway_guard.types import Assessment, CredentialFault, Inspection, Request, Wire
 from tests import build
 
 KEY = "a shared secret of tests, 32 bytes"
@@ -39,7 +40,8 @@ def cost(request: Request, *per: str, unit: str = "tokens") -> tuple[str, float]
 def test_a_junk_key_beside_a_token_is_a_conflict(accounts: tuple[AccountSource, ...]) -> None:
     request = seen(build.wire(key=TOKEN, headers={"x-api-key": "junk"}), *accounts)
 
-    assert (request.account, request.authenticated) == (None, False)
+    assert (request.account, request.credential) == (None, "ambiguous")
+    assert request.credential_fault is CredentialFault.TWO_CREDENTIALS
 
 
 @pytest.mark.parametrize("accounts", [(BEARER, JWT), (JWT, BEARER)])
@@ -47,7 +49,18 @@ def test_one_header_read_twice_is_no_conflict(accounts: tuple[AccountSource, ...
     request = seen(build.wire(key=TOKEN), *accounts)
 
     assert request.account is not None
-    assert request.authenticated
+    assert request.credential_fault is None
+
+
+def test_a_second_token_in_another_header_is_the_same_one_or_a_conflict() -> None:
+    other = msgspec.structs.replace(JWT, header="x-token")
+    second = jwt.encode({"sub": "bob"}, KEY, "HS256")
+
+    same = seen(build.wire(key=TOKEN, headers={"x-token": TOKEN}), JWT, other)
+    different = seen(build.wire(key=TOKEN, headers={"x-token": second}), JWT, other)
+
+    assert same.account == seen(build.wire(key=TOKEN), JWT).account
+    assert different.credential_fault is CredentialFault.TWO_CREDENTIALS
 
 
 def test_the_model_in_the_path_wins() -> None:
@@ -105,4 +118,5 @@ def test_one_basic_credential_has_one_account() -> None:
              for text in spellings}  # fmt: skip
 
     assert len(found) == 1
-    assert not seen(build.wire(key=None, headers={"authorization": "Basic _"})).authenticated
+    unreadable = seen(build.wire(key=None, headers={"authorization": "Basic _"}))
+    assert unreadable.credential_fault is CredentialFault.AMBIGUOUS_SPELLING

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.core.decide import conclude, decide
 from gateway_guard.core.explain import explain_tree, seconds
 from gateway_guard.types import (
     Action,
     Assessment,
     CampaignFacts,
+    CredentialFault,
     Dialect,
     Exchange,
     Inspection,
@@ -146,7 +148,7 @@ def test_everything_unknown_is_said_to_be_unknown() -> None:
     exchange = build.exchange(
         request=build.request(
             path=None, model=None, account=None, credential=None, client_ip=None, prompt=None,
-            model_route=False, inspection=Inspection.CHARSET, authenticated=False,
+            model_route=False, inspection=Inspection.CHARSET,
         ),
         facts=build.facts(network=NetworkFacts(known=False)),
         plan=None,
@@ -158,7 +160,7 @@ def test_everything_unknown_is_said_to_be_unknown() -> None:
 
     assert explain_tree(exchange, QUIET) == [
         "r_test000001  POST ambiguous path  no account  deny 500",
-        "├ identify  no client IP, peer · credential failed verification · body: charset",
+        "├ identify  no client IP, peer · body: charset",
         "├ enrich    network unknown · no account · no campaign",
         "├ assess    signals are off",
         "├ decide    guard:error  the guard failed",
@@ -245,3 +247,34 @@ def test_a_request_that_costs_one_unit_says_only_what_is_left() -> None:
     exchange = build.exchange(decision=build.decision(grants=(build.grant(),)))
 
     assert "├ reserve   requests 59 of 60 left" in tree(exchange)
+
+
+def test_a_failed_credential_says_why_in_a_word_and_in_words() -> None:
+    request = build.request(
+        account=None, credential="jwt", credential_fault=CredentialFault.EXPIRED
+    )
+    plan = decide(QUIET, request, build.facts(), Assessment())
+    exchange = build.exchange(request=request, plan=plan, decision=conclude(QUIET, plan))
+
+    lines = explain_tree(exchange, QUIET)
+
+    assert "peer · jwt credential failed: expired · openai body" in lines[1]
+    assert lines[4] == (
+        "├ decide    guard:credential  deny  the credential failed verification: it has expired"
+    )
+
+
+def test_a_key_set_out_of_reach_is_said_not_to_be_the_callers_fault() -> None:
+    request = build.request(
+        account=None, credential="jwt", credential_fault=CredentialFault.KEYS_UNREACHABLE
+    )
+    plan = decide(QUIET, request, build.facts(), Assessment())
+    exchange = build.exchange(
+        request=request, plan=plan, decision=conclude(QUIET, plan, (), ("jwks",))
+    )
+
+    text = "\n".join(explain_tree(exchange, QUIET))
+
+    assert "guard:jwks  deny  the credential cannot be verified: the key set" in text
+    assert "jwks failed, no key at hand verifies the token" in text
+    assert "deny with 503, retry after 5 s" in text

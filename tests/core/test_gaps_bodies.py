@@ -8,8 +8,8 @@ from typing import Any
 import brotli
 import pytest
 
-from gateway_guard.core.body import decoded
-from gateway_guard.core.members import counts
+from gateway_guard.core.body import MOST_STRINGS, decoded, parse
+from gateway_guard.core.members import Misshapen, counts, model_of
 from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.prompt import shape
 from gateway_guard.core.rewrite import rewrite
@@ -148,3 +148,17 @@ def test_thinking_within_the_cap_stays(thinking: dict[str, Any]) -> None:
     document = {"model": "m", "max_tokens": 50, "messages": [], "thinking": thinking}
 
     assert less(document, max_output_tokens=9)["thinking"] == thinking
+
+
+def test_a_body_of_too_many_strings_is_not_read_but_quotes_in_a_string_are_no_strings() -> None:
+    most = b",".join([b'"a"'] * MOST_STRINGS)
+
+    assert isinstance(parse(b'{"x":[' + most.removeprefix(b'"a",') + b"]}"), dict)
+    assert parse(b'{"x":[' + most + b',"a"]}') is Inspection.SHAPE
+    assert isinstance(parse(b'{"x":"' + b'\\"' * 3 * MOST_STRINGS + b'"}'), dict)
+
+
+@pytest.mark.parametrize("model", [7, "x" * 300, "a\nb"])
+def test_the_model_of_a_member_of_a_batch_is_a_name(model: Any) -> None:
+    with pytest.raises(Misshapen):
+        model_of({"requests": [{"params": {"messages": []}}, {"params": {"model": model}}]})

@@ -9,7 +9,8 @@ import pytest
 from gateway_guard.accounts import file as accounts_file
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.core.credentials import digest
-from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify
+from gateway_guard.core.identify import identify
+from gateway_guard.core.sections import AccountSource, Identify, Inspect
 from gateway_guard.errors import SourceError
 from tests import build
 
@@ -28,7 +29,7 @@ def test_a_token_beside_a_plain_key_changes_nothing() -> None:
     )  # fmt: skip
 
     assert request.account == digest(build.SECRET, b"sk-1")
-    assert request.authenticated
+    assert request.credential_fault is None
 
 
 def test_a_number_names_an_account_and_blank_lines_none(tmp_path: Path) -> None:

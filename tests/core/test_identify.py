@@ -11,15 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core import identify as module
-from gateway_guard.core.identify import (
-    _MOST_REMEMBERED,
-    AccountSource,
-    Identify,
-    Inspect,
-    identify,
-    needs_body,
-)
+from gateway_guard.core import prepared
+from gateway_guard.core.identify import identify, needs_body
+from gateway_guard.core.sections import AccountSource, Identify, Inspect
 from gateway_guard.types import Client, Dialect, Inspection, Request, Wire
 from tests import build
 
@@ -217,12 +211,10 @@ def test_a_fingerprint_is_believed_only_from_a_trusted_edge() -> None:
 
 
 def test_many_policies_are_compiled_without_growing() -> None:
-    from gateway_guard.core import identify as module
-
     for _ in range(100):
         assert seen(build.wire(), Identify(), Inspect()).model_route
 
-    assert len(module._compiled) <= 16
+    assert len(prepared.kept) <= prepared.MOST_KEPT
 
 
 names = st.sampled_from(
@@ -302,14 +294,14 @@ def test_remembered_paths_are_those_of_their_own_policy_and_bounded() -> None:
     plain, routed = Identify(), Identify(model_routes=("/llm/*",))
 
     before = [needs_body(rules, "POST", b"/llm/x", []) for rules in (plain, routed, plain, routed)]
-    for number in range(_MOST_REMEMBERED + 10):
+    for number in range(prepared.MOST_REMEMBERED + 10):
         needs_body(routed, "POST", b"/llm/%d" % number, [])
     needs_body(routed, "POST", b"/" + b"a" * 5_000, [])
 
-    places = module._latest._places
+    places = prepared.latest.places
     assert before == [False, True, False, True]
-    assert 1 <= len(places) <= _MOST_REMEMBERED
-    assert all(len(path) <= 256 for path in places)
+    assert 1 <= len(places) <= prepared.MOST_REMEMBERED
+    assert all(len(path) <= prepared.LONGEST_REMEMBERED for path in places)
 
 
 def test_clients_who_say_the_same_are_one_and_the_next_is_another() -> None:
@@ -337,4 +329,4 @@ def test_the_usual_credential_is_read_as_strictly_as_any(value: str, account: bo
     found = seen(build.wire(headers={"authorization": value}))
 
     assert found.account == (usual if account else None)
-    assert found.authenticated is (account is not False)
+    assert (found.credential_fault is None) is (account is not False)

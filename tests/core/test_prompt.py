@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import time
 import timeit
+import unicodedata
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.core.folding import _END, _LOOKALIKES, _TABLE, _WESTERN, fold, squeeze
 from gateway_guard.core.members import Misshapen, model_of
-from gateway_guard.core.phrases import _FORMS, _WESTERN, Phrases, fold, squeeze
-from gateway_guard.core.prompt import shape, strings
+from gateway_guard.core.phrases import Phrases
+from gateway_guard.core.prompt import shape
 from gateway_guard.core.shapes import MOST_FRAGMENTS, agent, seeds
+from gateway_guard.core.texts import strings
 from gateway_guard.types import PromptShape, RoleShape
 from tests.build import SECRET
 
@@ -353,10 +356,40 @@ def test_tables_for_western_text_change_nothing() -> None:
         assert fold(text + foreign) == fold(text) + fold(foreign), ascii(char)
 
 
-def test_what_folding_remembers_is_bounded() -> None:
-    fold("".join(map(chr, range(0x20000, 0x2F800))) + "".join(map(chr, range(0x30000, 0xE0000))))
+def form(char: str) -> str:
+    """What one character folds to, said as plainly as possible."""
 
-    assert not any(0x20000 <= code < 0x2F800 or 0x30000 <= code < 0xE0000 for code in _FORMS)
+    def hides(char: str) -> bool:
+        kind = unicodedata.category(char)
+        filler = char in "\u115f\u1160\u3164\uffa0"
+        return char >= "\xad" and (
+            kind in ("Mn", "Me", "Cf") or unicodedata.combining(char) != 0 or filler
+        )
+
+    plain = unicodedata.normalize("NFKD", char)
+    if hides(char) or len(plain) > 4:
+        return "" if hides(char) else char
+    return "".join(one for one in plain.casefold() if not hides(one)).translate(_LOOKALIKES)
+
+
+def test_the_table_holds_every_character_as_its_own_definition_has_it() -> None:
+    wrong = [
+        hex(code)
+        for code in range(0x80, _END)
+        if unicodedata.category(chr(code)) != "Cs"
+        and chr(code).translate(_TABLE) != form(chr(code))
+    ]
+
+    assert wrong == []
+
+
+def test_characters_beyond_the_table_are_themselves_compatible_or_hidden() -> None:
+    assert fold("\U00020000\U0002f800") == "\U00020000\u4e3d".encode()
+    assert fold("a\U000e0000b\U000e01efc") == b"abc"
+    assert fold("a" + "".join(chr(0xE0000 + byte) for byte in b"Hi!")) == b"a hi!"
+    assert fold("a" + "".join(chr(0xE0100 + byte - 16) for byte in b"Hi!")).split() == [
+        b"a", b"hi!"
+    ]  # fmt: skip
 
 
 def test_a_plain_chat_is_read_like_any_other() -> None:

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_guard.core.credentials import digest, name_digest
-from gateway_guard.core.identify import AccountSource, Identify, Inspect, identify
-from gateway_guard.core.tokens import NO_KEY, NOT_A_TOKEN, NotAName, verify
+from gateway_guard.core.identify import identify
+from gateway_guard.core.sections import AccountSource, Identify, Inspect
+from gateway_guard.core.tokens import KeySet, verify
+from gateway_guard.types import CredentialFault as Fault
 from gateway_guard.types import Request, Wire
 from tests.build import NOW, SECRET
 
@@ -67,31 +69,32 @@ def test_an_asymmetric_key_verifies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claims", "fields"),
+    ("claims", "fields", "fault"),
     [
-        ({"sub": "a", "exp": NOW - 60}, {}),
-        ({"sub": "a", "nbf": NOW + 60}, {}),
-        ({"sub": "a", "exp": "soon"}, {}),
-        ({"sub": "a", "exp": True}, {}),
-        ({"sub": "a"}, {"issuer": "https://i.test"}),
-        ({"sub": "a", "iss": "https://j.test"}, {"issuer": "https://i.test"}),
-        ({"sub": "a"}, {"audience": "api"}),
-        ({"sub": "a", "aud": "other"}, {"audience": "api"}),
-        ({"sub": "a", "aud": ["other"]}, {"audience": "api"}),
-        ({"sub": ""}, {}),
-        ({}, {}),
-        ({"uid": True}, {"claim": "uid"}),
-        ({"uid": {"x": 1}}, {"claim": "uid"}),
-        ({"uid": "x"}, {"claim": "uid.x"}),
+        ({"sub": "a", "exp": NOW - 60}, {}, Fault.EXPIRED),
+        ({"sub": "a", "nbf": NOW + 60}, {}, Fault.NOT_YET_VALID),
+        ({"sub": "a", "exp": "soon"}, {}, Fault.MALFORMED),
+        ({"sub": "a", "exp": True}, {}, Fault.MALFORMED),
+        ({"sub": "a"}, {"issuer": "https://i.test"}, Fault.WRONG_ISSUER),
+        ({"sub": "a", "iss": "https://j.test"}, {"issuer": "https://i.test"}, Fault.WRONG_ISSUER),
+        ({"sub": "a"}, {"audience": "api"}, Fault.WRONG_AUDIENCE),
+        ({"sub": "a", "aud": "other"}, {"audience": "api"}, Fault.WRONG_AUDIENCE),
+        ({"sub": "a", "aud": ["other"]}, {"audience": "api"}, Fault.WRONG_AUDIENCE),
+        ({"sub": ""}, {}, Fault.CLAIM_MISSING),
+        ({}, {}, Fault.CLAIM_MISSING),
+        ({"uid": True}, {"claim": "uid"}, Fault.CLAIM_MISSING),
+        ({"uid": {"x": 1}}, {"claim": "uid"}, Fault.CLAIM_MISSING),
+        ({"uid": "x"}, {"claim": "uid.x"}, Fault.CLAIM_MISSING),
+        (b"[]", {}, Fault.MALFORMED),
+        (b"{", {}, Fault.MALFORMED),
     ],
 )
-def test_a_token_with_wrong_claims_names_nobody(
-    claims: dict[str, Any], fields: dict[str, Any]
+def test_a_token_with_wrong_claims_says_which(
+    claims: dict[str, Any] | bytes, fields: dict[str, Any], fault: Fault
 ) -> None:
-    assert isinstance(
-        verify(unsigned({"alg": "HS256"}, claims), source(verify=False, **fields), {}, NOW),
-        NotAName,
-    )
+    text = unsigned({"alg": "HS256"}, claims)
+
+    assert verify(text, source(verify=False, **fields), {}, NOW) is fault
 
 
 def test_claims_are_checked_with_some_leeway() -> None:
@@ -102,22 +105,31 @@ def test_claims_are_checked_with_some_leeway() -> None:
 
 
 @pytest.mark.parametrize(
-    "forged",
+    ("forged", "fault"),
     [
-        unsigned({"alg": "none"}, {"sub": "alice"}),
-        unsigned({"alg": "None"}, {"sub": "alice"}),
-        unsigned({"alg": "HS256"}, {"sub": "alice"}),
-        unsigned({}, {"sub": "alice"}),
-        unsigned({"alg": ["HS256"]}, {"sub": "alice"}),
-        token(key="another secret that is long enough for the algorithm, 64 bytes long"),
-        token(alg="HS512"),
-        token()[:-2] + b"AA",
-        token(crit=["exp"], exp=1),
-        token(b64=False),
+        (unsigned({"alg": "none"}, {"sub": "alice"}), Fault.ALGORITHM_NOT_ALLOWED),
+        (unsigned({"alg": "None"}, {"sub": "alice"}), Fault.ALGORITHM_NOT_ALLOWED),
+        (unsigned({"alg": "HS256"}, {"sub": "alice"}), Fault.BAD_SIGNATURE),
+        (unsigned({}, {"sub": "alice"}), Fault.ALGORITHM_NOT_ALLOWED),
+        (unsigned({"alg": ["HS256"]}, {"sub": "alice"}), Fault.ALGORITHM_NOT_ALLOWED),
+        (
+            token(key="another secret that is long enough for the algorithm, 64 bytes long"),
+            Fault.BAD_SIGNATURE,
+        ),
+        (token(alg="HS512"), Fault.ALGORITHM_NOT_ALLOWED),
+        (token()[:-2] + b"AA", Fault.BAD_SIGNATURE),
+        (token(crit=["exp"], exp=1), Fault.CRITICAL_EXTENSION),
+        (token(b64=False), Fault.CRITICAL_EXTENSION),
     ],
 )
-def test_a_forged_token_names_nobody(forged: bytes) -> None:
-    assert isinstance(verify(forged, source(), {}, NOW), NotAName)
+def test_a_forged_token_names_nobody_and_says_why(forged: bytes, fault: Fault) -> None:
+    assert verify(forged, source(), {}, NOW) is fault
+
+
+def test_a_forged_token_is_not_judged_by_what_it_claims() -> None:
+    late = token({"sub": "a", "exp": NOW - 60})[:-2] + b"AA"
+
+    assert verify(late, source(), {}, NOW) is Fault.BAD_SIGNATURE
 
 
 def test_a_public_key_is_never_a_shared_secret() -> None:
@@ -130,20 +142,20 @@ def test_a_public_key_is_never_a_shared_secret() -> None:
 
     for algorithms in (("RS256",), ("RS256", "HS256")):
         rules = source(key=PUBLIC.decode(), algorithms=algorithms)
-        assert isinstance(verify(forged, rules, {}, NOW), NotAName)
+        assert isinstance(verify(forged, rules, {}, NOW), Fault)
 
 
 def test_duplicate_claims_name_nobody() -> None:
     twice = unsigned({"alg": "HS256"}, b'{"sub":"alice","sub":"bob"}')
 
-    assert isinstance(verify(twice, source(verify=False), {}, NOW), NotAName)
+    assert verify(twice, source(verify=False), {}, NOW) is Fault.MALFORMED
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"sk-x", b"a.b", b"a.b.c", b"a.b.c.d", b"..", b"e30=.e30.x", b"x" * 20_000]
 )
 def test_what_is_no_token_is_said_to_be_none(text: bytes) -> None:
-    assert verify(text, source(), {}, NOW) is NOT_A_TOKEN
+    assert verify(text, source(), {}, NOW) is Fault.NOT_A_JWT
 
 
 def test_keys_are_chosen_by_their_id() -> None:
@@ -152,11 +164,13 @@ def test_keys_are_chosen_by_their_id() -> None:
         json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(PRIVATE.public_key())) | {"alg": "RS256"}
     )
     signed = token(alg="RS256", key=PRIVATE, kid="one")
+    other, stale = KeySet({"two": key}), KeySet({"two": key}, current=False)
 
-    assert verify(signed, rules, {URL: {"one": key}}, NOW) == "alice"
-    assert verify(signed, rules, {URL: {"two": key}}, NOW) is NO_KEY
-    assert verify(signed, rules, {}, NOW) is NO_KEY
-    assert verify(token(alg="RS256", key=PRIVATE), rules, {URL: {"two": key}}, NOW) == "alice"
+    assert verify(signed, rules, {URL: KeySet({"one": key})}, NOW) == "alice"
+    assert verify(signed, rules, {URL: other}, NOW) is Fault.UNKNOWN_KEY
+    assert verify(signed, rules, {URL: stale}, NOW) is Fault.KEYS_UNREACHABLE
+    assert verify(signed, rules, {}, NOW) is Fault.KEYS_UNREACHABLE
+    assert verify(token(alg="RS256", key=PRIVATE), rules, {URL: stale}, NOW) == "alice"
 
 
 def seen(value: bytes, *sources: AccountSource) -> Request:
@@ -174,8 +188,11 @@ def test_a_token_becomes_an_account() -> None:
 def test_a_bad_token_is_a_failed_authentication() -> None:
     plain = AccountSource(kind="header", header="authorization")
 
-    assert not seen(b"Bearer " + token()[:-2] + b"AA", source(), plain).authenticated
-    assert not seen(b"Bearer sk-x", source()).authenticated
+    forged = seen(b"Bearer " + token()[:-2] + b"AA", source(), plain)
+
+    assert (forged.account, forged.credential) == (None, "jwt")
+    assert forged.credential_fault is Fault.BAD_SIGNATURE
+    assert seen(b"Bearer sk-x", source()).credential_fault is Fault.NOT_A_JWT
 
 
 def test_a_plain_key_passes_on_to_the_next_source() -> None:
@@ -187,6 +204,8 @@ def test_a_plain_key_passes_on_to_the_next_source() -> None:
 @given(st.lists(st.binary(max_size=40).map(base64.urlsafe_b64encode), min_size=3, max_size=3))
 def test_no_bytes_make_it_raise(parts: list[bytes]) -> None:
     for verified in (True, False):
-        assert isinstance(
-            verify(b".".join(parts), source(verify=verified), {}, NOW), NotAName | str
-        )
+        assert isinstance(verify(b".".join(parts), source(verify=verified), {}, NOW), Fault | str)
+
+
+def test_a_fault_is_never_a_name() -> None:
+    assert not any(isinstance(fault, str) for fault in Fault)

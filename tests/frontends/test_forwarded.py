@@ -51,6 +51,18 @@ def test_anybody_elses_chain_is_replaced() -> None:
     assert b"x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n" in fields
 
 
+def test_one_peers_introduction_is_not_anothers() -> None:
+    def fields(peer: str, client_ip: str | None) -> bytes:
+        headers = [(b"host", b"api.test")]
+        return b"".join(
+            forwarding_fields(headers, peer=peer, scheme="http", trusted=False, client_ip=client_ip)
+        )
+
+    assert b"x-real-ip: 192.0.2.1\r\n" in fields("192.0.2.1", None)
+    assert b"x-real-ip: 192.0.2.2\r\n" in fields("192.0.2.2", None)
+    assert b"x-real-ip: 192.0.2.3\r\n" in fields("192.0.2.2", "192.0.2.3")
+
+
 def test_connection_cannot_remove_what_the_policy_judges_by() -> None:
     headers = [
         (b"connection", b"close, X-Tenant, X-Other, Authorization"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway_guard.core.identify import AccountSource, Identify
+from gateway_guard.core.sections import AccountSource, Identify
 from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send
 from gateway_guard.frontends.trailers import ambiguous
 from gateway_guard.types import Outcome

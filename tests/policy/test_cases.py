@@ -103,7 +103,7 @@ def test_the_command_check_says_what_a_clean_policy_does() -> None:
     result = CliRunner().invoke(build_app("check", "test"), ["check", str(path)])
 
     assert result.exit_code == 0
-    assert "enforces 5 rules, 5 limits and 7 signals; default allow" in result.output
+    assert "enforces 8 rules, 5 limits and 7 signals; default allow" in result.output
 
 
 def test_the_command_check_gives_findings_as_json(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway_guard.core.identify import DEFAULT_ACCOUNT_SOURCES
 from gateway_guard.core.limits import PARTS
+from gateway_guard.core.sections import DEFAULT_ACCOUNT_SOURCES
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import check_policy, compile_policy
 from gateway_guard.policy.countries import COUNTRIES, bad_code

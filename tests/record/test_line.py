@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +17,7 @@ from gateway_guard.types import (
     Action,
     Assessment,
     CampaignFacts,
+    CredentialFault,
     Exchange,
     Inspection,
     NetworkFacts,
@@ -39,7 +43,9 @@ TOP = {field.name: field for field in FIELDS if "[]" not in field.name}
 def full() -> Exchange:
     """An exchange in which every field of the log has a value."""
     return build.exchange(
-        request=build.request(prompt=build.prompt(stream=True), ip_source="peer"),
+        request=build.request(
+            prompt=build.prompt(stream=True), credential_fault=CredentialFault.EXPIRED
+        ),
         facts=build.facts(
             network=build.network(flags={"vpn", "hosting"}),
             account=build.account(
@@ -167,3 +173,15 @@ def test_an_outcome_is_spelled_as_documented() -> None:
     exchange = build.exchange(usage=Usage(outcome=Outcome.CLIENT_GONE))
 
     assert decoded(exchange)["outcome"] == "client-gone"
+
+
+@pytest.mark.parametrize("fault", CredentialFault)
+def test_why_a_credential_failed_is_one_documented_word(fault: CredentialFault) -> None:
+    exchange = build.exchange(request=build.request(credential_fault=fault))
+    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
+
+    word = decoded(exchange)["credential_fault"]
+
+    assert re.fullmatch(r"[a-z-]{7,22}", word)
+    assert word in TOP["credential_fault"].meaning
+    assert f"`{word}`" in readme

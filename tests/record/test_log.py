@@ -15,6 +15,7 @@ import pytest
 from gateway_guard.errors import SettingsError
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
+from gateway_guard.types import Usage
 from tests import build
 
 
@@ -48,8 +49,8 @@ def test_the_thread_writes_without_being_asked(tmp_path: Path) -> None:
     arrived = threading.Event()
     append = log._append
 
-    def tell(batch: Any) -> None:
-        append(batch)
+    def tell(lines: list[bytes]) -> None:
+        append(lines)
         arrived.set()
 
     log._append = tell  # type: ignore[method-assign]
@@ -58,6 +59,17 @@ def test_the_thread_writes_without_being_asked(tmp_path: Path) -> None:
     assert arrived.wait(10.0)
     assert ids(tmp_path / "log") == ["r_1"]
     log.close()
+
+
+def test_a_line_says_what_was_known_when_it_was_written(tmp_path: Path, idle: None) -> None:
+    log = DecisionLog(tmp_path / "log")
+    settled = build.exchange(usage=Usage(output_tokens=7))
+    log.write(settled)
+    settled.usage = None
+
+    log.close()
+
+    assert msgspec.json.decode((tmp_path / "log").read_bytes())["output_tokens"] == 7
 
 
 def test_a_full_queue_drops_the_newest_and_counts(tmp_path: Path, idle: None) -> None:

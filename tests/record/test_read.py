@@ -15,6 +15,7 @@ from gateway_guard.types import (
     Action,
     Assessment,
     CampaignFacts,
+    CredentialFault,
     Exchange,
     Inspection,
     NetworkFacts,
@@ -115,3 +116,11 @@ def test_a_limit_that_never_has_room_waits_for_ever() -> None:
 def test_what_is_no_line_is_refused(text: bytes) -> None:
     with pytest.raises(SourceError, match="not a line"):
         exchange_of(text)
+
+
+def test_why_a_credential_failed_survives_the_log() -> None:
+    request = build.request(credential="jwt", credential_fault=CredentialFault.UNKNOWN_KEY)
+
+    read = exchange_of(line(build.exchange(request=request)))
+
+    assert read.request.credential_fault is CredentialFault.UNKNOWN_KEY

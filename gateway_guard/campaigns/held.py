@@ -1,0 +1,65 @@
+"""A campaign under way: who belongs to it, why, since when, and what it did."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gateway_guard.campaigns.evidence import Verdict
+
+#: Hours of the timeline kept: 45 days (DETECTION A1: the longest campaign known).
+_HOURS: Final = 45 * 24
+
+
+class Hour(msgspec.Struct, gc=False):
+    """One hour of a campaign.
+
+    Attributes:
+        exchanges: by its members, refused ones included.
+        refused: of those.
+        tokens: of the others.
+    """
+
+    exchanges: int = 0
+    refused: int = 0
+    tokens: int = 0
+
+
+class Held(msgspec.Struct, kw_only=True, gc=False):
+    """A group of accounts held to act as one, or suspected to. Written by the linker only.
+
+    Attributes:
+        id: stable name, `c_0001`, ….
+        members: account number → points of membership (natural logarithm of the odds).
+        first_seen: Unix seconds of the first exchange of any member.
+        alarm_at: Unix seconds at which it was first convicted.
+        last_at: Unix seconds of the latest exchange of a member.
+        examined_at: Unix seconds at which the evidence was last weighed.
+        verdict: the evidence at that time.
+        hours: hour since 1970 → what its members did, from the alarm on; the latest 45 days.
+        absorbed: names of campaigns that turned out to be this one.
+    """
+
+    id: str
+    members: dict[int, float]
+    first_seen: float
+    alarm_at: float
+    last_at: float
+    examined_at: float
+    verdict: Verdict
+    hours: dict[int, Hour] = {}
+    absorbed: list[str] = []
+
+    def count(self, at: float, *, refused: bool, tokens: int) -> None:
+        """Count one exchange of a member at `at` (Unix seconds)."""
+        self.last_at = max(self.last_at, at)
+        number = int(at // 3600)
+        hour = self.hours.get(number)
+        if hour is None:
+            if len(self.hours) >= _HOURS:
+                del self.hours[min(self.hours)]
+            hour = self.hours[number] = Hour()
+        hour.exchanges += 1
+        hour.refused += refused
+        hour.tokens += 0 if refused else tokens

@@ -1,0 +1,142 @@
+"""Whether one account belongs to a campaign already held: points for what it shares with it.
+
+Points are natural logarithms of likelihood ratios, each capped, added to the prior: no single
+thing an account shares makes it a member, and content never does without a tie of another kind.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from gateway_guard.campaigns.traces import Trace
+
+#: Two sign-ups belong to one burst when they are no further apart; seconds. Not fitted.
+BURST: Final = 1800.0
+#: Prior log odds that an account near a campaign belongs to it (1 in 150).
+PRIOR: Final = -5.0
+#: Most each thing can say for membership (4: 55 to 1; 1: 2.7 to 1), so that a member needs several.
+MOST: Final = {"payment": 4.0, "addresses": 4.0, "sign-up": 4.0, "content": 4.0, "pace": 1.0}
+#: Most that signing up beside one member alone can say: that may be chance, two are a burst.
+_ONE_NEIGHBOUR: Final = 2.0
+#: Most that *not* keeping the group's pace, or sharing none of its content, says against it.
+LEAST: Final = -3.0
+#: Points from which an account is a member (3: 95 %), and below which a member is let go (1: 73 %).
+JOIN: Final = 3.0
+LEAVE: Final = 1.0
+#: Members with a known pace below which the group's pace says nothing.
+_PACED: Final = 4
+
+
+def confidence(score: float) -> float:
+    """Probability of membership for log odds `score`, in (0, 1)."""
+    return 1.0 / (1.0 + math.exp(-score))
+
+
+class Signature:
+    """What a set of accounts has in common: counts over its members, kept up to date."""
+
+    def __init__(self, members: Iterable[Trace] = ()) -> None:
+        self.size = 0
+        self.payments: Counter[str] = Counter()
+        self.subnets: Counter[int] = Counter()
+        self.keys: Counter[int] = Counter()
+        self.created: list[float] = []
+        self.paced = 0
+        self.even = 0
+        for member in members:
+            self.add(member)
+
+    def add(self, member: Trace) -> None:
+        """Count one member more, as it is now."""
+        self.size += 1
+        if member.payment:
+            self.payments[member.payment] += 1
+        self.subnets.update(member.subnets)
+        self.keys.update(member.shared)
+        if member.created_at:
+            insort(self.created, member.created_at)
+        even = member.even()
+        if even is not None:
+            self.paced += 1
+            self.even += even
+
+    def near(self, created: float) -> int:
+        """Members signed up within `BURST` of `created` (Unix seconds)."""
+        signed_up = self.created
+        return bisect_right(signed_up, created + BURST) - bisect_left(signed_up, created - BURST)
+
+
+class Outside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How common the things of one account are among accounts in no campaign.
+
+    Attributes:
+        size: such accounts, >= 1.
+        payments, subnets, keys: of the account's own values, how many of them have each, >= 0.
+        near: how many of them signed up within `BURST` of it, >= 0.
+        even: share of them with an even pace, in (0, 1).
+    """
+
+    size: int
+    payments: Mapping[str, int]
+    subnets: Mapping[int, int]
+    keys: Mapping[int, int]
+    near: int
+    even: float
+
+
+def points(
+    trace: Trace, signature: Signature, outside: Outside, *, member: bool = False
+) -> tuple[float, dict[str, float]]:
+    """Log odds that `trace` belongs to the campaign of `signature`, and what each thing adds.
+
+    `member` says that `trace` is counted in `signature` and must be left out of it. An account
+    without any tie but content stays at the prior at most.
+    """
+    size = signature.size - member
+    if size <= 0:
+        return PRIOR, {}
+
+    def ratio(inside: int, elsewhere: int) -> float:
+        share = (inside - member + 0.5) / (size + 1.0)
+        return math.log(share / ((elsewhere + 1.0) / (outside.size + 1.0)))
+
+    found: dict[str, float] = {}
+    payment = trace.payment
+    if payment and signature.payments[payment] > member:
+        found["payment"] = ratio(signature.payments[payment], outside.payments[payment])
+    subnets = signature.subnets
+    addresses = [
+        ratio(subnets[s], outside.subnets[s]) for s in trace.subnets if subnets[s] > member
+    ]
+    if addresses:
+        found["addresses"] = max(addresses)
+    if trace.created_at:
+        near = signature.near(trace.created_at)
+        if near > member:
+            sign_up = ratio(near, outside.near)
+            found["sign-up"] = sign_up if near - member > 1 else min(sign_up, _ONE_NEIGHBOUR)
+    found = {name: min(value, MOST[name]) for name, value in found.items() if value > 0.0}
+    tied = bool(found)
+    keys = signature.keys
+    content = max(
+        (ratio(keys[k], outside.keys[k]) for k in trace.shared if keys[k] > member), default=0.0
+    )
+    if content <= 0.0:
+        # Nothing in common: the more telling, the more the others have in common.
+        widest = max(keys.values(), default=0) / signature.size
+        content = math.log(max(1.0 - widest, math.exp(LEAST))) if widest > 0.5 else 0.0
+    found["content"] = min(content, MOST["content"])
+    even = trace.even()
+    if even is not None and signature.paced >= _PACED:
+        inside = signature.even - (member and even)
+        share = (inside + 1.0) / (signature.paced - member + 2.0)
+        pace = math.log(share / outside.even if even else (1.0 - share) / (1.0 - outside.even))
+        found["pace"] = min(max(pace, LEAST), MOST["pace"])
+    total = PRIOR + sum(found.values())
+    return (total if tied else min(total, PRIOR)), found

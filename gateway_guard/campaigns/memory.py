@@ -1,0 +1,239 @@
+"""What the linker remembers of accounts, and who is near whom. Bounded in every direction."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Container
+from typing import Final
+
+import msgspec
+
+from gateway_guard.campaigns.membership import BURST
+from gateway_guard.campaigns.postings import Postings
+from gateway_guard.campaigns.registry import Templates
+from gateway_guard.campaigns.releases import Releases
+from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.traces import MOST_PLACES, MOST_SHARED, Trace
+
+#: A content key that more accounts use than this, and than this share of all, ties nobody to
+#: anybody: it is a public template or a product. Not fitted.
+_POPULAR: Final = 300
+_POPULAR_SHARE: Final = 0.05
+#: An address range of more accounts is a carrier, a VPN exit or a product's egress.
+_CROWDED: Final = 256
+#: Share of the accounts forgotten at once when there are too many: the longest unseen.
+_FORGET: Final = 0.1
+#: Paces are counted for the population when they are first known, up to this many exchanges.
+_FIRST_PACE: Final = 40
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How much may be remembered.
+
+    Attributes:
+        accounts: accounts; the longest unseen are forgotten beyond it.
+        keys: content keys of one account only, in each of two generations.
+        shared: content keys several organisations share, likewise.
+        values: payments, address ranges and half hours of sign-up, likewise, each.
+        most: accounts remembered with one value; the latest ones.
+        web: accounts examined together.
+    """
+
+    accounts: int = 1_000_000
+    keys: int = 500_000
+    shared: int = 200_000
+    values: int = 500_000
+    most: int = 64
+    web: int = 3000
+
+
+#: The bounds where none others are asked for.
+ROOMY: Final = Bounds()
+
+
+class Memory:
+    """Accounts by number, and indexes from what they share to those numbers.
+
+    Numbers are never used again, so an index may hold numbers of accounts long forgotten.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.traces: dict[int, Trace] = {}
+        self.numbers: dict[str, int] = {}
+        self.templates = Templates(keys=bounds.keys, shared=bounds.shared, most=bounds.most)
+        self.payments: Postings[str] = Postings(values=bounds.values, most=bounds.most)
+        self.subnets: Postings[int] = Postings(values=bounds.values, most=bounds.most)
+        self.signups: Postings[int] = Postings(values=bounds.values, most=4 * bounds.most)
+        self.releases = Releases()
+        #: Accounts whose pace was found uneven, even.
+        self.paces = [0, 0]
+        self.next = 1
+        #: Accounts never forgotten: the members of campaigns.
+        self.kept: Container[int] = ()
+
+    def note(self, seen: Sighting) -> tuple[int, bool]:
+        """Remember a sighting: the account's number, and whether it may have a new link."""
+        number = self.numbers.get(seen.account)
+        news = number is None
+        if number is None:
+            number, trace = self._meet(seen)
+        else:
+            trace = self.traces[number]
+        at = seen.at
+        trace.last_at = max(trace.last_at, at)
+        trace.exchanges += 1
+        trace.refused += seen.refused
+        trace.tokens += seen.tokens
+        trace.country, trace.asn = seen.country, seen.asn
+        if seen.model is not None:
+            self.releases.note(trace, seen.model, at)
+        if trace.pace_count < _FIRST_PACE:
+            before = trace.even()
+            trace.paced(at)
+            if before is None:
+                after = trace.even()
+                if after is not None:
+                    self.paces[after] += 1
+                    news = True
+        else:
+            trace.paced(at)
+        if seen.subnet and seen.subnet not in trace.subnets:
+            _remember(trace.subnets, seen.subnet, MOST_PLACES)
+            self.subnets.add(seen.subnet, number, at)
+            news = True
+        if seen.address and seen.address not in trace.addresses:
+            _remember(trace.addresses, seen.address, MOST_PLACES)
+        shared = trace.shared
+        for key in seen.keys:
+            if key not in shared and self._shares(key, number, trace, at):
+                news = True
+        return number, news
+
+    def _meet(self, seen: Sighting) -> tuple[int, Trace]:
+        if len(self.traces) >= self.bounds.accounts:
+            self._forget()
+        number = self.next
+        self.next += 1
+        trace = Trace(
+            account=seen.account,
+            organisation=seen.organisation or seen.account,
+            payment=seen.payment or "",
+            created_at=seen.created_at or 0.0,
+            first_at=seen.at,
+            last_at=seen.at,
+            verified=seen.verified,
+            declared=seen.declared,
+            pace_start=int(seen.at // 3600),
+        )
+        self.numbers[seen.account] = number
+        self.traces[number] = trace
+        if trace.payment:
+            self.payments.add(trace.payment, number, seen.at)
+        if trace.created_at:
+            self.signups.add(int(trace.created_at // BURST), number, seen.at)
+        return number, trace
+
+    def _forget(self) -> None:
+        oldest = sorted(self.traces, key=lambda n: self.traces[n].last_at)
+        free = [n for n in oldest if n not in self.kept]
+        for number in free[: max(int(len(oldest) * _FORGET), 1)]:
+            del self.numbers[self.traces.pop(number).account]
+
+    def _shares(self, key: int, number: int, trace: Trace, at: float) -> bool:
+        """Note a content key; True when it newly ties the account to other organisations."""
+        templates = self.templates
+        posting = templates.shared.get(key)
+        if posting is None:
+            first = templates.first(key)
+            other = self.traces.get(first[0]) if first is not None else None
+            if other is None:
+                templates.claim(key, number, at)
+                return False
+            if other is trace or other.organisation == trace.organisation:
+                return False
+            templates.share(key, number, at)
+            _remember(other.shared, key, MOST_SHARED)
+            _remember(trace.shared, key, MOST_SHARED)
+            return True
+        if number not in posting.latest:
+            templates.shared.add(key, number, at)
+        _remember(trace.shared, key, MOST_SHARED)
+        return posting.count <= self.popular()
+
+    def popular(self) -> float:
+        """Accounts beyond which a content key ties nobody to anybody."""
+        return max(_POPULAR, _POPULAR_SHARE * len(self.traces))
+
+    def common(self, trace: Trace) -> set[int]:
+        """The content keys of `trace` that are rare enough to tie it to others."""
+        get, limit = self.templates.shared.get, self.popular()
+        kept = set()
+        for key in trace.shared:
+            posting = get(key)
+            if posting is not None and posting.count <= limit:
+                kept.add(key)
+        return kept
+
+    def near(self, number: int) -> set[int]:
+        """Accounts of other organisations that may belong together with account `number`.
+
+        They share its payment; or an address range and either the half hour of sign-up or a rare
+        content key; or both of the latter. Content alone brings nobody together.
+        """
+        traces = self.traces
+        trace = traces[number]
+        organisation, created = trace.organisation, trace.created_at
+        found: set[int] = set()
+        if trace.payment:
+            posting = self.payments.get(trace.payment)
+            if posting is not None:
+                found.update(n for n in posting.latest if n in traces)
+        keys = self.common(trace)
+        for subnet in trace.subnets:
+            posting = self.subnets.get(subnet)
+            if posting is None or not 1 < posting.count <= _CROWDED:
+                continue
+            for other in posting.latest:
+                if other not in found:
+                    them = traces.get(other)
+                    if them is not None and (
+                        (created and abs(them.created_at - created) <= BURST)
+                        or not keys.isdisjoint(them.shared)
+                    ):
+                        found.add(other)
+        if created and keys:
+            slot = int(created // BURST)
+            for at in (slot - 1, slot, slot + 1):
+                posting = self.signups.get(at)
+                if posting is None:
+                    continue
+                for other in posting.latest:
+                    if other not in found:
+                        them = traces.get(other)
+                        if (
+                            them is not None
+                            and abs(them.created_at - created) <= BURST
+                            and not keys.isdisjoint(them.shared)
+                        ):
+                            found.add(other)
+        return {n for n in found if traces[n].organisation != organisation}
+
+    def signed_up_near(self, created: float) -> int:
+        """Accounts signed up within `BURST` of `created` (Unix seconds)."""
+        slot = int(created // BURST)
+        near = 0
+        for at in (slot - 1, slot, slot + 1):
+            posting = self.signups.get(at)
+            if posting is not None:
+                for other in posting.latest:
+                    them = self.traces.get(other)
+                    if them is not None and abs(them.created_at - created) <= BURST:
+                        near += 1
+        return near
+
+
+def _remember(values: array[int], value: int, most: int) -> None:
+    values.append(value)
+    if len(values) > most:
+        del values[0]

@@ -1,0 +1,159 @@
+"""What ties the members of one group to each other, and how likely that is by chance."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from gateway_guard.campaigns.evidence import ORDINARY, Kind, Tied, by_chance
+from gateway_guard.campaigns.membership import BURST
+from gateway_guard.campaigns.memory import Memory
+from gateway_guard.campaigns.releases import pivot
+from gateway_guard.campaigns.traces import Trace
+
+#: One address that this share of a group uses is its egress, not a pool; and one payment that this
+#: share uses is the group's payer.
+_MAIN: Final = 0.5
+#: Accounts that show one trait, below which the share of the population is not known.
+_KNOWN: Final = 50
+
+
+class Base:
+    """How common a trait is among accounts that are in no campaign held.
+
+    Attributes:
+        even: share with an even pace, in (0, 1).
+        moved: share that moved to the latest release within a day, in (0, 1).
+    """
+
+    def __init__(self, memory: Memory, held: Iterable[int]) -> None:
+        uneven, even = memory.paces
+        stayed, moved = memory.releases.moves
+        for number in held:
+            trace = memory.traces.get(number)
+            if trace is None:
+                continue
+            pace, pivoted = trace.even(), pivot(trace)
+            if pace is not None:
+                even, uneven = even - pace, uneven - (not pace)
+            if pivoted is not None:
+                moved, stayed = moved - pivoted, stayed - (not pivoted)
+        self.even = _share(even, uneven, ORDINARY[Kind.PACE])
+        self.moved = _share(moved, stayed, ORDINARY[Kind.PIVOT])
+
+
+def _share(yes: int, no: int, least: float) -> float:
+    if yes + no < _KNOWN:
+        return least
+    return min(max(yes / (yes + no), least), 0.95)
+
+
+class Group:
+    """A set of accounts, and which of them share what."""
+
+    def __init__(self, members: Iterable[int], memory: Memory) -> None:
+        traces = memory.traces
+        self.memory = memory
+        self.traces = sorted(
+            (traces[n] for n in members if n in traces), key=lambda t: (t.created_at, t.account)
+        )
+        self.by_payment: dict[str, list[Trace]] = defaultdict(list)
+        self.by_subnet: dict[int, list[Trace]] = defaultdict(list)
+        by_address: dict[int, list[Trace]] = defaultdict(list)
+        for trace in self.traces:
+            if trace.payment:
+                self.by_payment[trace.payment].append(trace)
+            for subnet in trace.subnets:
+                self.by_subnet[subnet].append(trace)
+            for address in trace.addresses:
+                by_address[address].append(trace)
+        most = _MAIN * len(self.traces)
+        #: Ranges of addresses that most of the group come from.
+        self.egress: set[int] = set()
+        for sharing in by_address.values():
+            if len(sharing) >= most:
+                self.egress |= set.intersection(*(set(trace.subnets) for trace in sharing))
+        shared = [len(sharing) for sharing in self.by_payment.values() if len(sharing) > 1]
+        #: Whether one payment stands for most of the group, and there is no other shared one.
+        self.one_payer = len(shared) == 1 and shared[0] >= most
+
+    def views(self, base: Base) -> list[list[Tied]]:
+        """The members' ties, seen in one or two ways; one member for each organisation.
+
+        A group that one payment pays for is also looked at from inside: payment is then no
+        evidence, but hides none either.
+        """
+        views = [self._view(base, inside=False)]
+        if self.one_payer:
+            views.append(self._view(base, inside=True))
+        return views
+
+    def _view(self, base: Base, *, inside: bool) -> list[Tied]:
+        best: dict[str, Tied] = {}
+        others = len(self.traces) - 1
+        outside = max(len(self.memory.traces) - len(self.traces), 1)
+        for place, trace in enumerate(self.traces):
+            has: dict[Kind, bool] = {}
+            chance: dict[Kind, float] = {}
+            if trace.payment and not inside:
+                sharing = self.by_payment[trace.payment]
+                has[Kind.PAYMENT] = any(t.organisation != trace.organisation for t in sharing)
+                posting = self.memory.payments.get(trace.payment)
+                rest = posting.count - len(sharing) if posting is not None else 0
+                chance[Kind.PAYMENT] = by_chance(rest / outside, others)
+            has[Kind.ADDRESSES], crowd = self._addresses(trace, inside)
+            chance[Kind.ADDRESSES] = by_chance(crowd / outside, others)
+            if trace.created_at:
+                has[Kind.SIGN_UP], near = self._sign_up(place, trace, inside)
+                rest = self.memory.signed_up_near(trace.created_at) - near - 1
+                chance[Kind.SIGN_UP] = by_chance(rest / outside, others)
+            pace, moved = trace.even(), pivot(trace)
+            if pace is not None:
+                has[Kind.PACE], chance[Kind.PACE] = pace, base.even
+            if moved is not None and self.memory.releases.share() is not None:
+                has[Kind.PIVOT], chance[Kind.PIVOT] = moved, base.moved
+            for kind, share in chance.items():
+                chance[kind] = min(max(share, ORDINARY[kind]), 0.95)
+            tied = Tied(has=has, chance=chance)
+            known = best.get(trace.organisation)
+            if known is None or tied.kinds > known.kinds:
+                best[trace.organisation] = tied
+        return list(best.values())
+
+    def _addresses(self, trace: Trace, inside: bool) -> tuple[bool, int]:
+        """Whether `trace` shares a range with members it shares no payment with, and how many
+        accounts outside the group come from its ranges."""
+        has, crowd = False, 0
+        for subnet in trace.subnets:
+            sharing = self.by_subnet[subnet]
+            posting = self.memory.subnets.get(subnet)
+            if posting is not None:
+                crowd += max(posting.count - len(sharing), 0)
+            if not has and subnet not in self.egress:
+                has = any(_apart(trace, them, inside) for them in sharing)
+        return has, crowd
+
+    def _sign_up(self, place: int, trace: Trace, inside: bool) -> tuple[bool, int]:
+        """Whether `trace` signed up with members it shares neither payment nor addresses with, and
+        how many members signed up within `BURST` of it."""
+        has, near = False, 0
+        mine = set(trace.subnets)
+        for step in (-1, 1):
+            at = place + step
+            while 0 <= at < len(self.traces):
+                them = self.traces[at]
+                if abs(them.created_at - trace.created_at) > BURST:
+                    break
+                near += 1
+                if not has and _apart(trace, them, inside) and mine.isdisjoint(them.subnets):
+                    has = True
+                at += step
+        return has, near
+
+
+def _apart(trace: Trace, them: Trace, inside: bool) -> bool:
+    """Whether a pair is of two organisations and not explained by a shared payment already."""
+    return trace.organisation != them.organisation and (
+        inside or not trace.payment or trace.payment != them.payment
+    )

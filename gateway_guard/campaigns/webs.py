@@ -1,0 +1,76 @@
+"""Which accounts hang together at all: sets that only ever grow together (union by size)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Web(msgspec.Struct, gc=False):
+    """One connected set of accounts.
+
+    Attributes:
+        members: their numbers.
+        news: links found since it was last examined.
+        examined: whether it ever was.
+    """
+
+    members: list[int]
+    news: int = 0
+    examined: bool = False
+
+
+class Webs:
+    """Disjoint sets of account numbers."""
+
+    def __init__(self) -> None:
+        self._parent: dict[int, int] = {}
+        self._webs: dict[int, Web] = {}
+
+    def __len__(self) -> int:
+        return len(self._webs)
+
+    def of(self, number: int) -> Web:
+        """The web of an account; one of its own when it was never linked."""
+        root = self._root(number)
+        web = self._webs.get(root)
+        if web is None:
+            web = self._webs[root] = Web([number])
+        return web
+
+    def link(self, number: int, others: set[int]) -> Web:
+        """Put an account and `others` into one web."""
+        parent, webs = self._parent, self._webs
+        root = self._root(number)
+        web = self.of(root)
+        for other in others:
+            there = self._root(other)
+            if there == root:
+                continue
+            them = self.of(there)
+            if len(them.members) > len(web.members):
+                root, there, web, them = there, root, them, web
+            parent[there] = root
+            web.members.extend(them.members)
+            web.news += them.news
+            web.examined = web.examined or them.examined
+            del webs[there]
+        return web
+
+    def dissolve(self, web: Web) -> None:
+        """Forget a web: what still holds its members together will be found again."""
+        for number in web.members:
+            root = self._parent.pop(number, number)
+            self._webs.pop(root, None)
+            self._webs.pop(number, None)
+
+    def _root(self, number: int) -> int:
+        parent = self._parent
+        up = parent.get(number)
+        if up is None:
+            return number
+        while True:
+            higher = parent.get(up)
+            if higher is None:
+                return up
+            parent[number] = higher
+            number, up = up, higher

@@ -1,0 +1,253 @@
+"""The turns of a request body: which text is whose, and how much of everything there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gateway_guard.core.members import (
+    MEMBERS,
+    MEMBERS_FOLDED,
+    MESSAGE_MEMBERS,
+    Misshapen,
+    check_names,
+    counts,
+)
+from gateway_guard.core.texts import strings
+
+
+class Reader:
+    """Collects one document's text and counts.
+
+    Attributes:
+        system: texts of the system and of developers, in order.
+        user, before: the user's last text, and the one of the turn before it; empty for none.
+        messages, media: how many there are; media are images, sounds and files.
+        chars, extra: characters of all text, and the bytes of their UTF-8 beyond one a character.
+    """
+
+    __slots__ = ("before", "chars", "extra", "media", "messages", "system", "user")
+
+    def __init__(self) -> None:
+        self.system: list[str] = []
+        self.user = ""
+        self.before = ""
+        self.messages = 0
+        self.chars = 0
+        self.extra = 0
+        self.media = 0
+
+    def add(self, text: str) -> None:
+        self.chars += len(text)
+        if not text.isascii():
+            self.extra += len(text.encode("utf-8", "replace")) - len(text)
+
+    def conversation(self, messages: Any) -> None:
+        if type(messages) is not list:
+            raise Misshapen
+        for message in messages:
+            if type(message) is not dict:
+                if type(message) is str:
+                    # A list of texts (embeddings, batched completions).
+                    self.user = message
+                    self.messages += 1
+                    self.add(message)
+                    continue
+                raise Misshapen
+            self.messages += 1
+            content = message.get("content")
+            role = message.get("role")
+            if len(message) != 2 or content is None or role is None:
+                check_names(message, MESSAGE_MEMBERS, MESSAGE_MEMBERS)
+                if content is None:
+                    content = message.get("parts", message.get("text", message.get("message")))
+            if type(content) is str:
+                text = content
+                self.add(text)
+            elif content is None:
+                text = ""
+                self.loose(message)
+            else:
+                text = self.parts(content)
+            if role == "user" or role is None or role == "User":
+                if text:
+                    self.before, self.user = self.user, text
+            elif role in ("system", "developer"):
+                self.system.append(text)
+            elif type(role) is not str:
+                raise Misshapen
+
+    def parts(self, content: Any) -> str:
+        """The text of a list of content parts; counts what else is in it."""
+        if type(content) is dict:
+            content = [content]
+        if type(content) is not list:
+            raise Misshapen
+        texts: list[str] = []
+        for part in content:
+            if type(part) is str:
+                texts.append(part)
+            elif type(part) is dict:
+                text = part.get("text")
+                if type(text) is str:
+                    texts.append(text)
+                else:
+                    check_names(part, MESSAGE_MEMBERS, MESSAGE_MEMBERS)
+                    self.other_part(part)
+            elif part is not None:
+                raise Misshapen
+        whole = "".join(texts)
+        self.add(whole)
+        return whole
+
+    def other_part(self, part: dict[str, Any]) -> None:
+        kind = part.get("type")
+        if (type(kind) is str and kind in _TOOL_PARTS) or (
+            kind is None and ("functionCall" in part or "functionResponse" in part)
+        ):
+            self.loose(part)
+        else:
+            source = part.get("source")
+            if type(source) is dict and source.get("type") == "text":
+                self.loose(source)
+            else:
+                self.media += 1
+
+    def loose(self, value: Any) -> None:
+        """Count text that is nobody's turn: tool results, tool definitions, variables."""
+        for text in strings(value):
+            self.add(text)
+
+    def system_text(self, value: Any) -> None:
+        self.messages += 1
+        if type(value) is str:
+            self.system.append(value)
+            self.add(value)
+        elif type(value) is dict and "parts" in value:
+            self.system.append(self.parts(value["parts"]))
+        elif value is not None:
+            self.system.append(self.parts(value))
+
+
+_TOOL_PARTS: Final = frozenset((
+    "tool_result", "tool_use", "function_call_output", "function_call", "refusal", "thinking",
+))  # fmt: skip
+
+
+#: What most chats consist of: of all that is read, only these, and what is not read at all.
+PLAIN: Final = frozenset((
+    "model", "messages", "max_tokens", "stream",
+    "temperature", "top_p", "top_k", "stop", "stop_sequences", "seed", "user", "metadata",
+    "presence_penalty", "frequency_penalty", "store", "service_tier", "reasoning_effort",
+))  # fmt: skip
+
+
+def ordinary(document: dict[str, Any]) -> Reader | None:
+    """The texts of a chat of nothing but turns of plain text; None for anything else."""
+    messages = document.get("messages")
+    if type(messages) is not list:
+        return None
+    chars = extra = 0
+    user = before = ""
+    system: list[str] = []
+    for message in messages:
+        if type(message) is not dict or len(message) != 2:
+            return None
+        text = message.get("content")
+        if type(text) is not str:
+            return None
+        role = message.get("role")
+        if role == "user":
+            if text:
+                before, user = user, text
+        elif role == "system" or role == "developer":
+            system.append(text)
+        elif role != "assistant":
+            return None
+        chars += len(text)
+        if not text.isascii():
+            extra += len(text.encode("utf-8", "replace")) - len(text)
+    reader = Reader()
+    reader.messages = len(messages)
+    reader.chars = chars
+    reader.extra = extra
+    reader.user = user
+    reader.before = before
+    reader.system = system
+    return reader
+
+
+def read_texts(document: dict[str, Any], reader: Reader) -> int:
+    """Read every place a dialect keeps its prompt in; how many prompts are completed at once."""
+    prompts = 1
+    for name, value in document.items():
+        if value is None:
+            continue
+        if name == "messages" or name == "contents" or name == "chat_history":
+            reader.conversation([value] if name == "contents" and type(value) is dict else value)
+        elif name in _SYSTEM:
+            reader.system_text(value)
+        elif name in _PROMPTS:
+            prompts = _prompt(name, value, reader)
+    return prompts
+
+
+_SYSTEM: Final = frozenset((
+    "system", "instructions", "systemInstruction", "system_instruction", "preamble",
+))  # fmt: skip
+_PROMPTS: Final = frozenset(("prompt", "input", "inputs", "message", "suffix"))
+
+
+def _prompt(name: str, value: Any, reader: Reader) -> int:
+    if type(value) is str:
+        if name != "suffix":
+            reader.user = value
+            reader.messages += 1
+        reader.add(value)
+        return 1
+    if type(value) is dict:
+        # A stored prompt and its variables (Responses).
+        reader.loose(value)
+        return 1
+    if type(value) is not list:
+        raise Misshapen
+    if value and type(value[0]) is int:
+        reader.chars += 4 * len(value)
+        return 1
+    if value and type(value[0]) is list:
+        reader.chars += 4 * sum([len(tokens) for tokens in value if type(tokens) is list])
+    else:
+        reader.conversation(value)
+    return max(len(value), 1) if name == "prompt" else 1
+
+
+def read_tools(document: Mapping[str, Any], reader: Reader) -> int:
+    tools = document.get("tools")
+    if tools is None:
+        tools = document.get("functions")
+        if tools is None:
+            return 0
+    if type(tools) is not list:
+        raise Misshapen
+    reader.chars += len(msgspec.json.encode(tools))
+    return len(tools)
+
+
+def read_batch(requests: Sequence[Any], reader: Reader, assumed: int) -> int:
+    """A batch of messages: every request in it is read; the output tokens of all together.
+
+    A request without a cap counts as `assumed` tokens per completion.
+    """
+    total = 0
+    for request in requests:
+        params = request.get("params") if type(request) is dict else None
+        if type(params) is not dict:
+            raise Misshapen
+        check_names(params, MEMBERS, MEMBERS_FOLDED)
+        completions = read_texts(params, reader)
+        read_tools(params, reader)
+        cap, n = counts(params)
+        total += (assumed if cap is None else cap) * n * completions
+    return total

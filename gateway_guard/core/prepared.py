@@ -1,0 +1,90 @@
+"""What a policy's `identify` and `inspect` sections need at every request, built once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway_guard.core import client_ip, dialects, paths
+from gateway_guard.core.phrases import Phrases
+from gateway_guard.core.sections import Identify, Inspect
+from gateway_guard.types import Dialect
+
+#: Longest path remembered with what it means, bytes, and most of them.
+LONGEST_REMEMBERED: Final = 256
+MOST_REMEMBERED: Final = 4096
+
+#: (canonical path, dialect of the model route, model the path decides on); None for none.
+Place = tuple[str | None, Dialect | None, str | None]
+
+
+class Prepared:
+    """Two sections, and everything that follows from them alone.
+
+    Attributes:
+        trust: whose forwarding headers are believed.
+        by_peer: nobody is believed about anything, so the peer is the client.
+        sources: (source, its header, whether that is Authorization), in the policy's order.
+        phrases: the scanner of the policy's own phrases; None when it has none.
+        tls: header in which a trusted edge hands over a fingerprint; None for none.
+        places: request target → what it means; bounded.
+    """
+
+    __slots__ = (
+        "_routes", "by_peer", "identify", "inspect", "phrases", "places", "sources", "tls", "trust",
+    )  # fmt: skip
+
+    def __init__(self, identify: Identify, inspect: Inspect) -> None:
+        self.identify = identify
+        self.inspect = inspect
+        self.trust = client_ip.Trust(identify.trusted)
+        self.tls = identify.tls_header.lower().encode() if identify.tls_header else None
+        self.phrases = (
+            Phrases((phrase, phrase) for phrase in inspect.phrases) if inspect.phrases else None
+        )
+        self.by_peer = not identify.trusted and not identify.trust_unix
+        # The guard's own headers are never believed from outside.
+        self.sources = tuple(
+            (source, source.header.encode(), source.header == "authorization")
+            for source in identify.accounts
+            if source.kind == "state" or not source.header.startswith("x-guard-")
+        )
+        self._routes = dialects.compile_routes(identify.model_routes)
+        self.places: dict[bytes, Place] = {}
+
+    def place(self, raw_path: bytes) -> Place:
+        """What a request target means."""
+        place = self.places.get(raw_path)
+        if place is None:
+            path = paths.canonical(raw_path)
+            place = (
+                path,
+                None if path is None else dialects.route(path, self._routes),
+                None if path is None else dialects.model_by_path(path),
+            )
+            if len(raw_path) <= LONGEST_REMEMBERED:
+                if len(self.places) >= MOST_REMEMBERED:
+                    self.places.clear()
+                self.places[raw_path] = place
+        return place
+
+
+#: By identity of the two sections: they are frozen, and hashing them would cost more than the
+#: request. An entry keeps its sections alive, so an id cannot come to mean another object.
+kept: dict[tuple[int, int], Prepared] = {}
+MOST_KEPT: Final = 16
+NO_INSPECT: Final = Inspect()
+#: The one used last: a process has one policy in force. Whoever reads it compares the sections.
+latest = Prepared(Identify(), NO_INSPECT)
+
+
+def prepare(identify: Identify, inspect: Inspect) -> Prepared:
+    """The prepared form of two sections; `latest` from now on."""
+    global latest
+    key = (id(identify), id(inspect))
+    ready = kept.get(key)
+    if ready is None:
+        if len(kept) >= MOST_KEPT:
+            kept.clear()
+        ready = kept[key] = Prepared(identify, inspect)
+    latest = ready
+    return ready

@@ -1,0 +1,175 @@
+"""Every string of a request body, and the phrases in them however they are split up."""
+
+from __future__ import annotations
+
+from itertools import compress
+from typing import Any, Final
+
+from gateway_guard.core.folding import (
+    SEPARATOR,
+    collapsed,
+    fold,
+    spaced,
+    spaced_apart,
+    undressed,
+)
+from gateway_guard.core.members import Misshapen
+from gateway_guard.core.phrases import Phrases
+from gateway_guard.core.wrapped import unwrapped
+
+#: Work put into the phrases of one body, in characters of ASCII: 5 ns each. A character of text in
+#: other scripts counts as `_FOREIGN`, two blanks in a row as `_BLANKS` more. It lets 1 MiB of
+#: anything through, 8 MiB of ASCII, some 3 MB of Chinese. More would hold everybody else up for
+#: longer than 50 ms: it is not read, and the policy decides.
+MOST_WORK: Final = 17 * 512 * 1024
+_FOREIGN: Final = 8
+_BLANKS: Final = 4
+
+#: Members whose strings name things; they are not text a model reads as prompt.
+_NAMING: Final = frozenset(("role", "type", "model"))
+#: Members through which text gets to the model, whatever the dialect; others only stand by.
+_TELLING: Final = frozenset((
+    "messages", "contents", "chat_history", "requests", "params", "content", "parts", "text",
+    "system", "instructions", "systemInstruction", "system_instruction", "preamble", "prompt",
+    "input", "inputs", "message", "suffix",
+))  # fmt: skip
+#: Types of parts and items whose text is prompt; an upstream may pass over any other.
+_TEXTUAL: Final = frozenset(("text", "input_text", "output_text", "message"))
+
+#: What a string is to the model, as bits: part of the prompt, and in the user's own turns.
+_ASIDE: Final = 0
+_TOLD: Final = 1
+_USERS: Final = 2
+
+
+def strings(value: Any) -> list[str]:
+    """Every string value inside `value`, in document order, but for roles, types and the model."""
+    found: list[str] = []
+    stack: list[Any] = [value]
+    while stack:
+        item = stack.pop()
+        kind = type(item)
+        if kind is str:
+            found.append(item)
+        elif kind is dict:
+            stack.extend([item[key] for key in reversed(item) if key not in _NAMING])
+        elif kind is list:
+            stack.extend(reversed(item))
+    return found
+
+
+def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
+    """`strings` of a document, and of each what it is to the model (`_TOLD`, `_USERS`).
+
+    `document` is no deeper than `body.MOST_DEPTH`.
+    """
+    found: list[str] = []
+    kinds = bytearray()
+
+    def walk_list(items: list[Any], kind: int) -> None:
+        for inner in items:
+            if type(inner) is str:
+                found.append(inner)
+                kinds.append(kind)
+            elif type(inner) is dict:
+                walk(inner, kind)
+            elif type(inner) is list:
+                walk_list(inner, kind)
+
+    def walk(item: dict[str, Any], kind: int) -> None:
+        what = item.get("type")
+        if what is not None and type(what) is str and what not in _TEXTUAL:
+            kind = _ASIDE
+        role = item.get("role")
+        if role is not None and type(role) is str and role != "user" and role.lower() != "user":
+            kind &= ~_USERS
+        for key, inner in item.items():
+            if type(inner) is str:
+                if key not in _NAMING:
+                    found.append(inner)
+                    kinds.append(kind if key in _TELLING else _ASIDE)
+            elif type(inner) is dict and key not in _NAMING:
+                walk(inner, kind if key in _TELLING else _ASIDE)
+            elif type(inner) is list and key not in _NAMING:
+                walk_list(inner, kind if key in _TELLING else _ASIDE)
+
+    walk(document, _TOLD | _USERS)
+    return found, bytes(kinds)
+
+
+def phrases_in(document: dict[str, Any], phrases: Phrases) -> tuple[str, ...]:
+    """Labels of the phrases in a document, each once, sorted.
+
+    A phrase is found within a string and across strings that follow each other, whether the
+    upstream joins them with nothing (OpenAI) or with white space (vLLM: a line feed): all strings;
+    those of the prompt alone, since what stands between them may reach nobody; those of the
+    user's turns alone.
+
+    Raises:
+        Misshapen: there is more text than `MOST_WORK` allows.
+    """
+    texts, kinds = strings_and_kinds(document)
+    pieces, inner = _folded(texts)
+    whole = b"".join(pieces) if len(pieces) < 2 else collapsed(b"".join(pieces))
+    found = {*phrases.find(whole)}
+    if inner:
+        found.update(phrases.find(inner))
+    if len(pieces) > 1:
+        # Within a piece it would have been found by now: look at where two meet.
+        ends = _ends(pieces, phrases.longest)
+        found.update(phrases.find(collapsed(b" ".join(ends))))
+        before = len(ends)
+        for view in _VIEWS:
+            told = list(compress(ends, kinds.translate(view)))
+            if 1 < len(told) < before:
+                before = len(told)
+                found.update(phrases.find(collapsed(b"".join(told))))
+                found.update(phrases.find(collapsed(b" ".join(told))))
+    return tuple(sorted(found))
+
+
+#: Kinds of strings → 1 for those of a view: the prompt's, the user's.
+_VIEWS: Final = tuple(
+    bytes(1 if kind & wanted else 0 for kind in range(256)) for wanted in (_TOLD, _USERS)
+)
+
+
+def _ends(pieces: list[bytes], reach: int) -> list[bytes]:
+    """The pieces without the middle of those that are long: what is further than `reach` from
+    either end is part of no phrase that crosses it."""
+    if max(map(len, pieces)) <= 2 * reach:
+        return pieces
+    return [
+        piece if len(piece) <= 2 * reach else b"%b\n%b" % (piece[:reach], piece[-reach:])
+        for piece in pieces
+    ]
+
+
+#: Strings up to this length are folded together, characters: each costs 1 µs by itself.
+_SHORT: Final = 512
+
+
+def _folded(texts: list[str]) -> tuple[list[bytes], bytes]:
+    """Each text folded, in order; and what was wrapped in any of them, folded together."""
+    room = MOST_WORK
+    short = [text for text in texts if len(text) <= _SHORT]
+    joined = SEPARATOR.join(short)
+    if joined.count(SEPARATOR) >= len(short) > 0:
+        joined = SEPARATOR.join([text.replace(SEPARATOR, "") for text in short])
+    plains: list[bytes] = []
+    for text in (joined, *[text for text in texts if len(text) > _SHORT]):
+        if text.isascii():
+            room -= len(text) + text.count("  ") * _BLANKS
+        else:
+            room -= len(text) * _FOREIGN
+        if room < 0:
+            raise Misshapen
+        plains.append(undressed(text))
+    inner = " ".join(filter(None, map(unwrapped, plains)))
+    together, *alone = plains
+    if not alone:
+        pieces = spaced_apart(together)
+    else:
+        first, rest = iter(spaced_apart(together)), iter(alone)
+        pieces = [next(first) if len(text) <= _SHORT else spaced(next(rest)) for text in texts]
+    return pieces, fold(inner) if inner else b""

@@ -1,0 +1,114 @@
+"""Text a client has wrapped in base64 or hex, unwrapped: one level, in bounds."""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+from collections.abc import Callable
+from typing import Final
+
+#: Shortest run of base64 or hex digits taken for wrapped text: 10 or 7 characters of it. Longer
+#: than nearly all words (3 in 1,000 of English).
+_SHORTEST: Final = 14
+#: Characters unwrapped of one run, and runs looked at in one text, words among them. What is
+#: wrapped beyond is not seen: a phrase is evidence, not a boundary.
+_LONGEST: Final = 16 * 1024
+_MOST_RUNS: Final = 1024
+#: Bytes of either end of a text that are looked at; images are longer.
+_END: Final = 256 * 1024
+#: Characters unwrapped in one text.
+_MOST_UNWRAPPED: Final = 256 * 1024
+#: Characters of a run that tell whether it decodes to text.
+_SAMPLE: Final = 64
+
+_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_BASE64: Final = bytes(0x78 if byte in _LETTERS else 0x20 for byte in range(256))
+_HEX: Final = bytes(0x78 if byte in b"0123456789abcdefABCDEF" else 0x20 for byte in range(256))
+_RUN: Final = b"x" * _SHORTEST
+#: URL-safe base64 is read as the other.
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+#: What people put between the digits of two bytes, and the `x` of `\\x41`.
+_BETWEEN_DIGITS: Final = b" \t\r\n\v\f:,;-%\\x"
+#: Bytes of text; NUL is among them because every other byte of UTF-16 is one.
+_TEXTUAL: Final = b"\0\t\n\r" + bytes(range(0x20, 0x7F))
+#: Share of other bytes in what is still text of ASCII; random bytes have 0.6.
+_MOST_OTHER: Final = 0.25
+
+
+def unwrapped(plain: bytes) -> str:
+    """The text in the base64 and hex runs of a text; empty when there is none.
+
+    `plain` is UTF-8 whose ASCII letters have their case. Bounded: 1,024 runs of each kind, 16 KiB
+    of a run, 256 KiB in all, within the first and the last 256 KiB. Runs follow on each other,
+    because base64 is written in lines.
+    """
+    if len(plain) > 2 * _END:
+        plain = plain[:_END] + b" " + plain[-_END:]
+    mask = plain.translate(_BASE64)
+    found = _in_runs(plain, mask, _from_base64) if _RUN in mask else []
+    mask = plain.translate(_HEX, _BETWEEN_DIGITS)
+    if _RUN in mask:
+        digits = plain.translate(None, _BETWEEN_DIGITS)
+        if b"0x" in plain:
+            # The zero of a prefix is no digit.
+            digits = plain.replace(b"0x", b"").translate(None, _BETWEEN_DIGITS)
+            mask = digits.translate(_HEX)
+        found += _in_runs(digits, mask, _from_hex)
+    return "".join(found) if found else ""
+
+
+def _in_runs(text: bytes, mask: bytes, decode: Callable[[bytes], str]) -> list[str]:
+    """What `decode` makes of the long runs of `text`, which are marked in `mask`."""
+    found: list[str] = []
+    room, end = _MOST_UNWRAPPED, 0
+    for _ in range(_MOST_RUNS):
+        start = mask.find(_RUN, end)
+        if start < 0 or room <= 0:
+            break
+        end = mask.find(b" ", start)
+        if end < 0:
+            end = len(mask)
+        inner = decode(text[start : min(end, start + _LONGEST)])
+        if inner:
+            found.append(inner)
+            room -= end - start
+    return found
+
+
+def _from_base64(run: bytes) -> str:
+    if run[1:].islower() or run.isupper():
+        return ""  # A word.
+    run = run.translate(_STANDARD)
+    # Letters before it may have stuck to it.
+    for shift in range(4):
+        if _is_text(_base64(run[shift : shift + _SAMPLE])):
+            return _base64(run[shift:]).decode("utf-8", "replace")
+    return ""
+
+
+def _base64(digits: bytes) -> bytes:
+    if len(digits) % 4 == 1:
+        digits = digits[:-1]
+    return binascii.a2b_base64(digits + b"==")
+
+
+def _from_hex(run: bytes) -> str:
+    for shift in range(2):
+        if _is_text(_hex(run[shift : shift + _SAMPLE])):
+            return _hex(run[shift:]).decode("utf-8", "replace")
+    return ""
+
+
+def _hex(digits: bytes) -> bytes:
+    return binascii.a2b_hex(digits[: len(digits) & ~1])
+
+
+def _is_text(sample: bytes) -> bool:
+    if len(sample.translate(None, _TEXTUAL)) <= len(sample) * _MOST_OTHER:
+        return True
+    try:
+        # Its last character may be cut.
+        _, read = codecs.utf_8_decode(sample, "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return read > len(sample) - 4

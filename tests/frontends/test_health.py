@@ -1,0 +1,42 @@
+"""Readiness: what is not well is named while the last good serves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from gateway_guard.frontends.admin import Health
+from gateway_guard.frontends.upstream import Upstream
+from gateway_guard.guard import build_guard
+from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.settings import Settings
+from tests import build
+
+URL = "http://127.0.0.1:1/keys"
+
+
+class Reachable:
+    """An upstream that answers, of a process that is not stopping."""
+
+    open, retried, draining = 1, 0, False
+
+    async def check(self) -> None:
+        """It is there."""
+
+
+def test_a_key_set_that_cannot_be_fetched_degrades_and_is_named_until_the_policy_drops_it() -> None:
+    async def scenario() -> list[dict[str, Any]]:
+        brain = build_guard(
+            build.policy(f"identify: {{ account: {{ jwt: {{ jwks: '{URL}' }} }} }}"),
+            network=NoNetwork(), settings=Settings(secret=build.SECRET), clock=lambda: build.NOW,
+        )  # fmt: skip
+        health = Health(brain, cast("Upstream", Reachable()), Reachable())
+        before = (await health.report())[1]
+        brain._jwt.errors = {URL: "ConnectError", "http://127.0.0.1:1/old": "ConnectError"}
+        return [before, (await health.report())[1]]
+
+    before, after = asyncio.run(scenario())
+
+    new = [trouble for trouble in after["troubles"] if trouble not in before["troubles"]]
+    assert new == [f"key set {URL} not fetched: ConnectError"]
+    assert after["status"] == "degraded"

@@ -1,6 +1,7 @@
-# make demo    the guard at work: a mock model API, the sidecar, a minute of traffic
-# make test    everything that must hold; what CI runs
-# make bench   costs, as ratios measured in one run
+# make demo      the guard at work: a mock model API, the sidecar, a minute of traffic
+# make test      everything that must hold; what CI runs
+# make bench     costs, as ratios measured in one run
+# make evaluate  labelled traffic: what is caught, and what it costs everybody else
 #
 # Every target installs what it needs into .venv. Needs Python 3.11 or later with venv; nothing else.
 
@@ -21,15 +22,17 @@ TESTS  ?=
 DEMO_SECONDS ?= 60
 DEMO_FOREVER ?= 0
 
-DATA   ?= ../shared/data/traffic/dev-small
-SCORE  ?= ../shared/tools/score.py
-OUT    := build/evaluate
+# Labelled traffic and its scorer, where they are not in ../shared; more options of the evaluation,
+# e.g. EVALUATE='--sets dev --leave-out' (python -m tests.evaluate --help).
+DATA     ?=
+SCORE    ?=
+EVALUATE ?=
 
 .PHONY: help venv demo test lint types unit wheel nginx bench evaluate clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 3
+	@sed -n 's/^# //p' Makefile | head -n 4
 
 venv: $(STAMP)
 
@@ -92,20 +95,10 @@ nginx:
 bench: $(STAMP) nginx
 	$(BIN)/python -m tests.bench
 
-# Replay labelled traffic through the recommended policy and score it, where that traffic is.
+# Labelled traffic replayed through the recommended policy and two baselines, scored. Traffic and
+# scorer do not come with this repository.
 evaluate: $(STAMP)
-	@for file in traffic.jsonl.gz accounts.jsonl labels.csv; do test -f $(DATA)/$$file || { \
-		echo "No $(DATA)/$$file: labelled traffic does not come with this repository."; \
-		echo "Name a directory with traffic.jsonl.gz, accounts.jsonl and labels.csv:"; \
-		echo "  make evaluate DATA=DIRECTORY [SCORE=FILE.py]"; exit 3; }; done
-	mkdir -p $(OUT)
-	$(BIN)/gateway-guard replay $(DATA)/traffic.jsonl.gz --accounts $(DATA)/accounts.jsonl \
-		--policy policies/standard.yaml --labels $(DATA)/labels.csv \
-		--decisions $(OUT)/decisions.jsonl --campaigns $(OUT)/campaigns.json
-	@if test -f $(SCORE); then $(BIN)/python $(SCORE) --labels $(DATA)/labels.csv \
-		--traffic $(DATA)/traffic.jsonl.gz --accounts $(DATA)/accounts.jsonl \
-		--decisions $(OUT)/decisions.jsonl --campaigns $(OUT)/campaigns.json; \
-		else echo "No $(SCORE): the replay stands without a score (make evaluate SCORE=FILE.py)"; fi
+	$(BIN)/python -m tests.evaluate $(if $(DATA),--data $(DATA)) $(if $(SCORE),--score $(SCORE)) $(EVALUATE)
 
 clean:
 	rm -rf build dist $(STAMP) .mypy_cache .ruff_cache .coverage

@@ -4,6 +4,7 @@
     ├── PolicyError      a policy does not load; carries every diagnostic
     ├── SettingsError    an environment variable or flag makes no sense
     ├── SourceError      a data file or feed (network, accounts, keys) cannot be used
+    ├── SnapshotError    what was learnt before a restart cannot be read
     ├── StoreError       shared state did not answer or broke a promise
     ├── IntelError       an indicator bundle cannot be read or verified
     └── UpstreamError    the model API did not answer as HTTP asks
@@ -40,6 +41,10 @@ class SettingsError(GuardError):
 
 class SourceError(GuardError):
     """A data file or feed cannot be used; the message names it and what to do."""
+
+
+class SnapshotError(GuardError):
+    """A snapshot of campaigns is damaged, foreign or of another version; the message says which."""
 
 
 class StoreError(GuardError):

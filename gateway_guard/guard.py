@@ -8,6 +8,7 @@ whatever happened, in a `finally`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
@@ -27,6 +28,7 @@ from gateway_guard.core.limits import actuals
 from gateway_guard.core.profile import Profiles, observe, observe_usage
 from gateway_guard.errors import StoreError
 from gateway_guard.ids import request_ids
+from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.source import PolicySource
@@ -79,6 +81,7 @@ class Guard:
         secret: bytes,
         jwt: JwtKeys,
         campaign_of: Callable[[str], CampaignFacts | None] | None = None,
+        linking: Linking | None = None,
         learners: Sequence[Learner] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -88,6 +91,9 @@ class Guard:
         self.store = store
         self.profiles = profiles
         self.learners = tuple(learners)
+        #: What finds campaigns in this guard's own traffic; None where somebody else says who is in
+        #: one, or nobody does. Closed with the guard.
+        self.linking = linking
         self.clock = clock or steady_clock()
         #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
         self.failures: dict[str, int] = {}
@@ -214,8 +220,11 @@ class Guard:
         return self.accounts.reload() and good
 
     async def close(self) -> None:
-        """Release the store; the guard is not used afterwards."""
+        """Release the store, end the linker's thread; the guard is not used afterwards."""
         await self.store.close()
+        if self.linking is not None:
+            # It learns from what waits, which takes a while; other connections may still be open.
+            await asyncio.to_thread(self.linking.close)
 
     def _enrich(self, request: Request, state: Mapping[str, Any] | None) -> Facts:
         address, account = request.client_ip, request.account
@@ -270,6 +279,9 @@ def build_guard(
 ) -> Guard:
     """A guard for `policy` (a file, or one compiled already) with everything else at its default.
 
+    Campaigns are looked for in the guard's own traffic while its policy asks for them, unless
+    `campaign_of` says who is in one.
+
     Raises:
         PolicyError: the policy does not load; every finding is in it.
         SettingsError: an environment variable makes no sense.
@@ -283,6 +295,12 @@ def build_guard(
             if settings.accounts_file
             else NoDirectory()
         )
+    linking: Linking | None = None
+    if campaign_of is None:
+        # Always there, and idle where no rule asks: the next reload may.
+        linking = Linking(settings.secret, asked=lambda: policies.current.campaigns)
+        campaign_of = linking.facts
+        learners = (*learners, linking.write)
     return Guard(
         policies=policies,
         network=NetworkDatabase.bundled(settings.network_files) if network is None else network,
@@ -292,6 +310,7 @@ def build_guard(
         secret=settings.secret,
         jwt=JwtKeys(),
         campaign_of=campaign_of,
+        linking=linking,
         learners=learners,
         clock=clock,
     )

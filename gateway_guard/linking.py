@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import xxhash
 
@@ -17,10 +18,16 @@ from gateway_guard.campaigns.sighting import Sighting, sighting_of
 from gateway_guard.core.credentials import subkey
 from gateway_guard.types import CampaignFacts, Exchange
 
+if TYPE_CHECKING:
+    from gateway_guard.record.metrics import Metrics
+
 log = logging.getLogger(__name__)
 
 #: Seconds a sighting may wait before it is learnt from.
 INTERVAL: Final = 0.2
+#: Sightings learnt from while `lock` is held once, about 10 ms: whoever waits for it need not wait
+#: for the whole queue.
+_BATCH: Final = 64
 
 
 def address_seed(secret: bytes) -> int:
@@ -32,26 +39,46 @@ class Linking:
     """One linker, fed from an event loop, learning on a thread of its own.
 
     A full queue drops the newest sighting and counts it. `facts` never waits: it reads what the
-    linker last published. Nothing here raises.
+    linker last published. Nothing here raises after construction. The thread starts with the first
+    sighting: threads do not survive a fork.
 
     Attributes:
         linker: read it only while `lock` is held.
         lock: held while the linker learns.
         dropped: sightings lost because the queue was full.
         failed: sightings the linker could not take in.
+
+    Args:
+        secret: key of the digests of addresses.
+        linker: what learns; an empty one when None.
+        asked: whether the policy in force wants campaigns found; nothing is queued while it does
+            not. None: always.
+        queue: most sightings that wait.
+        threaded: False where the caller calls `learn`, and nothing may happen beside it.
     """
 
-    def __init__(self, secret: bytes, *, linker: Linker | None = None, queue: int = 20_000) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        *,
+        linker: Linker | None = None,
+        asked: Callable[[], bool] | None = None,
+        queue: int = 20_000,
+        threaded: bool = True,
+    ) -> None:
         self.linker = linker or Linker()
         self.lock = threading.Lock()
         self.dropped = 0
         self.failed = 0
-        self._verdicts = self.linker.verdicts
+        self._verdicts = self.linker.cases.verdicts
         self._seed = address_seed(secret)
+        self._asked = asked
         self._limit = queue
         self._waiting: deque[Sighting] = deque()
         self._wake = threading.Event()
         self._closing = False
+        #: Whether the thread has still to be started.
+        self._idle = threaded
         self._thread: threading.Thread | None = None
 
     def facts(self, account: str) -> CampaignFacts | None:
@@ -60,38 +87,79 @@ class Linking:
 
     def write(self, exchange: Exchange) -> None:
         """Queue what is to be learnt of a settled exchange."""
-        seen = sighting_of(exchange, self._seed)
-        if seen is None:
+        if self._asked is not None and not self._asked():
             return
         if len(self._waiting) >= self._limit:
             self.dropped += 1
             return
+        seen = sighting_of(exchange, self._seed)
+        if seen is None:
+            return
         self._waiting.append(seen)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="linker", daemon=True)
-            self._thread.start()
+        if self._idle:
+            self._start()
 
     def learn(self) -> None:
         """Take in everything that waits, now, on the calling thread."""
         waiting = self._waiting
-        with self.lock:
-            while waiting:
-                try:
-                    self.linker.learn(waiting.popleft())
-                except Exception as error:
-                    self.failed += 1
-                    if self.failed == 1:
-                        log.exception("the linker failed: %s", type(error).__name__)
+        while waiting:
+            with self.lock:
+                for _ in range(min(len(waiting), _BATCH)):
+                    self._take(waiting.popleft())
+
+    def publish(self, metrics: Metrics) -> None:
+        """Show what is held, and what was lost, among `metrics`."""
+        cases = self.linker.cases
+        metrics.gauge("campaigns", "Campaigns held.", lambda: len(cases.held))
+        metrics.gauge(
+            "campaign_members", "Accounts held to be in a campaign.", lambda: len(cases.member_of)
+        )
+        metrics.gauge(
+            "campaign_accounts",
+            "Accounts remembered to find campaigns among.",
+            lambda: len(self.linker.memory.traces),
+        )
+        metrics.gauge(
+            "sightings_waiting",
+            "Exchanges the campaign linker has still to learn from.",
+            lambda: len(self._waiting),
+        )
+        metrics.counter(
+            "sightings_dropped",
+            "Exchanges the campaign linker never saw: its queue was full.",
+            lambda: self.dropped,
+        )
+        metrics.counter(
+            "sightings_failed",
+            "Exchanges the campaign linker could not take in.",
+            lambda: self.failed,
+        )
 
     def close(self) -> None:
-        """Learn from what waits and end the thread."""
+        """Learn from what waits and end the thread. Blocks; a second call does nothing."""
+        if self._closing:
+            return
         self._closing = True
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=10.0)
-        self.learn()
+        if self._thread is None or not self._thread.is_alive():
+            self.learn()
+
+    def _start(self) -> None:
+        self._idle = False
+        self._thread = threading.Thread(target=self._run, name="linker", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         while not self._closing:
             self._wake.wait(INTERVAL)
             self.learn()
+
+    def _take(self, seen: Sighting) -> None:
+        try:
+            self.linker.learn(seen)
+        except Exception as error:
+            self.failed += 1
+            if self.failed == 1:
+                log.exception("the linker failed: %s", type(error).__name__)

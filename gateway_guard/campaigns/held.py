@@ -7,9 +7,12 @@ from typing import Final
 import msgspec
 
 from gateway_guard.campaigns.evidence import Verdict
+from gateway_guard.campaigns.sighting import Sighting
 
 #: Hours of the timeline kept: 45 days (DETECTION A1: the longest campaign known).
 _HOURS: Final = 45 * 24
+#: Most content keys counted for one campaign.
+_TEMPLATES: Final = 64
 
 
 class Hour(msgspec.Struct, gc=False):
@@ -26,6 +29,19 @@ class Hour(msgspec.Struct, gc=False):
     tokens: int = 0
 
 
+class Template(msgspec.Struct, gc=False):
+    """One content key as members of a campaign use it.
+
+    Attributes:
+        exchanges: number of exchanges with it.
+        shortest, longest: characters of the prompts it stood in.
+    """
+
+    exchanges: int
+    shortest: int
+    longest: int
+
+
 class Held(msgspec.Struct, kw_only=True, gc=False):
     """A group of accounts held to act as one, or suspected to. Written by the linker only.
 
@@ -38,6 +54,7 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
         examined_at: Unix seconds at which the evidence was last weighed.
         verdict: the evidence at that time.
         hours: hour since 1970 → what its members did, from the alarm on; the latest 45 days.
+        templates: content key → how often members used it, from the alarm on; the 64 most used.
         absorbed: names of campaigns that turned out to be this one.
     """
 
@@ -50,9 +67,11 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
     verdict: Verdict
     hours: dict[int, Hour] = {}
     absorbed: list[str] = []
+    templates: dict[int, Template] = {}
 
-    def count(self, at: float, *, refused: bool, tokens: int) -> None:
-        """Count one exchange of a member at `at` (Unix seconds)."""
+    def count(self, seen: Sighting) -> None:
+        """Count one exchange of a member."""
+        at = seen.at
         self.last_at = max(self.last_at, at)
         number = int(at // 3600)
         hour = self.hours.get(number)
@@ -61,5 +80,15 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
                 del self.hours[min(self.hours)]
             hour = self.hours[number] = Hour()
         hour.exchanges += 1
-        hour.refused += refused
-        hour.tokens += 0 if refused else tokens
+        hour.refused += seen.refused
+        hour.tokens += 0 if seen.refused else seen.tokens
+        for key in seen.keys:
+            template = self.templates.get(key)
+            if template is None:
+                if len(self.templates) >= _TEMPLATES:
+                    rarest = min(self.templates, key=lambda k: self.templates[k].exchanges)
+                    del self.templates[rarest]
+                template = self.templates[key] = Template(0, seen.chars, seen.chars)
+            template.exchanges += 1
+            template.shortest = min(template.shortest, seen.chars)
+            template.longest = max(template.longest, seen.chars)

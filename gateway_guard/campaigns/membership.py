@@ -21,16 +21,23 @@ BURST: Final = 1800.0
 #: Prior log odds that an account near a campaign belongs to it (1 in 150).
 PRIOR: Final = -5.0
 #: Most each thing can say for membership (4: 55 to 1; 1: 2.7 to 1), so that a member needs several.
-MOST: Final = {"payment": 4.0, "addresses": 4.0, "sign-up": 4.0, "content": 4.0, "pace": 1.0}
+MOST: Final = {
+    "payment": 4.0,
+    "addresses": 4.0,
+    "sign-up": 4.0,
+    "content": 4.0,
+    "client": 2.0,
+    "pace": 1.0,
+}
 #: Most that signing up beside one member alone can say: that may be chance, two are a burst.
 _ONE_NEIGHBOUR: Final = 2.0
-#: Most that *not* keeping the group's pace, or sharing none of its content, says against it.
+#: Most that *not* having a trait of the group, or sharing none of its content, says against it.
 LEAST: Final = -3.0
 #: Points from which an account is a member (3: 95 %), and below which a member is let go (1: 73 %).
 JOIN: Final = 3.0
 LEAVE: Final = 1.0
-#: Members with a known pace below which the group's pace says nothing.
-_PACED: Final = 4
+#: Members of whom a trait is known, below which what the group is like says nothing.
+_KNOWN: Final = 4
 
 
 def confidence(score: float) -> float:
@@ -46,6 +53,7 @@ class Signature:
         self.payments: Counter[str] = Counter()
         self.subnets: Counter[int] = Counter()
         self.keys: Counter[int] = Counter()
+        self.clients: Counter[int] = Counter()
         self.created: list[float] = []
         self.paced = 0
         self.even = 0
@@ -61,6 +69,8 @@ class Signature:
         self.keys.update(member.shared)
         if member.created_at:
             insort(self.created, member.created_at)
+        if member.client:
+            self.clients[member.client] += 1
         even = member.even()
         if even is not None:
             self.paced += 1
@@ -79,6 +89,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         size: such accounts, >= 1.
         payments, subnets, keys: of the account's own values, how many of them have each, >= 0.
         near: how many of them signed up within `BURST` of it, >= 0.
+        clients: how many of them show the same client software, >= 0.
         even: share of them with an even pace, in (0, 1).
     """
 
@@ -87,6 +98,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     subnets: Mapping[int, int]
     keys: Mapping[int, int]
     near: int
+    clients: int
     even: float
 
 
@@ -132,10 +144,14 @@ def points(
         widest = max(keys.values(), default=0) / signature.size
         content = math.log(max(1.0 - widest, math.exp(LEAST))) if widest > 0.5 else 0.0
     found["content"] = min(content, MOST["content"])
+    client = trace.client
+    if client and signature.clients[client] > member:
+        shown = ratio(signature.clients[client], outside.clients)
+        if shown > 0.0:
+            found["client"] = min(shown, MOST["client"])
     even = trace.even()
-    if even is not None and signature.paced >= _PACED:
-        inside = signature.even - (member and even)
-        share = (inside + 1.0) / (signature.paced - member + 2.0)
+    if even is not None and signature.paced >= _KNOWN:
+        share = (signature.even - (member and even) + 1.0) / (signature.paced - member + 2.0)
         pace = math.log(share / outside.even if even else (1.0 - share) / (1.0 - outside.even))
         found["pace"] = min(max(pace, LEAST), MOST["pace"])
     total = PRIOR + sum(found.values())

@@ -64,6 +64,7 @@ class Memory:
         self.templates = Templates(keys=bounds.keys, shared=bounds.shared, most=bounds.most)
         self.payments: Postings[str] = Postings(values=bounds.values, most=bounds.most)
         self.subnets: Postings[int] = Postings(values=bounds.values, most=bounds.most)
+        self.clients: Postings[int] = Postings(values=bounds.values, most=1)
         self.signups: Postings[int] = Postings(values=bounds.values, most=4 * bounds.most)
         self.releases = Releases()
         #: Accounts whose pace was found uneven, even.
@@ -95,6 +96,8 @@ class Memory:
                 after = trace.even()
                 if after is not None:
                     self.paces[after] += 1
+                    # What it is linked to is worth another look.
+                    trace.linked = 0
                     news = True
         else:
             trace.paced(at)
@@ -105,8 +108,14 @@ class Memory:
         if seen.address and seen.address not in trace.addresses:
             _remember(trace.addresses, seen.address, MOST_PLACES)
         shared = trace.shared
+        full = len(shared) >= MOST_SHARED
         for key in seen.keys:
-            if key not in shared and self._shares(key, number, trace, at):
+            if key in shared:
+                if full:
+                    # The keys an account goes on using are the ones to remember.
+                    shared.remove(key)
+                    shared.append(key)
+            elif self._shares(key, number, trace, at):
                 news = True
         return number, news
 
@@ -122,12 +131,15 @@ class Memory:
             created_at=seen.created_at or 0.0,
             first_at=seen.at,
             last_at=seen.at,
+            client=seen.client,
             verified=seen.verified,
             declared=seen.declared,
             pace_start=int(seen.at // 3600),
         )
         self.numbers[seen.account] = number
         self.traces[number] = trace
+        if trace.client:
+            self.clients.add(trace.client, number, seen.at)
         if trace.payment:
             self.payments.add(trace.payment, number, seen.at)
         if trace.created_at:
@@ -218,6 +230,20 @@ class Memory:
                         ):
                             found.add(other)
         return {n for n in found if traces[n].organisation != organisation}
+
+    def touching(self, number: int) -> set[int]:
+        """Accounts that share a payment or an uncrowded address range with account `number`."""
+        trace = self.traces[number]
+        found: set[int] = set()
+        if trace.payment:
+            posting = self.payments.get(trace.payment)
+            if posting is not None:
+                found.update(posting.latest)
+        for subnet in trace.subnets:
+            posting = self.subnets.get(subnet)
+            if posting is not None and 1 < posting.count <= _CROWDED:
+                found.update(posting.latest)
+        return found
 
     def signed_up_near(self, created: float) -> int:
         """Accounts signed up within `BURST` of `created` (Unix seconds)."""

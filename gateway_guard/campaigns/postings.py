@@ -65,6 +65,14 @@ class Postings(Generic[V]):
             del posting.latest[0]
         return posting
 
+    def put(self, value: V, posting: Posting) -> None:
+        """Take over the posting of a value as it was, e.g. before a restart."""
+        self._old.pop(value, None)
+        if value in self._young:
+            self._young[value] = posting
+        else:
+            self._put(value, posting)
+
     def items(self) -> Iterable[tuple[V, Posting]]:
         """Every value remembered."""
         yield from self._old.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from gateway_guard.campaigns.postings import Posting, Postings
@@ -35,6 +36,12 @@ class Templates:
             if packed is None:
                 return None
         return packed >> _TIME_BITS, float(packed & _TIME)
+
+    def claims(self) -> Iterator[tuple[int, tuple[int, float]]]:
+        """Every key of one account only, longest known first, as `first` tells of it."""
+        for packed in (self._old, self._young):
+            for key, value in packed.items():
+                yield key, (value >> _TIME_BITS, float(value & _TIME))
 
     def claim(self, key: int, number: int, at: float) -> None:
         """Note the first account that came with `key`."""

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import xxhash
 
-from gateway_guard.types import Exchange, PromptShape
+from gateway_guard.types import Client, Exchange, PromptShape
 
 _xxh3: Final = xxhash.xxh3_64_intdigest
 _MASK: Final = (1 << 64) - 1
@@ -38,9 +38,12 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         country, asn: of the client IP; None when unknown.
         flags: network flags of the client IP.
         declared: country declared at sign-up; None when unknown.
+        client: 64-bit digest of what the client software shows of itself (user agent, SDK, TLS
+            fingerprint); 0 when it shows nothing.
         model: the model asked for; None when unknown.
         keys: 64-bit keyed digests of what the prompt shares with others of its template: ends,
             skeleton, sampled fragments; at most `MOST_KEYS`, each once.
+        chars: characters of the prompt, all roles; >= 0.
         tokens: input and output together, as far as known; >= 0.
         refused: whether the guard refused it.
     """
@@ -57,8 +60,10 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     asn: int | None = None
     flags: frozenset[str] = frozenset()
     declared: str | None = None
+    client: int = 0
     model: str | None = None
     keys: tuple[int, ...] = ()
+    chars: int = 0
     tokens: int = 0
     refused: bool = False
 
@@ -81,6 +86,12 @@ def content_keys(prompt: PromptShape) -> tuple[int, ...]:
         if not fragment % FRAGMENT_SAMPLE:
             keys.append(fragment)
     return tuple(dict.fromkeys(keys[:MOST_KEYS]))
+
+
+def _client(client: Client) -> int:
+    """A digest of the client software; hash() would change with every start."""
+    shown = f"{client.agent}|{client.sdk or ''}|{client.tls or ''}"
+    return _xxh3(shown.encode()) if shown != "0||" else 0
 
 
 def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
@@ -112,8 +123,10 @@ def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
         asn=network.asn,
         flags=network.flags,
         declared=known.country,
+        client=_client(request.client),
         model=request.model,
         keys=content_keys(prompt) if prompt is not None else (),
+        chars=prompt.chars if prompt is not None else 0,
         tokens=tokens,
         refused=exchange.decision.acted and exchange.decision.action.refuses,
     )

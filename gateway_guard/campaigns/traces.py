@@ -42,8 +42,9 @@ class Trace(msgspec.Struct, gc=False):
         exchanges, refused, tokens: totals.
         subnets, addresses: digests of the latest of them, newest last.
         shared: content keys this account has in common with another organisation, newest last.
-        verified, declared: as in `Sighting`, at the first exchange.
+        client, verified, declared: as in `Sighting`, at the first exchange.
         country, asn: as in `Sighting`, of the latest exchange.
+        linked: most accounts it was ever near at once, as far as its web was told of them.
         release_at: the release of a model that the next two are about, Unix seconds; 0 for none.
         released: exchanges on the day after that release.
         pivoted: those of them that asked for the released model.
@@ -64,10 +65,12 @@ class Trace(msgspec.Struct, gc=False):
     subnets: array[int] = msgspec.field(default_factory=_none)
     addresses: array[int] = msgspec.field(default_factory=_none)
     shared: array[int] = msgspec.field(default_factory=_none)
+    client: int = 0
     verified: bool | None = None
     country: str | None = None
     asn: int | None = None
     declared: str | None = None
+    linked: int = 0
     release_at: float = 0.0
     released: int = 0
     pivoted: int = 0

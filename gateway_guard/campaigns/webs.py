@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 
@@ -28,6 +30,10 @@ class Webs:
 
     def __len__(self) -> int:
         return len(self._webs)
+
+    def all(self) -> Iterator[Web]:
+        """Every web, those of one account included."""
+        yield from self._webs.values()
 
     def of(self, number: int) -> Web:
         """The web of an account; one of its own when it was never linked."""

@@ -183,6 +183,8 @@ class Sidecar:
             "Requests sent to the upstream twice.",
             lambda: self.upstream.retried,
         )
+        if self.guard.linking is not None:
+            self.guard.linking.publish(self.metrics)
         if self._log is not None:
             decisions = self._log
             self.metrics.counter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from gateway_guard.core.decide import Policy
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.guard import Guard, Learner, build_guard
+from gateway_guard.linking import Linking
 from gateway_guard.policy.compile import compile_policy, load_policy
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
@@ -28,6 +30,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 REQUESTS = 400
 ACCOUNTS = 50
+SECRET = b"a secret of benchmarks, 32 bytes"
 SLOWAPI = "slowapi ASGI, one limit"
 TOLD = "slowapi ASGI, one limit, headers on"
 
@@ -113,39 +116,59 @@ def load(app: App, loop: asyncio.AbstractEventLoop, requests: int = REQUESTS) ->
     return run
 
 
+class Heedless(Linking):
+    """What campaigns cost between two requests: the queue is filled, and nobody learns from it."""
+
+    def __init__(self) -> None:
+        super().__init__(SECRET, threaded=False)
+        self._waiting = deque(maxlen=1000)
+
+
 def guard(
-    policy: Path | Policy, *, signals: bool = True, learners: Sequence[Learner] = ()
+    policy: Path | Policy, *, learners: Sequence[Learner] = (), linking: Linking | None = None
 ) -> Guard:
-    """The guard of `policy`, its clock fast enough for nobody to run out of quota."""
+    """The guard of `policy`, its clock fast enough for nobody to run out of quota.
+
+    `linking` learns what campaigns there are; `Heedless` by default.
+    """
     if isinstance(policy, Path):
-        policy = load_policy(policy) if signals else without_signals(policy)
+        policy = load_policy(policy)
     clock = itertools.count(1_772_452_800.0, 0.2)
-    settings = Settings(secret=b"a secret of benchmarks, 32 bytes")
     learners = learners or [Metrics().settled]
-    return build_guard(policy, settings=settings, clock=lambda: next(clock), learners=learners)
+    links = Heedless() if linking is None else linking
+    if policy.campaigns:
+        learners = [*learners, links.write]
+    return build_guard(
+        policy, settings=Settings(secret=SECRET), clock=lambda: next(clock), learners=learners,
+        campaign_of=links.facts,
+    )  # fmt: skip
 
 
-def without_signals(path: Path) -> Policy:
-    """The policy without its signals, as an operator would write it: nothing in it asks for risk,
-    nor for campaigns, which are found by the same digests of prompts.
+def without(path: Path, *, signals: bool = True, campaigns: bool = True) -> Policy:
+    """The policy without what is False, as an operator would write it: nothing in it asks for it.
 
-    Then the guard need not look at prompts for them either. No other limit is missing.
+    Without both the guard need not look at prompts for digests either. No other limit is missing.
     """
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    del document["signals"]
-    limits = document["limits"]
-    document["limits"] = {n: limit for n, limit in limits.items() if limit["per"] != "campaign"}
-    for limit in document["limits"].values():
-        adapt = limit.get("adapt", {})
-        if "risk" in adapt:
-            del adapt["risk"]
-            adapt.pop("recover", None)
-    asked = {"risk", "campaign"}
+    asked = set()
+    if not signals:
+        asked.add("risk")
+        del document["signals"]
+        for limit in document["limits"].values():
+            adapt = limit.get("adapt", {})
+            if "risk" in adapt:
+                del adapt["risk"]
+                adapt.pop("recover", None)
+    if not campaigns:
+        asked.add("campaign")
+        limits = document["limits"]
+        document["limits"] = {n: limit for n, limit in limits.items() if limit["per"] != "campaign"}
     document["rules"] = [r for r in document["rules"] if asked.isdisjoint(r.get("when", {}))]
     text = yaml.safe_dump(document, sort_keys=False).encode()
-    policy = compile_policy(text, f"{path.name} without signals")
-    assert not policy.signals
-    assert not policy.inspect.shapes
+    policy = compile_policy(text, f"{path.name} without {asked}")
+    assert bool(policy.signals) is signals
+    assert policy.campaigns is campaigns
+    assert policy.inspect.shapes is (signals or campaigns)
     return policy
 
 
@@ -204,18 +227,33 @@ def chats(loop: asyncio.AbstractEventLoop) -> list[Row]:
     """What a chat costs, beside slowapi in the same run."""
     minimal, standard = POLICIES / "minimal.yaml", POLICIES / "standard.yaml"
     nothing = compile_policy(b"version: 1\nmode: enforce\n", "empty.yaml")
-    settings = Settings(secret=b"a secret of benchmarks, 32 bytes")
+    settings = Settings(secret=SECRET)
+    plain, bare_signals = "standard.yaml, signals and campaigns off", "standard.yaml, campaigns off"
     apps: dict[str, App] = {
         "bare app": bare,
         "empty policy": GuardMiddleware(bare, guard=build_guard(nothing, settings=settings)),
         "minimal.yaml": GuardMiddleware(bare, guard=guard(minimal)),
-        "standard.yaml, signals off": GuardMiddleware(bare, guard=guard(standard, signals=False)),
+        plain: GuardMiddleware(
+            bare, guard=guard(without(standard, signals=False, campaigns=False))
+        ),
+        "standard.yaml, signals off": GuardMiddleware(
+            bare, guard=guard(without(standard, signals=False))
+        ),
+        bare_signals: GuardMiddleware(bare, guard=guard(without(standard, campaigns=False))),
         "standard.yaml": GuardMiddleware(bare, guard=guard(standard)),
     }
     slow, told = slow_api(headers=False), slow_api(headers=True)
     if slow is not None and told is not None:
         apps |= {"Starlette alone": starlette_alone(), SLOWAPI: slow, TOLD: told}
     runs = {name: load(app, loop) for name, app in apps.items()}
+    links = Linking(SECRET, threaded=False)
+    linked = load(GuardMiddleware(bare, guard=guard(standard, linking=links)), loop)
+
+    def learnt() -> None:
+        linked()
+        links.learn()  # a thread's work, and, like the log's, part of this figure
+
+    runs["standard.yaml, the linker's thread included"] = learnt
     with tempfile.TemporaryDirectory() as folder:
         metrics, log = Metrics(), DecisionLog(Path(folder) / "decisions.jsonl")
         logged = load(
@@ -236,15 +274,23 @@ def chats(loop: asyncio.AbstractEventLoop) -> list[Row]:
         assert log.written
         assert not log.dropped
         log.close()
+    assert len(links.linker.memory.traces) == ACCOUNTS
+    assert not links.failed
     floor = medians.pop("bare app")
+    alone = medians["standard.yaml, signals off"] - medians[plain]
+    beside = medians["standard.yaml"] - medians[bare_signals]
+    campaigns = [
+        Row("campaigns, inline, digests of the prompt included", f"+{alone * 1e6:.1f} µs"),
+        Row("campaigns, inline, beside signals that take the digests", f"+{beside * 1e6:.1f} µs"),
+    ]
     out = [Row(f"bare app, {len(body(0)):,} bytes of chat", f"{floor * 1e6:.1f} µs", "1")]
-    alone = medians.pop("Starlette alone", 0.0)
+    routed = medians.pop("Starlette alone", 0.0)
     rivals = {}
     for name in (SLOWAPI, TOLD):
         if name in medians:
             # What it adds to the same app, and, as such figures are often given, to the bare one.
             seconds = medians.pop(name)
-            rivals[name] = seconds - alone
+            rivals[name] = seconds - routed
             rivals[f"{name}, with its Starlette"] = seconds - floor
     for name, seconds in medians.items():
         added = seconds - floor
@@ -254,7 +300,7 @@ def chats(loop: asyncio.AbstractEventLoop) -> list[Row]:
             share = f"{least:.2f}–{most:.2f} × slowapi"
         out.append(Row(f"middleware: {name}", f"+{added * 1e6:.1f} µs", share))
     out += [Row(f"middleware: {name}", f"+{added * 1e6:.1f} µs") for name, added in rivals.items()]
-    return out
+    return out + campaigns
 
 
 def events(loop: asyncio.AbstractEventLoop) -> list[Row]:

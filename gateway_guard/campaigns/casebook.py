@@ -1,0 +1,306 @@
+"""The campaigns held: who belongs to which, how surely, and what people decided about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable
+from typing import Final
+
+from gateway_guard.campaigns.evidence import Burden, Verdict
+from gateway_guard.campaigns.held import Held
+from gateway_guard.campaigns.membership import (
+    JOIN,
+    LEAVE,
+    Outside,
+    Signature,
+    confidence,
+    points,
+)
+from gateway_guard.campaigns.memory import Memory
+from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Reviews, Ruling
+from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.ties import Base
+from gateway_guard.campaigns.traces import Trace
+from gateway_guard.types import CampaignFacts
+
+#: Rounds of scoring members against what the members have in common.
+_ROUNDS: Final = 3
+#: Most campaigns held at once; the longest silent is let go.
+_MOST_HELD: Final = 1000
+#: What all members have in common is counted anew when this share of them left.
+_STALE: Final = 0.05
+#: The name of the campaign of accounts that a reviewer banned and no campaign holds.
+BANNED: Final = "banned"
+
+
+class Casebook:
+    """Campaigns by name, their members, and the verdicts the guard is told.
+
+    Attributes:
+        held: campaigns held now, by name.
+        member_of: account number → name of the campaign it belongs to.
+        verdicts: account → what the guard is told of it. Replaced entry by entry, so that another
+            thread may read it at any time.
+        reviews: rulings of people, which stand above everything else.
+    """
+
+    def __init__(self, memory: Memory, burden: Burden) -> None:
+        self.held: dict[str, Held] = {}
+        self.member_of: dict[int, str] = {}
+        self.verdicts: dict[str, CampaignFacts] = {}
+        self.reviews = Reviews()
+        #: Number of campaigns ever named.
+        self.named = 0
+        self._memory = memory
+        self._burden = burden
+        self._signatures: dict[str, Signature] = {}
+        #: What all members of all campaigns have in common.
+        self._everyone = Signature()
+        #: How common traits are among accounts in no campaign.
+        self._base = Base(memory, ())
+        #: Members counted in `_everyone` that left since.
+        self._left = 0
+        memory.kept = self.member_of
+
+    def count(self, number: int, seen: Sighting) -> None:
+        """Count an exchange of a member."""
+        name = self.member_of.get(number)
+        if name is not None:
+            self.held[name].count(seen)
+
+    def consider(self, number: int, near: Iterable[int], at: float) -> None:
+        """Whether an account that came near members of campaigns belongs to one of them."""
+        if number in self.member_of or not self.held:
+            return
+        around = self._memory.touching(number).union(near)
+        names = {self.member_of[n] for n in around if n in self.member_of}
+        if not names or self._spared(number, at):
+            return
+        score, name = max((self.score(number, name)[0], name) for name in sorted(names))
+        if score >= JOIN:
+            self._admit(self.held[name], number, score)
+        elif score >= LEAVE:
+            # Not a member, but the guard may want to give it less.
+            self._tell(number, name, score)
+
+    def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
+        """Points of account `number` towards campaign `name`, and what each thing adds."""
+        member = self.member_of.get(number) == name
+        return self._score(number, self._signatures[name], member=member)
+
+    def convict(self, part: set[int], verdict: Verdict, at: float) -> None:
+        """Hold a group: as a new campaign, or as what is known of one already held."""
+        known = Counter(self.member_of[n] for n in part if n in self.member_of)
+        same = sorted(
+            name for name, count in known.items()
+            if count >= 0.5 * min(len(part), len(self.held[name].members))
+        )  # fmt: skip
+        candidates = {n for n in part if self.member_of.get(n, "") in ("", *same)}
+        for name in same:
+            candidates.update(self.held[name].members)
+        scores = self._members(candidates, at)
+        if len(scores) < self._burden.core:
+            return
+        if same:
+            held = self.held[same[0]]
+            for name in same[1:]:
+                held.absorbed += [name, *self.held[name].absorbed]
+                self.let_go(self.held[name], into=scores)
+            held.verdict, held.examined_at = verdict, at
+        else:
+            if len(self.held) >= _MOST_HELD:
+                self.let_go(min(self.held.values(), key=lambda held: held.last_at))
+            self.named += 1
+            held = Held(
+                id=f"c_{self.named:04d}", members={}, first_seen=at, alarm_at=at, last_at=at,
+                examined_at=at, verdict=verdict,
+            )  # fmt: skip
+            self.held[held.id] = held
+        self._replace(held, scores)
+
+    def weigh_again(self, held: Held, verdict: Verdict, at: float) -> None:
+        """Hold a campaign on by today's evidence, or let it go.
+
+        What once was proved is held until the evidence is gone, not until it is a little less.
+        """
+        held.verdict, held.examined_at = verdict, at
+        self._recount()
+        scores = self._members(set(held.members), at)
+        if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
+            self.let_go(held)
+        else:
+            self._replace(held, scores)
+
+    def let_go(self, held: Held, into: Container[int] = ()) -> None:
+        """Hold a campaign no longer; members `into` another one keep their verdict meanwhile."""
+        del self.held[held.id]
+        self._signatures.pop(held.id, None)
+        for number in held.members:
+            if number not in into:
+                self._forget(number)
+            else:
+                self.member_of.pop(number, None)
+                self._left += 1
+
+    def review(self, review: Review) -> bool:
+        """Put a person's decision in force. False when it names a campaign that is not held."""
+        if review.campaign is not None and review.ruling is Ruling.RELEASE:
+            held = self.held.get(review.campaign)
+            if held is None:
+                return False
+            for number in held.members:
+                trace = self._memory.traces.get(number)
+                if trace is not None:
+                    self.reviews.rule(trace.account, Ruling.ALLOW, review.at + LEFT_ALONE)
+            self.let_go(held)
+        elif review.account is not None and review.ruling is not Ruling.NOTE:
+            self._rule(review.account, review.ruling)
+        return True
+
+    def restore(self, held: Iterable[Held]) -> None:
+        """Take over campaigns held before a restart; their members must be remembered."""
+        for one in held:
+            self.held[one.id] = one
+            scores = {n: s for n, s in one.members.items() if n in self._memory.traces}
+            one.members = {}
+            self._replace(one, scores)
+        for account, (ruling, _) in self.reviews.rulings.items():
+            if ruling is Ruling.BAN:
+                self._rule(account, ruling)
+
+    def _rule(self, account: str, ruling: Ruling) -> None:
+        self.reviews.rule(account, ruling)
+        number = self._memory.numbers.get(account)
+        name = self.member_of.get(number) if number is not None else None
+        if ruling is Ruling.BAN:
+            self.verdicts[account] = CampaignFacts(id=name or BANNED, confidence=1.0)
+        elif number is not None and name is not None and ruling is Ruling.ALLOW:
+            del self.held[name].members[number]
+            self._replace(self.held[name], dict(self.held[name].members))
+            self._forget(number)
+        elif number is None or name is None:
+            self.verdicts.pop(account, None)
+        else:
+            self._tell(number, name, self.held[name].members[number])
+
+    def _spared(self, number: int, at: float) -> bool:
+        rulings = self.reviews.rulings
+        return bool(rulings) and (
+            self.reviews.of(self._memory.traces[number].account, at) is Ruling.ALLOW
+        )
+
+    def _members(self, candidates: set[int], at: float) -> dict[int, float]:
+        """Which of `candidates` belong together, and their points."""
+        traces = self._memory.traces
+        known = sorted(n for n in candidates if n in traces and not self._spared(n, at))
+        accepted = set(known)
+        scores: dict[int, float] = {}
+        for _ in range(_ROUNDS):
+            signature = Signature(traces[n] for n in known if n in accepted)
+            scores = {}
+            for number in known:
+                score, _ = self._score(number, signature, member=number in accepted)
+                if score >= (LEAVE if number in self.member_of else JOIN):
+                    scores[number] = score
+            if scores.keys() == accepted:
+                break
+            accepted = set(scores)
+        return scores
+
+    def _score(
+        self, number: int, signature: Signature, *, member: bool
+    ) -> tuple[float, dict[str, float]]:
+        trace = self._memory.traces[number]
+        return points(trace, signature, self._outside(trace, signature), member=member)
+
+    def _outside(self, trace: Trace, signature: Signature) -> Outside:
+        """How common what `trace` has is among the accounts in no campaign."""
+        memory, everyone = self._memory, self._everyone
+        if self._left > _STALE * self._everyone.size:
+            self._recount()
+            everyone = self._everyone
+
+        def rest(count: int, *counted: int) -> int:
+            return max(count - max(counted), 0)
+
+        payments: dict[str, int] = {}
+        if trace.payment:
+            posting = memory.payments.get(trace.payment)
+            payments[trace.payment] = rest(
+                posting.count if posting is not None else 0,
+                everyone.payments[trace.payment], signature.payments[trace.payment],
+            )  # fmt: skip
+        subnets = {}
+        for subnet in trace.subnets:
+            posting = memory.subnets.get(subnet)
+            subnets[subnet] = rest(
+                posting.count if posting is not None else 0,
+                everyone.subnets[subnet], signature.subnets[subnet],
+            )  # fmt: skip
+        keys = {}
+        for key in trace.shared:
+            shared = memory.templates.shared.get(key)
+            keys[key] = rest(
+                shared.count if shared is not None else 0, everyone.keys[key], signature.keys[key]
+            )
+        created = trace.created_at
+        near = memory.signed_up_near(created) if created else 0
+        shown = memory.clients.get(trace.client) if trace.client else None
+        return Outside(
+            size=max(len(memory.traces) - max(everyone.size, signature.size), 1),
+            payments=payments,
+            subnets=subnets,
+            keys=keys,
+            near=rest(near, everyone.near(created), signature.near(created)) if created else 0,
+            clients=rest(
+                shown.count if shown is not None else 0,
+                everyone.clients[trace.client],
+                signature.clients[trace.client],
+            ),
+            even=self._base.even,
+        )
+
+    def _admit(self, held: Held, number: int, score: float) -> None:
+        trace = self._memory.traces[number]
+        held.members[number] = score
+        held.first_seen = min(held.first_seen, trace.first_at)
+        self.member_of[number] = held.id
+        self._tell(number, held.id, score)
+        self._signatures[held.id].add(trace)
+        self._everyone.add(trace)
+
+    def _tell(self, number: int, name: str, score: float) -> None:
+        account = self._memory.traces[number].account
+        banned = self.reviews.rulings.get(account, (None, 0.0))[0] is Ruling.BAN
+        sure = 1.0 if banned else confidence(score)
+        self.verdicts[account] = CampaignFacts(id=name, confidence=sure)
+
+    def _replace(self, held: Held, scores: dict[int, float]) -> None:
+        for number in held.members.keys() - scores.keys():
+            self._forget(number)
+        held.members = {n: s for n, s in held.members.items() if n in scores}
+        self._signatures[held.id] = Signature(self._memory.traces[n] for n in held.members)
+        for number, score in scores.items():
+            if self.member_of.get(number) == held.id:
+                held.members[number] = score
+                self._tell(number, held.id, score)
+            else:
+                self._admit(held, number, score)
+
+    def _forget(self, number: int) -> None:
+        self.member_of.pop(number, None)
+        self._left += 1
+        trace = self._memory.traces.get(number)
+        if trace is not None:
+            ruling = self.reviews.rulings.get(trace.account, (None, 0.0))[0]
+            if ruling is Ruling.BAN:
+                self.verdicts[trace.account] = CampaignFacts(id=BANNED, confidence=1.0)
+            else:
+                self.verdicts.pop(trace.account, None)
+
+    def _recount(self) -> None:
+        """Count what all members have in common anew, now that enough of them left or changed."""
+        traces = self._memory.traces
+        self._everyone = Signature(traces[n] for n in self.member_of if n in traces)
+        self._base = Base(self._memory, self.member_of)
+        self._left = 0

@@ -1,0 +1,303 @@
+"""One campaign as an investigator gets it: figures and labels, nothing that betrays a customer.
+
+No address, payment instrument, organisation's name, credential or text of a prompt is in a report:
+what members share is named by labels that mean nothing outside of it (`P1`, `A1`, …).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from gateway_guard.campaigns.evidence import Verdict
+from gateway_guard.campaigns.held import Held
+from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.sharing import Template, Tie, shared
+from gateway_guard.campaigns.traces import Trace
+
+#: Most members and networks listed; the rest is only counted.
+MOST_MEMBERS: Final = 1000
+MOST_NETWORKS: Final = 50
+#: Hours of the timeline: the 45 days a campaign's hours are kept, and the week watched before.
+MOST_HOURS: Final = (45 + 7) * 24
+_HOUR: Final = 3600
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One account of the campaign.
+
+    Attributes:
+        account: keyed digest of its credential.
+        organisation: label of who pays (`O1`, …), the same for all its accounts in this report.
+        confidence: probability of membership, in (0, 1), as it was last weighed: what the guard
+            acts on.
+        points: natural logarithm of the odds of membership, as they are now.
+        adds: what each thing it shares adds to the points; negative speaks against membership.
+        created_at: sign-up, Unix seconds; None when unknown.
+        first_at, last_at: Unix seconds of its first and latest exchange.
+        exchanges, refused, tokens: totals since it was first seen.
+        verified: whether somebody checked who they are; None when unknown.
+        declared: country declared at sign-up; None when unknown.
+        country, asn: of its latest client IP; None when unknown.
+        active: for each hour of the day (UTC, from 0), on how many days of the week last watched
+            the account was active in it; 24 numbers.
+        ties: labels of the values it shares with other members.
+    """
+
+    account: str
+    organisation: str
+    confidence: float
+    points: float
+    adds: dict[str, float]
+    created_at: float | None
+    first_at: float
+    last_at: float
+    exchanges: int
+    refused: int
+    tokens: int
+    verified: bool | None
+    declared: str | None
+    country: str | None
+    asn: int | None
+    active: tuple[int, ...]
+    ties: tuple[str, ...]
+
+
+class Hour(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One hour of the timeline.
+
+    Attributes:
+        at: its start, Unix seconds.
+        active: members known to have been active in it. Only a member's latest week is
+            remembered, so this is the least there can have been.
+        exchanges, refused, tokens: of members, counted from the alarm on; None before it. Refused
+            exchanges are among `exchanges`, their tokens are not among `tokens`.
+    """
+
+    at: int
+    active: int
+    exchanges: int | None = None
+    refused: int | None = None
+    tokens: int | None = None
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where members were last seen.
+
+    Attributes:
+        asn, country: the network and its country; None when unknown.
+        members: members last seen there.
+        exchanges: all their exchanges, wherever made.
+        elsewhere: those of the members who declared another country at sign-up.
+    """
+
+    asn: int | None
+    country: str | None
+    members: int
+    exchanges: int
+    elsewhere: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is known of one campaign at one time.
+
+    Attributes:
+        id: its name, `c_0001`, ….
+        made_at: Unix seconds this is true at.
+        policy: digest of the policy in force; empty when not known.
+        first_seen, alarm_at, last_at: Unix seconds of the first exchange of any member, the first
+            conviction, and the latest exchange.
+        examined_at: Unix seconds at which the evidence was last weighed.
+        size, organisations: number of members, and of who pays for them.
+        confidence: of the group as a whole, in (0, 1).
+        evidence: the case in sentences; `verdict` is the same in figures.
+        members: the surest first, at most `MOST_MEMBERS`; `size` counts all.
+        ties: what they share, by kind, the most shared first; at most 100 of a kind.
+        hours: the timeline, oldest first; hours in which nothing is known to have happened are
+            left out.
+        active: for each hour of the day (UTC, from 0), the sum of `Member.active` of all members.
+        networks: the most members first, at most `MOST_NETWORKS`.
+        templates: the most members first, at most 100.
+        absorbed: names of campaigns that turned out to be this one.
+        exchanges, refused, tokens: totals of all members since each was first seen.
+        before: of the exchanges, those before the account was held to be a member.
+        share, token_share: of all exchanges and tokens of the accounts remembered, in [0, 1].
+    """
+
+    id: str
+    made_at: float
+    policy: str
+    first_seen: float
+    alarm_at: float
+    last_at: float
+    examined_at: float
+    size: int
+    organisations: int
+    confidence: float
+    evidence: tuple[str, ...]
+    verdict: Verdict
+    members: tuple[Member, ...]
+    ties: tuple[Tie, ...]
+    hours: tuple[Hour, ...]
+    active: tuple[int, ...]
+    networks: tuple[Network, ...]
+    templates: tuple[Template, ...]
+    absorbed: tuple[str, ...]
+    exchanges: int
+    refused: int
+    tokens: int
+    before: int
+    share: float
+    token_share: float
+
+
+def report_of(
+    linker: Linker, campaign_id: str, *, made_at: float | None = None, policy: str = ""
+) -> Report:
+    """All there is to say about one campaign held; looks at every account remembered once.
+
+    `made_at` (Unix seconds) defaults to the campaign's latest exchange. `policy` is the digest of
+    the policy in force.
+
+    Raises:
+        LookupError: no campaign of that name is held.
+    """
+    held = linker.held.get(campaign_id)
+    if held is None:
+        raise LookupError(f"no campaign is held by the name {campaign_id!r}")
+    campaign = next(one for one in linker.campaigns() if one.id == campaign_id)
+    known = linker.memory.traces
+    numbers = [n for n in held.members if n in known]
+    # Surest first; what is equally sure by account, so that equal input gives an equal report.
+    numbers.sort(key=lambda n: (-held.members[n], known[n].account))
+    traces = {n: known[n] for n in numbers}
+    listed = numbers[:MOST_MEMBERS]
+    payers = _labels("O", (trace.organisation for trace in traces.values()))
+    ties, templates = shared(held, linker.memory, {traces[n].account for n in listed})
+    labels: dict[str, list[str]] = defaultdict(list)
+    for tie in ties:
+        for account in tie.members:
+            labels[account].append(tie.label)
+    members = []
+    for n in listed:
+        trace = traces[n]
+        score, adds = linker.cases.score(n, campaign_id)
+        members.append(
+            Member(
+                account=trace.account,
+                organisation=payers[trace.organisation],
+                confidence=campaign.members[trace.account],
+                points=score,
+                adds=adds,
+                created_at=trace.created_at or None,
+                first_at=trace.first_at,
+                last_at=trace.last_at,
+                exchanges=trace.exchanges,
+                refused=trace.refused,
+                tokens=trace.tokens,
+                verified=trace.verified,
+                declared=trace.declared,
+                country=trace.country,
+                asn=trace.asn,
+                active=_of_the_day(_active(trace)),
+                ties=tuple(labels[trace.account]),
+            )
+        )
+    exchanges = sum(trace.exchanges for trace in traces.values())
+    tokens = sum(trace.tokens for trace in traces.values())
+    counted = sum(hour.exchanges for hour in held.hours.values())
+    return Report(
+        id=campaign_id,
+        made_at=held.last_at if made_at is None else made_at,
+        policy=policy,
+        first_seen=campaign.first_seen,
+        alarm_at=held.alarm_at,
+        last_at=held.last_at,
+        examined_at=held.examined_at,
+        size=len(numbers),
+        organisations=len(payers),
+        confidence=campaign.confidence,
+        evidence=campaign.evidence,
+        verdict=held.verdict,
+        members=tuple(members),
+        ties=ties,
+        hours=_timeline(held, traces.values()),
+        active=_of_the_day(hour for trace in traces.values() for hour in _active(trace)),
+        networks=_networks(traces.values()),
+        templates=templates,
+        absorbed=tuple(held.absorbed),
+        exchanges=exchanges,
+        refused=sum(trace.refused for trace in traces.values()),
+        tokens=tokens,
+        before=max(exchanges - counted, 0),
+        share=_share(exchanges, sum(trace.exchanges for trace in known.values())),
+        token_share=_share(tokens, sum(trace.tokens for trace in known.values())),
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _labels(letter: str, values: Iterable[str]) -> dict[str, str]:
+    """A label for each value, in the order they first come."""
+    return {value: f"{letter}{i}" for i, value in enumerate(dict.fromkeys(values), 1)}
+
+
+def _active(trace: Trace) -> Iterator[int]:
+    """The hours (since 1970) of the week last watched in which an account was active."""
+    bits = trace.pace_hours
+    for offset in range(bits.bit_length()):
+        if bits >> offset & 1:
+            yield trace.pace_start + offset
+
+
+def _of_the_day(hours: Iterable[int]) -> tuple[int, ...]:
+    counts = Counter(hour % 24 for hour in hours)
+    return tuple(counts[hour] for hour in range(24))
+
+
+def _timeline(held: Held, members: Iterable[Trace]) -> tuple[Hour, ...]:
+    active = Counter(hour for trace in members for hour in _active(trace))
+    hours = sorted(held.hours.keys() | active.keys())[-MOST_HOURS:]
+    alarm = int(held.alarm_at // _HOUR)
+    timeline = []
+    for number in hours:
+        did = held.hours.get(number)
+        counts: tuple[int | None, int | None, int | None]
+        if did is not None:
+            counts = did.exchanges, did.refused, did.tokens
+        else:
+            # From the alarm on nothing was counted because nothing happened.
+            counts = (0, 0, 0) if number > alarm else (None, None, None)
+        timeline.append(
+            Hour(
+                at=number * _HOUR, active=active[number],
+                exchanges=counts[0], refused=counts[1], tokens=counts[2],
+            )
+        )  # fmt: skip
+    return tuple(timeline)
+
+
+def _networks(members: Iterable[Trace]) -> tuple[Network, ...]:
+    seen: dict[tuple[int | None, str | None], list[Trace]] = defaultdict(list)
+    for trace in members:
+        seen[trace.asn, trace.country].append(trace)
+    networks = [
+        Network(
+            asn=asn,
+            country=country,
+            members=len(there),
+            exchanges=sum(trace.exchanges for trace in there),
+            elsewhere=sum(
+                None not in (trace.declared, country) and trace.declared != country
+                for trace in there
+            ),
+        )
+        for (asn, country), there in seen.items()
+    ]
+    networks.sort(key=lambda n: (-n.members, -n.exchanges, n.asn or 0, n.country or ""))
+    return tuple(networks[:MOST_NETWORKS])

@@ -1,0 +1,76 @@
+"""What people decided about accounts and campaigns: it stands above what the linker believes."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import msgspec
+
+#: How long accounts of a released campaign are left alone, seconds: what convicted them was looked
+#: at by somebody and found innocent; what they do from then on may show otherwise.
+LEFT_ALONE: Final = 30 * 86400.0
+#: Most reviewed accounts remembered; the oldest review goes first.
+_MOST: Final = 100_000
+
+
+class Ruling(enum.StrEnum):
+    """What a reviewer decided."""
+
+    ALLOW = "allow"
+    BAN = "ban"
+    CLEAR = "clear"
+    RELEASE = "release"
+    NOTE = "note"
+
+    __hash__ = str.__hash__
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One decision of a person.
+
+    Attributes:
+        at: Unix seconds.
+        ruling: `allow`: the account is never a member; `ban`: it is, whatever the evidence;
+            `clear`: neither any longer; `release`: the campaign is let go and its accounts left
+            alone for 30 days; `note`: only words.
+        account: keyed digest; None when the review is about a campaign.
+        campaign: its name; None when the review is about an account.
+        reason: why, in the reviewer's words.
+        by: who; empty when unknown.
+    """
+
+    at: float
+    ruling: Ruling
+    account: str | None = None
+    campaign: str | None = None
+    reason: str = ""
+    by: str = ""
+
+
+class Reviews:
+    """The rulings in force, by account."""
+
+    def __init__(self) -> None:
+        #: account → the ruling (`ALLOW` or `BAN`) and until when, Unix seconds.
+        self.rulings: dict[str, tuple[Ruling, float]] = {}
+
+    def rule(self, account: str, ruling: Ruling, until: float = float("inf")) -> None:
+        """Put a ruling in force; `CLEAR` lifts it."""
+        self.rulings.pop(account, None)
+        if ruling is Ruling.CLEAR:
+            return
+        if len(self.rulings) >= _MOST:
+            del self.rulings[next(iter(self.rulings))]
+        self.rulings[account] = ruling, until
+
+    def of(self, account: str, at: float) -> Ruling | None:
+        """The ruling on `account` in force at `at` (Unix seconds); None when there is none."""
+        found = self.rulings.get(account)
+        if found is None:
+            return None
+        ruling, until = found
+        if at >= until:
+            del self.rulings[account]
+            return None
+        return ruling

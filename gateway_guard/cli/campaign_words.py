@@ -1,0 +1,144 @@
+"""The words and figures of a campaign report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway_guard.campaigns.traces import MOST_PLACES, MOST_SHARED
+from gateway_guard.campaigns.words import times
+
+#: Kinds of evidence and of ties, as headings. One that is not here is shown by its own name.
+KINDS: Final = {
+    "payment": "Payment instrument",
+    "addresses": "Address range",
+    "sign-up": "Sign-up burst",
+    "content": "Template",
+    "client": "Client software",
+    "pace": "Even pace",
+    "pivot": "Move to a new model",
+}
+_RAISED: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _points(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(point.split()) for point in text.split("\n\n"))
+
+
+#: What the method sees, in short.
+METHOD: Final = _points("""
+    Accounts of different organisations that share something are put together: a payment
+    instrument, a range of addresses, the half hour of sign-up, a template. A template proposes a
+    group and helps to tell its members; it is never evidence against the group.
+
+    For each kind of tie the members that have one are counted and held against what chance and
+    ordinary life would give. The result is a likelihood ratio; the ratios are multiplied, and the
+    product must exceed a bar that rises with the number of groups ever looked at.
+
+    At least two kinds must speak for themselves, and every innocent explanation that is known (one
+    payer, one place, one product) must leave something that it does not explain.
+
+    Each account is then held against what the others have in common. That gives its own
+    confidence, which can be low where the group's is high.
+""")
+#: What it does not see.
+LIMITS: Final = _points(f"""
+    This is evidence of common control, not of intent. Customers of one reseller, agency or class
+    can look alike in more ways than were thought of: look at the ties before you act.
+
+    Odds take members to be independent of each other, which is never quite true. Read a figure
+    with many digits as “far above the bar”, not as a probability.
+
+    The latest {MOST_PLACES} ranges of addresses, {MOST_SHARED} content keys and one week of hours
+    are remembered of an account. What is older is missing here, and counts of other accounts are
+    the least there are.
+
+    Exchanges by hour, and of templates, are counted from the alarm on. Times are UTC. A country is
+    that of an address, which a VPN or proxy may have chosen.
+
+    Accounts are keyed digests, which only the operator can match to customers. Labels such as P1
+    mean nothing outside of this report. It holds no address, no payment data and no text of a
+    prompt.
+""")
+
+
+def day(at: float) -> str:
+    """`2 Mar`, in UTC."""
+    when = datetime.fromtimestamp(at, UTC)
+    return f"{when.day} {when:%b}"
+
+
+def date(at: float) -> str:
+    """`2 March 2026`, in UTC."""
+    when = datetime.fromtimestamp(at, UTC)
+    return f"{when.day} {when:%B %Y}"
+
+
+def moment(at: float) -> str:
+    """`2 Mar 2026, 10:28`, in UTC."""
+    when = datetime.fromtimestamp(at, UTC)
+    return f"{when.day} {when:%b %Y, %H:%M}"
+
+
+def between(first: float | None, last: float | None) -> str:
+    """`2 Mar 2026, 10:28–10:51`, both days where they differ; empty when either is unknown."""
+    if first is None or last is None:
+        return ""
+    same = day(first) == day(last)
+    return f"{moment(first)}–{moment(last)[-5:]}" if same else f"{moment(first)} – {moment(last)}"
+
+
+def lasting(seconds: float) -> str:
+    """`40 minutes`, `10.5 hours`, `6.0 days`."""
+    if seconds < 5400:
+        return many(round(seconds / 60), "minute")
+    if seconds < 172800:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 86400:.1f} days"
+
+
+def many(count: int, word: str) -> str:
+    """`1 account`, `2,000 accounts`."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def short(count: int) -> str:
+    """`950`, `12.3 k`, `4.1 M`."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return str(count)
+
+
+def signed(points: float) -> str:
+    """`+3.4`, `−5.0`."""
+    return f"{points:+.1f}".replace("-", "−")
+
+
+def sure(share: float) -> str:
+    """A probability in per cent; never 100 %, which nothing of this is."""
+    return "> 99.9%" if share > 0.999 else f"{100 * share:.1f}%"
+
+
+def extent(shortest: int | None, longest: int | None) -> str:
+    """`700–900`, `700`; `–` when unknown."""
+    if shortest is None or longest is None:
+        return "–"
+    return f"{shortest:,}" if shortest == longest else f"{shortest:,}–{longest:,}"
+
+
+def raised(text: str) -> str:
+    """Powers of ten as they are written by hand."""
+    return re.sub(r"10\^(\d+)", lambda found: "10" + found[1].translate(_RAISED), text)
+
+
+def odds(log_ratio: float) -> str:
+    """A likelihood ratio, given as natural logarithm, as odds."""
+    return raised(times(log_ratio))

@@ -1,0 +1,81 @@
+"""A linker that holds one small campaign among strangers: what reports are made of in tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Final
+
+from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.sighting import Sighting
+from tests.campaigns.nature import DAY, HOUR, START
+
+#: What must not be found in any report.
+SECRET: Final = "secret"
+DAYS: Final = 6
+
+
+def stream(
+    *, size: int = 23, strangers: int = 120, seed: int = 7, declared: str = "US"
+) -> list[Sighting]:
+    """A campaign of `size` accounts among strangers, in time order; the same each time.
+
+    Its accounts pay with four cards, come from six address ranges, signed up in two bursts, use
+    one template (three keys of 700–900 characters) and are evenly paced.
+    """
+    rng = random.Random(seed)
+    pool = [rng.getrandbits(64) for _ in range(6)]
+    networks = [(64501, "VN"), (64502, "VN"), (64503, "SG")]
+    frame = tuple(rng.getrandbits(64) for _ in range(3))
+    seen: list[Sighting] = []
+    for i in range(size):
+        joined = START + (i % 3) * 0.4 * DAY
+        created = START - (2 if i % 2 else 9) * DAY + rng.uniform(0, 0.3 * HOUR)
+        mine = rng.sample(range(6), 3)
+        at = joined + rng.expovariate(1 / HOUR)
+        while at < START + DAYS * DAY:
+            place = mine[int(at // (6 * HOUR)) % 3]
+            asn, country = networks[place // 2]
+            seen.append(
+                Sighting(
+                    at=at, account=f"a_{0xC0FFEE * (i + 1) % 2**48:012x}",
+                    organisation=f"{SECRET}-organisation-{i // 2 if i < 4 else i}",
+                    payment=f"{SECRET}-card-{i % 4}", created_at=created,
+                    address=pool[place] ^ i, subnet=pool[place], asn=asn, country=country,
+                    flags=frozenset({"hosting"}), declared=declared, client=77 if i < 9 else 0, model="m-1",
+                    keys=(*frame, rng.getrandbits(64)), chars=rng.randint(700, 900),
+                    tokens=rng.randint(400, 1600), refused=at > START + 4.5 * DAY,
+                )
+            )  # fmt: skip
+            at += rng.expovariate(1 / HOUR)
+    for i in range(strangers):
+        subnet, where = rng.getrandbits(64), rng.choice((("US", 64601), ("DE", 64602)))
+        created = START - rng.uniform(30, 300) * DAY
+        for at in _sessions(rng):
+            seen.append(
+                Sighting(
+                    at=at, account=f"a_stranger{i:04d}", organisation=f"o_{i}",
+                    payment=f"p_{i}", created_at=created, address=subnet ^ 1, subnet=subnet,
+                    country=where[0], asn=where[1], declared=where[0], model="m-1",
+                    keys=(rng.getrandbits(64),), chars=rng.randint(20, 3000), tokens=800,
+                )
+            )  # fmt: skip
+    seen.sort(key=lambda one: (one.at, one.account))
+    return seen
+
+
+def _sessions(rng: random.Random) -> list[float]:
+    times = []
+    for day in range(DAYS):
+        for _ in range(rng.randint(0, 2)):
+            at = START + (day + rng.uniform(0.3, 0.8)) * DAY
+            times += [at + rng.uniform(0, 0.5 * HOUR) for _ in range(rng.randint(2, 9))]
+    return times
+
+
+def taught(seen: Sequence[Sighting]) -> Linker:
+    """A linker that has learnt from all of `seen`."""
+    linker = Linker()
+    for one in seen:
+        linker.learn(one)
+    return linker

@@ -1,0 +1,120 @@
+"""The linker in made-up worlds: whom it accuses, whom it finds, and what it is known to get wrong.
+
+`python -m tests.campaigns.worlds` prints the whole table; here are one seed and a small population.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Final
+
+import pytest
+
+from tests.campaigns.attacks import ATTACKS
+from tests.campaigns.benign import BENIGN
+from tests.campaigns.worlds import WORLDS, Outcome, play, world
+
+#: Ordinary accounts, and the size of campaigns over their usual one: for the sake of time.
+POPULATION: Final = 300
+SCALE: Final = 0.5
+
+#: Worlds whose honest groups are accused today, and the share of them held at most. Every entry is
+#: a defect to be mended in the linker, not in the world; lower an entry that has become better, and
+#: take it out at 0. Measured with one seed: where some are held now, up to all may be.
+KNOWN: Final = {
+    # Payment and addresses: two or more cards, several egress addresses.
+    "reseller-cards": 1.0,
+    "reseller-product": 1.0,
+    "reseller-everything": 1.0,
+    "reseller-large": 1.0,
+    # Payment and sign-up: bulk sign-up on the cards of several regions or grants.
+    "company": 1.0,
+    "company-cards": 1.0,
+    "franchise": 1.0,
+    "university, two grants": 1.0,
+    # Sign-up and payment: everybody came within one hour, and a tenth through one reseller.
+    "launch": 1.0,
+    "launch, half services": 1.0,
+    "release day": 0.15,
+    # Payment and addresses: couples with a card each, on one mobile carrier.
+    "families": 0.15,
+    # Joins through content and one thing in common with the campaign.
+    "poison: joins VPN": 1.0,
+    "poison: joins sign-up": 1.0,
+    "poison: joins both": 1.0,
+}
+
+#: Share of a campaign's accounts held at least. Campaigns that are not here are not won.
+FOUND: Final = {
+    "hydra q=0.75": 0.6,
+    "hydra q=1": 0.9,
+    "hydra one payment": 0.7,
+    "ban and replace": 0.9,
+    "system role only": 0.6,
+    "under a product's prompt": 0.6,
+    "copied victims": 0.5,
+    "poison: popular template": 0.9,
+}
+BYSTANDERS: Final = [
+    "under a product's prompt",
+    "through a reseller",
+    "copied victims",
+    *(name for name in ATTACKS if name.startswith("poison")),
+]
+PLAYED: Final = sorted({*BENIGN, *FOUND, *BYSTANDERS})
+
+
+@functools.cache
+def outcome(name: str) -> Outcome:
+    scale = SCALE if name in ATTACKS else 1.0
+    return play(world(name, seed=0, population=POPULATION, scale=scale))
+
+
+@pytest.mark.parametrize("name", BENIGN)
+def test_a_group_without_a_campaign_is_not_held(name: str) -> None:
+    found = outcome(name)
+
+    assert found.share(attack=False, ordinary=False) <= KNOWN.get(name, 0.0), found.grounds
+
+
+@pytest.mark.parametrize("name", BYSTANDERS)
+def test_bystanders_of_a_campaign_are_not_held(name: str) -> None:
+    found = outcome(name)
+
+    assert found.share(attack=False, ordinary=False) <= KNOWN.get(name, 0.0), found.grounds
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_no_ordinary_account_is_ever_held(name: str) -> None:
+    found = outcome(name)
+
+    assert found.held["ordinary"] == 0, found.grounds
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_campaign_is_found(name: str) -> None:
+    found = outcome(name)
+
+    assert found.share(attack=True) >= FOUND[name]
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_world_is_the_same_twice_and_in_time_order(name: str) -> None:
+    scene = [world(name, seed=3, population=30, size=12, days=2) for _ in range(2)]
+
+    first, second = ([seen for seen, _ in one.stream()] for one in scene)
+
+    assert first == second
+    assert all(a.at <= b.at for a, b in itertools.pairwise(first))
+    assert all(seen.created_at is not None and seen.created_at <= seen.at for seen in first)
+
+
+def test_worlds_mix_without_changing_each_other() -> None:
+    both = world(["families", "hydra q=1"], seed=2, population=50, size=10)
+
+    alone = world("hydra q=1", seed=2, population=50, size=10)
+
+    mixed = [group for group in both.groups if group.attack]
+    assert [g.name for g in mixed] == ["hydra q=1/campaign"]
+    assert [a.times for a in mixed[0].accounts] == [a.times for a in alone.groups[0].accounts]

@@ -32,6 +32,7 @@ from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.source import PolicySource
+from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import ImmediateStore, Store
 from gateway_guard.stores.memory import MemoryStore
@@ -285,6 +286,7 @@ def build_guard(
     Raises:
         PolicyError: the policy does not load; every finding is in it.
         SettingsError: an environment variable makes no sense.
+        SnapshotError: what was kept of campaigns cannot be taken over; says what to do.
         SourceError: the accounts or network file cannot be used.
     """
     settings = Settings.from_environment() if settings is None else settings
@@ -298,7 +300,11 @@ def build_guard(
     linking: Linking | None = None
     if campaign_of is None:
         # Always there, and idle where no rule asks: the next reload may.
-        linking = Linking(settings.secret, asked=lambda: policies.current.campaigns)
+        linking = Linking(
+            settings.secret,
+            file=SnapshotFile.configured(settings),
+            asked=lambda: policies.current.campaigns,
+        )
         campaign_of = linking.facts
         learners = (*learners, linking.write)
     return Guard(

@@ -8,6 +8,7 @@
 | `GATEWAY_GUARD_MAX_KEYS` | limit keys counted exactly (default 400,000) |
 | `GATEWAY_GUARD_NETWORK_FILES` | further network databases, separated by `:` |
 | `GATEWAY_GUARD_ACCOUNTS_FILE` | account attributes, JSON lines or CSV |
+| `GATEWAY_GUARD_CAMPAIGNS_FILE` | what was learnt of campaigns, kept over restarts; needs the key |
 | `GATEWAY_GUARD_DECISION_LOG` | where decisions go, `-` for standard output; unset for nowhere |
 | `GATEWAY_GUARD_LOG_QUEUE` | decisions that may wait to be written (default 10,000) |
 | `GATEWAY_GUARD_LOG_ADDRESSES` | of client addresses, log `full` (default), `subnet` or `none` |
@@ -35,6 +36,7 @@ VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_MAX_KEYS": "limit keys counted exactly, default 400000",
     "GATEWAY_GUARD_NETWORK_FILES": "further network databases, separated by ':'",
     "GATEWAY_GUARD_ACCOUNTS_FILE": "account attributes, JSON lines or CSV",
+    "GATEWAY_GUARD_CAMPAIGNS_FILE": "what was learnt of campaigns, kept over restarts",
     "GATEWAY_GUARD_DECISION_LOG": "where decisions are written, '-' for standard output",
     "GATEWAY_GUARD_LOG_QUEUE": "decisions that may wait to be written, default 10000",
     "GATEWAY_GUARD_LOG_ADDRESSES": "of client addresses, log full (default), subnet or none",
@@ -49,10 +51,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         secret: key of all digests, >= 16 bytes.
+        secret_lasts: whether it is the same after a restart; False when it was made up here.
         max_accounts: accounts whose profile is kept; the least recently seen goes first.
         max_keys: limit keys counted exactly; see `stores.memory` for what happens beyond.
         network_files: further databases, asked before the bundled one.
         accounts_file: account attributes; None for none.
+        campaigns_file: snapshot of what was learnt of campaigns, the journal of reviews beside it
+            under the same name and `.reviews`; None for none.
         decision_log: path, `-` for standard output, None for nowhere.
         log_queue: decisions that may wait to be written; more are dropped and counted.
         log_addresses: what the decision log keeps of client addresses, from `LOG_ADDRESSES`; the
@@ -60,10 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     secret: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(32))
+    secret_lasts: bool = True
     max_accounts: int = 100_000
     max_keys: int = 400_000
     network_files: tuple[str, ...] = ()
     accounts_file: str | None = None
+    campaigns_file: str | None = None
     decision_log: str | None = None
     log_queue: int = 10_000
     log_addresses: str = "full"
@@ -82,12 +89,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 log.warning("unknown variable %s is ignored; known: %s", name, ", ".join(VARIABLES))
         return cls(
             secret=_secret(env),
+            secret_lasts=bool(
+                env.get("GATEWAY_GUARD_SECRET") or env.get("GATEWAY_GUARD_SECRET_FILE")
+            ),
             max_accounts=_count(env, "GATEWAY_GUARD_MAX_ACCOUNTS", 100_000),
             max_keys=_count(env, "GATEWAY_GUARD_MAX_KEYS", 400_000),
             network_files=tuple(
                 part for part in env.get("GATEWAY_GUARD_NETWORK_FILES", "").split(":") if part
             ),
             accounts_file=env.get("GATEWAY_GUARD_ACCOUNTS_FILE") or None,
+            campaigns_file=env.get("GATEWAY_GUARD_CAMPAIGNS_FILE") or None,
             decision_log=env.get("GATEWAY_GUARD_DECISION_LOG") or None,
             log_queue=_count(env, "GATEWAY_GUARD_LOG_QUEUE", 10_000),
             log_addresses=_addresses(env),

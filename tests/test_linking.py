@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from gateway_guard.campaigns.journal import apply
+from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.errors import SettingsError, SnapshotError
+from gateway_guard.frontends.admin import Health
+from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard, build_guard
-from gateway_guard.linking import Linking
+from gateway_guard.linking import LOOK_EVERY, SAVE_EVERY, Linking
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.record.metrics import Metrics
+from gateway_guard.record.reviews import append
+from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.types import Action, CampaignFacts, Exchange, Usage
 from tests import build
 from tests.campaigns import ring
+from tests.frontends.test_health import Reachable
 
 ASKS = """
 version: 1
@@ -204,3 +213,290 @@ def test_metrics_show_what_is_held_and_what_was_lost() -> None:
     assert "\ngateway_guard_sightings_waiting 1.0\n" in page
     assert "\ngateway_guard_sightings_dropped_total 1.0\n" in page
     assert "\ngateway_guard_sightings_failed_total 0.0\n" in page
+
+
+def minute(links: Linking, clock: list[float]) -> None:
+    """Let a minute pass, as the thread would."""
+    clock[0] += SAVE_EVERY
+    links.tend()
+
+
+def kept(path: Path, clock: list[float], **more: Any) -> Linking:
+    """A linking that keeps what it learns in `path`; tended once, so that its minutes count."""
+    links = Linking(
+        build.SECRET, file=SnapshotFile(path), threaded=False, now=lambda: build.NOW,
+        clock=lambda: clock[0], **more,
+    )  # fmt: skip
+    links.tend()
+    return links
+
+
+def teach(links: Linking) -> None:
+    """Show it the campaign, as if exchanges had been settled."""
+    links._waiting.extend(ring.stream())
+    links.learn()
+
+
+def review(path: Path, ruling: Ruling, account: str | None = None, **more: Any) -> None:
+    append(f"{path}.reviews", Review(at=build.NOW + 86400, ruling=ruling, account=account, **more))
+
+
+def test_what_was_learnt_is_saved_each_minute_and_there_after_a_restart(tmp_path: Path) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    teach(links)
+    before = path.exists()
+    minute(links, clock)
+
+    again = kept(path, [0.0])
+
+    assert not before
+    assert again.facts(ring.member(3).account) == links.facts(ring.member(3).account)
+    assert again.facts(ring.member(3).account) is not None
+    assert again.facts(ring.bystander(3).account) is None
+
+
+def test_nothing_is_written_while_nothing_is_learnt(tmp_path: Path) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    minute(links, clock)
+    never = path.exists()
+    links.write(settled())
+    links.learn()
+    minute(links, clock)
+    path.unlink()
+    minute(links, clock)
+
+    assert not never
+    assert not path.exists()
+
+
+def test_the_guard_saves_when_it_is_closed_and_takes_over_when_it_is_built(tmp_path: Path) -> None:
+    path = tmp_path / "campaigns"
+
+    async def scenario() -> Guard:
+        settings = Settings(secret=build.SECRET, campaigns_file=str(path))
+        for _ in range(2):
+            brain = build_guard(
+                build.policy(ASKS), network=NoNetwork(), settings=settings, clock=lambda: build.NOW
+            )
+            await ask(brain)
+            await brain.close()
+        return brain
+
+    brain = asyncio.run(scenario())
+
+    (trace,) = linked(brain).linker.memory.traces.values()
+    assert trace.exchanges == 2
+
+
+def test_the_file_is_its_owners_only_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    teach(links)
+    minute(links, clock)
+    links.close()
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["campaigns", "campaigns.lock"]
+
+
+def test_one_of_several_processes_writes_and_another_takes_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    first, second = kept(path, clock), kept(path, clock)
+    teach(first)
+    teach(second)
+    first.tend()
+    minute(first, clock)
+    written = path.stat().st_mtime_ns
+    second.tend()
+    minute(second, clock)
+    while_both = path.stat().st_mtime_ns
+    path.unlink()
+    first.close()
+    minute(second, clock)
+
+    assert while_both == written
+    assert path.exists()
+    assert second.unsaved == 0
+    assert len([r for r in caplog.records if "another process writes" in r.message]) == 1
+
+
+def test_a_disk_that_fails_is_reported_once_counted_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    links.write(settled("acct_0"))
+    links.learn()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway_guard.record.snapshots.os.fsync", _full)
+        minute(links, clock)
+        minute(links, clock)
+        trouble, unsaved = links.trouble, links.unsaved
+        links.write(settled("acct_1"))
+        links.learn()
+    minute(links, clock)
+
+    assert trouble == "campaigns not saved: No space left on device"
+    assert (unsaved, links.unsaved, links.trouble) == (2, 2, None)
+    assert len([r for r in caplog.records if "not saved" in r.message]) == 1
+    assert len(kept(path, [0.0]).linker.memory.traces) == 2
+
+
+def _full(_: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_write_that_fails_half_way_leaves_the_last_good_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    teach(links)
+    minute(links, clock)
+    good = path.read_bytes()
+    links.write(settled())
+    links.learn()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway_guard.record.snapshots.os.fsync", _full)
+        minute(links, clock)
+
+    assert path.read_bytes() == good
+
+
+def test_a_disk_that_fails_degrades_health_and_shows_in_metrics(tmp_path: Path) -> None:
+    brain, metrics = guard(build.policy(ASKS)), Metrics()
+    links = kept(tmp_path / "campaigns", [0.0])
+    brain.linking = links
+    links.trouble, links.unsaved = "campaigns not saved: No space left on device", 3
+    links.publish(metrics)
+
+    report = asyncio.run(Health(brain, cast("Upstream", Reachable()), Reachable()).report())[1]
+
+    assert "campaigns not saved: No space left on device" in report["troubles"]
+    assert "\ngateway_guard_campaigns_unsaved_total 3.0\n" in metrics.render()[0].decode()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"GGCAMPS\n\0\1", "cut off"), (b"{}", "no snapshot"), (b"", "no snapshot")],
+)
+def test_a_file_that_cannot_be_read_stops_the_start_and_says_what_to_do(
+    content: bytes, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "campaigns"
+    path.write_bytes(content)
+
+    with pytest.raises(SnapshotError) as caught:
+        build_guard(
+            build.policy(ASKS), network=NoNetwork(),
+            settings=Settings(secret=build.SECRET, campaigns_file=str(path)),
+        )  # fmt: skip
+
+    message = str(caught.value)
+    assert str(path) in message
+    assert why in message
+    assert f"mv {path} {path}.old" in message
+    assert path.read_bytes() == content
+
+
+def test_another_secret_is_refused_and_named(tmp_path: Path) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    teach(links)
+    minute(links, clock)
+
+    with pytest.raises(SnapshotError, match="another GATEWAY_GUARD_SECRET"):
+        Linking(b"another secret, 32 bytes of it..", file=SnapshotFile(path))
+
+
+def test_a_directory_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such directory"):
+        Linking(build.SECRET, file=SnapshotFile(tmp_path / "none" / "campaigns"))
+
+
+def test_what_nobody_could_read_after_a_restart_is_not_kept() -> None:
+    settings = Settings.from_environment({"GATEWAY_GUARD_CAMPAIGNS_FILE": "campaigns"})
+
+    with pytest.raises(SettingsError, match="GATEWAY_GUARD_SECRET"):
+        build_guard(build.policy(ASKS), network=NoNetwork(), settings=settings)
+
+
+def test_a_review_is_in_force_a_second_after_it_was_written(tmp_path: Path) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    teach(links)
+    account = ring.member(5).account
+    held = links.facts(account)
+
+    review(path, Ruling.ALLOW, account, reason="a known customer")
+    links.tend()
+    at_once = links.facts(account)
+    clock[0] += LOOK_EVERY
+    links.tend()
+
+    assert held is not None
+    assert at_once == held
+    assert links.facts(account) is None
+
+
+def test_reviews_are_in_force_after_a_restart_with_and_without_the_snapshot(tmp_path: Path) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    teach(links)
+    review(path, Ruling.BAN, "acct_bad")
+    minute(links, clock)
+
+    with_it = kept(path, [0.0])
+    path.unlink()
+    without = kept(path, [0.0])
+
+    for again in (with_it, without):
+        assert again.facts("acct_bad") == CampaignFacts(id="banned", confidence=1.0)
+
+
+def test_a_release_lets_everybody_go_and_reading_it_again_changes_nothing(tmp_path: Path) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+    teach(links)
+    early = ring.member(0).account
+    review(path, Ruling.BAN, early)
+    review(path, Ruling.RELEASE, campaign="c_0001", reason="a reseller")
+    minute(links, clock)
+
+    again = kept(path, [0.0])
+    minute(again, clock)
+
+    for one in (links, again):
+        assert not one.linker.held
+        assert one.facts(ring.member(1).account) is None
+        # The release came after the ban.
+        assert one.facts(early) is None
+        assert one.linker.cases.reviews.rulings == links.linker.cases.reviews.rulings
+
+
+def test_a_release_is_not_for_a_later_campaign_of_the_same_name(tmp_path: Path) -> None:
+    linker = ring.caught()
+    early = Review(at=build.NOW - 9e6, ruling=Ruling.RELEASE, campaign="c_0001")
+
+    applied = apply(linker, early)
+
+    assert not applied
+    assert "c_0001" in linker.held
+
+
+def test_the_thread_tends_what_it_learns(tmp_path: Path) -> None:
+    path = tmp_path / "campaigns"
+    review(path, Ruling.BAN, "acct_bad")
+    links = Linking(build.SECRET, file=SnapshotFile(path))
+
+    links.write(settled())
+    links.close()
+
+    assert links.facts("acct_bad") is not None
+    assert kept(path, [0.0]).facts("acct_bad") is not None

@@ -66,7 +66,8 @@ class Casebook:
         """Count an exchange of a member."""
         name = self.member_of.get(number)
         if name is not None:
-            self.held[name].count(seen)
+            common = self._signatures[name].keys
+            self.held[name].count(seen, [key for key in seen.keys if common[key] > 1])
 
     def consider(self, number: int, near: Iterable[int], at: float) -> None:
         """Whether an account that came near members of campaigns belongs to one of them."""
@@ -240,6 +241,10 @@ class Casebook:
         keys = {}
         for key in trace.shared:
             shared = memory.templates.shared.get(key)
+            first = memory.traces.get(shared.first) if shared is not None else None
+            if first is not None and first.organisation == trace.organisation:
+                # Whoever used a template first is not the one who imitates it.
+                continue
             keys[key] = rest(
                 shared.count if shared is not None else 0, everyone.keys[key], signature.keys[key]
             )

@@ -52,6 +52,10 @@ EXPLANATIONS: Final = {
     "one place (office, class, event)": frozenset({Kind.ADDRESSES, Kind.SIGN_UP}),
     "one product or benchmark": frozenset({Kind.ADDRESSES, Kind.PACE, Kind.PIVOT}),
 }
+#: And the composite one: a firm with several cards, networks and sign-up days, or an event among
+#: whose guests a reseller's customers are. It accounts for every burst, and of the payments and
+#: addresses for those that `Tied.lasting` does not name.
+FIRM: Final = "one firm (its cards, networks and sign-up days)"
 
 #: The share of tied members under the hypothesis of a campaign is unknown: these, equally likely.
 _SHARES: Final = (0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
@@ -89,10 +93,17 @@ class Tied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One member's ties: for each kind, whether it has one and the chance of it.
 
     A kind that could not be looked at (no payment known) is left out.
+
+    Attributes:
+        has: kind → whether this member is so tied to another.
+        chance: kind → how likely that is without a campaign, in (0, 1).
+        lasting: payment and addresses → whether the tie remains when a firm is thought away: its
+            few or heavily used cards, and the addresses its people share.
     """
 
     has: dict[Kind, bool]
     chance: dict[Kind, float]
+    lasting: dict[Kind, bool] = {}
 
     @property
     def kinds(self) -> int:
@@ -193,6 +204,14 @@ def judge(members: Iterable[Tied], *, examined: int, burden: Burden = USUAL) -> 
         rest = sum(value for kind, value in found.items() if kind not in explained)
         if rest < left:
             left, explanation = rest, name
+    rest = 0.0
+    for kind in (Kind.PAYMENT, Kind.ADDRESSES):
+        looked = [m for m in group if kind in m.has]
+        lasting = [m.lasting.get(kind, m.has[kind]) for m in looked]
+        rest += max(log_ratio(lasting, [m.chance[kind] for m in looked]), 0.0)
+    rest += found.get(Kind.PACE, 0.0) + found.get(Kind.PIVOT, 0.0)
+    if rest < left:
+        left, explanation = rest, FIRM
     needed = math.log(max(examined, 1) / burden.false_alarms)
     core = sum(member.kinds >= 2 for member in group)
     strong = sum(found.get(kind, 0.0) >= burden.kinds for kind in TIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -69,8 +70,8 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
     absorbed: list[str] = []
     templates: dict[int, Template] = {}
 
-    def count(self, seen: Sighting) -> None:
-        """Count one exchange of a member."""
+    def count(self, seen: Sighting, templates: Iterable[int] = ()) -> None:
+        """Count one exchange of a member, and those of its content keys that other members use."""
         at = seen.at
         self.last_at = max(self.last_at, at)
         number = int(at // 3600)
@@ -82,7 +83,7 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
         hour.exchanges += 1
         hour.refused += seen.refused
         hour.tokens += 0 if seen.refused else seen.tokens
-        for key in seen.keys:
+        for key in templates:
             template = self.templates.get(key)
             if template is None:
                 if len(self.templates) >= _TEMPLATES:

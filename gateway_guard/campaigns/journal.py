@@ -1,4 +1,4 @@
-"""Lines of the journal of reviews: read strictly, applied so that reading them again is harmless."""
+"""Lines of the journal of reviews: read strictly, and put in force so that twice is harmless."""
 
 from __future__ import annotations
 

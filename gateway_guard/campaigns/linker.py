@@ -13,6 +13,7 @@ from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import BURST, JOIN, confidence
 from gateway_guard.campaigns.memory import ROOMY, Bounds, Memory
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.samples import Samples
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.campaigns.ties import Base, Group
 from gateway_guard.campaigns.webs import Web, Webs
@@ -41,6 +42,7 @@ class Linker:
         webs: accounts that hang together at all.
         cases: the campaigns held.
         examined: webs ever examined: the more one looks, the more must be shown.
+        samples: text of what members of campaigns have in common; empty unless asked for.
     """
 
     def __init__(self, *, bounds: Bounds = ROOMY, burden: Burden = USUAL) -> None:
@@ -49,6 +51,7 @@ class Linker:
         self.webs = Webs()
         self.cases = Casebook(self.memory, burden)
         self.examined = 0
+        self.samples = Samples()
         self._look_at = float("-inf")
         #: Accounts with new links whose webs may not have been examined since; oldest first.
         self._waiting: dict[int, None] = {}
@@ -89,6 +92,8 @@ class Linker:
         """Take in one exchange. Times should not decrease; a step back is harmless."""
         number, news = self.memory.note(seen)
         self.cases.count(number, seen)
+        if seen.sample is not None and number in self.cases.member_of:
+            self.samples.note(seen)
         if news:
             self._relate(number, seen.at)
         if seen.at >= self._look_at:
@@ -167,6 +172,7 @@ class Linker:
 
     def _age(self, at: float) -> None:
         """Examine webs with news too few to be examined at once; let go what is over."""
+        self.samples.expire(at)
         waiting, self._waiting = self._waiting, {}
         for number in waiting:
             web = self.webs.of(number)

@@ -36,6 +36,8 @@ LEAST: Final = -3.0
 #: Points from which an account is a member (3: 95 %), and below which a member is let go (1: 73 %).
 JOIN: Final = 3.0
 LEAVE: Final = 1.0
+#: One in how many accounts is taken to have what none outside the campaign was seen with.
+_UNSEEN: Final = 2000
 #: Members of whom a trait is known, below which what the group is like says nothing.
 _KNOWN: Final = 4
 
@@ -87,7 +89,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         size: such accounts, >= 1.
-        payments, subnets, keys: of the account's own values, how many of them have each, >= 0.
+        payments, subnets, keys: of the account's own values, how many of them have each, >= 0;
+            without the content keys its organisation was the first to use.
         near: how many of them signed up within `BURST` of it, >= 0.
         clients: how many of them show the same client software, >= 0.
         even: share of them with an even pace, in (0, 1).
@@ -114,9 +117,12 @@ def points(
     if size <= 0:
         return PRIOR, {}
 
+    # What no outsider has is taken to be had by one in 2,000 (by one, when there are more).
+    unseen = min(max(outside.size / _UNSEEN, 0.05), 1.0)
+
     def ratio(inside: int, elsewhere: int) -> float:
         share = (inside - member + 0.5) / (size + 1.0)
-        return math.log(share / ((elsewhere + 1.0) / (outside.size + 1.0)))
+        return math.log(share / ((elsewhere + unseen) / (outside.size + unseen)))
 
     found: dict[str, float] = {}
     payment = trace.payment
@@ -137,7 +143,7 @@ def points(
     tied = bool(found)
     keys = signature.keys
     content = max(
-        (ratio(keys[k], outside.keys[k]) for k in trace.shared if keys[k] > member), default=0.0
+        (ratio(keys[k], outside.keys[k]) for k in outside.keys if keys[k] > member), default=0.0
     )
     if content <= 0.0:
         # Nothing in common: the more telling, the more the others have in common.

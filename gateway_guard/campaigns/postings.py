@@ -19,12 +19,14 @@ class Posting(msgspec.Struct, gc=False):
         latest: numbers of the latest of them, newest last; at most the index's `most`.
         first_at: Unix seconds of the first.
         last_at: Unix seconds of the latest.
+        first: number of the first account; 0 when nobody remembers.
     """
 
     count: int
     latest: array[int]
     first_at: float
     last_at: float
+    first: int = 0
 
 
 class Postings(Generic[V]):
@@ -55,7 +57,7 @@ class Postings(Generic[V]):
         """Note that account `number` came with `value`; call it once per pair."""
         posting = self.get(value)
         if posting is None:
-            posting = Posting(1, array("Q", (number,)), at, at)
+            posting = Posting(1, array("Q", (number,)), at, at, number)
             self._put(value, posting)
             return posting
         posting.count += 1

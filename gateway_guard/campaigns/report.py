@@ -1,7 +1,8 @@
 """One campaign as an investigator gets it: figures and labels, nothing that betrays a customer.
 
-No address, payment instrument, organisation's name, credential or text of a prompt is in a report:
-what members share is named by labels that mean nothing outside of it (`P1`, `A1`, …).
+No address, payment instrument, organisation's name or credential is in a report, and no text of a
+prompt unless the policy says `keep_samples`: what members share is named by labels that mean
+nothing outside of it (`P1`, `A1`, …).
 """
 
 from __future__ import annotations
@@ -176,7 +177,13 @@ def report_of(
     traces = {n: known[n] for n in numbers}
     listed = numbers[:MOST_MEMBERS]
     payers = _labels("O", (trace.organisation for trace in traces.values()))
-    ties, templates = shared(held, linker.memory, {traces[n].account for n in listed})
+    made = held.last_at if made_at is None else made_at
+    ties, templates = shared(
+        held,
+        linker.memory,
+        {traces[n].account for n in listed},
+        lambda key: linker.samples.of(key, made),
+    )
     labels: dict[str, list[str]] = defaultdict(list)
     for tie in ties:
         for account in tie.members:
@@ -211,7 +218,7 @@ def report_of(
     counted = sum(hour.exchanges for hour in held.hours.values())
     return Report(
         id=campaign_id,
-        made_at=held.last_at if made_at is None else made_at,
+        made_at=made,
         policy=policy,
         first_seen=campaign.first_seen,
         alarm_at=held.alarm_at,

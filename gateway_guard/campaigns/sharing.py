@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -56,11 +56,12 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         parts: content keys (ends, skeletons, fragments) that the very same members share, taken
             as one template.
         members: members that used it.
-        outside: accounts in no part of this campaign among the latest that came with it, which is
-            the least there are.
+        outside: accounts in no part of this campaign among the latest that came with one of its
+            parts, which is the least there are.
         exchanges: exchanges of members with it since the alarm; 0 when it was not used since, or
             too rarely to be among the 64 keys that are counted.
         shortest, longest: characters of the prompts it stood in; None when not counted.
+        sample: how the latest prompt with it began; None unless the policy says `keep_samples`.
     """
 
     label: str
@@ -71,14 +72,15 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exchanges: int
     shortest: int | None
     longest: int | None
+    sample: str | None = None
 
 
 def shared(
-    held: Held, memory: Memory, listed: Container[str]
+    held: Held, memory: Memory, listed: Container[str], sample: Callable[[int], str | None]
 ) -> tuple[tuple[Tie, ...], tuple[Template, ...]]:
     """What members of different organisations share, as ties and (content) as templates.
 
-    Only the accounts in `listed` are named.
+    Only the accounts in `listed` are named. `sample` gives the text kept of a content key.
     """
     members = [memory.traces[n] for n in held.members if n in memory.traces]
     members.sort(key=lambda trace: trace.account)
@@ -124,7 +126,7 @@ def shared(
     templates = []
     for i, (parts, sharing) in enumerate(_widest(_together(keys, held)), 1):
         key = parts[0]
-        others = outside(memory.templates.shared.get(key))
+        others = max(outside(memory.templates.shared.get(part)) for part in parts)
         used = held.templates.get(key)
         ties.append(tie(f"T{i}", "content", sharing, others))
         templates.append(
@@ -137,6 +139,7 @@ def shared(
                 exchanges=used.exchanges if used is not None else 0,
                 shortest=used.shortest if used is not None else None,
                 longest=used.longest if used is not None else None,
+                sample=next((text for part in parts if (text := sample(part)) is not None), None),
             )
         )
     return tuple(ties), tuple(templates)

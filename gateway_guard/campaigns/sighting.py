@@ -1,4 +1,4 @@
-"""What the linker is told of one exchange: digests, times and counts, never text."""
+"""What the linker is told of one exchange: digests, times and counts; no text unless asked to."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         chars: characters of the prompt, all roles; >= 0.
         tokens: input and output together, as far as known; >= 0.
         refused: whether the guard refused it.
+        sample: how the last user text begins; None unless the policy says `keep_samples`.
     """
 
     at: float
@@ -66,6 +67,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     chars: int = 0
     tokens: int = 0
     refused: bool = False
+    sample: str | None = None
 
 
 def content_keys(prompt: PromptShape) -> tuple[int, ...]:
@@ -129,4 +131,5 @@ def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
         chars=prompt.chars if prompt is not None else 0,
         tokens=tokens,
         refused=exchange.decision.acted and exchange.decision.action.refuses,
+        sample=prompt.sample if prompt is not None else None,
     )

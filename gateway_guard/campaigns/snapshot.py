@@ -22,7 +22,7 @@ import hmac
 import struct
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
@@ -233,12 +233,8 @@ def _sections(linker: Linker, most: int, claims: int) -> Iterator[tuple[str, Ite
     traces = [memory.traces[n] for n in numbers]
     yield "traces", ((n, *msgspec.structs.astuple(t)) for n, t in zip(numbers, traces, strict=True))
     whole = len(kept) == len(memory.traces)
-    for kind, postings, values in (
-        ("payments", memory.payments, _payments),
-        ("subnets", memory.subnets, _subnets),
-        ("signups", memory.signups, _signups),
-        ("shared", memory.templates.shared, _shared),
-    ):
+    for kind, postings in _indexes(memory):
+        values = _VALUES.get(kind, _nothing)
         yield kind, _postings(postings, Counter(v for t in traces for v in values(t)), kept, whole)
     owned = [(key, number, at) for key, (number, at) in memory.templates.claims() if number in kept]
     yield "claims", iter(owned[-claims:])
@@ -267,20 +263,26 @@ def _kept(memory: Memory, always: set[int], most: int) -> list[int]:
     return sorted({n for n in always if n in traces}.union(latest))
 
 
-def _payments(trace: Trace) -> Sequence[str]:
-    return (trace.payment,) if trace.payment else ()
+def _indexes(memory: Memory) -> Iterator[tuple[str, Postings[Any]]]:
+    """Everything that says who shares a value, by the name of its attribute."""
+    for name, value in vars(memory).items():
+        if isinstance(value, Postings):
+            yield name, value
+    yield "shared", memory.templates.shared
 
 
-def _subnets(trace: Trace) -> Sequence[int]:
-    return trace.subnets
+#: Index → the values under which an account stands in it. One that is not here is saved whole.
+_VALUES: Final[dict[str, Callable[[Trace], Iterable[Any]]]] = {
+    "payments": lambda trace: (trace.payment,) if trace.payment else (),
+    "subnets": lambda trace: trace.subnets,
+    "clients": lambda trace: (trace.client,) if trace.client else (),
+    "signups": lambda trace: (int(trace.created_at // BURST),) if trace.created_at else (),
+    "shared": lambda trace: trace.shared,
+}
 
 
-def _signups(trace: Trace) -> Sequence[int]:
-    return (int(trace.created_at // BURST),) if trace.created_at else ()
-
-
-def _shared(trace: Trace) -> Sequence[int]:
-    return trace.shared
+def _nothing(_: Trace) -> Iterable[Any]:
+    return ()
 
 
 def _postings(
@@ -293,7 +295,7 @@ def _postings(
             continue  # nearly all of them
         latest = array("Q", [n for n in posting.latest if n in kept])
         count = posting.count if whole else max(mine, len(latest))
-        if latest and (count > 1 or not mine):
+        if (latest or mine) and (count > 1 or not mine):
             yield value, count, latest, posting.first_at, posting.last_at
 
 
@@ -306,13 +308,10 @@ class _Filling:
         self._columns = [(i, name) for i, name in enumerate(fields, 1) if name in _TRACE]
         self._held: list[Held] = []
         self._told: dict[str, CampaignFacts] = {}
-        memory = linker.memory
+        self._indexes = dict(_indexes(linker.memory))
         self.take: dict[str, Callable[[list[Any]], None]] = {
+            **{name: _into(postings) for name, postings in self._indexes.items()},
             "traces": self._traces,
-            "payments": _into(memory.payments),
-            "subnets": _into(memory.subnets),
-            "signups": _into(memory.signups),
-            "shared": _into(memory.templates.shared),
             "claims": self._claims,
             "webs": self._webs,
             "held": self._cases,
@@ -342,12 +341,11 @@ class _Filling:
             memory.traces[number] = trace
             memory.numbers[trace.account] = number
             # Right for whoever is alone with a value; replaced where others have it, too.
-            for payment in _payments(trace):
-                memory.payments.put(payment, _alone(number, trace))
-            for subnet in _subnets(trace):
-                memory.subnets.put(subnet, _alone(number, trace))
-            for slot in _signups(trace):
-                memory.signups.put(slot, _alone(number, trace))
+            for name, postings in self._indexes.items():
+                if name != "shared":
+                    for value in _VALUES.get(name, _nothing)(trace):
+                        alone = array("Q", (number,))
+                        postings.put(value, Posting(1, alone, trace.first_at, trace.first_at))
 
     def _claims(self, rows: list[Any]) -> None:
         for key, number, at in rows:
@@ -368,10 +366,6 @@ class _Filling:
     def _rulings(self, rows: list[Any]) -> None:
         for account, ruling, until in rows:
             self._linker.cases.reviews.rulings[account] = Ruling(ruling), until
-
-
-def _alone(number: int, trace: Trace) -> Posting:
-    return Posting(1, array("Q", (number,)), trace.first_at, trace.first_at)
 
 
 def _into(postings: Postings[Any]) -> Callable[[list[Any]], None]:

@@ -15,6 +15,15 @@ from gateway_guard.campaigns.traces import Trace
 #: One address that this share of a group uses is its egress, not a pool; and one payment that this
 #: share uses is the group's payer.
 _MAIN: Final = 0.5
+#: A payment that fewer organisations share is a couple's or a family's.
+_HOUSEHOLD: Final = 3
+#: A firm is taken to have this many cards; and a card that pays for so many organisations is a
+#: reseller's, whoever they are. Source: DETECTION A1, D2 (fraudulent accounts share a payment by
+#: about ten).
+_CARDS: Final = 3
+_RESOLD: Final = 12
+#: An address that so many organisations of a group share is a firm's or a venue's way out.
+_WAY_OUT: Final = 3
 #: Accounts that show one trait, below which the share of the population is not known.
 _KNOWN: Final = 50
 
@@ -74,6 +83,20 @@ class Group:
         for sharing in by_address.values():
             if len(sharing) >= most:
                 self.egress |= set.intersection(*(set(trace.subnets) for trace in sharing))
+        #: Ranges in which members share the very address.
+        self.ways_out: set[int] = set()
+        for sharing in by_address.values():
+            if _organisations(sharing) >= _WAY_OUT:
+                self.ways_out |= set.intersection(*(set(trace.subnets) for trace in sharing))
+        #: Payments shared by more than a household → organisations.
+        self.cards = {
+            payment: count
+            for payment, sharing in self.by_payment.items()
+            if (count := _organisations(sharing)) >= _HOUSEHOLD
+        }
+        largest = sorted(self.cards, key=lambda card: (-self.cards[card], card))
+        #: Those a firm may have: its largest, and the heavily used.
+        self.firms = {c for c in largest if self.cards[c] >= _RESOLD} | set(largest[:_CARDS])
         shared = [len(sharing) for sharing in self.by_payment.values() if len(sharing) > 1]
         #: Whether one payment stands for most of the group, and there is no other shared one.
         self.one_payer = len(shared) == 1 and shared[0] >= most
@@ -96,13 +119,15 @@ class Group:
         for place, trace in enumerate(self.traces):
             has: dict[Kind, bool] = {}
             chance: dict[Kind, float] = {}
+            lasting: dict[Kind, bool] = {}
             if trace.payment and not inside:
                 sharing = self.by_payment[trace.payment]
-                has[Kind.PAYMENT] = any(t.organisation != trace.organisation for t in sharing)
+                has[Kind.PAYMENT] = trace.payment in self.cards
+                lasting[Kind.PAYMENT] = has[Kind.PAYMENT] and trace.payment not in self.firms
                 posting = self.memory.payments.get(trace.payment)
                 rest = posting.count - len(sharing) if posting is not None else 0
                 chance[Kind.PAYMENT] = by_chance(rest / outside, others)
-            has[Kind.ADDRESSES], crowd = self._addresses(trace, inside)
+            has[Kind.ADDRESSES], lasting[Kind.ADDRESSES], crowd = self._addresses(trace, inside)
             chance[Kind.ADDRESSES] = by_chance(crowd / outside, others)
             if trace.created_at:
                 has[Kind.SIGN_UP], near = self._sign_up(place, trace, inside)
@@ -115,24 +140,27 @@ class Group:
                 has[Kind.PIVOT], chance[Kind.PIVOT] = moved, base.moved
             for kind, share in chance.items():
                 chance[kind] = min(max(share, ORDINARY[kind]), 0.95)
-            tied = Tied(has=has, chance=chance)
+            tied = Tied(has=has, chance=chance, lasting=lasting)
             known = best.get(trace.organisation)
             if known is None or tied.kinds > known.kinds:
                 best[trace.organisation] = tied
         return list(best.values())
 
-    def _addresses(self, trace: Trace, inside: bool) -> tuple[bool, int]:
-        """Whether `trace` shares a range with members it shares no payment with, and how many
-        accounts outside the group come from its ranges."""
-        has, crowd = False, 0
+    def _addresses(self, trace: Trace, inside: bool) -> tuple[bool, bool, int]:
+        """Whether `trace` shares a range with members it shares no payment with, whether it does
+        outside a firm's ways out, and how many accounts beside the group come from its ranges."""
+        has, lasting, crowd = False, False, 0
         for subnet in trace.subnets:
             sharing = self.by_subnet[subnet]
             posting = self.memory.subnets.get(subnet)
             if posting is not None:
                 crowd += max(posting.count - len(sharing), 0)
-            if not has and subnet not in self.egress:
-                has = any(_apart(trace, them, inside) for them in sharing)
-        return has, crowd
+            if subnet in self.egress or (has and (lasting or subnet in self.ways_out)):
+                continue
+            if any(_apart(trace, them, inside) for them in sharing):
+                has = True
+                lasting = lasting or subnet not in self.ways_out
+        return has, lasting, crowd
 
     def _sign_up(self, place: int, trace: Trace, inside: bool) -> tuple[bool, int]:
         """Whether `trace` signed up with members it shares neither payment nor addresses with, and
@@ -150,6 +178,10 @@ class Group:
                     has = True
                 at += step
         return has, near
+
+
+def _organisations(sharing: list[Trace]) -> int:
+    return len({trace.organisation for trace in sharing})
 
 
 def _apart(trace: Trace, them: Trace, inside: bool) -> bool:

@@ -25,6 +25,8 @@ COMMANDS: Final = (
     "replay",
     "lookup",
     "network",
+    "campaign",
+    "account",
     "signal",
     "rule",
 )

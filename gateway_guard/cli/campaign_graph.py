@@ -85,9 +85,10 @@ def _first(member: Member, ties: Mapping[str, Sequence[Tie]]) -> tuple[int | str
 def _ring(ring: Sequence[Tie], angles: Mapping[str, float], radius: float) -> dict[str, complex]:
     """Evenly around, in the order and as near as can be to the members that share each."""
     if len(ring) == 1:
-        # One value alone: a little towards those that share it, in the middle when all do.
-        where = _pull(ring[0], angles)
-        return {ring[0].label: where * radius}
+        # What all share stands in the middle, and only that: the innermost ring has room for it.
+        inmost = ring[0].kind == "content"
+        where = cmath.phase(_pull(ring[0], angles))
+        return {ring[0].label: 0j if inmost else cmath.rect(radius, where)}
     wanted = [(cmath.phase(_pull(tie, angles)), i) for i, tie in enumerate(ring)]
     wanted.sort()
     steps = [math.tau * i / len(wanted) for i in range(len(wanted))]

@@ -28,6 +28,8 @@ from gateway_guard.cli.campaign_words import (
     KINDS,
     LIMITS,
     METHOD,
+    NO_TEXT,
+    SOME_TEXT,
     between,
     date,
     lasting,
@@ -48,7 +50,7 @@ def render(report: Report) -> str:
     style, script = tag("style", CSS), tag("script", JS)
     sections = (
         _did(report), _evidence(report), _timeline(report), _clock(report), _graph(report),
-        networks(report), templates(report), members(report), _method(),
+        networks(report), templates(report), members(report), _method(report),
     )  # fmt: skip
     root = tag(
         "html",
@@ -301,13 +303,14 @@ def _graph(report: Report) -> Element:
     )  # fmt: skip
 
 
-def _method() -> Element:
+def _method(report: Report) -> Element:
+    text = any(template.sample is not None for template in report.templates)
     return section(
         "How this was found, and what it cannot show",
         tag("h3", "Method"),
         tag("ul", [tag("li", words) for words in METHOD]),
         tag("h3", "Limits"),
-        tag("ul", [tag("li", words) for words in LIMITS]),
+        tag("ul", [tag("li", words) for words in (*LIMITS, SOME_TEXT if text else NO_TEXT)]),
     )
 
 

@@ -75,7 +75,7 @@ svg .sign-up { fill: var(--sign-up); stroke: var(--sign-up); }
 svg .content { fill: var(--content); stroke: var(--content); }
 svg .client { fill: var(--client); stroke: var(--client); }
 svg .lines { stroke-opacity: .42; }
-svg .many { stroke-opacity: .2; }
+svg .many { stroke-opacity: .27; }
 svg line.content { stroke-dasharray: 2 4; }
 svg line.client { stroke-dasharray: 6 4; }
 svg .member { fill: var(--paper); stroke: var(--ink); stroke-width: 1.5; }
@@ -89,6 +89,7 @@ svg .halo { fill: var(--ink); font-weight: 600; stroke: var(--paper); stroke-wid
 .wide { width: min(100vw - 3rem, 92rem); margin-left: calc(50% - min(50vw - 1.5rem, 46rem)); }
 .wide table { margin: 0 auto; font-size: .8rem; }
 .wide th, .wide td { padding-right: .7rem; }
+.wide thead th { white-space: normal; }
 table { border-collapse: collapse; font-size: .87rem; line-height: 1.4; }
 caption { padding-bottom: .4rem; color: var(--soft); text-align: left; }
 th, td { padding: .34rem .9rem .34rem 0; border-bottom: 1px solid var(--line); text-align: left;
@@ -97,9 +98,10 @@ thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; white-s
 tbody th { font-weight: 500; }
 .n { text-align: right; white-space: nowrap; }
 .w { white-space: nowrap; }
-.adds { min-width: 17em; }
+.adds { min-width: 16.5em; }
 .ties { min-width: 6.5em; }
-td svg { margin-top: .15rem; }
+.text { min-width: 18em; white-space: pre-wrap; overflow-wrap: anywhere; }
+td svg { max-width: none; margin-top: .15rem; }
 tr:has(:target) { background: var(--wash); outline: 2px solid var(--alarm); outline-offset: -1px; }
 th button { padding: 0; border: 0; background: none; color: inherit; font: inherit;
   text-align: inherit; cursor: pointer; }
@@ -126,7 +128,8 @@ footer { margin-top: 3.5rem; padding-top: 1rem; padding-bottom: 3rem; color: var
   figure, tr, dl.figures { break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
-  .wide { width: auto; margin-left: 0; page: wide; }
+  .members { page: wide; }
+  .wide { width: auto; margin-left: 0; }
   .wide table { font-size: 8px; }
   th button { text-decoration: none; }
   th button::after { content: none; }

@@ -15,6 +15,8 @@ from gateway_guard.cli.markup import Child, tag
 
 #: A space at which no line breaks.
 _HOLD: Final = "\N{NO-BREAK SPACE}"
+#: A hyphen at which no line breaks.
+_HYPHEN: Final = "\N{NON-BREAKING HYPHEN}"
 
 
 def networks(report: Report) -> Element:
@@ -43,6 +45,7 @@ def templates(report: Report) -> Element:
     """What members have in common in what they ask."""
     if not report.templates:
         return section("Templates", tag("p", "No content is shared by several members."))
+    text = any(one.sample is not None for one in report.templates)
     rows = [
         (
             tag("th", one.label, scope="row"),
@@ -52,12 +55,13 @@ def templates(report: Report) -> Element:
             number(one.outside),
             number(one.exchanges),
             tag("td", extent(one.shortest, one.longest), cls="n"),
+            *([tag("td", one.sample or "", cls="text")] if text else []),
         )
         for one in report.templates
     ]
     heads = (
         "Label", "Digest", "Parts >", "Members >", "Others, at least >", "Exchanges since alarm >",
-        "Characters >",
+        "Characters >", *(["Begins with"] if text else []),
     )  # fmt: skip
     note = (
         "Content that members of several organisations have in common, by keyed digest; parts that "
@@ -75,7 +79,7 @@ def members(report: Report) -> Element:
     heads = (
         "# >", "Account", "Paid by", "Confidence >", "What it adds", "Shares", "Signed up",
         "First seen", "Last seen", "Exchanges >", "Refused >", "Tokens >", "Declared / seen",
-        "Network", "Hours of the day",
+        "Network", "Hours (UTC)",
     )  # fmt: skip
     note = (
         "The surest first. What it adds: weights for and against membership, as natural "
@@ -87,11 +91,16 @@ def members(report: Report) -> Element:
         note += f" {many(rest, 'more account')} not listed."
     every = table(heads, rows, sortable=True)
     every.set("class", "scroll wide")
-    return section("Members", tag("p", note, cls="note"), every)
+    found = section("Members", tag("p", note, cls="note"), every)
+    found.set("class", "members")
+    return found
 
 
 def _member(i: int, member: Member, year: str) -> tuple[Element, ...]:
-    adds = ", ".join(f"{name}{_HOLD}{signed(points)}" for name, points in member.adds.items())
+    adds = ", ".join(
+        f"{name.replace('-', _HYPHEN)}{_HOLD}{signed(points)}"
+        for name, points in member.adds.items()
+    )
     verified = " (verified)" if member.verified else None
     return (
         tag("td", i, cls="n", data_v=i, id=f"m{i}"),

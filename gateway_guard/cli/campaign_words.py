@@ -59,9 +59,14 @@ LIMITS: Final = _points(f"""
     that of an address, which a VPN or proxy may have chosen.
 
     Accounts are keyed digests, which only the operator can match to customers. Labels such as P1
-    mean nothing outside of this report. It holds no address, no payment data and no text of a
-    prompt.
+    mean nothing outside of this report. It holds no address and no payment data.
 """)
+#: What is said of text, when there is none and when there is some.
+NO_TEXT: Final = "It holds no text of a prompt."
+SOME_TEXT: Final = (
+    "It holds the beginning of some prompts, because the policy said `keep_samples`: they may hold "
+    "what customers wrote. Hand them on with care."
+)
 
 
 def day(at: float) -> str:

@@ -174,7 +174,7 @@ async def _run(material: Material, directory: Path, seconds: float, forever: boo
         children.start(
             "sidecar", "-m", "gateway_guard.cli", "serve", f"--policy={POLICY}",
             f"--upstream={mock}", "--port=0", "--admin-port=0", f"--decision-log={log}",
-            "--accounts=accounts.jsonl", "--log-level=warning",
+            "--accounts=accounts.jsonl", "--campaigns-file=", "--log-level=warning",
         )  # fmt: skip
         (url,) = await children.printed("sidecar", r"listens on (http://[\d.:]+)")
         (admin,) = await children.printed("sidecar", r"admin on (http://[\d.:]+)")

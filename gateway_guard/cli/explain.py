@@ -194,7 +194,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Decide one described request as the running guard would, and print why."""
         description = _read(request)
-        settings = Settings.from_environment()
+        # What is made up here must not be learnt by the running guard.
+        settings = msgspec.structs.replace(Settings.from_environment(), campaigns_file=None)
         clock = [time.time() if description.at is None else description.at]
         guard = build_guard(
             policy,

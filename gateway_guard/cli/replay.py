@@ -22,6 +22,7 @@ from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.sighting import sighting_of
+from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli import CLEAN, FINDINGS
 from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
@@ -34,6 +35,7 @@ from gateway_guard.guard import Guard, build_guard
 from gateway_guard.linking import address_seed
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
+from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange, Outcome, Request, Usage
 
@@ -81,8 +83,10 @@ class Judge:
 
         self.guard: Guard = build_guard(
             policy, settings=settings, accounts=accounts, network=network, clock=lambda: 0.0,
-            campaign_of=self.linker.facts, learners=[learn],
+            campaign_of=self.linker.facts,
         )  # fmt: skip
+        if self.guard.policy.campaigns:
+            self.guard.learners = (learn,)
         self.tally = Tally(self.guard.policy)
         self._identify = as_recorded(self.guard.policy.identify, _EVERYWHERE)
         self._identified = 0
@@ -217,6 +221,13 @@ def register(app: typer.Typer) -> None:
         campaigns: Annotated[
             Path | None, typer.Option("--campaigns", help="Write campaigns held at the end here.")
         ] = None,
+        snapshot: Annotated[
+            Path | None,
+            typer.Option(
+                "--snapshot",
+                help="Write what was learnt of campaigns here, for `campaign` and `account`.",
+            ),
+        ] = None,
         labels: Annotated[
             Path | None,
             typer.Option(
@@ -256,6 +267,8 @@ def register(app: typer.Typer) -> None:
         complain.finish()
         if campaigns is not None:
             _write_campaigns(campaigns, judge)
+        if snapshot is not None:
+            _write_snapshot(snapshot, judge)
         failures = judge.guard.failures
         if not seen.exchanges:
             raise SourceError(f"{traffic}: holds no exchange")
@@ -347,5 +360,16 @@ def _write_campaigns(path: Path, judge: Judge) -> None:
     ]
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(held), indent=1) + b"\n")
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+
+
+def _write_snapshot(path: Path, judge: Judge) -> None:
+    traces = judge.linker.memory.traces.values()
+    data = freeze(
+        judge.linker, REPLAY_SECRET, saved_at=max((trace.last_at for trace in traces), default=0.0)
+    )
+    try:
+        SnapshotFile(path).save(data)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error

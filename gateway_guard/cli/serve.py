@@ -85,6 +85,11 @@ def serve(
     network: list[str] = typer.Option(  # noqa: B008
         [], "--network", help="A further network database (MMDB); may be repeated."
     ),
+    campaigns_file: str | None = typer.Option(
+        None,
+        "--campaigns-file",
+        help="What was learnt of campaigns, kept over restarts; empty for nowhere.",
+    ),
     decision_log: str | None = typer.Option(
         None, "--decision-log", help="Where decisions are written; - for standard output."
     ),
@@ -110,6 +115,7 @@ def serve(
         settings,
         accounts_file=accounts or settings.accounts_file,
         network_files=(*network, *settings.network_files),
+        campaigns_file=settings.campaigns_file if campaigns_file is None else campaigns_file,
         decision_log=decision_log or settings.decision_log,
     )
     options = Options(

@@ -78,6 +78,7 @@ def identify(
                     ready.phrases,
                     digests=inspect.shapes,
                     assumed_output_tokens=inspect.default_output_tokens,
+                    keep=inspect.keep_samples,
                 )
             except members.Misshapen:
                 inspection, model = Inspection.SHAPE, None

@@ -1,4 +1,4 @@
-"""Body → `PromptShape`: lengths, digests and counts of a prompt, never its text."""
+"""Body → `PromptShape`: lengths, digests and counts of a prompt, and no text unless asked to."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def shape(
     *,
     digests: bool = True,
     assumed_output_tokens: int = 1024,
+    keep: int = 0,
 ) -> PromptShape:
     """What the guard keeps of a request body.
 
@@ -67,7 +68,8 @@ def shape(
     system text and the last user text. `input_tokens` is an estimate: a quarter of the characters,
     more for other scripts, `_PER_MESSAGE` a message and `_PER_MEDIUM` an image, sound or file.
     Without `digests` no text is digested or searched for elicitation. `assumed_output_tokens` is
-    passed on, for limits.
+    passed on, for limits. The first `keep` characters of the last user text are kept
+    as they are, where it is digested.
 
     Raises:
         Misshapen: a member that decides what is read, generated or charged has an unexpected type,
@@ -101,6 +103,7 @@ def shape(
     roles: tuple[RoleShape, ...] = ()
     pieces: tuple[int, ...] = ()
     categories: tuple[str, ...] = ()
+    sample: str | None = None
     if digests:
         if reader.system:
             system = reader.system[0] if len(reader.system) == 1 else "\n".join(reader.system)
@@ -108,6 +111,8 @@ def shape(
                 role, categories = _system(system, keys)
                 roles = (role,)
         if reader.user:
+            if keep:
+                sample = reader.user[:keep]
             user, window = role_shape("user", reader.user, keys)
             roles = (*roles, user)
             pieces = fragments(window, keys)
@@ -136,6 +141,7 @@ def shape(
         tools=tools,
         stream=stream if stream is False else flag(stream),
         include_usage=include_usage,
+        sample=sample,
     )
 
 

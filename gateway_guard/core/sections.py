@@ -82,9 +82,12 @@ class Inspect(msgspec.Struct, frozen=True, kw_only=True):
         default_output_tokens: output tokens assumed when the client sets no cap.
         shapes: whether anybody reads a prompt's digests; without detectors only its counts are
             taken, which is half the cost.
+        keep_samples: characters of the last user text that are kept, for reports on campaigns; in
+            [0, 400], 0 keeps no text at all.
     """
 
     max_body: int = 8 * 1024 * 1024
     phrases: tuple[str, ...] = ()
     default_output_tokens: int = 1024
     shapes: bool = True
+    keep_samples: int = 0

@@ -2,7 +2,7 @@
 
 /healthz   200 while the process answers
 /readyz    200 `ok`, or `degraded` (a reload failed, a database is missing, an issuer of keys does
-           not answer: the last good serves);
+           not answer: the last good serves; campaigns cannot be saved);
            503 `unready` (upstream unreachable) or `draining`
 /metrics   Prometheus text
 """
@@ -67,6 +67,9 @@ class Health:
         troubles += [
             f"key set {url} not fetched: {why}" for url, why in self._guard.key_errors.items()
         ]
+        linking = self._guard.linking
+        if linking is not None and linking.trouble is not None:
+            troubles.append(linking.trouble)
         if not network:
             troubles.append("no network data: every address is unknown")
         if self._state.draining:

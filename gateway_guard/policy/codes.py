@@ -140,7 +140,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG210": Code(
         "bad size",
-        "Sizes are a number and a unit: `512 KB`, `8 MB` (1 KB is 1024 bytes).",
+        "Sizes are a number and a unit: `512 KB`, `8 MB` (1 KB is 1024 bytes), and for text "
+        "`200 characters`.",
     ),
     "GG211": Code(
         "bad rate",

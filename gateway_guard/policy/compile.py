@@ -197,6 +197,7 @@ def _inspect(document: Section, phrases: tuple[str, ...], *, shapes: bool) -> In
         default_output_tokens=section.read("default_output_tokens")
         or standard.default_output_tokens,
         shapes=shapes,
+        keep_samples=section.read("keep_samples") or 0,
     )
 
 

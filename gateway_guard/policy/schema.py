@@ -147,6 +147,9 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="most bytes of a body, on the wire and decoded (default: 8 MB)"),
         Key(name="default_output_tokens", kind="integer", low=1, high=10_000_000,
             doc="output tokens assumed when the client sets no cap (default: 1024)"),
+        Key(name="keep_samples", kind="length", low=1, high=400,
+            doc="text kept of templates that campaigns share, at most 256 of them and for 7 days "
+            "(default: none)"),
     ),
     "on_error": (
         Key(name="store", kind="word", words=DENY_OR_ALLOW, doc="limits cannot be counted"),

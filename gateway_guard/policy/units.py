@@ -73,6 +73,17 @@ def size(text: str) -> int:
     return value
 
 
+def length(text: str) -> int:
+    """Characters, >= 1: `200 characters`."""
+    found = re.fullmatch(r"(\d{1,9})\s*characters?", text, re.ASCII)
+    if found is None:
+        raise ValueError(f"'{text[:40]}' is not a length")
+    value = int(found.group(1))
+    if value < 1:
+        raise ValueError(f"'{text[:40]}' is less than a character")
+    return value
+
+
 def rate(text: str) -> tuple[int, int]:
     """(units, seconds), both >= 1, as `limits` writes it: `120/minute`, `5 per 10 seconds`."""
     shape = _RATE.fullmatch(text)

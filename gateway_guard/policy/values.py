@@ -23,6 +23,7 @@ _QUANTITIES: Final[dict[str, tuple[Callable[[str], Any], str, str]]] = {
     "percent": (units.percent, "GG209", "e.g. 25%"),
     "duration": (units.duration, "GG208", "e.g. 30s, 15 minutes, 7 days"),
     "size": (units.size, "GG210", "e.g. 512 KB, 8 MB"),
+    "length": (units.length, "GG210", "e.g. 200 characters"),
     "rate": (units.rate, "GG211", "e.g. 120/minute or 5 per 10 seconds"),
 }
 
@@ -258,6 +259,8 @@ def _example(key: Key, value: str, example: str) -> str:
         return f"add a unit, e.g. {value} seconds or {value} days"
     if key.kind == "size":
         return f"add a unit, e.g. {value} MB"
+    if key.kind == "length":
+        return f"add a unit, e.g. {value} characters"
     if key.kind == "rate" and bare >= 1:
         return f"say per what, e.g. {value}/minute"
     return f"write {example}"

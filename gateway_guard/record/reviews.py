@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateway_guard.campaigns.journal import LONGEST, line_of, review_of
+from gateway_guard.campaigns.journal import line_of, review_of
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Applied
 
@@ -51,7 +51,10 @@ class Journal:
         self._complain = complain or self._log
         self._expected = applied or Applied()
         self._inode = 0
-        self._restart()
+        #: Bytes and lines read, and their digest.
+        self._at = 0
+        self._lines = 0
+        self._hasher = hashlib.blake2b(digest_size=16)
 
     @property
     def applied(self) -> Applied:
@@ -91,10 +94,6 @@ class Journal:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._line(line, found)
-                if len(rest) > LONGEST:
-                    # Whatever it is, its beginning is enough to know that it is no review.
-                    rest = rest[: LONGEST + 1]
-                    break
         return found
 
     def _skip(self, start: bytes) -> None:
@@ -122,8 +121,7 @@ class Journal:
             log.error("%s:%d: skipped: %s", self.path, number, why)
 
     def _restart(self) -> None:
-        self._at = 0
-        self._lines = 0
+        self._at = self._lines = 0
         self._hasher = hashlib.blake2b(digest_size=16)
 
 

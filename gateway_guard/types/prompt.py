@@ -1,4 +1,4 @@
-"""What the guard keeps of a prompt: lengths, digests and counts, never text."""
+"""What the guard keeps of a prompt: lengths, digests and counts, and no text unless asked to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RoleShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the guard keeps of a prompt: lengths, digests and counts, never text.
+    """What the guard keeps of a prompt: lengths, digests and counts, and no text unless asked to.
 
     Attributes:
         messages: number of messages, system prompt included.
@@ -44,6 +44,8 @@ class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         tools: number of tools offered.
         stream: whether the client asked for a stream.
         include_usage: whether the client itself asked for usage in the stream (OpenAI).
+        sample: how the last user text begins, at most 400 characters; None unless the policy says
+            `keep_samples`. Must not be logged or stored.
     """
 
     messages: int = 0
@@ -61,3 +63,4 @@ class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tools: int = 0
     stream: bool = False
     include_usage: bool = False
+    sample: str | None = None

@@ -12,6 +12,7 @@ from tests.campaigns.nature import (
     Account,
     Group,
     Internet,
+    Place,
     Span,
     Talk,
     Whereabouts,
@@ -54,6 +55,10 @@ class Making:
     def frame(self) -> tuple[int, ...]:
         """A new template."""
         return digests(self.rng, 7)
+
+    def offices(self, count: int) -> list[Place]:
+        """So many new addresses of offices."""
+        return [self.net.fixed(self.rng) for _ in range(count)]
 
     def within(self, hours: float, *, before: float = 0.0) -> list[float]:
         """As many sign-ups as the size, at random within `hours`, `before` days before the start.

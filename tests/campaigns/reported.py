@@ -21,7 +21,9 @@ def stream(
     """A campaign of `size` accounts among strangers, in time order; the same each time.
 
     Its accounts pay with four cards, come from six address ranges, signed up in two bursts, use
-    one template (three keys of 700–900 characters) and are evenly paced.
+    one template (three keys of 700–900 characters) and are evenly paced. The first four are of two
+    organisations, the first nine show the same client; nothing is known of the sign-up of the last
+    two and of the payment of the last.
     """
     rng = random.Random(seed)
     pool = [rng.getrandbits(64) for _ in range(6)]
@@ -40,9 +42,11 @@ def stream(
                 Sighting(
                     at=at, account=f"a_{0xC0FFEE * (i + 1) % 2**48:012x}",
                     organisation=f"{SECRET}-organisation-{i // 2 if i < 4 else i}",
-                    payment=f"{SECRET}-card-{i % 4}", created_at=created,
+                    payment=f"{SECRET}-card-{i % 4}" if i < size - 1 else None,
+                    created_at=created if i < size - 2 else None,
                     address=pool[place] ^ i, subnet=pool[place], asn=asn, country=country,
-                    flags=frozenset({"hosting"}), declared=declared, client=77 if i < 9 else 0, model="m-1",
+                    flags=frozenset({"hosting"}), declared=declared,
+                    client=77 if i < 9 else 0, model="m-1",
                     keys=(*frame, rng.getrandbits(64)), chars=rng.randint(700, 900),
                     tokens=rng.randint(400, 1600), refused=at > START + 4.5 * DAY,
                 )

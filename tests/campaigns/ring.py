@@ -15,7 +15,13 @@ MEMBERS: Final = 24
 BYSTANDERS: Final = 120
 EXCHANGES: Final = 12
 
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _KEYS: Final = tuple(0xC0FFEE0000000000 + n for n in range(6))
+
+
+def account(kind: str, number: int) -> str:
+    """A digest as accounts have it: `acct_`, the kind and the number."""
+    return f"acct_{kind}" + "".join(_ALPHABET[number >> shift & 31] for shift in range(70, -1, -5))
 
 
 def member(number: int, turn: int = 0, *, at: float | None = None) -> Sighting:
@@ -23,7 +29,7 @@ def member(number: int, turn: int = 0, *, at: float | None = None) -> Sighting:
     subnet = 0xABC0000000000000 + (number + turn) % 8
     return Sighting(
         at=build.NOW + turn * HOUR + number if at is None else at,
-        account=f"acct_a{number:015d}", organisation=f"org-a{number}", payment=f"card-{number % 3}",
+        account=account("a", number), organisation=f"org-a{number}", payment=f"card-{number % 3}",
         created_at=build.NOW - 5 * HOUR + 20.0 * number, verified=False,
         address=subnet ^ number << 40, subnet=subnet, country="BR" if number % 4 else "US",
         asn=64500 + number % 2, declared="US", model="apex-4", keys=_KEYS, chars=900, tokens=1200,
@@ -35,7 +41,7 @@ def bystander(number: int, turn: int = 0) -> Sighting:
     subnet = 0x1230000000000000 + number
     return Sighting(
         at=build.NOW + turn * HOUR + 600.0 + number,
-        account=f"acct_b{number:015d}", organisation=f"org-b{number}", payment=f"own-{number}",
+        account=account("b", number), organisation=f"org-b{number}", payment=f"own-{number}",
         created_at=build.NOW - (9 + number) * 86400.0, verified=True,
         address=subnet ^ 1 << 40, subnet=subnet, country="NO", asn=64600 + number % 9,
         declared="NO", model="apex-4", keys=tuple(number << 32 | turn << 8 | k for k in range(4)),

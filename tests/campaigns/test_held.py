@@ -25,7 +25,7 @@ def held(seen: Iterable[Sighting] = (), **fields: Any) -> Held:
     }  # fmt: skip
     made = Held(**defaults | fields)
     for one in seen:
-        made.count(one)
+        made.count(one, one.keys)
     return made
 
 
@@ -58,7 +58,7 @@ def test_a_template_in_use_outlives_any_number_of_others() -> None:
     campaign = held([build.sighting(keys=(7,)) for _ in range(3)])
 
     for key in range(1000, 2000):
-        campaign.count(build.sighting(keys=(key,)))
+        campaign.count(build.sighting(), [key])
 
     assert campaign.templates[7].exchanges == 3
 
@@ -73,7 +73,7 @@ def test_the_oldest_hours_go_when_the_timeline_is_full() -> None:
 def test_two_campaigns_share_no_table() -> None:
     one, other = held(), held()
 
-    one.count(build.sighting(keys=(1,)))
+    one.count(build.sighting(), [1])
 
     assert (other.hours, other.templates, other.absorbed) == ({}, {}, [])
 
@@ -90,7 +90,7 @@ def test_no_stream_makes_it_exceed_its_bounds(
     campaign = held(build.sighting(at=NOW + n * HOUR, keys=(n,)) for n in range(1100))
 
     for at, keys in stream:
-        campaign.count(build.sighting(at=at, keys=tuple(keys)))
+        campaign.count(build.sighting(at=at), keys)
 
     assert len(campaign.hours) <= DAYS_KEPT * 24
     assert len(campaign.templates) <= 64

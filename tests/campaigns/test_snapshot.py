@@ -14,7 +14,14 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.campaigns.snapshot import VERSION, Applied, Snapshot, freeze, thaw
+from gateway_guard.campaigns.snapshot import (
+    MOST_ACCOUNTS,
+    VERSION,
+    Applied,
+    Snapshot,
+    freeze,
+    thaw,
+)
 from gateway_guard.errors import SnapshotError
 from gateway_guard.types import CampaignFacts
 from tests import build
@@ -36,8 +43,9 @@ def frozen() -> bytes:
     return freeze(caught(), build.SECRET, saved_at=build.NOW)
 
 
-def restarted(linker: Linker, **more: int) -> Snapshot:
-    return thaw(freeze(linker, build.SECRET, saved_at=build.NOW, **more), build.SECRET)
+def restarted(linker: Linker, accounts: int = MOST_ACCOUNTS) -> Snapshot:
+    data = freeze(linker, build.SECRET, saved_at=build.NOW, accounts=accounts)
+    return thaw(data, build.SECRET)
 
 
 def newcomer(number: int) -> Sighting:

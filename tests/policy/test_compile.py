@@ -103,7 +103,7 @@ identify:
   trusted_proxies: [10.0.0.0/8, "2001:db8::/32"]
   tls_fingerprint: { header: X-JA4 }
   model_routes: [/llm/*]
-inspect: { max_body: 512 KB, default_output_tokens: 99 }
+inspect: { max_body: 512 KB, default_output_tokens: 99, keep_samples: 200 characters }
 on_error: { store: allow, guard: allow, body: allow, path: allow }
 """
 
@@ -120,6 +120,7 @@ on_error: { store: allow, guard: allow, body: allow, path: allow }
     assert len(policy.identify.trusted) == 2
     assert (policy.identify.tls_header, policy.identify.model_routes) == ("x-ja4", ("/llm/*",))
     assert (policy.inspect.max_body, policy.inspect.default_output_tokens) == (524288, 99)
+    assert policy.inspect.keep_samples == 200
     assert (policy.on_error.store, policy.on_error.network) == ("allow", "unknown")
 
 

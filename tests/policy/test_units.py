@@ -80,10 +80,24 @@ def test_what_is_no_size(text: str) -> None:
         units.size(text)
 
 
+@pytest.mark.parametrize(("text", "count"), [("200 characters", 200), ("1character", 1)])
+def test_lengths_are_characters(text: str, count: int) -> None:
+    assert units.length(text) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["200", "2.5 characters", "0 characters", "200 bytes", "characters"]
+)
+def test_what_is_no_length(text: str) -> None:
+    with pytest.raises(ValueError, match="'"):
+        units.length(text)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_quantity_or_a_value_error(text: str) -> None:
     for read in (
-        units.number, units.integer, units.duration, units.percent, units.size, units.rate,
+        units.number, units.integer, units.duration, units.percent, units.size, units.length,
+        units.rate,
     ):  # fmt: skip
         try:
             value = read(text)

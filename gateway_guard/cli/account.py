@@ -1,0 +1,355 @@
+"""`gateway-guard account`: what is known of one account, and what people decide about it."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console
+
+from gateway_guard.campaigns.casebook import BANNED
+from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.membership import JOIN
+from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.traces import Trace
+from gateway_guard.cli import USAGE
+from gateway_guard.cli.campaign_words import many, moment, signed, sure
+from gateway_guard.cli.casefile import (
+    ByOption,
+    Casefile,
+    FileOption,
+    ReasonOption,
+    author_of,
+    opened,
+    reason_of,
+)
+from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.core.credentials import digest, name_digest
+from gateway_guard.errors import SettingsError, SourceError
+
+AccountArgument = Annotated[
+    str | None, typer.Argument(metavar="[ACCT]", help="The digest logs name it by: acct_…")
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        help="Instead of ACCT: a file that holds the API key as sent, without `Bearer`; - reads "
+        "standard input. A key never goes on a command line.",
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name", help="Instead of ACCT: the account's name, where a token or the application says."
+    ),
+]
+
+#: As `core.credentials.digest` spells accounts.
+_ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
+_DONE: Final = {
+    Ruling.ALLOW: "is never held to be in a campaign",
+    Ruling.BAN: "counts as a sure member of a campaign, whatever the evidence",
+    Ruling.CLEAR: "is judged by the evidence alone again",
+    Ruling.NOTE: "has a note",
+}
+
+
+class Shared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One value of an account, and how many other accounts come with it.
+
+    Attributes:
+        kind: `payment`, `addresses` (one range), `content` (one digest of a template's part),
+            `client` (its software) or `sign-up` (within half an hour of it).
+        others: accounts; those long forgotten included.
+    """
+
+    kind: str
+    others: int
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the guard is told of an account.
+
+    Attributes:
+        campaign: its name; `banned` when only a reviewer says so.
+        member: whether the account is held to belong to it, or only near enough to be watched.
+        confidence: that it does belong, in [0, 1].
+        points: natural logarithm of the odds, by the evidence; None without a campaign to compare.
+        adds: what each thing it shares adds to the points.
+    """
+
+    campaign: str
+    member: bool
+    confidence: float
+    points: float | None
+    adds: dict[str, float]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The account over time; fields as in `campaigns.traces.Trace`, None for unknown."""
+
+    organisation: str
+    created_at: float | None
+    first_at: float
+    last_at: float
+    exchanges: int
+    refused: int
+    tokens: int
+    verified: bool | None
+    declared: str | None
+    country: str | None
+    asn: int | None
+    even_pace: bool | None
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What `account show` says. `trace` is None when the account was never seen, or forgotten."""
+
+    account: str
+    trace: Facts | None
+    membership: Membership | None
+    ruling: Ruling | None
+    until: float | None
+    shares: tuple[Shared, ...]
+    reviews: tuple[Review, ...]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="One account: what is known of it, and what people decide about it.",
+    )
+    app.add_typer(group, name="account")
+
+    @group.command("show")
+    def show_command(
+        account: AccountArgument = None,
+        key_file: KeyOption = None,
+        name: NameOption = None,
+        file: FileOption = None,
+        format: FormatOption = Format.TEXT,
+    ) -> None:
+        """Everything the linker knows of an account, and every review of it."""
+        case = opened(file)
+        who = _digest(case, account, key_file, name)
+        known = known_of(case, who)
+        if format is Format.JSON:
+            print_json(known)
+        else:
+            print_known(known, console())
+
+    for ruling, doc in (
+        (Ruling.ALLOW, "Never hold an account to be in a campaign, whatever it shares."),
+        (Ruling.BAN, "Hold an account to be in a campaign, whatever the evidence."),
+        (Ruling.CLEAR, "Lift an allow or a ban: the evidence decides again."),
+        (Ruling.NOTE, "Write down something about an account; changes nothing."),
+    ):
+        _add(group, ruling, doc)
+
+
+def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
+    @group.command(ruling.value, help=doc)
+    def command(
+        reason: ReasonOption,
+        account: AccountArgument = None,
+        key_file: KeyOption = None,
+        name: NameOption = None,
+        by: ByOption = None,
+        file: FileOption = None,
+        format: FormatOption = Format.TEXT,
+    ) -> None:
+        case = opened(file)
+        review = Review(
+            at=time.time(), ruling=ruling, account=_digest(case, account, key_file, name),
+            reason=reason_of(reason), by=author_of(by),
+        )  # fmt: skip
+        case.write(review)
+        if format is Format.JSON:
+            print_json({"review": review})
+            return
+        later = "" if ruling is Ruling.NOTE else "; a running guard knows within a second or two"
+        console().print(f"{review.account} {_DONE[ruling]}{later}")
+
+
+def known_of(case: Casefile, account: str) -> Known:
+    """All there is about one account (a keyed digest)."""
+    linker = case.linker
+    number = linker.memory.numbers.get(account)
+    trace = linker.memory.traces[number] if number is not None else None
+    ruling, until = linker.cases.reviews.rulings.get(account, (None, None))
+    return Known(
+        account=account,
+        trace=_facts(trace) if trace is not None else None,
+        membership=_membership(linker, account, number),
+        ruling=ruling,
+        until=until if until != float("inf") else None,
+        shares=tuple(_shares(linker, trace)) if trace is not None else (),
+        reviews=tuple(review for review in case.reviews if review.account == account),
+    )
+
+
+def print_known(known: Known, out: Console) -> None:
+    """The same as text."""
+    trace, held = known.trace, known.membership
+    out.print(known.account, style="bold")
+    if trace is None:
+        out.print("never seen, or forgotten since")
+    else:
+        created = "unknown" if trace.created_at is None else f"{moment(trace.created_at)} UTC"
+        verified = {None: "not known to be verified", True: "verified", False: "not verified"}
+        network = "an unknown network" if trace.asn is None else f"AS{trace.asn}"
+        pace = {None: "", True: ", evenly spread over the hours", False: ", in sessions"}
+        out.print(f"organisation {trace.organisation}, signed up {created}, "
+                  f"{verified[trace.verified]}")  # fmt: skip
+        out.print(f"declared {trace.declared or 'unknown'}, last seen in "
+                  f"{trace.country or 'an unknown country'} from {network}")  # fmt: skip
+        out.print(
+            f"{many(trace.exchanges, 'exchange')} from {moment(trace.first_at)} to "
+            f"{moment(trace.last_at)}{pace[trace.even_pace]}; {trace.refused:,} refused, "
+            f"{many(trace.tokens, 'token')}"
+        )
+    out.print("\ncampaign", style="bold")
+    if held is None:
+        out.print("  none")
+    else:
+        word = "member of" if held.member else "near"
+        out.print(f"  {word} {held.campaign}, confidence {sure(held.confidence)}")
+        for kind, value in sorted(held.adds.items(), key=lambda item: -item[1]):
+            out.print(f"  {kind:<10} {signed(value)}")
+        if held.points is not None:
+            out.print(f"  {'points':<10} {signed(held.points)}  (a member from {signed(JOIN)} on)")
+    if known.shares:
+        out.print("\nshares", style="bold")
+        for line in _in_short(known.shares):
+            out.print(f"  {line}")
+    out.print("\nreviews", style="bold")
+    if known.ruling is not None:
+        until = f" until {moment(known.until)} UTC" if known.until is not None else ""
+        out.print(f"  in force: {known.ruling.value}{until}")
+    for review in known.reviews:
+        by = f" by {review.by}" if review.by else ""
+        out.print(f"  {moment(review.at)} UTC  {review.ruling.value}{by}: {review.reason}")
+    if not known.reviews and known.ruling is None:
+        out.print("  none")
+
+
+def _in_short(shares: tuple[Shared, ...]) -> list[str]:
+    lines = []
+    for kind in dict.fromkeys(one.kind for one in shares):
+        counts = sorted((one.others for one in shares if one.kind == kind), reverse=True)
+        with_others = [count for count in counts if count]
+        if not with_others:
+            lines.append(f"{kind}: with nobody")
+        elif len(counts) == 1:
+            lines.append(f"{kind}: with {many(counts[0], 'other account')}")
+        else:
+            lines.append(
+                f"{kind}: {len(with_others)} of {len(counts)} with others, one of them with "
+                f"{many(with_others[0], 'other account')}"
+            )
+    return lines
+
+
+def _facts(trace: Trace) -> Facts:
+    return Facts(
+        organisation=trace.organisation,
+        created_at=trace.created_at or None,
+        first_at=trace.first_at,
+        last_at=trace.last_at,
+        exchanges=trace.exchanges,
+        refused=trace.refused,
+        tokens=trace.tokens,
+        verified=trace.verified,
+        declared=trace.declared,
+        country=trace.country,
+        asn=trace.asn,
+        even_pace=trace.even(),
+    )
+
+
+def _membership(linker: Linker, account: str, number: int | None) -> Membership | None:
+    told = linker.facts(account)
+    if told is None:
+        return None
+    points: float | None = None
+    adds: dict[str, float] = {}
+    if number is not None and told.id in linker.held:
+        points, adds = linker.cases.score(number, told.id)
+    member = number is not None and linker.cases.member_of.get(number) == told.id
+    return Membership(
+        campaign=told.id, member=member or told.id == BANNED, confidence=told.confidence,
+        points=points, adds=adds,
+    )  # fmt: skip
+
+
+def _shares(linker: Linker, trace: Trace) -> list[Shared]:
+    memory = linker.memory
+    found: list[tuple[str, int]] = []
+    if trace.payment:
+        posting = memory.payments.get(trace.payment)
+        found.append(("payment", posting.count if posting is not None else 1))
+    for subnet in trace.subnets:
+        posting = memory.subnets.get(subnet)
+        found.append(("addresses", posting.count if posting is not None else 1))
+    if trace.client:
+        posting = memory.clients.get(trace.client)
+        found.append(("client", posting.count if posting is not None else 1))
+    for key in trace.shared:
+        posting = memory.templates.shared.get(key)
+        found.append(("content", posting.count if posting is not None else 1))
+    if trace.created_at:
+        found.append(("sign-up", memory.signed_up_near(trace.created_at)))
+    return [Shared(kind=kind, others=max(count - 1, 0)) for kind, count in found]
+
+
+def _digest(case: Casefile, account: str | None, key_file: Path | None, name: str | None) -> str:
+    """The account that is meant, as a digest.
+
+    Raises:
+        typer.Exit: none or several ways to say it were used, or it is no digest.
+        SettingsError: a key or a name cannot be digested without the guard's secret.
+        SourceError: the file cannot be read or holds no key.
+    """
+    given = [value is not None for value in (account, key_file, name)]
+    if sum(given) != 1:
+        _usage("name one account: ACCT, --key-file FILE or --name NAME")
+    if account is not None:
+        if not _ACCOUNT.fullmatch(account):
+            # Not quoted: it may be a key.
+            _usage(
+                "that is no account: write acct_ and its 16 characters, as the decision log does. "
+                "A key does not belong on a command line, where others can read it: put it in a "
+                "file and name that with --key-file, or give - and pipe it in"
+            )
+        return account
+    if not case.keyed:
+        raise SettingsError(
+            "the digest of a key or a name needs the guard's secret: set GATEWAY_GUARD_SECRET or "
+            "GATEWAY_GUARD_SECRET_FILE as there"
+        )
+    if name is not None:
+        return name_digest(case.secret, name.encode())
+    assert key_file is not None  # noqa: S101 - one of the three was given
+    if str(key_file) == "-":
+        key = sys.stdin.buffer.read(65_536)
+    else:
+        try:
+            key = key_file.read_bytes()
+        except OSError as error:
+            raise SourceError(f"{key_file}: {error.strerror}") from error
+    key = key.strip()
+    if not key or len(key.splitlines()) > 1:
+        raise SourceError(f"{key_file}: holds no key, or more than one line")
+    return digest(case.secret, key)
+
+
+def _usage(text: str) -> None:
+    typer.echo(text, err=True)
+    raise typer.Exit(USAGE)

@@ -1,0 +1,320 @@
+"""`gateway-guard campaign`: the campaigns a guard holds: list, show, export, release."""
+
+from __future__ import annotations
+
+import enum
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gateway_guard.campaigns.report import Report, report_of
+from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
+from gateway_guard.cli import USAGE
+from gateway_guard.cli.campaign_words import day, many, moment, signed, sure
+from gateway_guard.cli.casefile import (
+    ByOption,
+    Casefile,
+    FileOption,
+    ReasonOption,
+    author_of,
+    opened,
+    reason_of,
+)
+from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.errors import SourceError
+
+CampaignArgument = Annotated[str, typer.Argument(metavar="ID", help="Its name: c_0001, …")]
+
+#: Networks named in one line of `list`, days and members shown by `show`.
+_NETWORKS: Final = 3
+_DAYS: Final = 14
+_MEMBERS: Final = 20
+_BARS: Final = " ▁▂▃▄▅▆▇█"
+
+
+class Document(enum.StrEnum):
+    """What `export` writes."""
+
+    JSON = "json"
+    HTML = "html"
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One line of `campaign list`; fields as in `campaigns.report.Report`."""
+
+    id: str
+    members: int
+    confidence: float
+    first_seen: float
+    alarm_at: float
+    last_at: float
+    exchanges: int
+    refused: int
+    share: float
+    networks: dict[str, int]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="The campaigns a guard holds: who, since when, on what evidence; hand on; let go.",
+    )
+    app.add_typer(group, name="campaign")
+
+    @group.command("list")
+    def list_command(file: FileOption = None, format: FormatOption = Format.TEXT) -> None:
+        """Every campaign held, one a line, the oldest alarm first."""
+        case = opened(file)
+        found = summaries(case)
+        if format is Format.JSON:
+            print_json({"file": str(case.file.path), "as_of": _as_of(case), "campaigns": found})
+            return
+        out = console()
+        if found:
+            out.print(_listed(found))
+        out.print(_foot(case, len(found)))
+
+    @group.command("show")
+    def show_command(
+        name: CampaignArgument,
+        file: FileOption = None,
+        members: Annotated[
+            int, typer.Option("--members", min=0, help="Most members listed; json lists 1000.")
+        ] = _MEMBERS,
+        format: FormatOption = Format.TEXT,
+    ) -> None:
+        """One campaign: evidence, members and why each is one, hours, networks, countries."""
+        report = _report(opened(file), name)
+        if format is Format.JSON:
+            print_json(report)
+        else:
+            print_report(report, console(), members)
+
+    @group.command("export")
+    def export_command(
+        name: CampaignArgument,
+        file: FileOption = None,
+        format: Annotated[
+            Document | None,
+            typer.Option("--format", help="By default html where --out says so, else json."),
+        ] = None,
+        out: Annotated[
+            Path | None, typer.Option("--out", "-o", help="The file to write; else printed.")
+        ] = None,
+    ) -> None:
+        """A report to hand on: json for programs, html for people; no text of any prompt."""
+        report = _report(opened(file), name)
+        page = out is not None and out.suffix.lower() in (".html", ".htm")
+        if format is Document.HTML or (format is None and page):
+            # Only here: it is the largest part of this command.
+            from gateway_guard.cli.campaign_html import render  # noqa: PLC0415
+
+            text = render(report)
+        else:
+            text = msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
+        if out is None:
+            sys.stdout.write(text)
+            return
+        try:
+            out.write_text(text, "utf-8")
+        except OSError as error:
+            raise SourceError(f"{out}: {error.strerror}") from error
+
+    @group.command("release")
+    def release_command(
+        name: CampaignArgument,
+        reason: ReasonOption,
+        by: ByOption = None,
+        file: FileOption = None,
+        format: FormatOption = Format.TEXT,
+    ) -> None:
+        """Let a campaign go and leave its accounts alone for 30 days."""
+        case = opened(file)
+        report = _report(case, name)
+        review = Review(
+            # Recorded traffic may be from a clock that is ahead.
+            at=max(time.time(), report.alarm_at), ruling=Ruling.RELEASE, campaign=name,
+            reason=reason_of(reason), by=author_of(by),
+        )  # fmt: skip
+        case.write(review)
+        if format is Format.JSON:
+            print_json({"review": review, "accounts": report.size})
+        else:
+            console().print(
+                f"{name} is released, its {many(report.size, 'account')} left alone for "
+                f"{LEFT_ALONE / 86400:.0f} days; a running guard knows within a second or two"
+            )
+
+
+def summaries(case: Casefile) -> list[Summary]:
+    """What `campaign list` says."""
+    linker, snapshot = case.linker, case.snapshot
+    traces, numbers = linker.memory.traces, linker.memory.numbers
+    found = []
+    for campaign in linker.campaigns():
+        members = [traces[numbers[account]] for account in campaign.members]
+        exchanges = sum(trace.exchanges for trace in members)
+        networks = Counter(
+            "unknown" if trace.asn is None else f"AS{trace.asn}" for trace in members
+        )
+        found.append(
+            Summary(
+                id=campaign.id,
+                members=len(members),
+                confidence=campaign.confidence,
+                first_seen=campaign.first_seen,
+                alarm_at=campaign.alarm_at or 0.0,
+                last_at=linker.held[campaign.id].last_at,
+                exchanges=exchanges,
+                refused=sum(trace.refused for trace in members),
+                share=exchanges / snapshot.exchanges if snapshot and snapshot.exchanges else 0.0,
+                networks=dict(networks.most_common()),
+            )
+        )
+    return found
+
+
+def print_report(report: Report, out: Console, members: int) -> None:
+    """A campaign as text: `members` of its members are listed."""
+    out.print(
+        f"{report.id}  {many(report.size, 'account')} of "
+        f"{many(report.organisations, 'organisation')}, confidence {sure(report.confidence)}",
+        style="bold",
+    )
+    out.print(
+        f"first seen {moment(report.first_seen)} UTC, alarm {moment(report.alarm_at)}, "
+        f"last seen {moment(report.last_at)}"
+    )
+    out.print(
+        f"{many(report.exchanges, 'exchange')} ({report.before:,} before membership), "
+        f"{report.refused:,} refused, {many(report.tokens, 'token')}; "
+        f"{report.share:.1%} of all exchanges"
+    )
+    if report.absorbed:
+        out.print(f"was also {', '.join(report.absorbed)}")
+    _heading(out, "evidence")
+    for sentence in report.evidence:
+        out.print(f"  {sentence}")
+    _heading(out, "members")
+    if members:
+        out.print(_members(report, members))
+    if report.size > members:
+        out.print(f"  and {report.size - members:,} more (--members {report.size})")
+    _heading(out, "hours of the day, UTC")
+    out.print("  00    03    06    09    12    15    18    21")
+    most = max(report.active, default=0)
+    out.print("  " + "".join(_bar(count, most) * 2 for count in report.active))
+    _heading(out, "days")
+    for when, count in _days(report)[-_DAYS:]:
+        out.print(f"  {when:<7} {count:>9,}")
+    _heading(out, "networks")
+    out.print(_networks(report))
+    _heading(out, "countries")
+    for word, countries in (
+        ("declared", Counter(m.declared or "unknown" for m in report.members)),
+        ("seen", Counter(m.country or "unknown" for m in report.members)),
+    ):
+        shown = ", ".join(f"{name} {count:,}" for name, count in countries.most_common(12))
+        out.print(f"  {word:<8}  {shown}")
+
+
+def _listed(found: list[Summary]) -> Table:
+    table = _table("campaign", "members>", "confidence>", "first seen", "alarm", "exchanges>",
+                   "share>", "networks")  # fmt: skip
+    for one in found:
+        names = list(one.networks.items())
+        networks = ", ".join(f"{name} {count:,}" for name, count in names[:_NETWORKS])
+        if len(names) > _NETWORKS:
+            networks += f", {len(names) - _NETWORKS} more"
+        table.add_row(
+            one.id, f"{one.members:,}", sure(one.confidence), moment(one.first_seen),
+            moment(one.alarm_at), f"{one.exchanges:,}", f"{one.share:.1%}", networks,
+        )  # fmt: skip
+    return table
+
+
+def _members(report: Report, most: int) -> Table:
+    table = _table("account", "confidence>", "points>", "because of", "exchanges>", "network",
+                   "declared, seen", "shares")  # fmt: skip
+    for one in report.members[:most]:
+        adds = sorted(one.adds.items(), key=lambda item: -item[1])
+        table.add_row(
+            one.account,
+            sure(one.confidence),
+            signed(one.points),
+            ", ".join(f"{kind} {signed(value)}" for kind, value in adds),
+            f"{one.exchanges:,}",
+            "unknown" if one.asn is None else f"AS{one.asn}",
+            f"{one.declared or '?'}, {one.country or '?'}",
+            " ".join(one.ties),
+        )
+    return table
+
+
+def _networks(report: Report) -> Table:
+    table = _table("network", "country", "members>", "exchanges>", "declared another country>")
+    for one in report.networks[:_MEMBERS]:
+        table.add_row(
+            "unknown" if one.asn is None else f"AS{one.asn}", one.country or "unknown",
+            f"{one.members:,}", f"{one.exchanges:,}", f"{one.elsewhere:,}",
+        )  # fmt: skip
+    return table
+
+
+def _days(report: Report) -> list[tuple[str, int]]:
+    """Exchanges by day, from the alarm on, when they were counted."""
+    days: Counter[str] = Counter()
+    for hour in report.hours:
+        if hour.exchanges is not None:
+            days[day(hour.at)] += hour.exchanges
+    return list(days.items())
+
+
+def _report(case: Casefile, name: str) -> Report:
+    linker = case.linker
+    try:
+        return report_of(linker, name, made_at=_as_of(case))
+    except LookupError:
+        held = ", ".join(sorted(linker.held)) or "none"
+        typer.echo(f"no campaign '{name}' is held in {case.file.path} (held: {held})", err=True)
+        raise typer.Exit(USAGE) from None
+
+
+def _as_of(case: Casefile) -> float | None:
+    return case.snapshot.saved_at if case.snapshot is not None else None
+
+
+def _foot(case: Casefile, count: int) -> str:
+    snapshot = case.snapshot
+    if snapshot is None:
+        return ""
+    return (
+        f"{many(count, 'campaign')} among {many(snapshot.accounts, 'account')}, as of "
+        f"{moment(snapshot.saved_at)} UTC"
+    )
+
+
+def _heading(out: Console, text: str) -> None:
+    out.print(f"\n{text}", style="bold")
+
+
+def _bar(count: int, most: int) -> str:
+    return _BARS[-(-count * (len(_BARS) - 1) // most)] if most else _BARS[0]
+
+
+def _table(*columns: str) -> Table:
+    """A table; columns whose title ends in `>` are right-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in columns:
+        right = title.endswith(">")
+        table.add_column(title.rstrip(">"), justify="right" if right else "left")
+    return table

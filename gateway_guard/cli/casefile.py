@@ -1,0 +1,152 @@
+"""What `campaign` and `account` work on: a snapshot of campaigns and the journal of reviews."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from gateway_guard.campaigns.journal import apply
+from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.snapshot import Snapshot
+from gateway_guard.cli.replay import REPLAY_SECRET
+from gateway_guard.errors import SettingsError, SnapshotError, SourceError
+from gateway_guard.record.reviews import Journal, append
+from gateway_guard.record.snapshots import SnapshotFile
+from gateway_guard.settings import Settings
+
+#: `--file`, the same for every command.
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        help="The snapshot of campaigns; by default the one GATEWAY_GUARD_CAMPAIGNS_FILE names.",
+    ),
+]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why, for whoever looks at it next; no secrets.")
+]
+ByOption = Annotated[
+    str | None, typer.Option("--by", help="Who decided; by default who runs the command.")
+]
+
+_LONGEST_REASON: Final = 2_000
+
+
+class Casefile(msgspec.Struct, kw_only=True):
+    """A snapshot with every review in force that was written since.
+
+    Attributes:
+        file: where it lies.
+        secret: the key of its digests.
+        keyed: whether that is the guard's, not one that was made up for want of it.
+        snapshot: None when there is none yet.
+        reviews: all there are, oldest first.
+    """
+
+    file: SnapshotFile
+    secret: bytes
+    keyed: bool
+    snapshot: Snapshot | None
+    reviews: list[Review]
+
+    @property
+    def linker(self) -> Linker:
+        """What is known.
+
+        Raises:
+            SourceError: nothing was saved yet.
+        """
+        if self.snapshot is None:
+            raise SourceError(
+                f"{self.file.path}: there is no snapshot. A guard that runs with "
+                "GATEWAY_GUARD_CAMPAIGNS_FILE writes one a minute after its first exchange, and "
+                "`gateway-guard replay --snapshot FILE` one of recorded traffic"
+            )
+        return self.snapshot.linker
+
+    def write(self, review: Review) -> None:
+        """Add `review` to the journal: every guard that uses the file reads it there.
+
+        Raises:
+            SourceError: it cannot be written.
+        """
+        try:
+            append(self.file.reviews, review)
+        except OSError as error:
+            raise SourceError(f"{self.file.reviews}: {error.strerror}") from error
+
+
+def opened(path: Path | None) -> Casefile:
+    """The casefile at `path`, or where the settings say.
+
+    Raises:
+        SettingsError: neither names one; or its secret is not known here.
+        SnapshotError: it cannot be read; says why.
+    """
+    settings = Settings.from_environment()
+    where = path or settings.campaigns_file
+    if not where:
+        raise SettingsError(
+            "no snapshot of campaigns is named: use --file FILE or set GATEWAY_GUARD_CAMPAIGNS_FILE"
+        )
+    file = SnapshotFile(where)
+    secret, snapshot = _load(file, settings)
+    journal = Journal(file.reviews, complain=lambda number, why: typer.echo(
+        f"{file.reviews}:{number}: skipped: {why}", err=True))  # fmt: skip
+    reviews = journal.new()
+    if journal.error is not None:
+        raise SourceError(f"{file.reviews}: {journal.error}")
+    if snapshot is not None:
+        later = Journal(file.reviews, snapshot.applied, complain=lambda *_: None)
+        for review in later.new():
+            apply(snapshot.linker, review)
+    return Casefile(
+        file=file, secret=secret, keyed=settings.secret_lasts or snapshot is not None,
+        snapshot=snapshot, reviews=reviews,
+    )  # fmt: skip
+
+
+def _load(file: SnapshotFile, settings: Settings) -> tuple[bytes, Snapshot | None]:
+    try:
+        return settings.secret, file.load(settings.secret)
+    except SnapshotError as error:
+        try:
+            return REPLAY_SECRET, file.load(REPLAY_SECRET)
+        except SnapshotError:
+            pass
+        if not settings.secret_lasts:
+            raise SettingsError(
+                f"{file.path} cannot be read without the secret of the guard that wrote it: set "
+                "GATEWAY_GUARD_SECRET or GATEWAY_GUARD_SECRET_FILE as there"
+            ) from error
+        raise
+
+
+def reason_of(text: str) -> str:
+    """`text` as a reason.
+
+    Raises:
+        SettingsError: it is empty or far too long.
+    """
+    reason = " ".join(text.split())
+    if not reason or len(reason) > _LONGEST_REASON:
+        raise SettingsError(
+            f"--reason: say why in a sentence or two (1 to {_LONGEST_REASON:,} characters): "
+            "somebody will ask"
+        )
+    return reason
+
+
+def author_of(name: str | None) -> str:
+    """Who decides: `name`, or who runs this process; empty when that cannot be told."""
+    if name is not None:
+        return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

@@ -1,0 +1,129 @@
+"""The file that holds a snapshot of campaigns: read at the start, replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from gateway_guard.campaigns.memory import ROOMY, Bounds
+from gateway_guard.campaigns.snapshot import Snapshot, thaw
+from gateway_guard.errors import SettingsError, SnapshotError
+from gateway_guard.settings import Settings
+
+#: Added to the file's name: the journal of reviews; and the lock of whoever writes snapshots.
+REVIEWS = ".reviews"
+LOCK = ".lock"
+
+
+class SnapshotFile:
+    """One file, written by one process at a time.
+
+    Attributes:
+        path: the file.
+        reviews: the journal of reviews beside it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.reviews = Path(f"{self.path}{REVIEWS}")
+        self._lock: int | None = None
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Self | None:
+        """The file `settings` ask for; None when they ask for none.
+
+        Raises:
+            SettingsError: what would be kept there could not be read after a restart.
+        """
+        if not settings.campaigns_file:
+            return None
+        if not settings.secret_lasts:
+            raise SettingsError(
+                f"campaigns cannot be kept in {settings.campaigns_file}: nobody could read them "
+                "after a restart. Set GATEWAY_GUARD_SECRET or GATEWAY_GUARD_SECRET_FILE "
+                "(openssl rand -hex 32), or unset GATEWAY_GUARD_CAMPAIGNS_FILE"
+            )
+        return cls(settings.campaigns_file)
+
+    def load(self, secret: bytes, *, bounds: Bounds = ROOMY) -> Snapshot | None:
+        """What a guard with this secret saved last; None when there is no file yet.
+
+        Raises:
+            SettingsError: the file cannot be read, or not in that place.
+            SnapshotError: it is damaged, foreign or of another version; says what to do.
+        """
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            if not self.path.absolute().parent.is_dir():
+                raise SettingsError(
+                    f"campaigns cannot be kept in {self.path}: there is no such directory; make it "
+                    "or name another file in GATEWAY_GUARD_CAMPAIGNS_FILE"
+                ) from None
+            return None
+        except OSError as error:
+            raise SettingsError(
+                f"campaigns cannot be read from {self.path}: {error.strerror}; "
+                "let this process read it or name another file in GATEWAY_GUARD_CAMPAIGNS_FILE"
+            ) from error
+        try:
+            return thaw(data, secret, bounds=bounds)
+        except SnapshotError as error:
+            raise SnapshotError(
+                f"campaigns cannot be taken over from {self.path}: {error}. To start without what "
+                f"it holds, move it away: mv {self.path} {self.path}.old (the reviews in "
+                f"{self.reviews} stay in force)"
+            ) from error
+
+    def claim(self) -> bool:
+        """Whether this process is the one that writes; from the first True on until `release`.
+
+        Raises:
+            OSError: the lock cannot be opened.
+        """
+        if self._lock is not None:
+            return True
+        try:
+            import fcntl  # noqa: PLC0415  (not on every system)
+        except ImportError:
+            return True
+        handle = os.open(f"{self.path}{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        self._lock = handle
+        return True
+
+    def release(self) -> None:
+        """Let another process write."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def save(self, data: bytes) -> None:
+        """Put `data` in place of the file; whoever reads it sees the old content or the new.
+
+        It is readable by its owner only, and on the disk when this returns.
+
+        Raises:
+            OSError: it cannot be written; the old content stays.
+        """
+        beside = f"{self.path}.new"
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(beside, self.path)  # noqa: PTH105  (`beside` is no Path)
+        # The new name must be on the disk, too.
+        folder = os.open(self.path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

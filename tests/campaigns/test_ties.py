@@ -1,0 +1,297 @@
+"""What ties the members of a group, and which ties are one explanation and not two."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_guard.campaigns.evidence import ORDINARY, Kind, Tied
+from gateway_guard.campaigns.membership import BURST
+from gateway_guard.campaigns.memory import Memory
+from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.ties import Base, Group
+from tests.campaigns import build
+from tests.campaigns.build import DAY, HOUR, NOW
+
+CREATED = NOW - 30 * DAY
+
+
+def members(count: int = 8, **fields: Any) -> list[Sighting]:
+    """Accounts of as many organisations with these things in common and nothing else.
+
+    A list is dealt out to them in turn.
+    """
+    return [
+        build.sighting(
+            f"a_{n}",
+            **{"organisation": f"o_{n}", "created_at": CREATED - n * DAY}
+            | {k: v[n % len(v)] if isinstance(v, list) else v for k, v in fields.items()},
+        )
+        for n in range(count)
+    ]
+
+
+def views(seen: list[Sighting], *others: Sighting) -> list[list[Tied]]:
+    """The group of the accounts in `seen`, among the accounts of `others`."""
+    memory = build.remembered([*seen, *others])
+    return Group(group(memory, seen), memory).views(Base(memory, ()))
+
+
+def view(seen: list[Sighting], *others: Sighting) -> list[Tied]:
+    (only,) = views(seen, *others)
+    return only
+
+
+def group(memory: Memory, seen: list[Sighting]) -> list[int]:
+    return list(dict.fromkeys(memory.numbers[one.account] for one in seen))
+
+
+def tied(ties: list[Tied], kind: Kind) -> int:
+    """Members with a tie of that kind."""
+    return sum(one.has.get(kind, False) for one in ties)
+
+
+def test_accounts_with_nothing_in_common_are_not_tied() -> None:
+    ties = view(members(payment=[f"p{n}" for n in range(8)], subnet=list(range(1, 9))))
+
+    assert all(tied(ties, kind) == 0 for kind in Kind)
+
+
+def test_what_is_not_known_of_an_account_is_not_looked_at() -> None:
+    (only,) = view(members(1, created_at=None))
+
+    assert only.has.keys() == {Kind.ADDRESSES}
+
+
+def test_organisations_that_pay_with_one_instrument_are_tied_by_payment() -> None:
+    ties = view(members(payment=["p1", "p1", "p2", "p2", "p3", "p4", "p5", "p6"]))
+
+    assert tied(ties, Kind.PAYMENT) == 4
+
+
+def test_organisations_in_one_range_are_tied_by_addresses() -> None:
+    assert tied(view(members(subnet=[1, 1, 2, 3, 4, 5, 6, 7])), Kind.ADDRESSES) == 2
+
+
+def test_organisations_that_signed_up_together_are_tied_by_sign_up() -> None:
+    times = [CREATED, CREATED + BURST, *(CREATED + n * DAY for n in range(2, 8))]
+
+    assert tied(view(members(created_at=times)), Kind.SIGN_UP) == 2
+
+
+def test_a_pair_that_shares_payment_and_range_is_tied_by_payment_only() -> None:
+    pairs = view(members(4, payment=["p1", "p1", "p2", "p2"], subnet=[1, 1, 2, 2],
+                         created_at=[CREATED, CREATED, CREATED - DAY, CREATED - DAY]))  # fmt: skip
+    assert tied(pairs, Kind.PAYMENT) == 4
+    assert (tied(pairs, Kind.ADDRESSES), tied(pairs, Kind.SIGN_UP)) == (0, 0)
+
+
+def test_a_pair_in_one_range_that_signed_up_together_is_tied_by_the_range_only() -> None:
+    ties = view(members(4, subnet=[1, 1, 2, 2],
+                        created_at=[CREATED, CREATED, CREATED - DAY, CREATED - DAY]))  # fmt: skip
+
+    assert (tied(ties, Kind.ADDRESSES), tied(ties, Kind.SIGN_UP)) == (4, 0)
+
+
+def test_the_accounts_of_one_organisation_count_once() -> None:
+    seen = members(organisation="o", payment="p", subnet=1, created_at=CREATED)
+
+    for ties in views(seen):
+        assert len(ties) == 1
+        assert all(tied(ties, kind) == 0 for kind in Kind)
+
+
+def test_an_organisation_is_seen_through_the_account_with_the_most_ties() -> None:
+    ties = view(
+        [
+            build.sighting("a_1", organisation="o_1", subnet=7),
+            build.sighting("a_2", organisation="o_1", payment="p", subnet=1),
+            build.sighting("a_3", organisation="o_1", subnet=8),
+            build.sighting("a_4", organisation="o_2", payment="p", subnet=2),
+            build.sighting("a_5", organisation="o_3", subnet=1),
+            build.sighting("a_6", organisation="o_4", subnet=9),
+            build.sighting("a_7", organisation="o_5", subnet=10),
+        ]
+    )
+
+    assert len(ties) == 5
+    assert (tied(ties, Kind.PAYMENT), tied(ties, Kind.ADDRESSES)) == (2, 2)
+
+
+def test_the_one_address_of_most_of_a_group_is_its_egress_and_no_tie() -> None:
+    ties = view(members(address=77, subnet=1))
+
+    assert tied(ties, Kind.ADDRESSES) == 0
+
+
+def test_many_addresses_of_one_range_are_a_pool() -> None:
+    ties = view(members(address=list(range(1, 9)), subnet=1))
+
+    assert tied(ties, Kind.ADDRESSES) == 8
+
+
+def test_a_group_that_one_instrument_pays_for_is_looked_at_from_inside_too() -> None:
+    outside, inside = views(members(payment="p", subnet=[1, 1, 2, 2]))
+
+    assert (tied(outside, Kind.PAYMENT), tied(outside, Kind.ADDRESSES)) == (8, 0)
+    assert (tied(inside, Kind.PAYMENT), tied(inside, Kind.ADDRESSES)) == (0, 8)
+
+
+def test_a_group_with_two_payers_is_looked_at_once() -> None:
+    assert len(views(members(payment=["p1", "p2"]))) == 1
+
+
+def test_an_even_pace_is_a_trait_of_its_own() -> None:
+    seen = [
+        *(build.sighting("a_even", at=NOW + n * 2 * HOUR) for n in range(13)),
+        *(build.sighting("a_not", at=NOW + n * 60) for n in range(12)),
+        build.sighting("a_not", at=NOW + 20 * HOUR),
+        build.sighting("a_unknown"),
+    ]
+
+    ties = view(seen)
+
+    assert sorted(one.has.get(Kind.PACE, None) is True for one in ties) == [False, False, True]
+    assert sum(Kind.PACE in one.has for one in ties) == 2
+
+
+def pivots(moved: int) -> list[Sighting]:
+    """Sixty accounts on the day after a release, of which the first `moved` moved to it."""
+    old = [build.sighting("a_before", model="m-1", at=NOW)]
+    new = [build.sighting(f"a_early{n}", model="m-2", at=NOW + 2 * DAY) for n in range(30)]
+    after = [
+        build.sighting(
+            f"a_{i}", model="m-2" if i < moved else "m-1", at=NOW + 2 * DAY + HOUR + n
+        )
+        for i in range(60)
+        for n in range(6)
+    ]
+    return [*old, *new, *after]
+
+
+def test_moving_to_a_release_is_a_trait_once_the_population_is_known() -> None:
+    seen = pivots(30)
+    memory = build.remembered(seen)
+
+    (ties,) = Group(range(1, memory.next), memory).views(Base(memory, ()))
+
+    assert sum(Kind.PIVOT in one.has for one in ties) == 60
+    assert tied(ties, Kind.PIVOT) == 30
+
+
+def test_the_commoner_a_trait_in_the_population_the_less_it_tells() -> None:
+    few, many = build.remembered(pivots(20)), build.remembered(pivots(50))
+
+    assert Base(few, ()).moved == pytest.approx(20 / 60)
+    assert Base(many, ()).moved == pytest.approx(50 / 60)
+
+
+def test_members_of_campaigns_are_not_the_population() -> None:
+    memory = build.remembered(pivots(50))
+    campaign = [memory.numbers[f"a_{i}"] for i in range(5)]
+
+    base = Base(memory, [*campaign, memory.numbers["a_59"], 10**9])
+
+    assert base.moved == pytest.approx(45 / 54)
+
+
+def test_the_pace_of_members_is_not_that_of_the_population() -> None:
+    seen = [
+        build.sighting(f"a_{i}", at=NOW + n * (2 * HOUR if i < 40 else 60) + (n == 12) * 20 * HOUR)
+        for i in range(70)
+        for n in range(13)
+    ]
+    memory = build.remembered(seen)
+    everybody, rest = Base(memory, ()), Base(memory, [memory.numbers[f"a_{i}"] for i in range(15)])
+
+    assert everybody.even == pytest.approx(40 / 70)
+    assert rest.even == pytest.approx(max(25 / 55, ORDINARY[Kind.PACE]))
+
+
+def test_of_a_small_population_the_ordinary_share_is_assumed() -> None:
+    base = Base(build.remembered([]), ())
+
+    assert (base.even, base.moved) == (ORDINARY[Kind.PACE], ORDINARY[Kind.PIVOT])
+
+
+def test_the_more_strangers_have_a_thing_the_likelier_it_is_by_chance() -> None:
+    seen = members(payment=["p", "q"], subnet=1, address=list(range(1, 9)), created_at=CREATED)
+    crowd = [
+        build.sighting(f"s_{n}", payment="p", subnet=1, created_at=CREATED) for n in range(40)
+    ]
+    others = [build.sighting(f"t_{n}") for n in range(200)]
+
+    rare, common = view(seen, *others), view(seen, *others, *crowd)
+
+    for kind in (Kind.PAYMENT, Kind.ADDRESSES, Kind.SIGN_UP):
+        assert max(one.chance[kind] for one in common) > max(one.chance[kind] for one in rare)
+
+
+def test_accounts_forgotten_meanwhile_are_left_out() -> None:
+    memory = build.remembered(members(3))
+
+    found = Group([1, 2, 3, 999], memory)
+
+    assert len(found.traces) == 3
+
+
+def test_values_the_indexes_forgot_are_rare() -> None:
+    memory = build.remembered(members(4, payment=["p", "q"], subnet=1), build.TINY)
+    for n in range(100):
+        memory.payments.add(f"other{n}", 1, NOW)
+        memory.subnets.add(1000 + n, 1, NOW)
+
+    (ties,) = Group([1, 2, 3, 4], memory).views(Base(memory, ()))
+
+    assert {one.chance[Kind.PAYMENT] for one in ties} == {ORDINARY[Kind.PAYMENT]}
+    assert {one.chance[Kind.ADDRESSES] for one in ties} == {ORDINARY[Kind.ADDRESSES]}
+
+
+_people = st.lists(
+    st.builds(
+        lambda organisation, payment, subnet, created: {
+            "organisation": f"o_{organisation}", "payment": payment, "subnet": subnet,
+            "created_at": created,
+        },
+        st.integers(0, 12), st.sampled_from([None, "p", "q"]), st.integers(0, 3),
+        st.sampled_from([None, CREATED, CREATED + 1000.0, CREATED + DAY]),
+    ),
+    min_size=1, max_size=15,
+)  # fmt: skip
+
+
+@given(_people, st.randoms(use_true_random=False))
+def test_ties_do_not_depend_on_the_order_of_members(
+    people: list[dict[str, Any]], rng: random.Random
+) -> None:
+    memory = build.remembered(build.sighting(f"a_{n}", **who) for n, who in enumerate(people))
+    numbers = list(memory.traces)
+
+    one = Group(numbers, memory).views(Base(memory, ()))
+    other = Group(rng.sample(numbers, len(numbers)), memory).views(Base(memory, ()))
+
+    assert one == other
+
+
+@given(_people)
+def test_every_chance_lies_between_the_ordinary_and_the_certain(
+    people: list[dict[str, Any]],
+) -> None:
+    memory = build.remembered(build.sighting(f"a_{n}", **who) for n, who in enumerate(people))
+
+    for ties in Group(list(memory.traces), memory).views(Base(memory, ())):
+        for one in ties:
+            assert one.has.keys() == one.chance.keys()
+            assert all(ORDINARY[kind] <= p < 1.0 for kind, p in one.chance.items())
+
+
+@given(_people)
+def test_organisations_are_counted_once(people: list[dict[str, Any]]) -> None:
+    memory = build.remembered(build.sighting(f"a_{n}", **who) for n, who in enumerate(people))
+
+    for ties in Group(list(memory.traces), memory).views(Base(memory, ())):
+        assert len(ties) == len({who["organisation"] for who in people})

@@ -32,6 +32,7 @@ from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.source import PolicySource
+from gateway_guard.record.keeping import Keeper
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import ImmediateStore, Store
@@ -300,9 +301,10 @@ def build_guard(
     linking: Linking | None = None
     if campaign_of is None:
         # Always there, and idle where no rule asks: the next reload may.
+        file = SnapshotFile.configured(settings)
         linking = Linking(
             settings.secret,
-            file=SnapshotFile.configured(settings),
+            keeper=Keeper(file, settings.secret) if file is not None else None,
             asked=lambda: policies.current.campaigns,
         )
         campaign_of = linking.facts

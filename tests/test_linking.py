@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, cast
@@ -11,13 +13,15 @@ from typing import Any, cast
 import pytest
 
 from gateway_guard.campaigns.journal import apply
+from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.errors import SettingsError, SnapshotError
 from gateway_guard.frontends.admin import Health
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard, build_guard
-from gateway_guard.linking import LOOK_EVERY, SAVE_EVERY, Linking
+from gateway_guard.linking import Linking
 from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.record.keeping import LOOK_EVERY, SAVE_EVERY, Keeper
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.record.reviews import append
 from gateway_guard.record.snapshots import SnapshotFile
@@ -25,6 +29,7 @@ from gateway_guard.settings import Settings
 from gateway_guard.types import Action, CampaignFacts, Exchange, Usage
 from tests import build
 from tests.campaigns import ring
+from tests.cli.run import ROOT
 from tests.frontends.test_health import Reachable
 
 ASKS = """
@@ -106,6 +111,17 @@ def test_one_sighting_the_linker_chokes_on_costs_only_itself(
     assert links.failed == 2
     assert "acct_good" in links.linker.memory.numbers
     assert len([r for r in caplog.records if "the linker failed" in r.message]) == 1
+
+
+def test_nothing_is_queued_of_what_no_model_route_asked() -> None:
+    links = linking(queue=1)
+
+    links.write(build.exchange(request=build.request(model_route=False)))
+    links.write(settled())
+    links.learn()
+
+    assert links.dropped == 0
+    assert "acct_test" in links.linker.memory.numbers
 
 
 def test_the_thread_learns_by_itself_and_ends_when_the_linking_is_closed() -> None:
@@ -218,17 +234,20 @@ def test_metrics_show_what_is_held_and_what_was_lost() -> None:
 def minute(links: Linking, clock: list[float]) -> None:
     """Let a minute pass, as the thread would."""
     clock[0] += SAVE_EVERY
-    links.tend()
+    keeper(links).tend()
+
+
+def keeper(links: Linking) -> Keeper:
+    assert links.keeper is not None
+    return links.keeper
 
 
 def kept(path: Path, clock: list[float], **more: Any) -> Linking:
-    """A linking that keeps what it learns in `path`; tended once, so that its minutes count."""
-    links = Linking(
-        build.SECRET, file=SnapshotFile(path), threaded=False, now=lambda: build.NOW,
-        clock=lambda: clock[0], **more,
-    )  # fmt: skip
-    links.tend()
-    return links
+    """A linking that keeps what it learns in `path`."""
+    kept_in = Keeper(
+        SnapshotFile(path), build.SECRET, now=lambda: build.NOW, clock=lambda: clock[0]
+    )
+    return Linking(build.SECRET, keeper=kept_in, threaded=False, **more)
 
 
 def teach(links: Linking) -> None:
@@ -308,10 +327,8 @@ def test_one_of_several_processes_writes_and_another_takes_its_place(
     first, second = kept(path, clock), kept(path, clock)
     teach(first)
     teach(second)
-    first.tend()
     minute(first, clock)
     written = path.stat().st_mtime_ns
-    second.tend()
     minute(second, clock)
     while_both = path.stat().st_mtime_ns
     path.unlink()
@@ -320,7 +337,7 @@ def test_one_of_several_processes_writes_and_another_takes_its_place(
 
     assert while_both == written
     assert path.exists()
-    assert second.unsaved == 0
+    assert keeper(second).unsaved == 0
     assert len([r for r in caplog.records if "another process writes" in r.message]) == 1
 
 
@@ -336,13 +353,13 @@ def test_a_disk_that_fails_is_reported_once_counted_and_tried_again(
         patch.setattr("gateway_guard.record.snapshots.os.fsync", _full)
         minute(links, clock)
         minute(links, clock)
-        trouble, unsaved = links.trouble, links.unsaved
+        trouble, unsaved = keeper(links).trouble, keeper(links).unsaved
         links.write(settled("acct_1"))
         links.learn()
     minute(links, clock)
 
     assert trouble == "campaigns not saved: No space left on device"
-    assert (unsaved, links.unsaved, links.trouble) == (2, 2, None)
+    assert (unsaved, keeper(links).unsaved, keeper(links).trouble) == (2, 2, None)
     assert len([r for r in caplog.records if "not saved" in r.message]) == 1
     assert len(kept(path, [0.0]).linker.memory.traces) == 2
 
@@ -373,7 +390,7 @@ def test_a_disk_that_fails_degrades_health_and_shows_in_metrics(tmp_path: Path) 
     brain, metrics = guard(build.policy(ASKS)), Metrics()
     links = kept(tmp_path / "campaigns", [0.0])
     brain.linking = links
-    links.trouble, links.unsaved = "campaigns not saved: No space left on device", 3
+    keeper(links).trouble, keeper(links).unsaved = "campaigns not saved: No space left on device", 3
     links.publish(metrics)
 
     report = asyncio.run(Health(brain, cast("Upstream", Reachable()), Reachable()).report())[1]
@@ -412,12 +429,19 @@ def test_another_secret_is_refused_and_named(tmp_path: Path) -> None:
     minute(links, clock)
 
     with pytest.raises(SnapshotError, match="another GATEWAY_GUARD_SECRET"):
-        Linking(b"another secret, 32 bytes of it..", file=SnapshotFile(path))
+        Keeper(SnapshotFile(path), b"another secret, 32 bytes of it..")
+
+
+def test_a_file_nobody_may_read_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "campaigns").mkdir()
+
+    with pytest.raises(SettingsError, match="campaigns cannot be read from"):
+        Keeper(SnapshotFile(tmp_path / "campaigns"), build.SECRET)
 
 
 def test_a_directory_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such directory"):
-        Linking(build.SECRET, file=SnapshotFile(tmp_path / "none" / "campaigns"))
+        Keeper(SnapshotFile(tmp_path / "none" / "campaigns"), build.SECRET)
 
 
 def test_what_nobody_could_read_after_a_restart_is_not_kept() -> None:
@@ -435,14 +459,38 @@ def test_a_review_is_in_force_a_second_after_it_was_written(tmp_path: Path) -> N
     held = links.facts(account)
 
     review(path, Ruling.ALLOW, account, reason="a known customer")
-    links.tend()
+    keeper(links).tend()
     at_once = links.facts(account)
     clock[0] += LOOK_EVERY
-    links.tend()
+    keeper(links).tend()
 
     assert held is not None
     assert at_once == held
     assert links.facts(account) is None
+
+
+def test_a_review_that_fails_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    links = kept(path, clock)
+
+    def fails(linker: Linker, one: Review) -> bool:
+        if one.account == "acct_0":
+            raise RuntimeError("a bug")
+        return apply(linker, one)
+
+    monkeypatch.setattr("gateway_guard.record.keeping.apply", fails)
+    for account in ("acct_0", "acct_1"):
+        review(path, Ruling.BAN, account)
+    review(path, Ruling.RELEASE, campaign="c_0404")
+    caplog.set_level("INFO")
+    minute(links, clock)
+
+    assert links.facts("acct_0") is None
+    assert links.facts("acct_1") is not None
+    assert "a review failed: RuntimeError" in caplog.text
+    assert "campaign c_0404 is not held" in caplog.text
 
 
 def test_reviews_are_in_force_after_a_restart_with_and_without_the_snapshot(tmp_path: Path) -> None:
@@ -458,6 +506,32 @@ def test_reviews_are_in_force_after_a_restart_with_and_without_the_snapshot(tmp_
 
     for again in (with_it, without):
         assert again.facts("acct_bad") == CampaignFacts(id="banned", confidence=1.0)
+
+
+def test_a_ban_written_while_nobody_ran_is_in_force_before_the_first_request(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "campaigns"
+    review(path, Ruling.BAN, "acct_bad")
+
+    links = kept(path, [0.0])
+
+    assert links.facts("acct_bad") is not None
+
+
+def test_a_process_that_ends_without_closing_the_guard_saves_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "campaigns"
+    script = (
+        "import sys\n"
+        "from tests.test_linking import *\n"
+        "file = SnapshotFile(sys.argv[1])\n"
+        "links = Linking(build.SECRET, keeper=Keeper(file, build.SECRET))\n"
+        "links.write(settled())\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, cwd=ROOT)
+
+    assert len(kept(path, [0.0]).linker.memory.traces) == 1
 
 
 def test_a_release_lets_everybody_go_and_reading_it_again_changes_nothing(tmp_path: Path) -> None:
@@ -493,7 +567,7 @@ def test_a_release_is_not_for_a_later_campaign_of_the_same_name(tmp_path: Path) 
 def test_the_thread_tends_what_it_learns(tmp_path: Path) -> None:
     path = tmp_path / "campaigns"
     review(path, Ruling.BAN, "acct_bad")
-    links = Linking(build.SECRET, file=SnapshotFile(path))
+    links = Linking(build.SECRET, keeper=Keeper(SnapshotFile(path), build.SECRET))
 
     links.write(settled())
     links.close()

@@ -5,5 +5,6 @@ No single account of a campaign looks extreme; together they do. What is learnt 
 `registry`). Accounts that share something hang together (`webs`) and fall into groups
 (`communities`); what ties a group (`ties`) is weighed against chance and against every innocent
 explanation (`evidence`). What is convicted is held (`held`, `linker`), and each account's own part
-in it is scored (`membership`). All of it is pure: no clock, no file, no thread.
+in it is scored (`membership`). What people get to see of a campaign is put together in `report`.
+All of it is pure: no clock, no file, no thread.
 """

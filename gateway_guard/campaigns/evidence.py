@@ -57,6 +57,11 @@ EXPLANATIONS: Final = {
 #: addresses for those that `Tied.lasting` does not name.
 FIRM: Final = "one firm (its cards, networks and sign-up days)"
 
+#: A tie that chance makes likelier than this is no tie of a kind.
+_LIKELY: Final = 0.5
+#: A trait must be known of this share of a group: the few of whom it is known may be chosen by it.
+_TRAIT_KNOWN: Final = 0.75
+
 #: The share of tied members under the hypothesis of a campaign is unknown: these, equally likely.
 _SHARES: Final = (0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 
@@ -99,16 +104,19 @@ class Tied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         chance: kind → how likely that is without a campaign, in (0, 1).
         lasting: payment and addresses → whether the tie remains when a firm is thought away: its
             few or heavily used cards, and the addresses its people share.
+        paid: whether any other organisation of the group pays with the same card; None when the
+            card is unknown.
     """
 
     has: dict[Kind, bool]
     chance: dict[Kind, float]
     lasting: dict[Kind, bool] = {}
+    paid: bool | None = None
 
     @property
     def kinds(self) -> int:
-        """Number of kinds of `TIES` this member has."""
-        return sum(self.has.get(kind, False) for kind in TIES)
+        """Number of kinds of `TIES` this member has, without those that chance makes likely."""
+        return sum(self.has.get(kind, False) and self.chance[kind] <= _LIKELY for kind in TIES)
 
 
 class Weight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -159,14 +167,22 @@ class Burden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         false_alarms: expected number of groups convicted by chance among all ever examined; in
             (0, 1).
-        left: natural logarithm of the likelihood ratio every explanation must leave (3: 20 to 1).
+        left: natural logarithm of the likelihood ratio every explanation must leave (3.5: 33 to 1).
+        everybody: share of the members tied by payment, or by sign-up, from which `FIRM` is to be
+            reckoned with: a firm pays for all of its people, an event is where all signed up; the
+            accounts of a campaign are bought and paid for here and there. In (0, 1).
+        alike: smallest share of the members that have one content key in common, in (0, 1), where
+            neither their pace nor ties of all three kinds speak for one hand. Content convicts
+            nobody; that there is none in common may acquit.
         kinds: natural logarithm a kind must reach to count as one of two (2: 7 to 1).
         core: fewest members tied by two kinds.
         core_share: smallest share of members tied by two kinds, in (0, 1).
     """
 
     false_alarms: float = 0.01
-    left: float = 3.0
+    left: float = 3.5
+    everybody: float = 0.85
+    alike: float = 0.4
     kinds: float = 2.0
     core: int = 3
     core_share: float = 0.15
@@ -176,17 +192,42 @@ class Burden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 USUAL: Final = Burden()
 
 
-def judge(members: Iterable[Tied], *, examined: int, burden: Burden = USUAL) -> Verdict:
+def _everybody(group: Sequence[Tied], share: float) -> bool:
+    """Whether (nearly) all pay with a card of several, or (nearly) all signed up with others.
+
+    One member is given away: the first of a firm's people to come on a new card has it alone.
+    """
+    paying = [m.paid for m in group if m.paid is not None]
+    signed_up = [m.has[Kind.SIGN_UP] for m in group if Kind.SIGN_UP in m.has]
+    return any(
+        bool(tied) and sum(tied) + 1 >= share * (len(tied) + 1) for tied in (paying, signed_up)
+    )
+
+
+def _beyond_a_firm(group: Sequence[Tied]) -> float:
+    """What payments and addresses say when a firm is thought away; natural logarithm, >= 0."""
+    rest = 0.0
+    for kind in (Kind.PAYMENT, Kind.ADDRESSES):
+        looked = [m for m in group if kind in m.has]
+        lasting = [m.lasting.get(kind, m.has[kind]) for m in looked]
+        rest += max(log_ratio(lasting, [m.chance[kind] for m in looked]), 0.0)
+    return rest
+
+
+def judge(
+    members: Iterable[Tied], *, examined: int, alike: float = 1.0, burden: Burden = USUAL
+) -> Verdict:
     """Hold a group's ties against chance and against every innocent explanation.
 
-    `examined` is the number of groups looked at so far, this one included: the more one looks, the
-    more must be shown (Bonferroni).
+    `alike` is the largest share of the members that have one content key in common. `examined` is
+    the number of groups looked at so far, this one included: the more one looks, the more must be
+    shown (Bonferroni).
     """
     group = list(members)
     weights = []
     for kind in Kind:
         looked = [m for m in group if kind in m.has]
-        if not looked:
+        if not looked or (kind not in TIES and len(looked) < _TRAIT_KNOWN * len(group)):
             continue
         chance = [m.chance[kind] for m in looked]
         tied = [m.has[kind] for m in looked]
@@ -204,14 +245,10 @@ def judge(members: Iterable[Tied], *, examined: int, burden: Burden = USUAL) -> 
         rest = sum(value for kind, value in found.items() if kind not in explained)
         if rest < left:
             left, explanation = rest, name
-    rest = 0.0
-    for kind in (Kind.PAYMENT, Kind.ADDRESSES):
-        looked = [m for m in group if kind in m.has]
-        lasting = [m.lasting.get(kind, m.has[kind]) for m in looked]
-        rest += max(log_ratio(lasting, [m.chance[kind] for m in looked]), 0.0)
-    rest += found.get(Kind.PACE, 0.0) + found.get(Kind.PIVOT, 0.0)
-    if rest < left:
-        left, explanation = rest, FIRM
+    if _everybody(group, burden.everybody):
+        rest = _beyond_a_firm(group) + found.get(Kind.PACE, 0.0) + found.get(Kind.PIVOT, 0.0)
+        if rest < left:
+            left, explanation = rest, FIRM
     needed = math.log(max(examined, 1) / burden.false_alarms)
     core = sum(member.kinds >= 2 for member in group)
     strong = sum(found.get(kind, 0.0) >= burden.kinds for kind in TIES)
@@ -219,6 +256,9 @@ def judge(members: Iterable[Tied], *, examined: int, burden: Burden = USUAL) -> 
         total >= needed
         and left >= burden.left
         and strong >= 2
+        and (
+            alike >= burden.alike or strong == len(TIES) or found.get(Kind.PACE, 0.0) >= burden.left
+        )
         and core >= burden.core
         and core >= burden.core_share * len(group)
     )

@@ -137,8 +137,12 @@ class Linker:
                     self.cases.convict(part, verdict, at)
 
     def _judge(self, part: Iterable[int], base: Base) -> Verdict:
-        views = Group(part, self.memory).views(base)
-        verdicts = [judge(view, examined=self.examined, burden=self.burden) for view in views]
+        group = Group(part, self.memory)
+        alike = group.alike()
+        verdicts = [
+            judge(view, examined=self.examined, alike=alike, burden=self.burden)
+            for view in group.views(base)
+        ]
         return max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total))
 
     def _around(self, number: int, most: int) -> list[int]:

@@ -43,6 +43,9 @@ class Releases:
         if count + 1 == _REQUESTS and first - self.began > _SETTLED and first > self.latest_at:
             self.latest, self.latest_at = model, first
         if at - self.latest_at <= _WATCHED:
+            if trace.first_at > self.latest_at - _SETTLED:
+                # Whoever came for the new model did not move to it.
+                return
             if trace.release_at != self.latest_at:
                 trace.release_at, trace.released, trace.pivoted = self.latest_at, 0, 0
             before = pivot(trace)

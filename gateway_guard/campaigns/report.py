@@ -121,6 +121,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             left out.
         active: for each hour of the day (UTC, from 0), the sum of `Member.active` of all members.
         networks: the most members first, at most `MOST_NETWORKS`.
+        elsewhere: members last seen in another country than they declared at sign-up.
         templates: the most members first, at most 100.
         absorbed: names of campaigns that turned out to be this one.
         exchanges, refused, tokens: totals of all members since each was first seen.
@@ -145,6 +146,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hours: tuple[Hour, ...]
     active: tuple[int, ...]
     networks: tuple[Network, ...]
+    elsewhere: int
     templates: tuple[Template, ...]
     absorbed: tuple[str, ...]
     exchanges: int
@@ -215,6 +217,7 @@ def report_of(
         )
     exchanges = sum(trace.exchanges for trace in traces.values())
     tokens = sum(trace.tokens for trace in traces.values())
+    networks = _networks(traces.values())
     counted = sum(hour.exchanges for hour in held.hours.values())
     return Report(
         id=campaign_id,
@@ -233,7 +236,8 @@ def report_of(
         ties=ties,
         hours=_timeline(held, traces.values()),
         active=_of_the_day(hour for trace in traces.values() for hour in _active(trace)),
-        networks=_networks(traces.values()),
+        networks=tuple(networks[:MOST_NETWORKS]),
+        elsewhere=sum(network.elsewhere for network in networks),
         templates=templates,
         absorbed=tuple(held.absorbed),
         exchanges=exchanges,
@@ -289,7 +293,7 @@ def _timeline(held: Held, members: Iterable[Trace]) -> tuple[Hour, ...]:
     return tuple(timeline)
 
 
-def _networks(members: Iterable[Trace]) -> tuple[Network, ...]:
+def _networks(members: Iterable[Trace]) -> list[Network]:
     seen: dict[tuple[int | None, str | None], list[Trace]] = defaultdict(list)
     for trace in members:
         seen[trace.asn, trace.country].append(trace)
@@ -307,4 +311,4 @@ def _networks(members: Iterable[Trace]) -> tuple[Network, ...]:
         for (asn, country), there in seen.items()
     ]
     networks.sort(key=lambda n: (-n.members, -n.exchanges, n.asn or 0, n.country or ""))
-    return tuple(networks[:MOST_NETWORKS])
+    return networks

@@ -52,7 +52,10 @@ _HEADER: Final = struct.Struct(">8sH16sQ32s")
 _LENGTH: Final = struct.Struct(">I")
 #: Rows encoded in one go, well under a millisecond: the interpreter is free in between.
 _ROWS: Final = 500
-_NUMBERS: Final = 1  # the msgpack extension in which arrays of 64-bit integers travel
+#: The msgpack extensions in which arrays of 64-bit integers, and larger integers, travel.
+_NUMBERS: Final = 1
+_BIG: Final = 2
+_LARGEST: Final = (1 << 64) - 1
 _TRACE: Final = Trace.__struct_fields__
 
 
@@ -168,8 +171,6 @@ def thaw(data: bytes, secret: bytes, *, bounds: Bounds = ROOMY, burden: Burden =
             kind, rows = _decode(block)
             fill.take[kind](rows)
         fill.finish()
-    except SnapshotError:
-        raise
     except Exception as error:
         # Only a guard with this secret can have written it: it is of a version that reads alike.
         raise SnapshotError(
@@ -231,7 +232,7 @@ def _sections(linker: Linker, most: int, claims: int) -> Iterator[tuple[str, Ite
     numbers = _kept(memory, near.union(cases.member_of), most)
     kept = set(numbers)
     traces = [memory.traces[n] for n in numbers]
-    yield "traces", ((n, *msgspec.structs.astuple(t)) for n, t in zip(numbers, traces, strict=True))
+    yield "traces", (_row(n, t) for n, t in zip(numbers, traces, strict=True))
     whole = len(kept) == len(memory.traces)
     for kind, postings in _indexes(memory):
         values = _VALUES.get(kind, _nothing)
@@ -250,6 +251,17 @@ def _sections(linker: Linker, most: int, claims: int) -> Iterator[tuple[str, Ite
         ),
     )
     yield "rulings", ((a, ruling, until) for a, (ruling, until) in cases.reviews.rulings.items())
+
+
+def _row(number: int, trace: Trace) -> list[Any]:
+    # Bit sets outgrow what msgpack calls an integer.
+    return [
+        number,
+        *(
+            _big(v) if type(v) is int and v > _LARGEST else v
+            for v in msgspec.structs.astuple(trace)
+        ),
+    ]
 
 
 def _kept(memory: Memory, always: set[int], most: int) -> list[int]:
@@ -385,17 +397,18 @@ def _restore_head(linker: Linker, head: _Head) -> None:
     releases.latest, releases.latest_at, releases.moves = head.latest, head.latest_at, head.moves
 
 
-def _packed(value: object) -> msgspec.msgpack.Ext:
-    if isinstance(value, array):
-        return msgspec.msgpack.Ext(_NUMBERS, struct.pack(f"<{len(value)}Q", *value))
-    raise NotImplementedError(type(value).__name__)
+def _packed(value: Any) -> msgspec.msgpack.Ext:
+    return msgspec.msgpack.Ext(_NUMBERS, struct.pack(f"<{len(value)}Q", *value))
 
 
-def _unpacked(code: int, data: memoryview) -> array[int]:
-    if code != _NUMBERS:
-        raise ValueError(f"extension {code}")
-    return array("Q", struct.unpack(f"<{len(data) // 8}Q", data))
+def _big(value: int) -> msgspec.msgpack.Ext:
+    return msgspec.msgpack.Ext(_BIG, value.to_bytes((value.bit_length() + 7) // 8, "little"))
 
+
+_UNPACK: Final[dict[int, Callable[[memoryview], Any]]] = {
+    _NUMBERS: lambda data: array("Q", struct.unpack(f"<{len(data) // 8}Q", data)),
+    _BIG: lambda data: int.from_bytes(data, "little"),
+}
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_packed).encode
-_decode = msgspec.msgpack.Decoder(ext_hook=_unpacked).decode
+_decode = msgspec.msgpack.Decoder(ext_hook=lambda code, data: _UNPACK[code](data)).decode

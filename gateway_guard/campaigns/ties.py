@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
 
@@ -22,8 +22,16 @@ _HOUSEHOLD: Final = 3
 #: about ten).
 _CARDS: Final = 3
 _RESOLD: Final = 12
+#: And it has this many networks: a campus, branches.
+_NETWORKS: Final = 3
 #: An address that so many organisations of a group share is a firm's or a venue's way out.
 _WAY_OUT: Final = 3
+#: Where more accounts than this pay with cards of several, one hand pays for all: a firm's.
+_ALL_PAID: Final = 0.85
+#: A content key that outsiders have this share as often as members is common.
+_COMMON: Final = 0.2
+#: A trait that more of the population has says nothing.
+_TELLING: Final = 0.7
 #: Accounts that show one trait, below which the share of the population is not known.
 _KNOWN: Final = 50
 
@@ -83,11 +91,13 @@ class Group:
         for sharing in by_address.values():
             if len(sharing) >= most:
                 self.egress |= set.intersection(*(set(trace.subnets) for trace in sharing))
-        #: Ranges in which members share the very address.
+        #: Ranges in which members share the very address, and the most used ones.
         self.ways_out: set[int] = set()
         for sharing in by_address.values():
             if _organisations(sharing) >= _WAY_OUT:
                 self.ways_out |= set.intersection(*(set(trace.subnets) for trace in sharing))
+        counts = {s: _organisations(sharing) for s, sharing in self.by_subnet.items()}
+        self.ways_out.update(sorted(counts, key=lambda s: (-counts[s], s))[:_NETWORKS])
         #: Payments shared by more than a household → organisations.
         self.cards = {
             payment: count
@@ -97,9 +107,29 @@ class Group:
         largest = sorted(self.cards, key=lambda card: (-self.cards[card], card))
         #: Those a firm may have: its largest, and the heavily used.
         self.firms = {c for c in largest if self.cards[c] >= _RESOLD} | set(largest[:_CARDS])
+        paying = sum(map(len, self.by_payment.values()))
+        if sum(len(self.by_payment[card]) for card in self.cards) > _ALL_PAID * paying:
+            self.firms = set(self.cards)
         shared = [len(sharing) for sharing in self.by_payment.values() if len(sharing) > 1]
         #: Whether one payment stands for most of the group, and there is no other shared one.
         self.one_payer = len(shared) == 1 and shared[0] >= most
+
+    def alike(self) -> float:
+        """The largest share of the members that have one content key in common, in [0, 1].
+
+        Without keys that are common outside the group too: what everybody says makes nobody alike.
+        """
+        keys: Counter[int] = Counter()
+        for trace in self.traces:
+            keys.update(set(trace.shared))
+        size = len(self.traces)
+        outside = max(len(self.memory.traces) - size, 1)
+        for key, count in keys.most_common():
+            posting = self.memory.templates.shared.get(key)
+            rest = posting.count - count if posting is not None else 0
+            if rest / outside <= _COMMON * count / size:
+                return count / size
+        return 0.0
 
     def views(self, base: Base) -> list[list[Tied]]:
         """The members' ties, seen in one or two ways; one member for each organisation.
@@ -120,8 +150,10 @@ class Group:
             has: dict[Kind, bool] = {}
             chance: dict[Kind, float] = {}
             lasting: dict[Kind, bool] = {}
+            paid = None
             if trace.payment and not inside:
                 sharing = self.by_payment[trace.payment]
+                paid = any(t.organisation != trace.organisation for t in sharing)
                 has[Kind.PAYMENT] = trace.payment in self.cards
                 lasting[Kind.PAYMENT] = has[Kind.PAYMENT] and trace.payment not in self.firms
                 posting = self.memory.payments.get(trace.payment)
@@ -134,13 +166,13 @@ class Group:
                 rest = self.memory.signed_up_near(trace.created_at) - near - 1
                 chance[Kind.SIGN_UP] = by_chance(rest / outside, others)
             pace, moved = trace.even(), pivot(trace)
-            if pace is not None:
+            if pace is not None and base.even <= _TELLING:
                 has[Kind.PACE], chance[Kind.PACE] = pace, base.even
-            if moved is not None and self.memory.releases.share() is not None:
+            if moved is not None and base.moved <= _TELLING:
                 has[Kind.PIVOT], chance[Kind.PIVOT] = moved, base.moved
             for kind, share in chance.items():
                 chance[kind] = min(max(share, ORDINARY[kind]), 0.95)
-            tied = Tied(has=has, chance=chance, lasting=lasting)
+            tied = Tied(has=has, chance=chance, lasting=lasting, paid=paid)
             known = best.get(trace.organisation)
             if known is None or tied.kinds > known.kinds:
                 best[trace.organisation] = tied

@@ -219,8 +219,11 @@ def print_known(known: Known, out: Console) -> None:
     if held is None:
         out.print("  none")
     else:
-        word = "member of" if held.member else "near"
-        out.print(f"  {word} {held.campaign}, confidence {sure(held.confidence)}")
+        word = f"member of {held.campaign}" if held.member else f"near {held.campaign}"
+        if held.campaign == BANNED:
+            out.print("  in none that is held; banned by a reviewer")
+        else:
+            out.print(f"  {word}, confidence {sure(held.confidence)}")
         for kind, value in sorted(held.adds.items(), key=lambda item: -item[1]):
             out.print(f"  {kind:<10} {signed(value)}")
         if held.points is not None:

@@ -33,8 +33,9 @@ from gateway_guard.errors import SourceError
 
 CampaignArgument = Annotated[str, typer.Argument(metavar="ID", help="Its name: c_0001, …")]
 
-#: Networks named in one line of `list`, days and members shown by `show`.
+#: Networks named in one line of `list`; days, members and what one of them shares, shown by `show`.
 _NETWORKS: Final = 3
+_TIES: Final = 6
 _DAYS: Final = 14
 _MEMBERS: Final = 20
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -255,7 +256,7 @@ def _members(report: Report, most: int) -> Table:
             f"{one.exchanges:,}",
             "unknown" if one.asn is None else f"AS{one.asn}",
             f"{one.declared or '?'}, {one.country or '?'}",
-            " ".join(one.ties),
+            " ".join(one.ties[:_TIES]) + (" …" if len(one.ties) > _TIES else ""),
         )
     return table
 

@@ -141,10 +141,10 @@ def _did(report: Report) -> Element:
         ),
         f"{many(report.refused, 'exchange')} refused, {many(report.tokens, 'token')} in all.",
     ]
-    apart = sum(network.elsewhere for network in report.networks)
-    if apart:
+    if report.elsewhere:
         facts.append(
-            f"Accounts last seen in another country than they declared at sign-up: {apart:,}."
+            "Accounts last seen in another country than they declared at sign-up: "
+            f"{report.elsewhere:,}."
         )
     if report.absorbed:
         facts.append(f"Campaigns that turned out to be this one: {', '.join(report.absorbed)}.")

@@ -38,6 +38,9 @@ def networks(report: Report) -> Element:
         "Declared another country >",
     )  # fmt: skip
     caption = "Where each member was last seen"
+    rest = report.size - sum(one.members for one in report.networks)
+    if rest > 0:
+        caption += f"; smaller networks, with {many(rest, 'member')} together, are left out"
     return section("Networks", table(heads, rows, caption, sortable=True))
 
 

@@ -37,8 +37,8 @@ METHOD: Final = _points("""
     ordinary life would give. The result is a likelihood ratio; the ratios are multiplied, and the
     product must exceed a bar that rises with the number of groups ever looked at.
 
-    At least two kinds must speak for themselves, and every innocent explanation that is known (one
-    payer, one place, one product) must leave something that it does not explain.
+    At least two kinds must speak for themselves, and every innocent explanation that is known
+    (such as one payer, one place, one product) must leave something that it does not explain.
 
     Each account is then held against what the others have in common. That gives its own
     confidence, which can be low where the group's is high.

@@ -67,9 +67,9 @@ class Health:
         troubles += [
             f"key set {url} not fetched: {why}" for url, why in self._guard.key_errors.items()
         ]
-        linking = self._guard.linking
-        if linking is not None and linking.trouble is not None:
-            troubles.append(linking.trouble)
+        keeper = linking.keeper if (linking := self._guard.linking) is not None else None
+        if keeper is not None and keeper.trouble is not None:
+            troubles.append(keeper.trouble)
         if not network:
             troubles.append("no network data: every address is unknown")
         if self._state.draining:

@@ -11,8 +11,9 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds, Memory
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.campaigns.traces import Trace
-from tests.build import NOW
+from tests import build as nouns
 
+NOW: Final = nouns.NOW
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 #: So small that a few dozen of anything overflow.
@@ -21,7 +22,8 @@ TINY: Final = Bounds(accounts=40, keys=30, shared=20, values=20, most=4, web=30)
 
 def sighting(account: str = "a_test", **fields: Any) -> Sighting:
     """One exchange at `NOW` by an account of which nothing is known."""
-    return Sighting(**{"at": NOW, "account": account} | fields)
+    defaults: dict[str, Any] = {"at": NOW, "account": account}
+    return Sighting(**defaults | fields)
 
 
 def trace(account: str = "a_test", **fields: Any) -> Trace:
@@ -47,11 +49,15 @@ def paced(one: Trace, *, even: bool) -> Trace:
     return one
 
 
-def tied(*kinds: Kind, of: Iterable[Kind] = tuple(Kind), chance: float = 0.1) -> Tied:
+def tied(
+    *kinds: Kind, of: Iterable[Kind] = tuple(Kind), chance: float = 0.1, lasting: bool = True
+) -> Tied:
     """A member with ties of these kinds, out of the kinds that could be looked at."""
     looked = {*of, *kinds}
     return Tied(
-        has={kind: kind in kinds for kind in looked}, chance=dict.fromkeys(looked, chance)
+        has={kind: kind in kinds for kind in looked},
+        chance=dict.fromkeys(looked, chance),
+        lasting={kind: lasting and kind in kinds for kind in looked},
     )
 
 

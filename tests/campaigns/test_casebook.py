@@ -42,14 +42,23 @@ def member(n: int, name: str = "x", **fields: Any) -> Sighting:
     )  # fmt: skip
 
 
+def members(name: str) -> list[Sighting]:
+    return [member(n, name) for n in range(SIZE)]
+
+
 def stranger(n: int, **fields: Any) -> Sighting:
     """An account that shares nothing with anybody."""
     return build.sighting(f"s{n}", **{"payment": f"p{n}", "subnet": 10**6 + n} | fields)
 
 
+def author(name: str) -> Sighting:
+    """The victim whose template a campaign uses: the first who did."""
+    return build.sighting(f"author-{name}", keys=member(0, name).keys)
+
+
 def scene(*names: str, strangers: int = 60) -> Casebook:
     """Campaigns of these names are known, and none is held yet."""
-    seen = [member(n, name) for name in names for n in range(SIZE)]
+    seen = [one for name in names for one in (author(name), *members(name))]
     memory = build.remembered([*seen, *(stranger(n) for n in range(strangers))])
     return Casebook(memory, USUAL)
 
@@ -156,6 +165,18 @@ def test_a_group_whose_members_share_nothing_is_not_held_whatever_the_verdict() 
     cases.convict(numbers(cases, "s"), GUILTY, NOW)
 
     assert not cases.held
+
+
+def test_scoring_ends_after_some_rounds_even_when_members_still_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(casebook, "_ROUNDS", 1)
+    cases = scene("x")
+
+    cases.convict(numbers(cases, "x", "s1"), GUILTY, NOW)
+
+    assert cases.member_of.keys() == numbers(cases, "x")
+    assert_consistent(cases)
 
 
 def test_a_campaign_began_with_the_first_exchange_of_any_member() -> None:
@@ -339,6 +360,16 @@ def test_nothing_is_told_of_an_account_long_forgotten() -> None:
 
     assert who not in cases._memory.numbers
     assert who not in cases.verdicts
+
+
+def test_whoever_used_the_template_of_a_campaign_first_does_not_imitate_it() -> None:
+    cases = convicted("x")
+    (author_of_x,) = numbers(cases, "author-x")
+
+    _, found = cases.score(author_of_x, "c_0001")
+
+    assert found["content"] <= 0.0
+    assert "author-x" not in cases.verdicts
 
 
 # Evidence goes.
@@ -556,8 +587,8 @@ class Whatever(RuleBasedStateMachine):
         bounds = Bounds(accounts=60, keys=60, shared=40, values=80, most=16, web=40)
         self.memory = Memory(bounds)
         for name in "xyz":
-            for n in range(SIZE):
-                self.memory.note(member(n, name))
+            for seen in (author(name), *members(name)):
+                self.memory.note(seen)
         self.cases = Casebook(self.memory, USUAL)
 
     @rule(seconds=st.sampled_from([-DAY, 0.0, 60.0, DAY, LEFT_ALONE]))

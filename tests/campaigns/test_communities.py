@@ -123,9 +123,7 @@ def test_isolated_cliques_are_never_merged_and_never_cut(
     sizes: list[int], rng: random.Random
 ) -> None:
     several = (1, 3, 4, 5, 6)  # two values: see the next test
-    cliques = [
-        clique(1000 * i, size, values=rng.choice(several)) for i, size in enumerate(sizes)
-    ]
+    cliques = [clique(1000 * i, size, values=rng.choice(several)) for i, size in enumerate(sizes)]
     values = [one for each in cliques for one in each.items()]
     rng.shuffle(values)
 
@@ -156,7 +154,7 @@ def test_a_tie_between_parts_does_not_depend_on_the_order_of_the_input() -> None
 
 
 @pytest.mark.xfail(reason="ties between parts go to whoever comes first in the mapping")
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(_values, st.randoms(use_true_random=False))
 def test_equal_input_in_another_order_gives_the_same_parts(
     values: dict[int, list[int]], rng: random.Random

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.campaigns.evidence import judge
@@ -78,6 +78,7 @@ def test_two_campaigns_share_no_table() -> None:
     assert (other.hours, other.templates, other.absorbed) == ({}, {}, [])
 
 
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.floats(-1e10, 1e10), st.lists(st.integers(0, 2**64 - 1), max_size=16)),

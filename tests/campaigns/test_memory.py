@@ -63,7 +63,7 @@ def test_an_account_of_which_nothing_is_known_is_an_organisation_of_its_own() ->
     found = trace(build.remembered([build.sighting("a")]), "a")
 
     assert (found.organisation, found.payment, found.created_at) == ("a", "", 0.0)
-    assert not (found.subnets or found.addresses or found.shared)
+    assert not [*found.subnets, *found.addresses, *found.shared]
 
 
 def test_exchanges_refusals_and_tokens_add_up() -> None:
@@ -139,7 +139,10 @@ def test_a_key_whose_first_user_was_forgotten_begins_anew() -> None:
     for n in range(100):
         told(memory, f"other{n}", at=NOW + 1 + n)
 
-    news = told(memory, "b", at=NOW + 999, keys=(KEY,)), told(memory, "c", at=NOW + 999, keys=(KEY,))
+    news = (
+        told(memory, "b", at=NOW + 999, keys=(KEY,)),
+        told(memory, "c", at=NOW + 999, keys=(KEY,)),
+    )
 
     assert "a" not in memory.numbers
     assert trace(memory, "c").shared == trace(memory, "b").shared
@@ -304,9 +307,7 @@ def test_a_crowded_range_is_not_touched() -> None:
 
 def test_sign_ups_are_near_within_a_burst() -> None:
     times = (CREATED - BURST - 1, CREATED - BURST, CREATED, CREATED + BURST, CREATED + BURST + 1)
-    memory = build.remembered(
-        build.sighting(f"a{n}", created_at=at) for n, at in enumerate(times)
-    )
+    memory = build.remembered(build.sighting(f"a{n}", created_at=at) for n, at in enumerate(times))
 
     assert memory.signed_up_near(CREATED) == 3
 
@@ -388,7 +389,7 @@ def test_nothing_that_is_sent_exceeds_the_bounds_or_raises(seen: list[Sighting])
 def flood(what: str) -> Iterable[Sighting]:
     """Five thousand exchanges that are all different in one thing, or all the same."""
     for n in range(5000):
-        things = {
+        things: dict[str, dict[str, Any]] = {
             "accounts": {"account": f"a{n}"},
             "payments": {"account": f"a{n}", "payment": f"p{n}"},
             "one payment": {"account": f"a{n}", "payment": "p"},
@@ -399,8 +400,8 @@ def flood(what: str) -> Iterable[Sighting]:
             "shared keys": {"account": f"a{n % 2}", "keys": (n // 2,)},
             "models": {"account": f"a{n % 9}", "model": f"m{n}"},
             "clients": {"account": f"a{n}", "client": n + 1},
-        }[what]
-        yield build.sighting(**{"at": NOW + n} | things)
+        }
+        yield build.sighting(**{"at": NOW + n} | things[what])
 
 
 @pytest.mark.parametrize(

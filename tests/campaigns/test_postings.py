@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +67,21 @@ def test_a_value_in_use_outlives_any_number_of_others() -> None:
     posting = index.get(-1)
     assert posting is not None
     assert list(posting.latest) == [1]
+
+
+@pytest.mark.parametrize("known", ["never", "just now", "a generation ago"])
+def test_a_posting_taken_over_stands_in_place_of_what_was_known(known: str) -> None:
+    index, before = postings(), postings().add(1, 7, NOW)
+    if known != "never":
+        index.add(1, 8, NOW)
+    if known == "a generation ago":
+        for value in range(2, _VALUES + 2):
+            index.add(value, 9, NOW)
+
+    index.put(1, before)
+
+    assert index.get(1) is before
+    assert len(index) == len(dict(index.items())) <= 2 * _VALUES
 
 
 @given(_asks)

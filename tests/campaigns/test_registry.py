@@ -56,6 +56,17 @@ def test_a_key_of_the_generation_before_is_still_known() -> None:
     assert registry.first(0) == (7, NOW)
 
 
+def test_every_key_of_one_account_is_told_with_its_user() -> None:
+    registry = templates()
+    for key in range(_KEYS + 2):
+        registry.claim(key, 10 + key, NOW)
+    registry.share(3, 99, NOW)
+
+    told = dict(registry.claims())
+
+    assert told == {key: (10 + key, NOW) for key in range(_KEYS + 2) if key != 3}
+
+
 def test_a_key_not_used_for_a_whole_generation_is_forgotten() -> None:
     registry = templates()
 

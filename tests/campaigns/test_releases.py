@@ -85,6 +85,15 @@ def test_what_is_asked_later_than_a_day_after_a_release_does_not_count() -> None
     assert pivot(trace) is None
 
 
+def test_whoever_came_for_the_new_model_did_not_move_to_it() -> None:
+    releases, trace = released(), build.trace(first_at=RELEASE + 600)
+
+    for n in range(8):
+        releases.note(trace, NEW, RELEASE + 600 + n)
+
+    assert pivot(trace) is None
+
+
 def test_the_next_release_begins_anew() -> None:
     releases, trace = released(), build.trace()
     for n in range(8):

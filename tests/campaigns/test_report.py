@@ -16,7 +16,7 @@ from gateway_guard.campaigns.membership import BURST, PRIOR
 from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.sharing import Tie
-from tests.campaigns.nature import HOUR
+from tests.campaigns.nature import HOUR, START
 from tests.campaigns.reported import SECRET, stream, taught
 
 ONLY: Final = "c_0001"
@@ -163,6 +163,24 @@ def test_a_burst_of_sign_ups_has_no_gap_longer_than_half_an_hour() -> None:
         assert all(b - a <= BURST for a, b in itertools.pairwise(times))
 
 
+@pytest.mark.parametrize(("gap", "bursts"), [(BURST, 1), (BURST + 1.0, 2)])
+def test_a_burst_ends_where_half_an_hour_passes_without_a_sign_up(gap: float, bursts: int) -> None:
+    # All on one second, but the last few that signed up: those come `gap` later.
+    late = START - 3 * 86400.0
+    seen = [
+        one
+        if one.created_at is None or "stranger" in one.account
+        else msgspec.structs.replace(
+            one, created_at=START - 9e6 + (gap if one.created_at > late else 0.0)
+        )
+        for one in stream()
+    ]
+
+    found = report_of(taught(seen), ONLY)
+
+    assert len([tie for tie in found.ties if tie.kind == "sign-up"]) == bursts
+
+
 def test_others_with_the_same_value_are_counted_as_far_as_they_are_remembered() -> None:
     seen = stream()
     frame = next(one.keys[0] for one in seen if not one.account.startswith("a_stranger"))
@@ -246,6 +264,18 @@ def test_networks_say_who_declared_another_country() -> None:
     assert {network.country for network in report().networks} <= {"VN", "SG"}
 
 
+def test_who_is_seen_where_they_said_is_not_elsewhere() -> None:
+    seen = [msgspec.structs.replace(one, declared="VN") for one in stream()]
+
+    found = report_of(taught(seen), ONLY)
+
+    assert {n.country: n.elsewhere == n.members for n in found.networks} == {
+        "VN": False,
+        "SG": True,
+    }
+    assert all(n.elsewhere == 0 for n in found.networks if n.country == "VN")
+
+
 def test_where_no_country_was_declared_none_is_another() -> None:
     seen = [msgspec.structs.replace(one, declared=None) for one in stream()]
 
@@ -266,6 +296,17 @@ def test_members_beyond_the_bound_are_counted_and_not_named(
     assert (found.size, found.exchanges) == (report().size, report().exchanges)
     assert [tie.size for tie in found.ties] == [tie.size for tie in report().ties]
     assert all(named.issuperset(tie.members) for tie in found.ties)
+
+
+def test_networks_beyond_the_bound_count_towards_who_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_NETWORKS", 1)
+
+    found = report_of(linker(), ONLY)
+
+    assert found.networks == report().networks[:1]
+    assert found.elsewhere == report().elsewhere == report().size
 
 
 def test_campaigns_that_turned_out_to_be_this_one_are_named() -> None:

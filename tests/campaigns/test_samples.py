@@ -15,7 +15,6 @@ from gateway_guard.core.identify import identify
 from gateway_guard.record.line import line
 from gateway_guard.types import Request
 from tests import build
-from tests.campaigns.nature import DAY, START
 from tests.campaigns.reported import stream, taught
 
 TEXT = "Grade the answer below by the rubric."
@@ -164,13 +163,20 @@ def test_first_users_stay_bounded() -> None:
 
 
 def test_a_linker_keeps_text_of_members_only_and_the_report_shows_it() -> None:
-    seen = [msgspec.structs.replace(one, sample=f"{TEXT} {one.account}") for one in stream()]
+    seen = [
+        msgspec.structs.replace(
+            one, sample=f"{TEXT} {one.account}",
+            keys=(*one.keys, 99) if "stranger" in one.account else one.keys,
+        )
+        for one in stream()
+    ]  # fmt: skip
     linker = taught(seen)
 
     (template,) = report_of(linker, "c_0001").templates
 
     assert template.sample is not None
     assert template.sample.startswith(TEXT)
+    assert linker.samples.of(99, seen[-1].at) is None
     kept = {linker.samples.of(key, seen[-1].at) for one in seen for key in one.keys} - {None}
     assert kept
     assert not any("stranger" in text for text in kept if text is not None)
@@ -186,11 +192,11 @@ def test_a_linker_forgets_text_of_which_no_more_is_heard() -> None:
 
 
 def test_no_snapshot_holds_text() -> None:
-    soon = [one for one in stream() if one.at < START + 2.5 * DAY]
-    linker = taught([msgspec.structs.replace(one, sample=TEXT) for one in soon])
+    seen = [msgspec.structs.replace(one, sample=TEXT) for one in stream()]
+    linker = taught(seen)
     assert len(linker.samples) > 0
 
     data = freeze(linker, build.SECRET, saved_at=build.NOW)
 
-    assert soon[0].account.encode() in data
+    assert seen[0].account.encode() in data
     assert b"rubric" not in data

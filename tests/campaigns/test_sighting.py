@@ -22,7 +22,8 @@ _digests = st.integers(0, 2**64 - 1)
 
 
 def role(name: str = "user", **fields: Any) -> RoleShape:
-    return RoleShape(**{"role": name, "head": 11, "tail": 22, "skeleton": 33, "chars": 40} | fields)
+    defaults: dict[str, Any] = {"head": 11, "tail": 22, "skeleton": 33, "chars": 40}
+    return RoleShape(role=name, **defaults | fields)
 
 
 def prompt(*roles: RoleShape, shingles: tuple[int, ...] = ()) -> PromptShape:
@@ -47,7 +48,7 @@ def test_an_exchange_is_told_by_its_facts() -> None:
     assert (seen.at, seen.account, seen.model) == (build.NOW, "acct_test", "apex-4")
     assert (seen.organisation, seen.payment, seen.created_at) == ("org", "card", 5.0)
     assert (seen.verified, seen.declared) == (True, "US")
-    assert (seen.country, seen.asn, seen.flags) == ("NO", 64500, {"vpn"})
+    assert (seen.country, seen.asn, seen.flags) == ("NO", 64500, frozenset({"vpn"}))
     assert (seen.chars, seen.tokens, seen.refused) == (40, 12, False)
     assert len(seen.keys) == 3
 
@@ -94,9 +95,7 @@ def test_only_what_was_really_refused_is_refused(
 
 
 def test_addresses_are_digests_under_the_key() -> None:
-    one, same, other = (
-        sighting_of(build.exchange(), seed) for seed in (SEED, SEED, SEED + 1)
-    )
+    one, same, other = (sighting_of(build.exchange(), seed) for seed in (SEED, SEED, SEED + 1))
 
     assert one is not None
     assert same is not None

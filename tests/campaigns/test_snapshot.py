@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds
+from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.campaigns.snapshot import (
@@ -117,6 +118,41 @@ def test_reviews_in_force_survive_and_bans_stand_without_any_evidence() -> None:
     assert again.facts(allowed) is None
 
 
+def test_what_the_guard_was_told_of_neighbours_survives() -> None:
+    linker, near = ring.caught(), ring.bystander(3).account
+    linker.cases.verdicts[near] = CampaignFacts(id="c_0001", confidence=0.8)
+    linker.cases.verdicts["acct_long_forgotten"] = CampaignFacts(id="c_0009", confidence=0.8)
+
+    again = restarted(linker, accounts=1).linker
+
+    assert again.facts(near) == CampaignFacts(id="c_0001", confidence=0.8)
+    assert near in again.memory.numbers
+    # Of a campaign that is not held any more.
+    assert again.facts("acct_long_forgotten") is None
+
+
+def test_an_index_this_version_does_not_know_is_refused() -> None:
+    linker = Linker()
+    novel: Postings[int] = Postings(values=10, most=4)
+    linker.learn(ring.bystander(0))
+    novel.add(7, 1, build.NOW)
+    vars(linker.memory)["novel"] = novel
+
+    with pytest.raises(SnapshotError, match="does not fit this version of the guard"):
+        restarted(linker)
+
+
+def test_an_account_that_is_awake_round_the_clock_for_a_week_survives() -> None:
+    linker = Linker()
+    for hour in range(167):
+        linker.learn(ring.bystander(0, hour))
+
+    again = restarted(linker).linker
+
+    assert again.memory.traces == linker.memory.traces
+    assert again.memory.traces[1].pace_hours == (1 << 167) - 1
+
+
 def test_an_empty_linker_survives_too() -> None:
     after = restarted(Linker())
 
@@ -180,6 +216,14 @@ def test_no_secret_and_no_way_to_guess_one_is_in_it() -> None:
         freeze(caught(), OTHER, saved_at=build.NOW)[KEY_AT:LENGTH_AT]
         != (frozen()[KEY_AT:LENGTH_AT])
     )
+
+
+def test_text_of_prompts_never_gets_into_it() -> None:
+    linker = Linker()
+    for seen in ring.stream(exchanges=4):
+        linker.learn(msgspec.structs.replace(seen, sample="Grade this answer by the rubric"))
+
+    assert b"rubric" not in freeze(linker, build.SECRET, saved_at=build.NOW)
 
 
 def test_equal_linkers_freeze_to_equal_bytes() -> None:
@@ -268,7 +312,7 @@ def histories(draw: st.DrawFn) -> list[Sighting]:
     """Members, bystanders and newcomers in any mixture, some of them seen only once."""
     events = []
     for _ in range(draw(st.integers(0, 60))):
-        number, turn = draw(st.integers(0, 30)), draw(st.integers(0, 20))
+        number, turn = draw(st.integers(0, 30)), draw(st.integers(0, 400))
         make = draw(st.sampled_from([ring.member, ring.member, ring.bystander]))
         events.append(make(number, turn))
     return events

@@ -128,6 +128,8 @@ def test_only_its_own_style_and_script_may_run() -> None:
 
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
+    directives = [directive.split()[0] for directive in policy.split("; ")]
+    assert directives == ["default-src", "style-src", "script-src", "base-uri", "form-action"]
     for name, text in (("style", CSS), ("script", JS)):
         assert document().text[name] == [text]
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -318,6 +320,7 @@ def test_members_not_listed_are_counted() -> None:
     html = render(changed(size=report().size + 1000))
 
     assert "1,000 more accounts not listed." in html
+    assert "smaller networks, with 1,000 members together, are left out" in html
 
 
 def test_a_report_of_next_to_nothing_is_still_a_report() -> None:

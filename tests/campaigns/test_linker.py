@@ -1,0 +1,433 @@
+"""The whole linker: what it finds, that order and clocks do not matter, that nothing floods it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.memory import Bounds
+from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
+from gateway_guard.campaigns.sighting import Sighting
+from tests.campaigns import build
+from tests.campaigns.build import DAY, HOUR, NOW, TINY
+from tests.campaigns.test_casebook import assert_consistent
+
+SIZE: Final = 24
+X: Final = frozenset(f"a_x{i:03d}" for i in range(SIZE))
+Y: Final = frozenset(f"a_y{i:03d}" for i in range(SIZE))
+
+
+def caught(**more: Any) -> Linker:
+    """A linker that holds one campaign among strangers."""
+    linker = build.learnt(build.mixed(build.campaign("x", **more), build.strangers()))
+    assert build.parts(linker) == {X}
+    return linker
+
+
+def told(linker: Linker) -> dict[str, object]:
+    """Everything a linker believes, in comparable form."""
+    return {
+        "campaigns": linker.campaigns(),
+        "verdicts": linker.cases.verdicts,
+        "examined": linker.examined,
+    }
+
+
+# What it finds.
+
+
+def test_a_linker_that_learnt_nothing_holds_nobody() -> None:
+    linker = Linker()
+
+    assert (linker.campaigns(), linker.facts("a_test")) == ([], None)
+
+
+def test_a_campaign_among_strangers_is_found_and_only_that() -> None:
+    linker = caught()
+
+    (campaign,) = linker.campaigns()
+    assert campaign.members.keys() == X
+    assert 0.9 < campaign.confidence <= 1.0
+    assert campaign.first_seen == NOW
+    assert campaign.alarm_at is not None
+    assert NOW < campaign.alarm_at < NOW + 12 * HOUR
+    assert len(campaign.evidence) > 3
+    assert linker.facts("a_stranger00000") is None
+    assert_consistent(linker.cases)
+
+
+def test_members_are_told_their_campaign_and_how_sure_it_is() -> None:
+    linker = caught()
+
+    facts = linker.facts("a_x000")
+
+    assert facts is not None
+    assert facts.id in linker.held
+    assert 0.9 < facts.confidence <= 1.0
+
+
+def test_strangers_alone_are_never_a_campaign() -> None:
+    assert build.learnt(build.strangers(400)).campaigns() == []
+
+
+def test_three_accounts_are_no_campaign() -> None:
+    assert build.learnt(build.campaign("x", size=3, exchanges=40)).campaigns() == []
+
+
+def test_a_newcomer_of_a_held_campaign_is_caught_by_what_it_shares() -> None:
+    linker = caught()
+    newcomer = build.campaign("x", size=25, exchanges=1, at=NOW + DAY)[-1]
+
+    linker.learn(newcomer)
+
+    assert linker.facts(newcomer.account) is not None
+
+
+def test_samples_are_kept_of_what_members_say_and_of_nobody_else() -> None:
+    linker = caught()
+    now = NOW + DAY
+
+    for account in (*sorted(X)[:2], "a_stranger00000", "a_stranger00001"):
+        key = 7 if account in X else 8
+        linker.learn(build.sighting(account, at=now, keys=(key,), sample="Please grade"))
+
+    assert linker.samples.of(7, now) == "Please grade"
+    assert linker.samples.of(8, now) is None
+
+
+def test_campaigns_are_listed_in_the_order_of_their_alarms() -> None:
+    linker = build.learnt(
+        build.mixed(build.campaign("y", at=NOW + 2 * DAY), build.campaign("x"), build.strangers())
+    )
+
+    first, second = linker.campaigns()
+
+    assert [set(first.members), set(second.members)] == [set(X), set(Y)]
+    assert (first.alarm_at or 0.0) < (second.alarm_at or 0.0)
+
+
+def test_a_reviewers_release_lets_everybody_go_and_is_refused_for_unknown_campaigns() -> None:
+    linker = caught()
+    (campaign,) = linker.campaigns()
+
+    known = linker.review(Review(at=NOW + DAY, ruling=Ruling.RELEASE, campaign=campaign.id))
+    unknown = linker.review(Review(at=NOW + DAY, ruling=Ruling.RELEASE, campaign=campaign.id))
+
+    assert (known, unknown) == (True, False)
+    assert linker.campaigns() == []
+    assert_consistent(linker.cases)
+
+
+def test_a_released_campaign_that_goes_on_is_left_alone_for_the_stated_time() -> None:
+    linker = caught()
+    (campaign,) = linker.campaigns()
+    linker.review(Review(at=NOW + DAY, ruling=Ruling.RELEASE, campaign=campaign.id))
+
+    build.learnt(build.campaign("x", at=NOW + 2 * DAY), linker)
+    build.learnt(build.campaign("x", at=NOW + LEFT_ALONE), linker)
+
+    assert linker.campaigns() == []
+
+
+# Time.
+
+
+def test_a_campaign_that_fell_silent_is_let_go() -> None:
+    linker = caught()
+
+    linker.learn(build.sighting("a_later", at=NOW + 5 * DAY))
+    early = build.parts(linker)
+    linker.learn(build.sighting("a_later", at=NOW + 30 * DAY))
+
+    assert early == {X}
+    assert linker.campaigns() == []
+    assert linker.cases.verdicts == {}
+
+
+def test_a_campaign_that_goes_on_is_weighed_again_and_held() -> None:
+    linker = caught()
+
+    for day in range(1, 20):
+        build.learnt(build.campaign("x", exchanges=2, at=NOW + day * DAY), linker)
+
+    (held,) = linker.held.values()
+    assert held.examined_at > NOW + 17 * DAY
+    assert build.parts(linker) == {X}
+
+
+@given(st.floats(1.0, 400 * DAY), st.integers(0, 287))
+@settings(max_examples=12)
+def test_a_step_back_of_the_clock_is_harmless(step: float, where: int) -> None:
+    seen = build.mixed(build.campaign("x"), build.strangers())
+    stepped = [
+        Sighting(**{name: getattr(one, name) for name in one.__struct_fields__}
+                 | {"at": one.at - (step if n >= where else 0.0)})
+        for n, one in enumerate(seen)
+    ]  # fmt: skip
+
+    linker = build.learnt(stepped)
+
+    assert all(part <= X for part in build.parts(linker))
+    assert_consistent(linker.cases)
+
+
+@pytest.mark.xfail(reason="one exchange from the future stops all ageing until that time comes")
+def test_one_exchange_from_the_future_does_not_stop_the_clock() -> None:
+    linker = caught()
+    linker.learn(build.sighting("a_far", at=NOW + 1000 * DAY))
+    assert linker.campaigns() == []
+    build.learnt(
+        build.mixed(build.campaign("y", at=NOW + DAY), build.strangers(at=NOW + DAY)), linker
+    )
+    assert build.parts(linker) == {Y}
+
+    linker.learn(build.sighting("a_later", at=NOW + 60 * DAY))
+
+    assert linker.campaigns() == []
+
+
+# Order.
+
+
+def test_equal_streams_give_equal_campaigns() -> None:
+    seen = build.mixed(build.campaign("x"), build.campaign("y"), build.strangers())
+
+    assert told(build.learnt(seen)) == told(build.learnt(seen))
+
+
+@pytest.mark.parametrize("apart", [0.0, 3 * HOUR, 2 * DAY])
+def test_campaigns_that_share_nothing_are_found_each_by_itself(apart: float) -> None:
+    """Whether they are interleaved, overlap or follow each other."""
+    linker = build.learnt(
+        build.mixed(build.campaign("x"), build.campaign("y", at=NOW + apart), build.strangers())
+    )
+
+    assert build.parts(linker) == {X, Y}
+    assert_consistent(linker.cases)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_within_an_hour_does_not_change_who_is_held(seed: int) -> None:
+    rng = random.Random(seed)
+    seen = build.mixed(build.campaign("x"), build.strangers())
+    order = {one.account: rng.random() for one in seen}
+    shuffled = sorted(seen, key=lambda one: (one.at // HOUR, order[one.account]))
+
+    assert build.parts(build.learnt(shuffled)) == {X}
+
+
+# Unknown.
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [("organisation",), ("payment",), ("created_at",), ("subnet", "address"), ("keys",), ("model",),
+     ("organisation", "payment", "created_at", "subnet", "address", "keys", "model")],
+)  # fmt: skip
+def test_what_is_not_known_is_no_evidence_and_no_error(unknown: tuple[str, ...]) -> None:
+    empty = build.sighting()
+    seen = [
+        Sighting(**{name: getattr(empty if name in unknown else one, name)
+                    for name in one.__struct_fields__})
+        for one in build.mixed(build.campaign("x"), build.strangers())
+    ]  # fmt: skip
+
+    linker = build.learnt(seen)
+
+    assert all(part <= X for part in build.parts(linker))
+    assert len(unknown) < 3 or linker.campaigns() == []
+    assert_consistent(linker.cases)
+
+
+# Floods.
+
+
+def _same(**fields: Any) -> Callable[[int], Sighting]:
+    return lambda n: build.sighting(f"a{n}", at=NOW + n, organisation=f"o{n}", **fields)
+
+
+def _everything_new(n: int) -> Sighting:
+    return build.sighting(
+        f"a{n}", at=NOW + n, organisation=f"o{n}", payment=f"p{n}", created_at=NOW - n * HOUR,
+        subnet=n + 1, address=n + 1, client=n + 1, model=f"m{n}",
+        keys=tuple(range(16 * n, 16 * n + 16)),
+    )  # fmt: skip
+
+
+def _one_account(n: int) -> Sighting:
+    return build.sighting(at=NOW + n, subnet=n + 1, address=n + 1, keys=(n,))
+
+
+def _pairs(n: int) -> Sighting:
+    """Webs of two: as many as possible."""
+    return build.sighting(f"a{n}", at=NOW + n, organisation=f"o{n}", payment=f"p{n // 2}")
+
+
+def _chain(n: int) -> Sighting:
+    """One web as long as possible: each account shares something with the one before."""
+    return build.sighting(
+        f"a{n // 2}", at=NOW + n, organisation=f"o{n // 2}", created_at=NOW - DAY,
+        subnet=1 + (n + 1) // 2,
+    )  # fmt: skip
+
+
+def _huge(n: int) -> Sighting:
+    return build.sighting(
+        f"a{n % 9}", at=(-1.0) ** n * 10.0 ** (n % 300), created_at=(-10.0) ** (n % 12),
+        payment="p", subnet=2**64 - 1 - n % 7, address=2**64 - 1, keys=(2**64 - 1, 0),
+        chars=10**40, tokens=10**40,
+    )  # fmt: skip
+
+
+FLOODS: Final[dict[str, Callable[[int], Sighting]]] = {
+    "one payment for everyone": _same(payment="p"),
+    "one range for everyone": _same(subnet=1, address=1, created_at=NOW - DAY),
+    "one sign-up and template for everyone": _same(created_at=NOW - DAY, keys=(1, 2, 3)),
+    "everything for everyone": _same(
+        payment="p", subnet=1, address=1, created_at=NOW - DAY, keys=(1,), client=1, model="m"
+    ),
+    "everything new": _everything_new,
+    "one account with thousands of addresses": _one_account,
+    "pairs": _pairs,
+    "a chain": _chain,
+    "huge numbers and wild clocks": _huge,
+}
+
+
+def flood(name: str, count: int = 3000) -> Iterator[Sighting]:
+    return map(FLOODS[name], range(count))
+
+
+def remembered(linker: Linker) -> dict[str, int]:
+    """The size of every table."""
+    memory = linker.memory
+    return {
+        "accounts": len(memory.traces),
+        "templates": len(memory.templates),
+        "values": max(
+            len(index)
+            for index in (memory.payments, memory.subnets, memory.signups, memory.clients)
+        ),
+        "members": len(linker.cases.member_of),
+        "verdicts": len(linker.cases.verdicts),
+        "models": len(memory.releases.models),
+    }
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_neither_raises_nor_fills_memory(name: str) -> None:
+    linker = Linker(bounds=TINY)
+
+    build.learnt(flood(name), linker)
+
+    sizes = remembered(linker)
+    assert sizes["accounts"] <= TINY.accounts
+    assert sizes["templates"] <= 2 * (TINY.keys + TINY.shared)
+    assert sizes["values"] <= 2 * TINY.values
+    assert sizes["members"] <= sizes["accounts"]
+    assert sizes["models"] <= 256
+    assert_consistent(linker.cases)
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_by_itself_convicts_nobody(name: str) -> None:
+    """What one hand can put into requests without paying for it convicts none of those in it."""
+    assert build.learnt(flood(name, 250)).campaigns() == []
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_campaign_is_still_found_after_a_flood(name: str) -> None:
+    linker = build.learnt(flood(name, 250))
+
+    build.learnt(
+        build.mixed(build.campaign("x", at=NOW + DAY), build.strangers(at=NOW + DAY)), linker
+    )
+
+    assert X in build.parts(linker)
+
+
+@pytest.mark.xfail(reason="webs are never dissolved: accounts stay in them after being forgotten")
+@pytest.mark.parametrize("name", ["pairs", "a chain", "one payment for everyone"])
+def test_webs_are_bounded_too(name: str) -> None:
+    linker = Linker(bounds=TINY)
+
+    build.learnt(flood(name), linker)
+
+    assert sum(len(web.members) for web in linker.webs._webs.values()) <= 10 * TINY.accounts
+
+
+@pytest.mark.xfail(reason="members are never forgotten, so a campaign larger than memory grows it")
+def test_a_campaign_larger_than_memory_is_bounded_too() -> None:
+    linker = build.learnt(build.campaign("x"), Linker(bounds=Bounds(accounts=40)))
+    assert build.parts(linker) == {X}
+
+    build.learnt(build.campaign("x", size=200, exchanges=2, at=NOW + DAY), linker)
+
+    assert len(linker.memory.traces) <= 40
+
+
+@pytest.mark.xfail(raises=KeyError, reason="an account that waits to be looked at may be forgotten")
+def test_an_account_forgotten_before_it_was_looked_at_does_no_harm() -> None:
+    """It joined a web larger than is examined together, and an hour passes."""
+    linker = Linker(bounds=Bounds(accounts=40, web=30))
+    build.learnt(build.campaign("x", size=60, exchanges=1), linker)
+
+    linker.learn(build.sighting("a_later", at=NOW + 2 * HOUR))
+
+
+# A web larger than what is examined together.
+
+
+def test_a_campaign_in_a_web_larger_than_is_examined_is_found_in_parts() -> None:
+    linker = Linker(bounds=Bounds(web=16))
+
+    build.learnt(build.mixed(build.campaign("x", exchanges=20), build.strangers()), linker)
+
+    assert linker.campaigns()
+    assert frozenset().union(*build.parts(linker)) <= X
+
+
+_wild = st.builds(
+    Sighting,
+    at=st.floats(-1e300, 1e300) | st.floats(NOW, NOW + 3 * DAY),
+    account=st.integers(0, 60).map("a{}".format),
+    organisation=st.none() | st.integers(0, 60).map("o{}".format),
+    payment=st.none() | st.integers(0, 5).map("p{}".format),
+    created_at=st.none() | st.floats(NOW - HOUR, NOW) | st.floats(-1e300, 1e300),
+    address=st.integers(0, 9) | st.integers(0, 2**64 - 1),
+    subnet=st.integers(0, 9) | st.integers(0, 2**64 - 1),
+    client=st.integers(0, 3),
+    model=st.none() | st.text(max_size=1),
+    keys=st.lists(st.integers(0, 9) | st.integers(0, 2**64 - 1), max_size=16).map(tuple),
+    chars=st.integers(0, 10**30),
+    tokens=st.integers(0, 10**30),
+    refused=st.booleans(),
+)
+
+
+@given(st.lists(_wild, max_size=150))
+@settings(max_examples=60)
+def test_nothing_that_is_sent_makes_it_raise_or_contradict_itself(seen: list[Sighting]) -> None:
+    linker = build.learnt(seen, Linker(bounds=TINY))
+
+    linker.campaigns()
+    assert len(linker.memory.traces) <= TINY.accounts
+    assert_consistent(linker.cases)
+
+
+def test_a_time_that_is_no_number_is_refused_and_does_no_harm() -> None:
+    linker = caught()
+
+    for account in ("a_new", "a_x000", "a_stranger00000"):
+        with pytest.raises(ValueError, match="NaN"):
+            linker.learn(build.sighting(account, at=float("nan")))
+    build.learnt(build.campaign("x", exchanges=2, at=NOW + DAY), linker)
+
+    assert build.parts(linker) == {X}
+    assert_consistent(linker.cases)

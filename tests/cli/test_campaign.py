@@ -1,0 +1,238 @@
+"""`gateway-guard campaign`: what is said of the campaigns held, handed on, and let go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_guard.campaigns.snapshot import freeze
+from gateway_guard.record.reviews import Journal
+from gateway_guard.record.snapshots import SnapshotFile
+from tests import build
+from tests.campaigns import ring
+from tests.cli.run import ROOT, Ran, run
+
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def frozen() -> bytes:
+    saved_at = build.NOW + ring.EXCHANGES * ring.HOUR
+    return freeze(ring.caught(), build.SECRET, saved_at=saved_at)
+
+
+@pytest.fixture
+def path(tmp_path: Path, frozen: bytes, monkeypatch: Patch) -> Path:
+    """A snapshot with one campaign, where the environment says."""
+    path = tmp_path / "campaigns"
+    SnapshotFile(path).save(frozen)
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", build.SECRET.decode())
+    monkeypatch.setenv("GATEWAY_GUARD_CAMPAIGNS_FILE", str(path))
+    return path
+
+
+def answer(ran: Ran) -> Any:
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out)
+
+
+@pytest.mark.usefixtures("path")
+def test_list_gives_each_campaign_a_line(monkeypatch: Patch, capfd: Capture) -> None:
+    ran = run(monkeypatch, capfd, "campaign", "list")
+
+    heading, _, line, foot = ran.out.splitlines()
+    assert ran.code == 0
+    assert heading.split()[:3] == ["campaign", "members", "confidence"]
+    assert line.split()[:2] == ["c_0001", "24"]
+    assert "16.7%" in line
+    assert "AS64500 12, AS64501 12" in line
+    assert foot == "1 campaign among 144 accounts, as of 3 Mar 2026, 00:00 UTC"
+
+
+def test_list_says_the_same_in_json(path: Path, monkeypatch: Patch, capfd: Capture) -> None:
+    found = answer(run(monkeypatch, capfd, "campaign", "list", "--format", "json"))
+
+    (one,) = found["campaigns"]
+    assert found["file"] == str(path)
+    assert found["as_of"] == build.NOW + ring.EXCHANGES * ring.HOUR
+    assert (one["id"], one["members"], one["exchanges"]) == ("c_0001", 24, 288)
+    assert one["share"] == pytest.approx(24 / 144)
+    assert one["networks"] == {"AS64500": 12, "AS64501": 12}
+
+
+def test_an_explicit_file_is_read_instead(
+    path: Path, tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    other = tmp_path / "other"
+    SnapshotFile(other).save(path.read_bytes())
+    path.unlink()
+
+    assert run(monkeypatch, capfd, "campaign", "list", "--file", other).code == 0
+
+
+@pytest.mark.usefixtures("path")
+def test_show_gives_evidence_members_hours_networks_and_countries(
+    monkeypatch: Patch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0001", "--members", "2")
+
+    assert ran.code == 0
+    assert "c_0001  24 accounts of 24 organisations" in ran.out
+    assert "payment: 24 of 24 pay with" in ran.out
+    assert ran.out.count("acct_") == 2
+    assert "and 22 more (--members 24)" in ran.out
+    assert "addresses +4.0" in ran.out
+    assert "declared  US 24" in ran.out
+    assert "seen      BR 18, US 6" in ran.out
+    # Active from 12 to 23 UTC.
+    assert f"\n  {' ' * 24}{'█' * 24}\n" in ran.out
+
+
+@pytest.mark.usefixtures("path")
+def test_show_in_json_is_the_whole_report(monkeypatch: Patch, capfd: Capture) -> None:
+    report = answer(run(monkeypatch, capfd, "campaign", "show", "c_0001", "--format", "json"))
+
+    assert report["size"] == len(report["members"]) == 24
+    assert report["made_at"] == build.NOW + ring.EXCHANGES * ring.HOUR
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("command", ["show", "export", "release"])
+def test_a_campaign_nobody_holds_is_usage_and_names_those_held(
+    command: str, monkeypatch: Patch, capfd: Capture
+) -> None:
+    more = ("--reason", "why") if command == "release" else ()
+    ran = run(monkeypatch, capfd, "campaign", command, "c_0042", *more)
+
+    assert ran.code == 2
+    assert "no campaign 'c_0042'" in ran.err
+    assert "(held: c_0001)" in ran.err
+
+
+@pytest.mark.usefixtures("path")
+def test_export_prints_json_and_writes_html_where_the_name_says_so(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    page = tmp_path / "report.html"
+    printed = answer(run(monkeypatch, capfd, "campaign", "export", "c_0001"))
+    written = run(monkeypatch, capfd, "campaign", "export", "c_0001", "--out", page)
+    asked = run(monkeypatch, capfd, "campaign", "export", "c_0001", "--format", "html")
+
+    text = page.read_text("utf-8")
+    assert printed["id"] == "c_0001"
+    assert (written.code, written.out) == (0, "")
+    assert "<html" in text
+    assert asked.out == text
+
+
+@pytest.mark.usefixtures("path")
+def test_an_export_that_cannot_be_written_says_so(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "campaign", "export", "c_0001", "-o", tmp_path / "no" / "x.json")
+
+    assert ran.code == 3
+    assert "No such file" in ran.err
+
+
+def test_release_writes_a_review_and_the_campaign_is_gone(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    ran = run(
+        monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", "a reseller", "--by", "ann"
+    )
+    (review,) = Journal(f"{path}.reviews").new()
+    after = answer(run(monkeypatch, capfd, "campaign", "list", "--format", "json"))
+
+    assert ran.code == 0
+    assert "24 accounts left alone for 30 days" in ran.out
+    assert (review.campaign, review.reason, review.by) == ("c_0001", "a reseller", "ann")
+    assert after["campaigns"] == []
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("reason", ["", "  \n ", "x" * 3000])
+def test_a_release_needs_a_reason(reason: str, monkeypatch: Patch, capfd: Capture) -> None:
+    ran = run(monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", reason)
+
+    assert ran.code == 3
+    assert "say why" in ran.err
+
+
+def test_bad_lines_of_the_journal_are_named_and_passed_over(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    Path(f"{path}.reviews").write_text("nonsense\n")
+
+    ran = run(monkeypatch, capfd, "campaign", "list")
+
+    assert ran.code == 0
+    assert f"{path}.reviews:1: skipped" in ran.err
+
+
+def test_without_a_file_it_says_where_one_comes_from(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    path.unlink()
+    nothing = run(monkeypatch, capfd, "campaign", "list")
+    monkeypatch.delenv("GATEWAY_GUARD_CAMPAIGNS_FILE")
+    unnamed = run(monkeypatch, capfd, "campaign", "list")
+
+    assert (nothing.code, unnamed.code) == (3, 3)
+    assert "there is no snapshot" in nothing.err
+    assert "replay --snapshot" in nothing.err
+    assert "--file" in unnamed.err
+
+
+def test_without_the_secret_it_says_which_is_needed(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    monkeypatch.delenv("GATEWAY_GUARD_SECRET")
+    without = run(monkeypatch, capfd, "campaign", "list")
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", "quite another secret of 32 bytes")
+    another = run(monkeypatch, capfd, "campaign", "list")
+
+    assert (without.code, another.code) == (3, 3)
+    assert "set GATEWAY_GUARD_SECRET" in without.err
+    assert "another GATEWAY_GUARD_SECRET" in another.err
+
+
+def test_a_damaged_file_stops_the_command_with_a_remedy(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+    ran = run(monkeypatch, capfd, "campaign", "list")
+
+    assert ran.code == 3
+    assert "it is damaged" in ran.err
+    assert f"mv {path}" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_replay_leaves_a_snapshot_that_needs_no_secret(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    path = tmp_path / "replayed"
+    replayed = run(
+        monkeypatch, capfd, "replay", ROOT / "examples" / "traffic.jsonl.gz", "--policy",
+        ROOT / "policies" / "standard.yaml", "--accounts", ROOT / "examples" / "accounts.jsonl",
+        "--snapshot", path,
+    )  # fmt: skip
+
+    found = answer(run(monkeypatch, capfd, "campaign", "list", "--file", path, "--format", "json"))
+
+    assert replayed.code == 0
+    assert found["campaigns"] == []
+
+
+def test_colour_is_for_terminals_only(path: Path, monkeypatch: Patch, capfd: Capture) -> None:
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0001", "--file", path)
+
+    assert "\x1b" not in ran.out

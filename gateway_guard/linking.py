@@ -166,15 +166,18 @@ class Linking:
         if self.keeper is not None:
             # Without a lifespan nobody calls close(); what was learnt must still reach the file.
             atexit.register(self._at_exit)
-        self._thread = threading.Thread(target=self._run, name="linker", daemon=True)
+        arguments = weakref.ref(self), self._wake
+        self._thread = threading.Thread(target=_run, args=arguments, name="linker", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
-        while not self._closing:
-            self._wake.wait(INTERVAL)
-            self.learn()
-            if self.keeper is not None:
-                self.keeper.tend()
+    def _work(self) -> bool:
+        """One turn of the thread; False when it was the last."""
+        if self._closing:
+            return False
+        self.learn()
+        if self.keeper is not None:
+            self.keeper.tend()
+        return True
 
     def _take(self, seen: Sighting) -> None:
         if self.keeper is not None:
@@ -185,6 +188,16 @@ class Linking:
             self.failed += 1
             if self.failed == 1:
                 log.exception("the linker failed: %s", type(error).__name__)
+
+
+def _run(ref: weakref.ref[Linking], wake: threading.Event) -> None:
+    # Whoever drops a guard without closing it must not leave a thread behind for ever.
+    while True:
+        wake.wait(INTERVAL)
+        links = ref()
+        if links is None or not links._work():
+            return
+        del links
 
 
 def _closer(ref: weakref.ref[Linking]) -> Callable[[], None]:

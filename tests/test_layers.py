@@ -40,7 +40,9 @@ COMPUTES = {
 FILES = sorted(
     path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] != "data"
 )
-PURE = [path for path in FILES if path.relative_to(PACKAGE).parts[0] in ("core", "signals", "campaigns")]
+PURE = [
+    path for path in FILES if path.relative_to(PACKAGE).parts[0] in ("core", "signals", "campaigns")
+]
 
 
 def name_of(path: Path) -> str:

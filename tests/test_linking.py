@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -126,16 +126,28 @@ def test_nothing_is_queued_of_what_no_model_route_asked() -> None:
 
 def test_the_thread_learns_by_itself_and_ends_when_the_linking_is_closed() -> None:
     links = Linking(build.SECRET)
-    before = threading.active_count()
 
     links.write(settled())
-    during = threading.active_count()
+    thread = links._thread
     links.close()
     links.close()
 
-    assert during == before + 1
-    assert threading.active_count() == before
+    assert thread is not None
+    assert not thread.is_alive()
     assert "acct_test" in links.linker.memory.numbers
+
+
+def test_the_thread_ends_when_the_linking_is_dropped_without_being_closed() -> None:
+    links = Linking(build.SECRET)
+    links.write(settled())
+    thread = links._thread
+    assert thread is not None
+
+    del links
+    gc.collect()
+    thread.join(timeout=10.0)
+
+    assert not thread.is_alive()
 
 
 def test_a_guard_whose_policy_asks_refuses_who_is_held(tmp_path: Path) -> None:
@@ -167,7 +179,9 @@ def test_closing_the_guard_learns_what_waits_and_ends_the_thread() -> None:
     brain = asyncio.run(scenario())
 
     assert len(linked(brain).linker.memory.traces) == 1
-    assert not [thread for thread in threading.enumerate() if thread.name == "linker"]
+    thread = linked(brain)._thread
+    assert thread is not None
+    assert not thread.is_alive()
 
 
 def test_a_policy_that_does_not_ask_feeds_nothing_until_a_reload_asks(tmp_path: Path) -> None:
@@ -534,7 +548,7 @@ def test_a_process_that_ends_without_closing_the_guard_saves_all_the_same(tmp_pa
     assert len(kept(path, [0.0]).linker.memory.traces) == 1
 
 
-def test_a_release_lets_everybody_go_and_reading_it_again_changes_nothing(tmp_path: Path) -> None:
+def test_a_release_lets_go_whoever_is_not_banned_and_reading_it_again_changes_nothing(tmp_path: Path) -> None:
     path, clock = tmp_path / "campaigns", [0.0]
     links = kept(path, clock)
     teach(links)
@@ -549,8 +563,8 @@ def test_a_release_lets_everybody_go_and_reading_it_again_changes_nothing(tmp_pa
     for one in (links, again):
         assert not one.linker.held
         assert one.facts(ring.member(1).account) is None
-        # The release came after the ban.
-        assert one.facts(early) is None
+        # Banned for a reason of its own, until somebody clears it.
+        assert one.facts(early) == CampaignFacts(id="banned", confidence=1.0)
         assert one.linker.cases.reviews.rulings == links.linker.cases.reviews.rulings
 
 

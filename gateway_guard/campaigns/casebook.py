@@ -29,6 +29,8 @@ _ROUNDS: Final = 3
 _MOST_HELD: Final = 1000
 #: What all members have in common is counted anew when this share of them left.
 _STALE: Final = 0.05
+#: Most accounts told of that are no members.
+_MOST_SUSPECTS: Final = 100_000
 #: The name of the campaign of accounts that a reviewer banned and no campaign holds.
 BANNED: Final = "banned"
 
@@ -60,7 +62,9 @@ class Casebook:
         self._base = Base(memory, ())
         #: Members counted in `_everyone` that left since.
         self._left = 0
-        memory.kept = self.member_of
+        #: Accounts that are no members, but near enough to be told → the campaign.
+        self._suspects: dict[int, str] = {}
+        memory.kept = self._kept = set[int]()
 
     def count(self, number: int, seen: Sighting) -> None:
         """Count an exchange of a member."""
@@ -82,7 +86,13 @@ class Casebook:
             self._admit(self.held[name], number, score)
         elif score >= LEAVE:
             # Not a member, but the guard may want to give it less.
+            if len(self._suspects) >= _MOST_SUSPECTS:
+                self._clear(next(iter(self._suspects)))
+            self._suspects[number] = name
+            self._kept.add(number)
             self._tell(number, name, score)
+        elif number in self._suspects:
+            self._clear(number)
 
     def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards campaign `name`, and what each thing adds."""
@@ -93,8 +103,11 @@ class Casebook:
         """Hold a group: as a new campaign, or as what is known of one already held."""
         known = Counter(self.member_of[n] for n in part if n in self.member_of)
         same = sorted(
-            name for name, count in known.items()
-            if count >= 0.5 * min(len(part), len(self.held[name].members))
+            (
+                name for name, count in known.items()
+                if count >= 0.5 * min(len(part), len(self.held[name].members))
+            ),
+            key=lambda name: (self.held[name].alarm_at, len(name), name),
         )  # fmt: skip
         candidates = {n for n in part if self.member_of.get(n, "") in ("", *same)}
         for name in same:
@@ -105,7 +118,7 @@ class Casebook:
         if same:
             held = self.held[same[0]]
             for name in same[1:]:
-                held.absorbed += [name, *self.held[name].absorbed]
+                held.absorb(self.held[name])
                 self.let_go(self.held[name], into=scores)
             held.verdict, held.examined_at = verdict, at
         else:
@@ -136,6 +149,8 @@ class Casebook:
         """Hold a campaign no longer; members `into` another one keep their verdict meanwhile."""
         del self.held[held.id]
         self._signatures.pop(held.id, None)
+        for number in [n for n, name in self._suspects.items() if name == held.id]:
+            self._clear(number)
         for number in held.members:
             if number not in into:
                 self._forget(number)
@@ -150,9 +165,9 @@ class Casebook:
             if held is None:
                 return False
             for number in held.members:
-                trace = self._memory.traces.get(number)
-                if trace is not None:
-                    self.reviews.rule(trace.account, Ruling.ALLOW, review.at + LEFT_ALONE)
+                account = self._memory.traces[number].account
+                if self.reviews.of(account, review.at) is not Ruling.BAN:
+                    self.reviews.rule(account, Ruling.ALLOW, review.at + LEFT_ALONE)
             self.let_go(held)
         elif review.account is not None and review.ruling is not Ruling.NOTE:
             self._rule(review.account, review.ruling)
@@ -165,7 +180,7 @@ class Casebook:
             scores = {n: s for n, s in one.members.items() if n in self._memory.traces}
             one.members = {}
             self._replace(one, scores)
-        for account, (ruling, _) in self.reviews.rulings.items():
+        for account, (ruling, _) in list(self.reviews.rulings.items()):
             if ruling is Ruling.BAN:
                 self._rule(account, ruling)
 
@@ -265,8 +280,15 @@ class Casebook:
             even=self._base.even,
         )
 
+    def _clear(self, number: int) -> None:
+        """Suspect an account no longer."""
+        del self._suspects[number]
+        self._forget(number)
+
     def _admit(self, held: Held, number: int, score: float) -> None:
         trace = self._memory.traces[number]
+        self._suspects.pop(number, None)
+        self._kept.add(number)
         held.members[number] = score
         held.first_seen = min(held.first_seen, trace.first_at)
         self.member_of[number] = held.id
@@ -293,19 +315,18 @@ class Casebook:
                 self._admit(held, number, score)
 
     def _forget(self, number: int) -> None:
-        self.member_of.pop(number, None)
-        self._left += 1
-        trace = self._memory.traces.get(number)
-        if trace is not None:
-            ruling = self.reviews.rulings.get(trace.account, (None, 0.0))[0]
-            if ruling is Ruling.BAN:
-                self.verdicts[trace.account] = CampaignFacts(id=BANNED, confidence=1.0)
-            else:
-                self.verdicts.pop(trace.account, None)
+        if self.member_of.pop(number, None) is not None:
+            self._left += 1
+        self._kept.discard(number)
+        account = self._memory.traces[number].account
+        if self.reviews.rulings.get(account, (None, 0.0))[0] is Ruling.BAN:
+            self.verdicts[account] = CampaignFacts(id=BANNED, confidence=1.0)
+        else:
+            self.verdicts.pop(account, None)
 
     def _recount(self) -> None:
         """Count what all members have in common anew, now that enough of them left or changed."""
         traces = self._memory.traces
-        self._everyone = Signature(traces[n] for n in self.member_of if n in traces)
+        self._everyone = Signature(traces[n] for n in self.member_of)
         self._base = Base(self._memory, self.member_of)
         self._left = 0

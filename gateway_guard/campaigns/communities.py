@@ -28,6 +28,10 @@ def communities(
     An account with no value is in no part. `weight` is a value's weight, 1 when missing. Parts
     joined by several values are put together again: the method alone cuts large parts.
     """
+    # In an order of their own: what came first must not decide.
+    values = dict(
+        sorted(values.items(), key=lambda item: (-len(item[1]), sorted(item[1]), str(item[0])))
+    )
     accounts = sorted({a for members in values.values() for a in members})
     number = {account: i for i, account in enumerate(accounts)}
     edges: list[dict[int, float]] = [{} for _ in range(len(accounts) + len(values))]

@@ -249,7 +249,8 @@ def judge(
         rest = _beyond_a_firm(group) + found.get(Kind.PACE, 0.0) + found.get(Kind.PIVOT, 0.0)
         if rest < left:
             left, explanation = rest, FIRM
-    needed = math.log(max(examined, 1) / burden.false_alarms)
+    count = max(examined, 1)
+    needed = math.log(count * (count + 1) / burden.false_alarms)
     core = sum(member.kinds >= 2 for member in group)
     strong = sum(found.get(kind, 0.0) >= burden.kinds for kind in TIES)
     convicted = (

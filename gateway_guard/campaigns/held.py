@@ -70,6 +70,19 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
     absorbed: list[str] = []
     templates: dict[int, Template] = {}
 
+    def absorb(self, other: Held) -> None:
+        """Take over what another campaign did that turned out to be this one."""
+        self.absorbed += [other.id, *other.absorbed]
+        self.first_seen = min(self.first_seen, other.first_seen)
+        self.last_at = max(self.last_at, other.last_at)
+        for number, theirs in other.hours.items():
+            hour = self.hours.setdefault(number, Hour())
+            hour.exchanges += theirs.exchanges
+            hour.refused += theirs.refused
+            hour.tokens += theirs.tokens
+        while len(self.hours) > _HOURS:
+            del self.hours[min(self.hours)]
+
     def count(self, seen: Sighting, templates: Iterable[int] = ()) -> None:
         """Count one exchange of a member, and those of its content keys that other members use."""
         at = seen.at

@@ -22,6 +22,8 @@ from gateway_guard.types import Campaign, CampaignFacts
 
 #: Fewest accounts of a group worth examining.
 FEWEST: Final = 4
+#: A web of so few accounts is also examined as a whole.
+_FEW: Final = 12
 #: A web is examined again when it has this share of new links.
 _NEWS: Final = 0.1
 #: How often a campaign held is weighed again, and how long after its last exchange it is over;
@@ -96,9 +98,22 @@ class Linker:
             self.samples.note(seen)
         if news:
             self._relate(number, seen.at)
-        if seen.at >= self._look_at:
+        if self.memory.forgotten > len(self.memory.traces):
+            self._weave_anew()
+        if not self._look_at - 2 * _LOOK <= seen.at < self._look_at:
             self._look_at = seen.at + _LOOK
             self._age(seen.at)
+
+    def _weave_anew(self) -> None:
+        """Forget which accounts hang together: too many of them are forgotten themselves.
+
+        What still ties accounts is found again with whatever they do next.
+        """
+        self.memory.forgotten = 0
+        self.webs = Webs()
+        self._waiting = {}
+        for trace in self.memory.traces.values():
+            trace.linked = 0
 
     def _relate(self, number: int, at: float) -> None:
         near = self.memory.near(number)
@@ -130,7 +145,11 @@ class Linker:
         # A half hour of sign-up is counted twice, from the hour and from the half.
         weights = {value: 0.5 if value[0] == "signed up" else 1.0 for value in values}
         base = Base(self.memory, self.cases.member_of)
-        for part in communities(values, weights):
+        parts = communities(values, weights)
+        if len(parts) > 1 and len(members) <= _FEW:
+            # So few may be one although they fall apart.
+            parts.append(set(members))
+        for part in parts:
             if len(part) >= FEWEST:
                 verdict = self._judge(part, base)
                 if verdict.convicted:
@@ -180,7 +199,7 @@ class Linker:
         waiting, self._waiting = self._waiting, {}
         for number in waiting:
             web = self.webs.of(number)
-            if web.news:
+            if web.news and number in self.memory.traces:
                 self._examine(number, web, at)
         for held in list(self.held.values()):
             if at - held.last_at > _OVER:

@@ -147,8 +147,9 @@ def points(
     )
     if content <= 0.0:
         # Nothing in common: the more telling, the more the others have in common.
-        widest = max(keys.values(), default=0) / signature.size
-        content = math.log(max(1.0 - widest, math.exp(LEAST))) if widest > 0.5 else 0.0
+        widest = min(max(keys.values(), default=0) / size, 1.0)
+        if widest > 0.5 and not any(keys[k] > member for k in trace.shared):
+            content = math.log(max(1.0 - widest, math.exp(LEAST)))
     found["content"] = min(content, MOST["content"])
     client = trace.client
     if client and signature.clients[client] > member:
@@ -156,8 +157,11 @@ def points(
         if shown > 0.0:
             found["client"] = min(shown, MOST["client"])
     even = trace.even()
-    if even is not None and signature.paced >= _KNOWN:
-        share = (signature.even - (member and even) + 1.0) / (signature.paced - member + 2.0)
+    paced = signature.paced - member
+    if even is not None and paced >= _KNOWN:
+        # Its own pace may have changed since it was counted.
+        inside = min(max(signature.even - (member and even), 0), paced)
+        share = (inside + 1.0) / (paced + 2.0)
         pace = math.log(share / outside.even if even else (1.0 - share) / (1.0 - outside.even))
         found["pace"] = min(max(pace, LEAST), MOST["pace"])
     total = PRIOR + sum(found.values())

@@ -72,6 +72,8 @@ class Memory:
         self.next = 1
         #: Accounts never forgotten: the members of campaigns.
         self.kept: Container[int] = ()
+        #: Accounts forgotten since somebody last set this to 0.
+        self.forgotten = 0
 
     def note(self, seen: Sighting) -> tuple[int, bool]:
         """Remember a sighting: the account's number, and whether it may have a new link."""
@@ -81,6 +83,8 @@ class Memory:
             number, trace = self._meet(seen)
         else:
             trace = self.traces[number]
+            if not (trace.payment and trace.created_at) or trace.organisation == trace.account:
+                news = self._fill_in(number, trace, seen)
         at = seen.at
         trace.last_at = max(trace.last_at, at)
         trace.exchanges += 1
@@ -103,7 +107,10 @@ class Memory:
             trace.paced(at)
         if seen.subnet and seen.subnet not in trace.subnets:
             _remember(trace.subnets, seen.subnet, MOST_PLACES)
-            self.subnets.add(seen.subnet, number, at)
+            posting = self.subnets.get(seen.subnet)
+            # Back in a range it has been in before, it is no other account.
+            if posting is None or number not in posting.latest:
+                self.subnets.add(seen.subnet, number, at)
             news = True
         if seen.address and seen.address not in trace.addresses:
             _remember(trace.addresses, seen.address, MOST_PLACES)
@@ -146,11 +153,27 @@ class Memory:
             self.signups.add(int(trace.created_at // BURST), number, seen.at)
         return number, trace
 
+    def _fill_in(self, number: int, trace: Trace, seen: Sighting) -> bool:
+        """Take over what is known of an account only now; True when that may tie it to others."""
+        news = False
+        if trace.organisation == trace.account and seen.organisation:
+            trace.organisation = seen.organisation
+        if not trace.payment and seen.payment:
+            trace.payment = seen.payment
+            self.payments.add(trace.payment, number, seen.at)
+            news = True
+        if not trace.created_at and seen.created_at:
+            trace.created_at = seen.created_at
+            self.signups.add(int(trace.created_at // BURST), number, seen.at)
+            news = True
+        return news
+
     def _forget(self) -> None:
         oldest = sorted(self.traces, key=lambda n: self.traces[n].last_at)
         free = [n for n in oldest if n not in self.kept]
         for number in free[: max(int(len(oldest) * _FORGET), 1)]:
             del self.numbers[self.traces.pop(number).account]
+            self.forgotten += 1
 
     def _shares(self, key: int, number: int, trace: Trace, at: float) -> bool:
         """Note a content key; True when it newly ties the account to other organisations."""

@@ -12,8 +12,8 @@ _SETTLED: Final = 86400.0
 #: How long after a release its users are watched, seconds. Source: DETECTION A1 (a campaign moved
 #: half its traffic within 24 h).
 _WATCHED: Final = 86400.0
-#: Requests after which a name is a model: clients ask for names that do not exist.
-_REQUESTS: Final = 20
+#: Accounts that must ask for a name before it is a model: clients ask for names that do not exist.
+_USERS: Final = 20
 #: Most model names remembered.
 _MOST: Final = 256
 #: Fewest exchanges in the watched time, and the share of them that is a move.
@@ -26,8 +26,8 @@ class Releases:
 
     def __init__(self) -> None:
         self.began: float | None = None
-        #: model → (Unix seconds of its first request, number of requests)
-        self.models: dict[str, tuple[float, int]] = {}
+        #: model → (Unix seconds of its first request, the first accounts that asked for it)
+        self.models: dict[str, tuple[float, list[str]]] = {}
         self.latest: str | None = None
         self.latest_at = float("-inf")
         #: Accounts that did not move to a release, that did.
@@ -37,11 +37,17 @@ class Releases:
         """Count one exchange of `trace` with `model` at `at` (Unix seconds)."""
         if self.began is None:
             self.began = at
-        first, count = self.models.get(model, (at, 0))
-        if count or len(self.models) < _MOST:
-            self.models[model] = first, count + 1
-        if count + 1 == _REQUESTS and first - self.began > _SETTLED and first > self.latest_at:
-            self.latest, self.latest_at = model, first
+        known = self.models.get(model)
+        if known is None:
+            if len(self.models) >= _MOST:
+                # Names that few asked for make room: clients ask for names that do not exist.
+                del self.models[min(self.models, key=lambda name: len(self.models[name][1]))]
+            known = self.models[model] = at, []
+        first, users = known
+        if len(users) < _USERS and trace.account not in users:
+            users.append(trace.account)
+            if len(users) == _USERS and first - self.began > _SETTLED and first > self.latest_at:
+                self.latest, self.latest_at = model, first
         if at - self.latest_at <= _WATCHED:
             if trace.first_at > self.latest_at - _SETTLED:
                 # Whoever came for the new model did not move to it.
@@ -56,11 +62,6 @@ class Releases:
                 self.moves[after] += 1
                 if before is not None:
                     self.moves[before] -= 1
-
-    def share(self) -> float | None:
-        """Share of accounts that moved to the latest release; None when too few could be seen."""
-        total = sum(self.moves)
-        return self.moves[1] / total if total >= 50 else None
 
 
 def pivot(trace: Trace) -> bool | None:

@@ -101,7 +101,7 @@ class _Head(msgspec.Struct, kw_only=True):
     named: int
     paces: list[int]
     began: float | None
-    models: dict[str, tuple[float, int]]
+    models: dict[str, tuple[float, list[str]]]
     latest: str | None
     latest_at: float
     moves: list[int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
@@ -32,6 +33,8 @@ _ALL_PAID: Final = 0.85
 _COMMON: Final = 0.2
 #: A trait that more of the population has says nothing.
 _TELLING: Final = 0.7
+#: How far to either side of an account's sign-up others are looked at.
+_BESIDE: Final = 64
 #: Accounts that show one trait, below which the share of the population is not known.
 _KNOWN: Final = 50
 
@@ -75,6 +78,7 @@ class Group:
         self.traces = sorted(
             (traces[n] for n in members if n in traces), key=lambda t: (t.created_at, t.account)
         )
+        self.created = [trace.created_at for trace in self.traces]
         self.by_payment: dict[str, list[Trace]] = defaultdict(list)
         self.by_subnet: dict[int, list[Trace]] = defaultdict(list)
         by_address: dict[int, list[Trace]] = defaultdict(list)
@@ -197,19 +201,19 @@ class Group:
     def _sign_up(self, place: int, trace: Trace, inside: bool) -> tuple[bool, int]:
         """Whether `trace` signed up with members it shares neither payment nor addresses with, and
         how many members signed up within `BURST` of it."""
-        has, near = False, 0
+        near = bisect_right(self.created, trace.created_at + BURST)
+        near -= bisect_left(self.created, trace.created_at - BURST) + 1
         mine = set(trace.subnets)
         for step in (-1, 1):
-            at = place + step
-            while 0 <= at < len(self.traces):
+            for at in range(place + step, place + step * _BESIDE, step):
+                if not 0 <= at < len(self.traces):
+                    break
                 them = self.traces[at]
                 if abs(them.created_at - trace.created_at) > BURST:
                     break
-                near += 1
-                if not has and _apart(trace, them, inside) and mine.isdisjoint(them.subnets):
-                    has = True
-                at += step
-        return has, near
+                if _apart(trace, them, inside) and mine.isdisjoint(them.subnets):
+                    return True, near
+        return False, near
 
 
 def _organisations(sharing: list[Trace]) -> int:

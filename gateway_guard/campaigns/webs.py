@@ -62,13 +62,6 @@ class Webs:
             del webs[there]
         return web
 
-    def dissolve(self, web: Web) -> None:
-        """Forget a web: what still holds its members together will be found again."""
-        for number in web.members:
-            root = self._parent.pop(number, number)
-            self._webs.pop(root, None)
-            self._webs.pop(number, None)
-
     def _root(self, number: int) -> int:
         parent = self._parent
         up = parent.get(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.campaigns import communities as module
@@ -154,7 +154,7 @@ def test_a_tie_between_parts_does_not_depend_on_the_order_of_the_input() -> None
 
 
 @pytest.mark.xfail(reason="ties between parts go to whoever comes first in the mapping")
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=60, derandomize=True, phases=[Phase.generate])
 @given(_values, st.randoms(use_true_random=False))
 def test_equal_input_in_another_order_gives_the_same_parts(
     values: dict[int, list[int]], rng: random.Random

@@ -130,7 +130,12 @@ class Casebook:
                 examined_at=at, verdict=verdict,
             )  # fmt: skip
             self.held[held.id] = held
+        fresh = scores.keys() - self.member_of.keys()
         self._replace(held, scores)
+        # Whoever is near the new members had its say when there was nothing to belong to.
+        for number in sorted(fresh):
+            for other in sorted(self._memory.near(number)):
+                self.consider(other, (number,), at)
 
     def weigh_again(self, held: Held, verdict: Verdict, at: float) -> None:
         """Hold a campaign on by today's evidence, or let it go.

@@ -8,7 +8,7 @@ from typing import Final
 from gateway_guard.campaigns.evidence import Kind, Verdict, Weight
 
 _TIED: Final = {
-    Kind.PAYMENT: "pay with an instrument that another organisation of the group pays with",
+    Kind.PAYMENT: "pay with an instrument that two other organisations of the group use",
     Kind.ADDRESSES: "come from an address range of others they share no payment with",
     Kind.SIGN_UP: "signed up within half an hour of others they share no payment or address with",
     Kind.PACE: "spread their requests evenly over the hours instead of coming in sessions",

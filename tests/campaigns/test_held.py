@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,69 @@ def test_two_campaigns_share_no_table() -> None:
     one.count(build.sighting(), [1])
 
     assert (other.hours, other.templates, other.absorbed) == ({}, {}, [])
+
+
+# Campaigns that turn out to be one.
+
+
+def test_what_an_absorbed_campaign_did_is_added_hour_by_hour() -> None:
+    campaign = held([build.sighting(tokens=100), build.sighting(at=NOW + HOUR, tokens=5)])
+    other = held([build.sighting(tokens=20), build.sighting(refused=True)], id="c_0002")
+
+    campaign.absorb(other)
+
+    hour = int(NOW // HOUR)
+    assert campaign.hours == {hour: Hour(3, 1, 120), hour + 1: Hour(1, 0, 5)}
+    assert other.hours == {hour: Hour(2, 1, 20)}
+
+
+def test_hours_of_an_absorbed_campaign_go_on_by_themselves() -> None:
+    campaign, other = held(), held([build.sighting()], id="c_0002")
+    campaign.absorb(other)
+
+    campaign.count(build.sighting())
+
+    assert other.hours == {int(NOW // HOUR): Hour(1, 0, 0)}
+
+
+def test_it_began_and_ended_with_whichever_campaign_did_first_and_last() -> None:
+    campaign = held(first_seen=NOW, last_at=NOW + HOUR)
+
+    campaign.absorb(held(id="c_0002", first_seen=NOW - HOUR, last_at=NOW))
+    campaign.absorb(held(id="c_0003", first_seen=NOW, last_at=NOW + 2 * HOUR))
+
+    assert (campaign.first_seen, campaign.last_at) == (NOW - HOUR, NOW + 2 * HOUR)
+
+
+def test_the_names_of_all_it_absorbed_are_kept() -> None:
+    campaign, other = held(absorbed=["c_0009"]), held(id="c_0002", absorbed=["c_0003"])
+
+    campaign.absorb(other)
+
+    assert campaign.absorbed == ["c_0009", "c_0002", "c_0003"]
+    assert other.absorbed == ["c_0003"]
+
+
+def test_of_two_full_timelines_the_latest_hours_are_kept() -> None:
+    campaign = held(build.sighting(at=NOW + n * HOUR) for n in range(1080))
+    other = held((build.sighting(at=NOW + n * HOUR) for n in range(500, 1580)), id="c_0002")
+
+    campaign.absorb(other)
+
+    hours = [number - int(NOW // HOUR) for number in sorted(campaign.hours)]
+    assert hours == list(range(500, 1580))
+    assert campaign.hours[int(NOW // HOUR) + 600].exchanges == 2
+
+
+@pytest.mark.xfail(reason="what an absorbed campaign's members said most is not taken over")
+def test_the_templates_of_an_absorbed_campaign_are_counted_too() -> None:
+    campaign = held([build.sighting(keys=(7,), chars=100)])
+    other = held([build.sighting(keys=(7, 8), chars=300)] * 2, id="c_0002")
+
+    campaign.absorb(other)
+
+    assert campaign.templates[8].exchanges == 2
+    assert campaign.templates[7].exchanges == 3
 
 
 @settings(max_examples=25)

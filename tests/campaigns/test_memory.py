@@ -79,16 +79,75 @@ def test_exchanges_refusals_and_tokens_add_up() -> None:
     assert (found.country, found.asn) == ("C4", 4)
 
 
-@pytest.mark.xfail(reason="who pays is kept as unknown for ever when it was at the first exchange")
 def test_what_was_unknown_at_first_is_taken_in_once_it_is_told() -> None:
     """The account directory may have been down when an account first came."""
     memory = build.remembered(
-        [build.sighting("a"), build.sighting("a", organisation="o", payment="p")]
+        [
+            build.sighting("a"),
+            build.sighting("a", organisation="o", payment="p", created_at=CREATED),
+        ]
     )
 
     found = trace(memory, "a")
 
-    assert (found.organisation, found.payment) == ("o", "p")
+    assert (found.organisation, found.payment, found.created_at) == ("o", "p", CREATED)
+
+
+@pytest.mark.parametrize("later", [{"payment": "p"}, {"created_at": CREATED}])
+def test_what_becomes_known_later_is_news_once_and_ties_as_if_it_had_been_known(
+    later: dict[str, Any],
+) -> None:
+    memory = build.remembered(
+        build.sighting(who, subnet=1, **(later if who == "b" else {})) for who in "ab"
+    )
+    assert near(memory, "a") == set()
+
+    first, again = told(memory, "a", **later), told(memory, "a", **later)
+
+    assert (first, again) == (True, False)
+    assert near(memory, "a") == {"b"}
+    assert near(memory, "b") == {"a"}
+
+
+def test_what_becomes_known_later_is_counted_once() -> None:
+    memory = Memory(Bounds())
+
+    for _ in range(3):
+        told(memory, "a", payment="p", created_at=CREATED)
+        told(memory, "b")
+    told(memory, "b", payment="p", created_at=CREATED)
+    told(memory, "b", payment="p", created_at=CREATED)
+
+    posting = memory.payments.get("p")
+    assert posting is not None
+    assert posting.count == 2
+    assert memory.signed_up_near(CREATED) == 2
+
+
+def test_what_is_known_of_an_account_is_not_replaced_later() -> None:
+    known = {"organisation": "o", "payment": "p", "created_at": CREATED}
+    memory = build.remembered(
+        [
+            build.sighting("a", **known),
+            build.sighting("a", organisation="o2", payment="p2", created_at=CREATED + DAY),
+            build.sighting("a"),
+        ]
+    )
+
+    found = trace(memory, "a")
+
+    assert (found.organisation, found.payment, found.created_at) == ("o", "p", CREATED)
+    assert memory.payments.get("p2") is None
+
+
+def test_an_organisation_that_becomes_known_parts_it_from_its_own_accounts() -> None:
+    memory = build.remembered(build.sighting(who, payment="p") for who in "ab")
+    assert near(memory, "a") == {"b"}
+
+    for who in "ab":
+        told(memory, who, organisation="o", payment="p")
+
+    assert near(memory, "a") == set()
 
 
 def test_a_step_back_of_the_clock_changes_no_latest_time() -> None:
@@ -233,7 +292,6 @@ def test_a_crowded_range_brings_nobody_together() -> None:
     assert near(build.remembered(seen), "a299") == set()
 
 
-@pytest.mark.xfail(reason="an account that comes back to a range it forgot is counted there again")
 def test_an_account_that_goes_round_many_ranges_is_one_account_in_each() -> None:
     """Else nine ranges in turn make each of them look like a carrier's, which ties nobody."""
     memory = Memory(Bounds())

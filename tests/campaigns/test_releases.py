@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,8 +34,25 @@ def test_a_model_first_asked_for_on_the_first_day_is_none() -> None:
     assert released(at=NOW + 3600).latest is None
 
 
-def test_a_name_hardly_anybody_asks_for_is_no_model() -> None:
-    assert released(requests=5).latest is None
+def test_a_name_fewer_than_twenty_accounts_ask_for_is_no_model() -> None:
+    assert released(requests=19).latest is None
+    assert released(requests=20).latest == NEW
+
+
+def test_a_name_that_few_accounts_ask_for_often_is_no_model() -> None:
+    releases = released(requests=19)
+
+    for n in range(1000):
+        releases.note(build.trace(f"a_early{n % 19}"), NEW, RELEASE + 60 + n)
+
+    assert releases.latest is None
+
+
+def test_of_each_model_its_first_request_and_its_first_accounts_are_remembered() -> None:
+    first, accounts = released(requests=30).models[NEW]
+
+    assert first == RELEASE
+    assert accounts == [f"a_early{n}" for n in range(20)]
 
 
 def test_an_older_model_that_becomes_popular_late_does_not_replace_the_latest() -> None:
@@ -42,10 +60,10 @@ def test_an_older_model_that_becomes_popular_late_does_not_replace_the_latest() 
     releases.note(build.trace(), OLD, NOW)
     releases.note(build.trace(), "m-late", NOW + 2 * DAY)
     for n in range(30):
-        releases.note(build.trace(), NEW, RELEASE + n)
+        releases.note(build.trace(f"a_{n}"), NEW, RELEASE + n)
 
     for n in range(30):
-        releases.note(build.trace(), "m-late", RELEASE + 60 + n)
+        releases.note(build.trace(f"a_{n}"), "m-late", RELEASE + 60 + n)
 
     assert releases.latest == NEW
 
@@ -94,6 +112,20 @@ def test_whoever_came_for_the_new_model_did_not_move_to_it() -> None:
     assert pivot(trace) is None
 
 
+@pytest.mark.parametrize(("before", "told"), [(0.5 * DAY, None), (1.5 * DAY, True)])
+def test_only_who_was_there_a_day_before_a_release_can_have_moved_to_it(
+    before: float, told: bool | None
+) -> None:
+    """Whoever came just before did so in expectation of it."""
+    releases, trace = released(), build.trace(first_at=RELEASE - before)
+
+    for n in range(8):
+        releases.note(trace, NEW, RELEASE + 600 + n)
+
+    assert pivot(trace) is told
+    assert sum(releases.moves) == (told is not None)
+
+
 def test_the_next_release_begins_anew() -> None:
     releases, trace = released(), build.trace()
     for n in range(8):
@@ -108,20 +140,14 @@ def test_the_next_release_begins_anew() -> None:
     assert pivot(trace) is False
 
 
-def test_the_share_that_moved_is_unknown_while_few_could_be_seen() -> None:
-    assert released().share() is None
-
-
-def test_the_share_that_moved_is_that_of_the_accounts_that_could_be_seen() -> None:
+def test_accounts_that_moved_and_that_stayed_are_counted() -> None:
     releases = released()
     for i in range(100):
         trace = build.trace(f"a_{i}")
         for n in range(8):
             releases.note(trace, NEW if i < 30 else OLD, RELEASE + 600 + n)
 
-    share = releases.share()
-
-    assert share == 0.3
+    assert releases.moves == [70, 30]
 
 
 def test_an_account_that_changes_its_mind_is_counted_once() -> None:
@@ -138,12 +164,13 @@ def test_an_account_that_changes_its_mind_is_counted_once() -> None:
 def test_invented_model_names_do_not_fill_memory(names: list[str]) -> None:
     releases, trace = Releases(), build.trace()
 
-    for n in range(1000):
+    for n in range(260):
         releases.note(trace, f"m-{n}", NOW + n)
     for n, name in enumerate(names):
         releases.note(trace, name, NOW + n)
 
     assert len(releases.models) <= 256
+    assert all(len(accounts) <= 20 for _, accounts in releases.models.values())
 
 
 def test_counting_goes_on_for_known_models_when_names_are_full() -> None:
@@ -152,6 +179,6 @@ def test_counting_goes_on_for_known_models_when_names_are_full() -> None:
         releases.note(build.trace(), f"junk-{n}", RELEASE + 60)
 
     for n in range(15):
-        releases.note(build.trace(), NEW, RELEASE + 120 + n)
+        releases.note(build.trace(f"a_late{n}"), NEW, RELEASE + 120 + n)
 
     assert releases.latest == NEW

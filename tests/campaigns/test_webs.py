@@ -95,16 +95,3 @@ def test_accounts_are_together_only_when_a_chain_of_links_joins_them(
             reached[one] = joined
 
     assert sets(webs(links)) == {frozenset(one) for one in reached.values()}
-
-
-@given(_links, _numbers)
-def test_a_dissolved_web_leaves_each_of_its_members_alone_and_the_others_together(
-    links: list[tuple[int, set[int]]], number: int
-) -> None:
-    made = webs(links)
-    before = sets(made)
-    gone = frozenset(made.of(number).members)
-
-    made.dissolve(made.of(number))
-
-    assert sets(made) == before - {gone} | {frozenset({n}) for n in gone}

@@ -13,7 +13,7 @@ STAMP  := $(VENV)/.installed
 # The sidecar runs as processes of its own in the tests; what runs there is not counted.
 COVER  ?= 85
 COVER_CORE ?= 99
-CORE   := gateway_guard/core/*,gateway_guard/signals/*,gateway_guard/stores/*,gateway_guard/accounts/*
+CORE   := gateway_guard/core/*,gateway_guard/signals/*,gateway_guard/campaigns/*,gateway_guard/stores/*,gateway_guard/accounts/*
 # Tests that measure seconds, which tracing for coverage doubles: `make wheel` runs them untraced.
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
 # Narrows `make wheel` and `make unit` to some tests while working on them.

@@ -80,19 +80,27 @@ class Casebook:
         around = self._memory.touching(number).union(near)
         names = {self.member_of[n] for n in around if n in self.member_of}
         if not names or self._spared(number, at):
+            if number in self._suspects:
+                self._clear(number)
             return
         score, name = max((self.score(number, name)[0], name) for name in sorted(names))
         if score >= JOIN:
             self._admit(self.held[name], number, score)
         elif score >= LEAVE:
             # Not a member, but the guard may want to give it less.
-            if len(self._suspects) >= _MOST_SUSPECTS:
-                self._clear(next(iter(self._suspects)))
-            self._suspects[number] = name
-            self._kept.add(number)
-            self._tell(number, name, score)
+            self.suspect(number, CampaignFacts(id=name, confidence=confidence(score)))
         elif number in self._suspects:
             self._clear(number)
+
+    def suspect(self, number: int, told: CampaignFacts) -> None:
+        """Tell the guard of an account that is near a campaign but no member."""
+        if len(self._suspects) >= _MOST_SUSPECTS:
+            self._clear(next(iter(self._suspects)))
+        self._suspects[number] = told.id
+        self._kept.add(number)
+        account = self._memory.traces[number].account
+        if self.reviews.rulings.get(account, (None, 0.0))[0] is not Ruling.BAN:
+            self.verdicts[account] = told
 
     def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards campaign `name`, and what each thing adds."""

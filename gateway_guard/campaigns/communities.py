@@ -29,9 +29,8 @@ def communities(
     joined by several values are put together again: the method alone cuts large parts.
     """
     # In an order of their own: what came first must not decide.
-    values = dict(
-        sorted(values.items(), key=lambda item: (-len(item[1]), sorted(item[1]), str(item[0])))
-    )
+    ordered = sorted((-len(m), sorted(m), str(v), v) for v, m in values.items())
+    values = {value: members for _, members, _, value in ordered}
     accounts = sorted({a for members in values.values() for a in members})
     number = {account: i for i, account in enumerate(accounts)}
     edges: list[dict[int, float]] = [{} for _ in range(len(accounts) + len(values))]

@@ -80,6 +80,14 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
             hour.exchanges += theirs.exchanges
             hour.refused += theirs.refused
             hour.tokens += theirs.tokens
+        for key, template in other.templates.items():
+            mine = self.templates.get(key)
+            if mine is not None:
+                mine.exchanges += template.exchanges
+                mine.shortest = min(mine.shortest, template.shortest)
+                mine.longest = max(mine.longest, template.longest)
+            elif len(self.templates) < _TEMPLATES:
+                self.templates[key] = template
         while len(self.hours) > _HOURS:
             del self.hours[min(self.hours)]
 

@@ -150,6 +150,8 @@ def points(
         widest = min(max(keys.values(), default=0) / size, 1.0)
         if widest > 0.5 and not any(keys[k] > member for k in trace.shared):
             content = math.log(max(1.0 - widest, math.exp(LEAST)))
+        else:
+            content = 0.0
     found["content"] = min(content, MOST["content"])
     client = trace.client
     if client and signature.clients[client] > member:

@@ -339,7 +339,10 @@ class _Filling:
         cases.reviews.rulings.clear()
         cases.restore(self._held)
         cases.reviews.rulings.update(rulings)
-        cases.verdicts.update(self._told)
+        for account, told in self._told.items():
+            number = self._linker.memory.numbers.get(account)
+            if number is not None and told.id in cases.held:
+                cases.suspect(number, told)
         for account, (ruling, _) in rulings.items():
             if ruling is Ruling.BAN:
                 number = self._linker.memory.numbers.get(account, 0)

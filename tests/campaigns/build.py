@@ -50,14 +50,16 @@ def paced(one: Trace, *, even: bool) -> Trace:
 
 
 def tied(
-    *kinds: Kind, of: Iterable[Kind] = tuple(Kind), chance: float = 0.1, lasting: bool = True
-) -> Tied:
+    *kinds: Kind, of: Iterable[Kind] = tuple(Kind), chance: float = 0.1, lasting: bool = True,
+    paid: bool | None = None,
+) -> Tied:  # fmt: skip
     """A member with ties of these kinds, out of the kinds that could be looked at."""
     looked = {*of, *kinds}
     return Tied(
         has={kind: kind in kinds for kind in looked},
         chance=dict.fromkeys(looked, chance),
         lasting={kind: lasting and kind in kinds for kind in looked},
+        paid=paid,
     )
 
 

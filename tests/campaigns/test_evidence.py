@@ -242,7 +242,11 @@ def test_the_order_of_members_does_not_change_the_verdict(
     assert (other.core, other.convicted) == (verdict.core, verdict.convicted)
 
 
-@given(_members(), st.sampled_from(list(Kind)))
+#: Kinds that `FIRM` is not reckoned with for: more of them only ever speak against a group.
+_plain = st.sampled_from([kind for kind in Kind if kind is not Kind.SIGN_UP])
+
+
+@given(_members(), _plain)
 def test_without_its_ties_of_one_kind_a_group_is_never_more_suspect(
     group: list[Tied], kind: Kind
 ) -> None:
@@ -255,7 +259,11 @@ def test_without_its_ties_of_one_kind_a_group_is_never_more_suspect(
 
 @given(_members(), st.data())
 def test_one_more_tie_never_acquits(group: list[Tied], data: st.DataObject) -> None:
-    open_to = [(i, k) for i, one in enumerate(group) for k, has in one.has.items() if not has]
+    """But for sign-ups: where nearly everybody signed up together, it may be an event."""
+    open_to = [
+        (i, k) for i, one in enumerate(group) for k, has in one.has.items()
+        if not has and k is not Kind.SIGN_UP
+    ]  # fmt: skip
     assume(open_to)
     i, kind = data.draw(st.sampled_from(open_to))
 
@@ -324,6 +332,85 @@ def test_ties_that_a_firm_would_have_too_are_explained_by_one() -> None:
     assert proved.total == pytest.approx(explained.total)
 
 
+def of_a_firm(*, paying: int, signed_up: int, size: int = 40, lasting: int = 0) -> list[Tied]:
+    """Accounts tied by their addresses, of which so many pay with cards of several, signed up
+    together, and have ties that no firm explains."""
+    return [
+        build.tied(
+            Kind.ADDRESSES,
+            *([Kind.PAYMENT] if n < max(paying, 20) else []),
+            *([Kind.SIGN_UP] if n < signed_up else []),
+            lasting=n < lasting,
+            paid=n < paying,
+        )
+        for n in range(size)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("paying", "signed_up", "explained"),
+    [(40, 20, True), (20, 40, True), (34, 20, True), (20, 34, True), (33, 33, False),
+     (30, 30, False), (20, 20, False)],
+)  # fmt: skip
+def test_a_firm_explains_a_group_only_when_nearly_everybody_is_paid_for_or_signed_up_together(
+    paying: int, signed_up: int, explained: bool
+) -> None:
+    """One member is given away: 85 % of 41 is 34.85."""
+    verdict = judge(of_a_firm(paying=paying, signed_up=signed_up), examined=1)
+
+    assert (verdict.explanation == FIRM) is explained
+    assert verdict.convicted is not explained
+
+
+def test_a_payer_nobody_knows_is_not_counted_among_those_who_are_not_paid_for() -> None:
+    known = of_a_firm(paying=20, signed_up=20, size=20)
+    unknown = [build.tied(Kind.ADDRESSES, Kind.PAYMENT, lasting=False) for _ in range(20)]
+    unpaid = [build.tied(Kind.ADDRESSES, Kind.PAYMENT, lasting=False, paid=False)] * 20
+
+    assert judge([*known, *unknown], examined=1).explanation == FIRM
+    assert judge([*known, *unpaid], examined=1).explanation != FIRM
+
+
+def test_whoever_knows_no_payments_and_no_sign_ups_cannot_suppose_a_firm() -> None:
+    group = [build.tied(Kind.ADDRESSES, of=(Kind.ADDRESSES,), lasting=False) for _ in range(40)]
+
+    assert judge(group, examined=1).explanation != FIRM
+
+
+@pytest.mark.parametrize(("lasting", "convicted"), [(0, False), (4, False), (20, True)])
+def test_ties_beyond_those_of_a_firm_convict_where_there_are_enough_of_them(
+    lasting: int, convicted: bool
+) -> None:
+    verdict = judge(of_a_firm(paying=40, signed_up=40, lasting=lasting), examined=1)
+
+    assert verdict.convicted is convicted
+
+
+@pytest.mark.parametrize(("alike", "convicted"), [(0.0, False), (0.39, False), (0.4, True)])
+def test_a_group_that_says_nothing_alike_is_acquitted_where_only_two_kinds_tie_it(
+    alike: float, convicted: bool
+) -> None:
+    group = [build.tied(Kind.PAYMENT, Kind.ADDRESSES) for _ in range(20)]
+
+    assert judge(group, examined=1, alike=alike).convicted is convicted
+
+
+@pytest.mark.parametrize("kinds", [TIES, (Kind.PAYMENT, Kind.ADDRESSES, Kind.PACE)])
+def test_all_three_ties_or_one_pace_convict_a_group_that_says_nothing_alike(
+    kinds: tuple[Kind, ...],
+) -> None:
+    assert judge([build.tied(*kinds) for _ in range(20)], examined=1, alike=0.0).convicted
+
+
+@given(_members(least=4), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_being_alike_never_acquits(group: list[Tied], one: float, other: float) -> None:
+    little, much = sorted((one, other))
+    for case in (group, [*group, *guilty(12)]):
+        before = judge(case, examined=1, alike=little)
+
+        assert judge(case, examined=1, alike=much).convicted or not before.convicted
+
+
 @given(_members())
 def test_a_tie_that_a_firm_explains_never_leaves_more_standing(group: list[Tied]) -> None:
     explained = [
@@ -390,8 +477,8 @@ def test_chance_convicts_less_often_than_the_budget_says(
 ) -> None:
     """Groups of 4 to 60 accounts whose ties are drawn at the very rates they are held against.
 
-    Measured on 20,000 of each: none convicted, and 53 (ordinary) and 49 (unlucky) reached the
-    threshold on the total alone, 0.25 %, where the budget is 1 %. Kinds are independent here, and
+    Measured on 20,000 of each: none convicted, and 19 (ordinary) and 16 (unlucky) reached the
+    threshold on the total alone, 0.1 %, where the first group has 0.5 %. Kinds are independent, and
     the groups are not chosen for their ties, as those that the linker examines are: this is the
     arithmetic, not the false-alarm rate on traffic.
     """
@@ -401,15 +488,12 @@ def test_chance_convicts_less_often_than_the_budget_says(
     verdicts = [judge(drawn(rng, rng.choice((4, 6, 10, 20, 60))), examined=1)
                 for _ in range(groups)]  # fmt: skip
 
-    assert sum(v.total >= v.needed for v in verdicts) <= USUAL.false_alarms * groups
+    assert sum(v.total >= v.needed for v in verdicts) <= USUAL.false_alarms / 2 * groups
     assert sum(v.convicted for v in verdicts) <= USUAL.false_alarms * groups / 10
 
 
-@pytest.mark.xfail(
-    reason="the n-th group is given budget / n, which adds up to budget x ln(n), not to the budget"
-)
 def test_all_groups_ever_examined_share_one_budget() -> None:
-    """`Burden.false_alarms` is promised for all groups together; 0.098 of 0.01 after 10,000."""
+    """`Burden.false_alarms` is promised for all groups together: the n-th has 1 / n(n + 1)."""
     spent = sum(math.exp(-judge([], examined=n).needed) for n in range(1, 10_001))
 
     assert spent <= USUAL.false_alarms

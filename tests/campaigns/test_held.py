@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,7 +130,6 @@ def test_of_two_full_timelines_the_latest_hours_are_kept() -> None:
     assert campaign.hours[int(NOW // HOUR) + 600].exchanges == 2
 
 
-@pytest.mark.xfail(reason="what an absorbed campaign's members said most is not taken over")
 def test_the_templates_of_an_absorbed_campaign_are_counted_too() -> None:
     campaign = held([build.sighting(keys=(7,), chars=100)])
     other = held([build.sighting(keys=(7, 8), chars=300)] * 2, id="c_0002")

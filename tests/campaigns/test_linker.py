@@ -135,6 +135,24 @@ def test_a_released_campaign_that_goes_on_is_left_alone_for_the_stated_time() ->
     assert linker.campaigns() == []
 
 
+def test_a_few_accounts_that_fall_apart_are_judged_as_a_whole_too() -> None:
+    """Eight on three cards in five ranges, in two bursts: as parts too small to prove anything."""
+    places = [(1, 4, 1, 1), (0, 1, 1, 0), (0, 0, 0, 2), (1, 2, 1, 1), (2, 3, 1, 1), (0, 1, 0, 2),
+              (1, 2, 1, 1), (1, 1, 3, 1)]  # fmt: skip
+    seen = [
+        build.sighting(
+            f"a_x{i:03d}", at=NOW + turn * HOUR + i, organisation=f"o_{i}", payment=f"p_{card}",
+            created_at=NOW - 5 * HOUR - burst * 3 * HOUR + 20 * i,
+            subnet=500 + (one, other)[turn % 2],
+            address=500 + (one, other)[turn % 2] + (i << 40), keys=(70, 71, 72),
+        )
+        for turn in range(14)
+        for i, (card, one, other, burst) in enumerate(places)
+    ]  # fmt: skip
+
+    assert build.parts(build.learnt(seen)) == {frozenset(f"a_x{i:03d}" for i in range(8))}
+
+
 # Time.
 
 

@@ -131,6 +131,18 @@ def test_what_the_guard_was_told_of_neighbours_survives() -> None:
     assert again.facts("acct_long_forgotten") is None
 
 
+def test_what_the_guard_was_told_of_neighbours_ends_with_the_campaign_after_a_restart_too() -> None:
+    linker, near = ring.caught(), ring.bystander(3).account
+    cases = linker.cases
+    cases._suspects[linker.memory.numbers[near]] = "c_0001"
+    cases.verdicts[near] = CampaignFacts(id="c_0001", confidence=0.8)
+
+    again = restarted(linker).linker
+    again.cases.let_go(again.held["c_0001"])
+
+    assert again.facts(near) is None
+
+
 def test_an_index_this_version_does_not_know_is_refused() -> None:
     linker = Linker()
     novel: Postings[int] = Postings(values=10, most=4)

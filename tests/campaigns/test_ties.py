@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.campaigns.evidence import ORDINARY, Kind, Tied
+from gateway_guard.campaigns.evidence import FIRM, ORDINARY, Kind, Tied, judge
 from gateway_guard.campaigns.membership import BURST
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.sighting import Sighting
@@ -81,6 +81,71 @@ def test_many_cards_of_a_few_accounts_each_are_not_those_of_a_firm() -> None:
     assert sum(one.lasting[Kind.PAYMENT] for one in ties) >= 30
 
 
+def test_a_card_of_two_organisations_is_a_households_and_no_tie() -> None:
+    cards = ["couple"] * 2 + ["three"] * 3 + [f"own{n}" for n in range(15)]
+
+    ties = view(members(20, payment=cards))
+
+    assert [one.has[Kind.PAYMENT] for one in ties].count(True) == 3
+    assert [one.paid for one in ties].count(True) == 5
+    assert not any(one.has[Kind.PAYMENT] for one in ties if not one.paid)
+
+
+def test_a_card_of_one_organisation_pays_for_no_other_however_many_accounts_it_has() -> None:
+    seen = [build.sighting(f"a_{n}", organisation=f"o_{n // 4}", payment=f"p{n // 4}")
+            for n in range(16)]  # fmt: skip
+
+    assert [one.paid for one in view(seen)] == [False] * 4
+
+
+def test_who_pays_for_an_account_of_unknown_payment_is_unknown() -> None:
+    ties = views(members(20, payment=["p1", None]))[0]
+
+    assert [one.paid for one in ties].count(None) == 10
+
+
+def test_seen_from_inside_nobodys_payer_is_known() -> None:
+    _, inside = views(members(payment="p"))
+
+    assert {one.paid for one in inside} == {None}
+
+
+def test_beside_a_firms_three_largest_cards_small_ones_are_not_its_own() -> None:
+    cards = (
+        ["a"] * 10 + ["b"] * 9 + ["c"] * 8 + ["d"] * 4 + ["e"] * 3 + [f"own{n}" for n in range(20)]
+    )
+
+    ties = view(members(len(cards), payment=cards))
+
+    assert tied(ties, Kind.PAYMENT) == 34
+    assert [one.lasting[Kind.PAYMENT] for one in ties].count(True) == 7
+
+
+def test_cards_of_a_dozen_organisations_each_are_resellers_however_many_they_are() -> None:
+    cards = [f"p{n // 12}" for n in range(60)] + [f"own{n}" for n in range(20)]
+
+    ties = view(members(80, payment=cards))
+
+    assert tied(ties, Kind.PAYMENT) == 60
+    assert not any(one.lasting[Kind.PAYMENT] for one in ties)
+
+
+@pytest.mark.parametrize(("cards", "convicted"), [(3, False), (12, True)])
+def test_an_event_whose_guests_have_many_small_cards_is_no_event(
+    cards: int, convicted: bool
+) -> None:
+    """Sixty accounts that signed up within one hour; forty of them pay with shared cards."""
+    seen = members(
+        60, payment=[f"p{n % cards}" if n < 40 else f"own{n}" for n in range(60)],
+        created_at=[CREATED + 60.0 * n for n in range(60)], keys=(7,),
+    )  # fmt: skip
+
+    verdict = judge(view(seen, *(build.sighting(f"s_{n}") for n in range(500))), examined=1)
+
+    assert verdict.convicted is convicted
+    assert verdict.explanation == FIRM or convicted
+
+
 @pytest.mark.parametrize("cards", [1, 2])
 def test_one_or_two_cards_of_many_accounts_may_be_those_of_a_firm(cards: int) -> None:
     ties = views(members(40, payment=[f"p{n % cards}" for n in range(40)]))[0]
@@ -133,6 +198,29 @@ def test_organisations_that_signed_up_together_are_tied_by_sign_up() -> None:
     times = [CREATED, CREATED + BURST, *(CREATED + n * DAY for n in range(2, 8))]
 
     assert tied(view(members(created_at=times)), Kind.SIGN_UP) == 2
+
+
+def test_all_who_signed_up_in_one_burst_are_subtracted_from_the_crowd_however_many() -> None:
+    """Only some neighbours are looked at for a tie; the burst itself is counted whole."""
+    seen = members(250, created_at=[CREATED + n for n in range(250)])
+    strangers = [build.sighting(f"s_{n}") for n in range(1000)]
+
+    ties = view(seen, *strangers)
+
+    assert tied(ties, Kind.SIGN_UP) == 250
+    assert {one.chance[Kind.SIGN_UP] for one in ties} == {ORDINARY[Kind.SIGN_UP]}
+
+
+@given(st.lists(st.floats(0.0, 4 * BURST), min_size=1, max_size=20))
+def test_whoever_has_a_neighbour_within_a_burst_is_tied_by_sign_up(offsets: list[float]) -> None:
+    times = [CREATED + offset for offset in offsets]
+
+    ties = view(members(len(times), created_at=times))
+
+    assert tied(ties, Kind.SIGN_UP) == sum(
+        any(i != j and abs(a - b) <= BURST for j, b in enumerate(times))
+        for i, a in enumerate(times)
+    )
 
 
 def test_whoever_shares_payment_range_and_day_is_tied_by_payment_only() -> None:
@@ -327,6 +415,15 @@ def test_a_group_is_as_much_alike_as_its_commonest_content() -> None:
 
     assert alike == 6 / 8
     assert Group([], memory).alike() == 0.0
+
+
+def test_content_that_is_common_outside_makes_nobody_alike() -> None:
+    """A product's prompt in all members, a template of their own in half of them."""
+    seen = [build.sighting(f"a_{n}", keys=(7, 8) if n < 4 else (7,)) for n in range(8)]
+    others = [build.sighting(f"s_{n}", keys=(7,) if n < 50 else ()) for n in range(100)]
+    memory = build.remembered([*others, *seen])
+
+    assert Group(group(memory, seen), memory).alike() == 4 / 8
 
 
 @given(_people, st.randoms(use_true_random=False))

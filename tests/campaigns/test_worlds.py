@@ -19,41 +19,37 @@ from tests.campaigns.worlds import WORLDS, Outcome, play, world
 POPULATION: Final = 300
 SCALE: Final = 0.5
 
-#: Worlds whose honest groups are accused today, and the share of them held at most. Every entry is
-#: a defect to be mended in the linker, not in the world; lower an entry that has become better, and
-#: take it out at 0. Measured with one seed: where some are held now, up to all may be.
+#: Worlds whose honest groups are accused today, and the share of them held at most; everywhere else
+#: it is none. Every entry is a defect to be mended in the linker, not in the world; lower an entry
+#: that has become better, and take it out at 0. Measured with this one seed: with ten others 5 % of
+#: "families" are held three times, and with six 0 to 3 % of "launch, half services".
 KNOWN: Final = {
-    # Payment and addresses: two or more cards, several egress addresses.
-    "reseller-cards": 1.0,
-    "reseller-product": 1.0,
-    "reseller-everything": 1.0,
-    "reseller-large": 1.0,
-    # Payment and sign-up: bulk sign-up on the cards of several regions or grants.
-    "company": 1.0,
-    "company-cards": 1.0,
-    "franchise": 1.0,
-    "university, two grants": 1.0,
-    # Sign-up and payment: everybody came within one hour, and a tenth through one reseller.
-    "launch": 1.0,
-    "launch, half services": 1.0,
-    "release day": 0.15,
-    # Payment and addresses: couples with a card each, on one mobile carrier.
-    "families": 0.15,
-    # Joins through content and one thing in common with the campaign.
+    # Everybody came within one hour, a tenth through one reseller, half are even-paced services:
+    # 5 of 300 are held.
+    "launch, half services": 0.02,
+    # Attackers join the victims' own exit or half hour of sign-up, and use their template: nothing
+    # tells them apart. All of the victims are held.
     "poison: joins VPN": 1.0,
     "poison: joins sign-up": 1.0,
     "poison: joins both": 1.0,
 }
 
-#: Share of a campaign's accounts held at least. Campaigns that are not here are not won.
+#: Share of a campaign's accounts held at least: what is measured less a tenth or so. Campaigns that
+#: are not here are not won; those that are partly found (a half, a fifth) are there, too.
 FOUND: Final = {
-    "hydra q=0.75": 0.6,
+    "hydra q=0.75": 0.9,
     "hydra q=1": 0.9,
-    "hydra one payment": 0.7,
+    "hydra one payment": 0.9,
+    "hydra no burst": 0.85,
+    "hydra exact addresses": 0.9,
+    "cover traffic q=0.5": 0.3,
     "ban and replace": 0.9,
-    "system role only": 0.6,
-    "under a product's prompt": 0.6,
-    "copied victims": 0.5,
+    "system role only": 0.85,
+    "under a product's prompt": 0.75,
+    "copied victims": 0.65,
+    "poison: joins VPN": 0.9,
+    "poison: joins sign-up": 0.9,
+    "poison: joins both": 0.9,
     "poison: popular template": 0.9,
 }
 BYSTANDERS: Final = [

@@ -548,7 +548,7 @@ def test_a_process_that_ends_without_closing_the_guard_saves_all_the_same(tmp_pa
     assert len(kept(path, [0.0]).linker.memory.traces) == 1
 
 
-def test_a_release_lets_go_whoever_is_not_banned_and_reading_it_again_changes_nothing(
+def test_a_release_lets_go_whoever_is_not_banned_and_read_again_changes_nothing(
     tmp_path: Path,
 ) -> None:
     path, clock = tmp_path / "campaigns", [0.0]

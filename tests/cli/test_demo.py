@@ -31,10 +31,15 @@ COMMAND = [sys.executable, "-m", "gateway_guard.cli", "demo", "--root", str(ROOT
 
 
 def start(seconds: str, temporary: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, "--seconds", seconds], stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
-    )  # fmt: skip
+    # A shell starts its background jobs deaf to an interrupt, and their children inherit that.
+    deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [*COMMAND, "--seconds", seconds], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "TMPDIR": str(temporary)},
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, deaf)
 
 
 def alive(pid: int) -> bool:

@@ -58,13 +58,12 @@ class Casebook:
         self._signatures: dict[str, Signature] = {}
         #: What all members of all campaigns have in common.
         self._everyone = Signature()
-        #: How common traits are among accounts in no campaign.
-        self._base = Base(memory, ())
         #: Members counted in `_everyone` that left since.
         self._left = 0
         #: Accounts that are no members, but near enough to be told → the campaign.
         self._suspects: dict[int, str] = {}
         memory.kept = self._kept = set[int]()
+        memory.dropped = self._drop
 
     def count(self, number: int, seen: Sighting) -> None:
         """Count an exchange of a member."""
@@ -88,19 +87,32 @@ class Casebook:
             self._admit(self.held[name], number, score)
         elif score >= LEAVE:
             # Not a member, but the guard may want to give it less.
-            self.suspect(number, CampaignFacts(id=name, confidence=confidence(score)))
+            self.suspect(number, name, confidence(score))
         elif number in self._suspects:
             self._clear(number)
 
-    def suspect(self, number: int, told: CampaignFacts) -> None:
-        """Tell the guard of an account that is near a campaign but no member."""
+    def suspect(self, number: int, name: str, sure: float) -> None:
+        """Tell the guard of an account that is near campaign `name` but no member."""
         if len(self._suspects) >= _MOST_SUSPECTS:
             self._clear(next(iter(self._suspects)))
-        self._suspects[number] = told.id
+        self._suspects[number] = name
         self._kept.add(number)
-        account = self._memory.traces[number].account
-        if self.reviews.rulings.get(account, (None, 0.0))[0] is not Ruling.BAN:
-            self.verdicts[account] = told
+        self._tell(number, name, sure)
+
+    def base(self, besides: Signature | None = None) -> Base:
+        """How common traits are among the accounts in no campaign, nor counted in `besides`."""
+        memory, everyone = self._memory, self._everyone
+        more = besides if besides is not None else everyone
+        return Base(
+            [
+                n - max(a, b)
+                for n, a, b in zip(memory.paces, everyone.paces, more.paces, strict=True)
+            ],
+            [
+                n - max(a, b)
+                for n, a, b in zip(memory.releases.moves, everyone.moves, more.moves, strict=True)
+            ],
+        )
 
     def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards campaign `name`, and what each thing adds."""
@@ -151,7 +163,6 @@ class Casebook:
         What once was proved is held until the evidence is gone, not until it is a little less.
         """
         held.verdict, held.examined_at = verdict, at
-        self._recount()
         scores = self._members(set(held.members), at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
             self.let_go(held)
@@ -179,7 +190,7 @@ class Casebook:
                 return False
             for number in held.members:
                 account = self._memory.traces[number].account
-                if self.reviews.of(account, review.at) is not Ruling.BAN:
+                if not self.reviews.banned(account):
                     self.reviews.rule(account, Ruling.ALLOW, review.at + LEFT_ALONE)
             self.let_go(held)
         elif review.account is not None and review.ruling is not Ruling.NOTE:
@@ -210,7 +221,7 @@ class Casebook:
         elif number is None or name is None:
             self.verdicts.pop(account, None)
         else:
-            self._tell(number, name, self.held[name].members[number])
+            self._tell(number, name, confidence(self.held[name].members[number]))
 
     def _spared(self, number: int, at: float) -> bool:
         rulings = self.reviews.rulings
@@ -246,7 +257,7 @@ class Casebook:
         """How common what `trace` has is among the accounts in no campaign."""
         memory, everyone = self._memory, self._everyone
         if self._left > _STALE * self._everyone.size:
-            self._recount()
+            self.recount()
             everyone = self._everyone
 
         def rest(count: int, *counted: int) -> int:
@@ -290,7 +301,7 @@ class Casebook:
                 everyone.clients[trace.client],
                 signature.clients[trace.client],
             ),
-            even=self._base.even,
+            even=self.base(signature).even,
         )
 
     def _clear(self, number: int) -> None:
@@ -305,15 +316,14 @@ class Casebook:
         held.members[number] = score
         held.first_seen = min(held.first_seen, trace.first_at)
         self.member_of[number] = held.id
-        self._tell(number, held.id, score)
+        self._tell(number, held.id, confidence(score))
         self._signatures[held.id].add(trace)
         self._everyone.add(trace)
 
-    def _tell(self, number: int, name: str, score: float) -> None:
+    def _tell(self, number: int, name: str, sure: float) -> None:
         account = self._memory.traces[number].account
-        banned = self.reviews.rulings.get(account, (None, 0.0))[0] is Ruling.BAN
-        sure = 1.0 if banned else confidence(score)
-        self.verdicts[account] = CampaignFacts(id=name, confidence=sure)
+        banned = self.reviews.banned(account)
+        self.verdicts[account] = CampaignFacts(id=name, confidence=1.0 if banned else sure)
 
     def _replace(self, held: Held, scores: dict[int, float]) -> None:
         for number in held.members.keys() - scores.keys():
@@ -323,7 +333,7 @@ class Casebook:
         for number, score in scores.items():
             if self.member_of.get(number) == held.id:
                 held.members[number] = score
-                self._tell(number, held.id, score)
+                self._tell(number, held.id, confidence(score))
             else:
                 self._admit(held, number, score)
 
@@ -332,14 +342,22 @@ class Casebook:
             self._left += 1
         self._kept.discard(number)
         account = self._memory.traces[number].account
-        if self.reviews.rulings.get(account, (None, 0.0))[0] is Ruling.BAN:
+        if self.reviews.banned(account):
             self.verdicts[account] = CampaignFacts(id=BANNED, confidence=1.0)
         else:
             self.verdicts.pop(account, None)
 
-    def _recount(self) -> None:
-        """Count what all members have in common anew, now that enough of them left or changed."""
+    def _drop(self, number: int) -> None:
+        """Let go of one account that must be forgotten: memory is full of members."""
+        name = self.member_of.get(number)
+        if name is None:
+            self._suspects.pop(number, None)
+        else:
+            del self.held[name].members[number]
+        self._forget(number)
+
+    def recount(self) -> None:
+        """Count anew what all members have in common, and how common traits are elsewhere."""
         traces = self._memory.traces
         self._everyone = Signature(traces[n] for n in self.member_of)
-        self._base = Base(self._memory, self.member_of)
         self._left = 0

@@ -192,22 +192,28 @@ class Burden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 USUAL: Final = Burden()
 
 
-def _everybody(group: Sequence[Tied], share: float) -> bool:
-    """Whether (nearly) all pay with a card of several, or (nearly) all signed up with others.
+def _everybody(tied: Sequence[bool], share: float) -> bool:
+    """Whether (nearly) all are tied.
 
-    One member is given away: the first of a firm's people to come on a new card has it alone.
+    One is given away: the first of a firm's people to come on a new card has it alone.
     """
-    paying = [m.paid for m in group if m.paid is not None]
+    return bool(tied) and sum(tied) + 1 >= share * (len(tied) + 1)
+
+
+def _beyond_a_firm(group: Sequence[Tied], share: float) -> float | None:
+    """What payments and addresses say when a firm is thought away; natural logarithm, >= 0.
+
+    None where no firm is to be reckoned with: where neither (nearly) all pay with a card of several
+    nor (nearly) all signed up with others. Where all cards of several are of more than a household,
+    every one may be the firm's.
+    """
+    paid = [m.paid for m in group if m.paid is not None]
     signed_up = [m.has[Kind.SIGN_UP] for m in group if Kind.SIGN_UP in m.has]
-    return any(
-        bool(tied) and sum(tied) + 1 >= share * (len(tied) + 1) for tied in (paying, signed_up)
-    )
-
-
-def _beyond_a_firm(group: Sequence[Tied]) -> float:
-    """What payments and addresses say when a firm is thought away; natural logarithm, >= 0."""
+    if not _everybody(paid, share) and not _everybody(signed_up, share):
+        return None
+    its_cards = sum(m.has.get(Kind.PAYMENT, False) for m in group) > share * len(paid)
     rest = 0.0
-    for kind in (Kind.PAYMENT, Kind.ADDRESSES):
+    for kind in (Kind.ADDRESSES,) if its_cards else (Kind.PAYMENT, Kind.ADDRESSES):
         looked = [m for m in group if kind in m.has]
         lasting = [m.lasting.get(kind, m.has[kind]) for m in looked]
         rest += max(log_ratio(lasting, [m.chance[kind] for m in looked]), 0.0)
@@ -245,8 +251,9 @@ def judge(
         rest = sum(value for kind, value in found.items() if kind not in explained)
         if rest < left:
             left, explanation = rest, name
-    if _everybody(group, burden.everybody):
-        rest = _beyond_a_firm(group) + found.get(Kind.PACE, 0.0) + found.get(Kind.PIVOT, 0.0)
+    beyond = _beyond_a_firm(group, burden.everybody)
+    if beyond is not None:
+        rest = beyond + found.get(Kind.PACE, 0.0) + found.get(Kind.PIVOT, 0.0)
         if rest < left:
             left, explanation = rest, FIRM
     count = max(examined, 1)

@@ -144,7 +144,7 @@ class Linker:
         values = self._values(members)
         # A half hour of sign-up is counted twice, from the hour and from the half.
         weights = {value: 0.5 if value[0] == "signed up" else 1.0 for value in values}
-        base = Base(self.memory, self.cases.member_of)
+        base = self.cases.base()
         parts = communities(values, weights)
         if len(parts) > 1 and len(members) <= _FEW:
             # So few may be one although they fall apart.
@@ -201,9 +201,10 @@ class Linker:
             web = self.webs.of(number)
             if web.news and number in self.memory.traces:
                 self._examine(number, web, at)
+        self.cases.recount()
         for held in list(self.held.values()):
             if at - held.last_at > _OVER:
                 self.cases.let_go(held)
             elif at - held.examined_at > _AGAIN:
-                verdict = self._judge(held.members, Base(self.memory, self.cases.member_of))
+                verdict = self._judge(held.members, self.cases.base())
                 self.cases.weigh_again(held, verdict, at)

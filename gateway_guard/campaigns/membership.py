@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from gateway_guard.campaigns.releases import pivot
 from gateway_guard.campaigns.traces import Trace
 
 #: Two sign-ups belong to one burst when they are no further apart; seconds. Not fitted.
@@ -57,8 +58,9 @@ class Signature:
         self.keys: Counter[int] = Counter()
         self.clients: Counter[int] = Counter()
         self.created: list[float] = []
-        self.paced = 0
-        self.even = 0
+        #: Members whose pace is uneven, even; that stayed with, moved to the latest release.
+        self.paces = [0, 0]
+        self.moves = [0, 0]
         for member in members:
             self.add(member)
 
@@ -73,10 +75,11 @@ class Signature:
             insort(self.created, member.created_at)
         if member.client:
             self.clients[member.client] += 1
-        even = member.even()
+        even, moved = member.even(), pivot(member)
         if even is not None:
-            self.paced += 1
-            self.even += even
+            self.paces[even] += 1
+        if moved is not None:
+            self.moves[moved] += 1
 
     def near(self, created: float) -> int:
         """Members signed up within `BURST` of `created` (Unix seconds)."""
@@ -159,10 +162,10 @@ def points(
         if shown > 0.0:
             found["client"] = min(shown, MOST["client"])
     even = trace.even()
-    paced = signature.paced - member
+    paced = sum(signature.paces) - member
     if even is not None and paced >= _KNOWN:
         # Its own pace may have changed since it was counted.
-        inside = min(max(signature.even - (member and even), 0), paced)
+        inside = min(max(signature.paces[1] - (member and even), 0), paced)
         share = (inside + 1.0) / (paced + 2.0)
         pace = math.log(share / outside.even if even else (1.0 - share) / (1.0 - outside.even))
         found["pace"] = min(max(pace, LEAST), MOST["pace"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Final
 
 import msgspec
@@ -70,8 +70,9 @@ class Memory:
         #: Accounts whose pace was found uneven, even.
         self.paces = [0, 0]
         self.next = 1
-        #: Accounts never forgotten: the members of campaigns.
+        #: Accounts forgotten last, the members of campaigns; and who is told before that happens.
         self.kept: Container[int] = ()
+        self.dropped: Callable[[int], None] = lambda _: None
         #: Accounts forgotten since somebody last set this to 0.
         self.forgotten = 0
 
@@ -169,9 +170,10 @@ class Memory:
         return news
 
     def _forget(self) -> None:
-        oldest = sorted(self.traces, key=lambda n: self.traces[n].last_at)
-        free = [n for n in oldest if n not in self.kept]
-        for number in free[: max(int(len(oldest) * _FORGET), 1)]:
+        oldest = sorted(self.traces, key=lambda n: (n in self.kept, self.traces[n].last_at))
+        for number in oldest[: max(int(len(oldest) * _FORGET), 1)]:
+            if number in self.kept:
+                self.dropped(number)
             del self.numbers[self.traces.pop(number).account]
             self.forgotten += 1
 

@@ -14,6 +14,10 @@ LEFT_ALONE: Final = 30 * 86400.0
 _MOST: Final = 100_000
 
 
+#: What is found of an account nobody ruled on.
+_NONE: Final = (None, 0.0)
+
+
 class Ruling(enum.StrEnum):
     """What a reviewer decided."""
 
@@ -63,6 +67,10 @@ class Reviews:
         if len(self.rulings) >= _MOST:
             del self.rulings[next(iter(self.rulings))]
         self.rulings[account] = ruling, until
+
+    def banned(self, account: str) -> bool:
+        """Whether a reviewer banned `account`; bans last until they are cleared."""
+        return self.rulings.get(account, _NONE)[0] is Ruling.BAN
 
     def of(self, account: str, at: float) -> Ruling | None:
         """The ruling on `account` in force at `at` (Unix seconds); None when there is none."""

@@ -342,7 +342,7 @@ class _Filling:
         for account, told in self._told.items():
             number = self._linker.memory.numbers.get(account)
             if number is not None and told.id in cases.held:
-                cases.suspect(number, told)
+                cases.suspect(number, told.id, told.confidence)
         for account, (ruling, _) in rulings.items():
             if ruling is Ruling.BAN:
                 number = self._linker.memory.numbers.get(account, 0)

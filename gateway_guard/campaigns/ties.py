@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gateway_guard.campaigns.evidence import ORDINARY, Kind, Tied, by_chance
@@ -27,8 +27,6 @@ _RESOLD: Final = 12
 _NETWORKS: Final = 3
 #: An address that so many organisations of a group share is a firm's or a venue's way out.
 _WAY_OUT: Final = 3
-#: Where more accounts than this pay with cards of several, one hand pays for all: a firm's.
-_ALL_PAID: Final = 0.85
 #: A content key that outsiders have this share as often as members is common.
 _COMMON: Final = 0.2
 #: A trait that more of the population has says nothing.
@@ -47,20 +45,10 @@ class Base:
         moved: share that moved to the latest release within a day, in (0, 1).
     """
 
-    def __init__(self, memory: Memory, held: Iterable[int]) -> None:
-        uneven, even = memory.paces
-        stayed, moved = memory.releases.moves
-        for number in held:
-            trace = memory.traces.get(number)
-            if trace is None:
-                continue
-            pace, pivoted = trace.even(), pivot(trace)
-            if pace is not None:
-                even, uneven = even - pace, uneven - (not pace)
-            if pivoted is not None:
-                moved, stayed = moved - pivoted, stayed - (not pivoted)
-        self.even = _share(even, uneven, ORDINARY[Kind.PACE])
-        self.moved = _share(moved, stayed, ORDINARY[Kind.PIVOT])
+    def __init__(self, paces: Sequence[int], moves: Sequence[int]) -> None:
+        """`paces`: accounts with an uneven and an even one; `moves`: that stayed, that moved."""
+        self.even = _share(paces[1], paces[0], ORDINARY[Kind.PACE])
+        self.moved = _share(moves[1], moves[0], ORDINARY[Kind.PIVOT])
 
 
 def _share(yes: int, no: int, least: float) -> float:
@@ -92,14 +80,16 @@ class Group:
         most = _MAIN * len(self.traces)
         #: Ranges of addresses that most of the group come from.
         self.egress: set[int] = set()
-        for sharing in by_address.values():
-            if len(sharing) >= most:
-                self.egress |= set.intersection(*(set(trace.subnets) for trace in sharing))
         #: Ranges in which members share the very address, and the most used ones.
         self.ways_out: set[int] = set()
         for sharing in by_address.values():
-            if _organisations(sharing) >= _WAY_OUT:
-                self.ways_out |= set.intersection(*(set(trace.subnets) for trace in sharing))
+            main, way_out = len(sharing) >= most, _organisations(sharing) >= _WAY_OUT
+            if main or way_out:
+                ranges = set.intersection(*(set(trace.subnets) for trace in sharing))
+                if main:
+                    self.egress |= ranges
+                if way_out:
+                    self.ways_out |= ranges
         counts = {s: _organisations(sharing) for s, sharing in self.by_subnet.items()}
         self.ways_out.update(sorted(counts, key=lambda s: (-counts[s], s))[:_NETWORKS])
         #: Payments shared by more than a household → organisations.
@@ -111,9 +101,6 @@ class Group:
         largest = sorted(self.cards, key=lambda card: (-self.cards[card], card))
         #: Those a firm may have: its largest, and the heavily used.
         self.firms = {c for c in largest if self.cards[c] >= _RESOLD} | set(largest[:_CARDS])
-        paying = sum(map(len, self.by_payment.values()))
-        if sum(len(self.by_payment[card]) for card in self.cards) > _ALL_PAID * paying:
-            self.firms = set(self.cards)
         shared = [len(sharing) for sharing in self.by_payment.values() if len(sharing) > 1]
         #: Whether one payment stands for most of the group, and there is no other shared one.
         self.one_payer = len(shared) == 1 and shared[0] >= most

@@ -761,3 +761,19 @@ class Whatever(RuleBasedStateMachine):
 
 Whatever.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 test_whatever_happens_members_names_and_verdicts_agree = Whatever.TestCase
+
+
+def test_members_that_memory_has_no_room_for_leave_their_campaign() -> None:
+    cases = convicted("x")
+    (held,) = cases.held.values()
+    memory, oldest = cases._memory, min(held.members)
+    memory.bounds = Bounds(accounts=len(memory.traces))
+
+    for n in range(2 * memory.bounds.accounts):
+        come(cases, member(100 + n, at=NOW + n))
+
+    assert len(memory.traces) <= memory.bounds.accounts
+    assert len(held.members) > SIZE
+    assert oldest not in held.members
+    assert held.members.keys() == cases.member_of.keys() <= memory.traces.keys()
+    assert_consistent(cases)

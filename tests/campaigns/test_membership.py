@@ -116,7 +116,7 @@ def test_a_signature_counts_what_each_member_has() -> None:
     assert signature.size == 3
     assert (signature.payments["p"], signature.subnets[1], signature.subnets[2]) == (2, 2, 3)
     assert (signature.keys[7], signature.clients[3]) == (2, 2)
-    assert (signature.paced, signature.even) == (3, 2)
+    assert signature.paces == [1, 2]
     assert signature.created == [NOW, NOW]
 
 

@@ -392,7 +392,6 @@ def test_members_of_campaigns_are_not_forgotten() -> None:
     assert "a0" in memory.numbers
 
 
-@pytest.mark.xfail(reason="members are never forgotten, however many: accounts are then unbounded")
 def test_memory_full_of_members_does_not_grow() -> None:
     memory = Memory(TINY)
     memory.kept = memory.traces

@@ -36,7 +36,10 @@ TIES: Final = (Kind.PAYMENT, Kind.ADDRESSES, Kind.SIGN_UP)
 #: What every explanation leaves standing is counted against these shares of *ordinary* accounts
 #: that have such a tie within a group they belong to: customers of a reseller, strangers behind
 #: one carrier or office, people who sign up on the day of a workshop, steady small services.
-#: Not fitted to recorded traffic: chosen above what the benign groups known to us show overall.
+#: Choices, not fits. Measured over two seeds of 1,998 honest accounts of recorded traffic: 2.5 % pay
+#: with a card of three or more organisations, 23 to 24 % share a range of addresses with another
+#: organisation, 18 to 20 % have an even pace, 12 to 14 % moved to a release; sign-ups near strangers'
+#: are as many as their density makes, which `chance` accounts for.
 ORDINARY: Final = {
     Kind.PAYMENT: 0.05,
     Kind.ADDRESSES: 0.25,
@@ -165,8 +168,9 @@ class Burden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How much has to be proved. The defaults are choices, not fits.
 
     Attributes:
-        false_alarms: expected number of groups convicted by chance among all ever examined; in
-            (0, 1).
+        false_alarms: budget of groups convicted by chance among all ever examined, in (0, 1).
+            A guide, not a proof: only kinds that speak for a campaign are summed, and groups are
+            found by the very ties they are judged by.
         left: natural logarithm of the likelihood ratio every explanation must leave (3.5: 33 to 1).
         everybody: share of the members tied by payment, or by sign-up, from which `FIRM` is to be
             reckoned with: a firm pays for all of its people, an event is where all signed up; the

@@ -28,7 +28,7 @@ DATA     ?=
 SCORE    ?=
 EVALUATE ?=
 
-.PHONY: help venv demo test lint types unit wheel nginx bench evaluate clean
+.PHONY: help venv demo test lint types unit wheel servers bench evaluate clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml
 		|| { echo "The venv module is missing: apt-get install python3-venv"; exit 3; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[sidecar]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[sidecar,redis]' --group dev
 	@touch $@
 
 demo: $(STAMP)
@@ -77,22 +77,26 @@ wheel: $(STAMP)
 	cp -r tests examples policies pyproject.toml README.md CHANGELOG.md SECURITY.md build/wheel/run/
 	rm -rf build/wheel/run/tests/bench
 	cd build/wheel/run && ../venv/bin/python -I tests/cli/without_extras.py
-	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar]" --group dev
+	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
 	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(TESTS)
 
-test: lint types wheel unit
+test: servers lint types wheel unit
 
-# One benchmark compares the sidecar with nginx; without it that row is left out.
-nginx:
-	@command -v nginx >/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y nginx-light \
-				|| echo "nginx could not be installed: the comparison with it is skipped"; \
-		else \
-			echo "nginx is missing and only root can install it: the comparison with it is skipped"; \
-		fi; }
+# The shared store and the gateways are tested against real servers, and one benchmark compares the
+# sidecar with nginx; where a server is missing, what needs it is skipped and says why.
+servers:
+	@missing=; for one in redis-server:redis-server nginx:nginx-light haproxy:haproxy; do \
+		PATH=$$PATH:/usr/sbin command -v $${one%%:*} >/dev/null || missing="$$missing $${one#*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $$missing \
+			|| echo "could not be installed:$$missing; what needs them is skipped"; \
+	else \
+		echo "missing, and only root can install them:$$missing; what needs them is skipped"; \
+	fi
 
-bench: $(STAMP) nginx
+bench: $(STAMP) servers
 	$(BIN)/python -m tests.bench
 
 # Labelled traffic replayed through the recommended policy and two baselines, scored. Traffic and

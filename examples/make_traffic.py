@@ -20,6 +20,18 @@ START = 1_772_452_800.0
 SECONDS = 60.0
 DAY = 86_400.0
 
+
+def ring(n: int) -> tuple[dict[str, Any], float]:
+    """Account `n` of a ring: by itself like any other new one.
+
+    Twenty pay with five cards, sixteen signed up in one of two half hours; the others have nothing
+    of the kind in common.
+    """
+    payment = f"card-{n % 5}" if n < 20 else f"card-own-{n}"
+    age = (12.0, 17.0, 20.0 + n)[n % 3] + n * 20.0 / DAY
+    return {"tier": "free", "verified": False, "country": "US", "payment": payment}, age
+
+
 #: Who plays: account → (attributes, age in days).
 CAST: dict[str, tuple[dict[str, Any], float]] = {
     **{f"reader-{n:02d}": ({"tier": "build", "verified": True}, 200.0 + n) for n in range(12)},
@@ -30,6 +42,7 @@ CAST: dict[str, tuple[dict[str, Any], float]] = {
     "newcomer-01": ({"tier": "free", "verified": False, "country": "CA"}, 0.2),
     "burst-01": ({"tier": "free", "verified": False, "country": "BR"}, 60.0),
     "traveller-01": ({"tier": "build", "verified": True, "country": "JP"}, 500.0),
+    **{f"ring-{n:02d}": ring(n) for n in range(24)},
 }
 HOMES = (
     "129.240.2.1", "73.162.10.20", "133.11.4.9", "49.36.12.7", "177.32.5.6", "81.2.69.142",
@@ -41,6 +54,15 @@ EXITS = (
     "146.70.10.10", "169.150.196.3", "138.199.6.2", "156.146.50.3", "185.220.101.34",
     "23.129.64.130", "171.25.193.20", "80.67.167.81", "37.120.200.2", "204.85.191.8",
     "49.36.12.99", "177.32.5.99", "90.90.1.99",
+)  # fmt: skip
+#: Networks of homes through which the ring comes: four accounts share one, each account has two.
+DOORS = (
+    "73.162.33", "49.36.80", "177.32.60", "91.10.99", "90.90.77", "86.30.11", "73.162.99",
+    "49.36.91", "177.32.91", "91.10.44", "90.90.12", "109.150.20",
+)  # fmt: skip
+WORDS = (
+    "ferry", "orchard", "violin", "harbour", "lantern", "meadow", "compass", "kettle", "saddle",
+    "anchor", "chimney", "ladder",
 )  # fmt: skip
 QUESTIONS = (
     "What should I see in Bergen in two days?",
@@ -149,6 +171,18 @@ def lines(draw: random.Random) -> list[dict[str, Any]]:
         say(15.0 + n * 10.0, "reader-00", "175.45.176.10", chat(draw.choice(QUESTIONS)))
     for n in range(3):
         say(25.0 + n * 9.0, "reader-01", "73.162.10.20", "DUPLICATE")
+    # A ring: no account asks more than six times, but all fill one template, with the word and the
+    # age left open.
+    for turn in range(6):
+        for n in range(24):
+            text = (
+                f"Write a short story about a {draw.choice(WORDS)} for a child of "
+                f"{draw.randrange(4, 11)}. Start with a problem, let a friend help, and end with "
+                "one sentence that sums up what was learnt. Use simple words and no names."
+            )
+            door = DOORS[(n // 2 + turn % 2 * 5) % len(DOORS)]
+            say(7.0 + turn * 8.5 + n * 0.3, f"ring-{n:02d}", f"{door}.{10 + n}",
+                chat(text, max_tokens=120))  # fmt: skip
     return out
 
 

@@ -32,19 +32,22 @@ from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.source import PolicySource
-from gateway_guard.record.keeping import Keeper
-from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import ImmediateStore, Store
-from gateway_guard.stores.memory import MemoryStore
+from gateway_guard.stores.connect import TIMEOUT, open_store
+from gateway_guard.stores.patience import PatientStore
+from gateway_guard.streams.opening import open_linking
+from gateway_guard.streams.shared import SharedLinking
 from gateway_guard.types import (
     Action,
     Assessment,
     CampaignFacts,
+    Charge,
     CredentialFault,
     Decision,
     Exchange,
     Facts,
+    Grant,
     NetworkFacts,
     Outcome,
     Request,
@@ -83,7 +86,7 @@ class Guard:
         secret: bytes,
         jwt: JwtKeys,
         campaign_of: Callable[[str], CampaignFacts | None] | None = None,
-        linking: Linking | None = None,
+        linking: Linking | SharedLinking | None = None,
         learners: Sequence[Learner] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -93,8 +96,8 @@ class Guard:
         self.store = store
         self.profiles = profiles
         self.learners = tuple(learners)
-        #: What finds campaigns in this guard's own traffic; None where somebody else says who is in
-        #: one, or nobody does. Closed with the guard.
+        #: What finds campaigns in this guard's own traffic, or in that of all guards of a store;
+        #: None where somebody else says who is in one, or nobody does. Closed with the guard.
         self.linking = linking
         self.clock = clock or steady_clock()
         #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
@@ -106,6 +109,8 @@ class Guard:
         self._next_id = request_ids()
         #: The store, where it answers without a coroutine, which costs as much as six calls.
         self._at_once = store if isinstance(store, ImmediateStore) else None
+        #: Shared state, which may fail; None where it cannot, or nobody bounds how long it takes.
+        self.shared = store if isinstance(store, PatientStore) else None
 
     @property
     def policy(self) -> Policy:
@@ -166,7 +171,8 @@ class Guard:
                         grants = await self.store.reserve(charges, id=request.id, now=request.at)
                 except StoreError as error:
                     self._count("store", error)
-                    grants, degraded = (), (*degraded, "store")
+                    grants = self._uncounted(policy, charges, request)
+                    degraded = (*degraded, "store")
                 decision = conclude(policy, plan, grants, degraded)
             else:
                 decision = conclude(policy, plan, (), degraded)
@@ -243,6 +249,18 @@ class Guard:
             campaign=campaign_of(account) if campaign_of is not None else None,
         )
 
+    def _uncounted(
+        self, policy: Policy, charges: Sequence[Charge], request: Request
+    ) -> tuple[Grant, ...]:
+        """What stands in for the store's answer by `on_error.store`; empty where nothing does."""
+        shared, choice = self.shared, policy.on_error.store
+        if shared is None:
+            return ()
+        shared.without[choice] += 1
+        if choice != "local":
+            return ()
+        return shared.local.reserve_now(charges, id=request.id, now=request.at)
+
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
         self._count("guard", error)
         allow = policy.on_error.guard == "allow"
@@ -274,15 +292,20 @@ def build_guard(
     settings: Settings | None = None,
     accounts: Directory | None = None,
     network: Network | None = None,
-    store: Store | None = None,
+    store: Store | str | None = None,
     campaign_of: Callable[[str], CampaignFacts | None] | None = None,
     learners: Sequence[Learner] = (),
     clock: Clock | None = None,
 ) -> Guard:
     """A guard for `policy` (a file, or one compiled already) with everything else at its default.
 
+    `store` is where limits are counted: a URI (`stores.connect`), a store of one's own, or None for
+    the URI in the settings, without one this process's memory. One that has to be waited for is
+    waited for within the settings' budget (`stores.patience`).
+
     Campaigns are looked for in the guard's own traffic while its policy asks for them, unless
-    `campaign_of` says who is in one.
+    `campaign_of` says who is in one. Where a URI names a shared store, they are looked for in the
+    traffic of all its guards.
 
     Raises:
         PolicyError: the policy does not load; every finding is in it.
@@ -298,22 +321,17 @@ def build_guard(
             if settings.accounts_file
             else NoDirectory()
         )
-    linking: Linking | None = None
+    linking: Linking | SharedLinking | None = None
     if campaign_of is None:
-        # Always there, and idle where no rule asks: the next reload may.
-        file = SnapshotFile.configured(settings)
-        linking = Linking(
-            settings.secret,
-            keeper=Keeper(file, settings.secret) if file is not None else None,
-            asked=lambda: policies.current.campaigns,
-        )
+        where = store if isinstance(store, str) else settings.store if store is None else None
+        linking = open_linking(where, settings, policies)
         campaign_of = linking.facts
         learners = (*learners, linking.write)
-    return Guard(
+    guard = Guard(
         policies=policies,
         network=NetworkDatabase.bundled(settings.network_files) if network is None else network,
         accounts=accounts,
-        store=MemoryStore(max_keys=settings.max_keys) if store is None else store,
+        store=_store(store, settings),
         profiles=Profiles(settings.max_accounts),
         secret=settings.secret,
         jwt=JwtKeys(),
@@ -321,4 +339,34 @@ def build_guard(
         linking=linking,
         learners=learners,
         clock=clock,
+    )
+    if isinstance(linking, SharedLinking):
+        linking.reload = guard.reload
+    return guard
+
+
+def _store(store: Store | str | None, settings: Settings) -> Store:
+    """The store to ask, bounded in time where it has to be waited for."""
+    keeps = False
+    if store is None or isinstance(store, str):
+        uri = store or settings.store or "memory://"
+        found = open_store(
+            uri,
+            secret=settings.secret,
+            namespace=settings.store_namespace,
+            max_keys=settings.max_keys,
+            timeout=max(TIMEOUT, 2.0 * settings.store_budget),
+            unsettled=settings.store_unsettled,
+        )
+        if not isinstance(found, ImmediateStore):
+            settings.require_secret()
+        store, keeps = found, True
+    if isinstance(store, ImmediateStore | PatientStore):
+        return store
+    return PatientStore(
+        store,
+        keeps=keeps,
+        budget=settings.store_budget,
+        share=1.0 / settings.total_workers,
+        max_keys=settings.max_keys,
     )

@@ -6,10 +6,8 @@ outlives the process (`record.keeping`).
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -19,6 +17,7 @@ import xxhash
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.sighting import Sighting, sighting_of
 from gateway_guard.core.credentials import subkey
+from gateway_guard.record.beside import Beside
 from gateway_guard.record.keeping import Keeper
 from gateway_guard.types import CampaignFacts, Exchange
 
@@ -84,12 +83,14 @@ class Linking:
         self._asked = asked
         self._limit = queue
         self._waiting: deque[Sighting] = deque()
-        self._wake = threading.Event()
-        self._closing = False
+        self._beside = Beside(self, Linking._work, name="linker", interval=INTERVAL, keeps=False)
         #: Whether the thread has still to be started.
         self._idle = threaded
-        self._at_exit = _closer(weakref.ref(self))
-        self._thread: threading.Thread | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What an operator should know; None when all is well."""
+        return self.keeper.trouble if self.keeper is not None else None
 
     def facts(self, account: str) -> CampaignFacts | None:
         """The campaign `account` is held to belong to; None for none."""
@@ -149,35 +150,25 @@ class Linking:
 
     def close(self) -> None:
         """Learn from what waits, save, end the thread. Blocks; a second call does nothing."""
-        if self._closing:
+        if self._beside.ended:
             return
-        self._closing = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10.0)
-        if self._thread is None or not self._thread.is_alive():
+        if self._beside.end(timeout=10.0):
             self.learn()
             if self.keeper is not None:
                 self.keeper.finish()
-        atexit.unregister(self._at_exit)
 
     def _start(self) -> None:
         self._idle = False
         if self.keeper is not None:
             # Without a lifespan nobody calls close(); what was learnt must still reach the file.
-            atexit.register(self._at_exit)
-        arguments = weakref.ref(self), self._wake
-        self._thread = threading.Thread(target=_run, args=arguments, name="linker", daemon=True)
-        self._thread.start()
+            self._beside.at_exit()
+        self._beside.start()
 
-    def _work(self) -> bool:
-        """One turn of the thread; False when it was the last."""
-        if self._closing:
-            return False
+    def _work(self) -> None:
+        """One turn of the thread."""
         self.learn()
         if self.keeper is not None:
             self.keeper.tend()
-        return True
 
     def _take(self, seen: Sighting) -> None:
         if self.keeper is not None:
@@ -188,22 +179,3 @@ class Linking:
             self.failed += 1
             if self.failed == 1:
                 log.exception("the linker failed: %s", type(error).__name__)
-
-
-def _run(ref: weakref.ref[Linking], wake: threading.Event) -> None:
-    # Whoever drops a guard without closing it must not leave a thread behind for ever.
-    while True:
-        wake.wait(INTERVAL)
-        links = ref()
-        if links is None or not links._work():
-            return
-        del links
-
-
-def _closer(ref: weakref.ref[Linking]) -> Callable[[], None]:
-    def close() -> None:
-        kept = ref()
-        if kept is not None:
-            kept.close()
-
-    return close

@@ -69,7 +69,7 @@ async def ask(brain: Guard) -> Exchange:
 
 
 def linked(brain: Guard) -> Linking:
-    assert brain.linking is not None
+    assert isinstance(brain.linking, Linking)
     return brain.linking
 
 
@@ -128,7 +128,7 @@ def test_the_thread_learns_by_itself_and_ends_when_the_linking_is_closed() -> No
     links = Linking(build.SECRET)
 
     links.write(settled())
-    thread = links._thread
+    thread = links._beside.thread
     links.close()
     links.close()
 
@@ -140,7 +140,7 @@ def test_the_thread_learns_by_itself_and_ends_when_the_linking_is_closed() -> No
 def test_the_thread_ends_when_the_linking_is_dropped_without_being_closed() -> None:
     links = Linking(build.SECRET)
     links.write(settled())
-    thread = links._thread
+    thread = links._beside.thread
     assert thread is not None
 
     del links
@@ -179,7 +179,7 @@ def test_closing_the_guard_learns_what_waits_and_ends_the_thread() -> None:
     brain = asyncio.run(scenario())
 
     assert len(linked(brain).linker.memory.traces) == 1
-    thread = linked(brain)._thread
+    thread = linked(brain)._beside.thread
     assert thread is not None
     assert not thread.is_alive()
 

@@ -25,10 +25,14 @@ from gateway_guard.types import CampaignFacts
 
 #: Rounds of scoring members against what the members have in common.
 _ROUNDS: Final = 3
+#: A campaign is weighed again when it has become so many times what it was.
+GROWN: Final = 1.5
 #: Most campaigns held at once; the longest silent is let go.
 _MOST_HELD: Final = 1000
 #: What all members have in common is counted anew when this share of them left.
 _STALE: Final = 0.05
+#: How long a group that was acquitted is not convicted in a smaller one, seconds.
+_ACQUITTED: Final = 7 * 86400.0
 #: Most accounts told of that are no members.
 _MOST_SUSPECTS: Final = 100_000
 #: The name of the campaign of accounts that a reviewer banned and no campaign holds.
@@ -62,6 +66,8 @@ class Casebook:
         self._left = 0
         #: Accounts that are no members, but near enough to be told → the campaign.
         self._suspects: dict[int, str] = {}
+        #: Accounts of groups that were held and acquitted → size of the group, and when.
+        self._acquitted: dict[int, tuple[int, float]] = {}
         memory.kept = self._kept = set[int]()
         memory.dropped = self._drop
 
@@ -119,8 +125,14 @@ class Casebook:
         member = self.member_of.get(number) == name
         return self._score(number, self._signatures[name], member=member)
 
-    def convict(self, part: set[int], verdict: Verdict, at: float) -> None:
-        """Hold a group: as a new campaign, or as what is known of one already held."""
+    def convict(self, part: set[int], verdict: Verdict, at: float) -> Held | None:
+        """Hold a group: as a new campaign, or as what is known of one already held.
+
+        None when it is not held: too few of it belong together, or it is a part of a larger group
+        that was acquitted.
+        """
+        if self._was_acquitted(part, at):
+            return None
         known = Counter(self.member_of[n] for n in part if n in self.member_of)
         same = sorted(
             (
@@ -134,13 +146,13 @@ class Casebook:
             candidates.update(self.held[name].members)
         scores = self._members(candidates, at)
         if len(scores) < self._burden.core:
-            return
+            return None
         if same:
             held = self.held[same[0]]
             for name in same[1:]:
                 held.absorb(self.held[name])
                 self.let_go(self.held[name], into=scores)
-            held.verdict, held.examined_at = verdict, at
+            held.verdict, held.examined_at, held.judged = verdict, at, 0
         else:
             if len(self.held) >= _MOST_HELD:
                 self.let_go(min(self.held.values(), key=lambda held: held.last_at))
@@ -156,13 +168,35 @@ class Casebook:
         for number in sorted(fresh):
             for other in sorted(self._memory.near(number)):
                 self.consider(other, (number,), at)
+        return held
+
+    def acquit(self, held: Held, at: float) -> None:
+        """Let a campaign go that looks innocent now that more of it is known."""
+        for number in held.members:
+            self._acquitted[number] = len(held.members), at
+        self.let_go(held)
+
+    def _was_acquitted(self, part: set[int], at: float) -> bool:
+        """Whether most of `part` was acquitted lately in a group at least half as large again."""
+        acquitted = self._acquitted
+        if not acquitted:
+            return False
+        larger = 0
+        for number in part:
+            size, when = acquitted.get(number, (0, 0.0))
+            if size >= GROWN * len(part):
+                if at - when <= _ACQUITTED:
+                    larger += 1
+                else:
+                    del acquitted[number]
+        return 2 * larger > len(part)
 
     def weigh_again(self, held: Held, verdict: Verdict, at: float) -> None:
         """Hold a campaign on by today's evidence, or let it go.
 
         What once was proved is held until the evidence is gone, not until it is a little less.
         """
-        held.verdict, held.examined_at = verdict, at
+        held.verdict, held.examined_at, held.judged = verdict, at, len(held.members)
         scores = self._members(set(held.members), at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
             self.let_go(held)

@@ -36,10 +36,10 @@ TIES: Final = (Kind.PAYMENT, Kind.ADDRESSES, Kind.SIGN_UP)
 #: What every explanation leaves standing is counted against these shares of *ordinary* accounts
 #: that have such a tie within a group they belong to: customers of a reseller, strangers behind
 #: one carrier or office, people who sign up on the day of a workshop, steady small services.
-#: Choices, not fits. Measured over two seeds of 1,998 honest accounts of recorded traffic: 2.5 % pay
-#: with a card of three or more organisations, 23 to 24 % share a range of addresses with another
-#: organisation, 18 to 20 % have an even pace, 12 to 14 % moved to a release; sign-ups near strangers'
-#: are as many as their density makes, which `chance` accounts for.
+#: Choices, not fits. Measured over two seeds of 1,998 honest accounts of recorded traffic: 2.5 %
+#: pay with a card of three or more organisations, 23 to 24 % share a range of addresses with
+#: others, 18 to 20 % have an even pace, 12 to 14 % moved to a release; sign-ups near those of
+#: strangers are as many as their density makes, which `chance` accounts for.
 ORDINARY: Final = {
     Kind.PAYMENT: 0.05,
     Kind.ADDRESSES: 0.25,
@@ -178,12 +178,15 @@ class Burden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         alike: smallest share of the members that have one content key in common, in (0, 1), where
             neither their pace nor ties of all three kinds speak for one hand. Content convicts
             nobody; that there is none in common may acquit.
+        before: groups taken to have been examined before the first one, >= 0: that a guard has just
+            begun is no licence.
         kinds: natural logarithm a kind must reach to count as one of two (2: 7 to 1).
         core: fewest members tied by two kinds.
         core_share: smallest share of members tied by two kinds, in (0, 1).
     """
 
     false_alarms: float = 0.01
+    before: int = 100
     left: float = 3.5
     everybody: float = 0.85
     alike: float = 0.4
@@ -257,10 +260,14 @@ def judge(
             left, explanation = rest, name
     beyond = _beyond_a_firm(group, burden.everybody)
     if beyond is not None:
-        rest = beyond + found.get(Kind.PACE, 0.0) + found.get(Kind.PIVOT, 0.0)
+        rest = beyond + found.get(Kind.PIVOT, 0.0)
+        if found.get(Kind.ADDRESSES, 0.0) >= burden.kinds:
+            # That a firm's services run round the clock says something only where they also come
+            # through shared ranges: shops of one franchise have a connection each.
+            rest += found.get(Kind.PACE, 0.0)
         if rest < left:
             left, explanation = rest, FIRM
-    count = max(examined, 1)
+    count = burden.before + max(examined, 1)
     needed = math.log(count * (count + 1) / burden.false_alarms)
     core = sum(member.kinds >= 2 for member in group)
     strong = sum(found.get(kind, 0.0) >= burden.kinds for kind in TIES)

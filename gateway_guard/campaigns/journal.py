@@ -12,6 +12,19 @@ from gateway_guard.campaigns.reviews import Review, Ruling
 #: Longest line, bytes: whoever writes more has not written a review.
 LONGEST: Final = 16_384
 
+
+class Applied(msgspec.Struct, frozen=True, gc=False):
+    """How much of the journal is in force in a snapshot.
+
+    Attributes:
+        size: bytes read from its start.
+        digest: BLAKE2b of these bytes: whether it is still the same journal; empty for none.
+    """
+
+    size: int = 0
+    digest: bytes = b""
+
+
 _decode = msgspec.json.Decoder(Review).decode
 _encode = msgspec.json.Encoder().encode
 

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable
 from typing import Final
 
-from gateway_guard.campaigns.casebook import Casebook
+from gateway_guard.campaigns.casebook import GROWN, Casebook
 from gateway_guard.campaigns.communities import communities
 from gateway_guard.campaigns.evidence import USUAL, Burden, Verdict, judge
 from gateway_guard.campaigns.held import Held
@@ -26,6 +26,8 @@ FEWEST: Final = 4
 _FEW: Final = 12
 #: A web is examined again when it has this share of new links.
 _NEWS: Final = 0.1
+#: And a campaign when at least so many members joined it since.
+_MORE: Final = 3
 #: How often a campaign held is weighed again, and how long after its last exchange it is over;
 #: seconds.
 _AGAIN: Final = 86400.0
@@ -118,6 +120,9 @@ class Linker:
     def _relate(self, number: int, at: float) -> None:
         near = self.memory.near(number)
         self.cases.consider(number, near, at)
+        name = self.cases.member_of.get(number)
+        if name is not None:
+            self._grown(self.held[name], at)
         if not near:
             return
         web = self.webs.link(number, near)
@@ -152,8 +157,25 @@ class Linker:
         for part in parts:
             if len(part) >= FEWEST:
                 verdict = self._judge(part, base)
-                if verdict.convicted:
-                    self.cases.convict(part, verdict, at)
+                held = self.cases.convict(part, verdict, at) if verdict.convicted else None
+                if held is not None:
+                    self._grown(held, at)
+
+    def _grown(self, held: Held, at: float) -> None:
+        """Weigh a campaign again when it has become much larger than what was judged.
+
+        A few accounts of a firm, a class or a reseller's customers can look like one hand; as more
+        of them join, what they are shows. A real campaign only proves more.
+        """
+        while held.id in self.held and len(held.members) >= max(
+            GROWN * held.judged, held.judged + _MORE
+        ):
+            verdict = self._judge(held.members, self.cases.base())
+            half = verdict.total >= verdict.needed / 2 and verdict.left >= self.burden.left / 2
+            if verdict.convicted or (held.judged == 0 and half):
+                self.cases.weigh_again(held, verdict, at)
+            else:
+                self.cases.acquit(held, at)
 
     def _judge(self, part: Iterable[int], base: Base) -> Verdict:
         group = Group(part, self.memory)

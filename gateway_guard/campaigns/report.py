@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -27,32 +27,18 @@ MOST_HOURS: Final = (45 + 7) * 24
 _HOUR: Final = 3600
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One account of the campaign.
+class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an account did, as far as it is remembered.
 
     Attributes:
-        account: keyed digest of its credential.
-        organisation: label of who pays (`O1`, …), the same for all its accounts in this report.
-        confidence: probability of membership, in (0, 1), as it was last weighed: what the guard
-            acts on.
-        points: natural logarithm of the odds of membership, as they are now.
-        adds: what each thing it shares adds to the points; negative speaks against membership.
         created_at: sign-up, Unix seconds; None when unknown.
         first_at, last_at: Unix seconds of its first and latest exchange.
         exchanges, refused, tokens: totals since it was first seen.
         verified: whether somebody checked who they are; None when unknown.
         declared: country declared at sign-up; None when unknown.
         country, asn: of its latest client IP; None when unknown.
-        active: for each hour of the day (UTC, from 0), on how many days of the week last watched
-            the account was active in it; 24 numbers.
-        ties: labels of the values it shares with other members.
     """
 
-    account: str
-    organisation: str
-    confidence: float
-    points: float
-    adds: dict[str, float]
     created_at: float | None
     first_at: float
     last_at: float
@@ -63,6 +49,35 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     declared: str | None
     country: str | None
     asn: int | None
+
+
+def past_of(trace: Trace) -> dict[str, Any]:
+    """The fields of `Past`, for whatever is one."""
+    past = {name: getattr(trace, name) for name in Past.__struct_fields__}
+    past["created_at"] = trace.created_at or None
+    return past
+
+
+class Member(Past, frozen=True, kw_only=True, gc=False):
+    """One account of the campaign.
+
+    Attributes:
+        account: keyed digest of its credential.
+        organisation: label of who pays (`O1`, …), the same for all its accounts in this report.
+        confidence: probability of membership, in (0, 1), as it was last weighed: what the guard
+            acts on.
+        points: natural logarithm of the odds of membership, as they are now.
+        adds: what each thing it shares adds to the points; negative speaks against membership.
+        active: for each hour of the day (UTC, from 0), on how many days of the week last watched
+            the account was active in it; 24 numbers.
+        ties: labels of the values it shares with other members.
+    """
+
+    account: str
+    organisation: str
+    confidence: float
+    points: float
+    adds: dict[str, float]
     active: tuple[int, ...]
     ties: tuple[str, ...]
 
@@ -201,18 +216,9 @@ def report_of(
                 confidence=campaign.members[trace.account],
                 points=score,
                 adds=adds,
-                created_at=trace.created_at or None,
-                first_at=trace.first_at,
-                last_at=trace.last_at,
-                exchanges=trace.exchanges,
-                refused=trace.refused,
-                tokens=trace.tokens,
-                verified=trace.verified,
-                declared=trace.declared,
-                country=trace.country,
-                asn=trace.asn,
                 active=_of_the_day(_active(trace)),
                 ties=tuple(labels[trace.account]),
+                **past_of(trace),
             )
         )
     exchanges = sum(trace.exchanges for trace in traces.values())

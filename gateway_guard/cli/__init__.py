@@ -27,6 +27,9 @@ COMMANDS: Final = (
     "network",
     "campaign",
     "account",
+    "linker",
+    "guards",
+    "store",
     "signal",
     "rule",
 )

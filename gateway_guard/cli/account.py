@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -15,6 +15,8 @@ from rich.console import Console
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import JOIN
+from gateway_guard.campaigns.postings import Postings
+from gateway_guard.campaigns.report import Past, past_of
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.traces import Trace
 from gateway_guard.cli import USAGE
@@ -29,6 +31,7 @@ from gateway_guard.cli.casefile import (
     reason_of,
 )
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.errors import SettingsError, SourceError
 
@@ -91,20 +94,10 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     adds: dict[str, float]
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The account over time; fields as in `campaigns.traces.Trace`, None for unknown."""
+class Facts(Past, frozen=True, kw_only=True, gc=False):
+    """The account over time. `even_pace` is None while that cannot be told."""
 
     organisation: str
-    created_at: float | None
-    first_at: float
-    last_at: float
-    exchanges: int
-    refused: int
-    tokens: int
-    verified: bool | None
-    declared: str | None
-    country: str | None
-    asn: int | None
     even_pace: bool | None
 
 
@@ -138,7 +131,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Everything the linker knows of an account, and every review of it."""
         case = opened(file)
-        who = _digest(case, account, key_file, name)
+        who = _digest(case.keyed, case.secret, account, key_file, name)
         known = known_of(case, who)
         if format is Format.JSON:
             print_json(known)
@@ -163,18 +156,27 @@ def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
         name: NameOption = None,
         by: ByOption = None,
         file: FileOption = None,
+        store: StoreOption = None,
+        namespace: NamespaceOption = None,
         format: FormatOption = Format.TEXT,
     ) -> None:
-        case = opened(file)
+        post = post_of(store, namespace, file)
+        case = opened(file) if post is None else None
+        keyed, secret = (True, post.secret) if post is not None else _key_of(case)
         review = Review(
-            at=time.time(), ruling=ruling, account=_digest(case, account, key_file, name),
+            at=time.time(), ruling=ruling,
+            account=_digest(keyed, secret, account, key_file, name),
             reason=reason_of(reason), by=author_of(by),
         )  # fmt: skip
-        case.write(review)
+        if post is not None:
+            post.review(review)
+        elif case is not None:
+            case.write(review)
         if format is Format.JSON:
             print_json({"review": review})
             return
-        later = "" if ruling is Ruling.NOTE else "; a running guard knows within a second or two"
+        who = "a running guard knows" if post is None else "every guard of the store knows"
+        later = "" if ruling is Ruling.NOTE else f"; {who} within a second or two"
         console().print(f"{review.account} {_DONE[ruling]}{later}")
 
 
@@ -183,10 +185,13 @@ def known_of(case: Casefile, account: str) -> Known:
     linker = case.linker
     number = linker.memory.numbers.get(account)
     trace = linker.memory.traces[number] if number is not None else None
+    facts = None
+    if trace is not None:
+        facts = Facts(organisation=trace.organisation, even_pace=trace.even(), **past_of(trace))
     ruling, until = linker.cases.reviews.rulings.get(account, (None, None))
     return Known(
         account=account,
-        trace=_facts(trace) if trace is not None else None,
+        trace=facts,
         membership=_membership(linker, account, number),
         ruling=ruling,
         until=until if until != float("inf") else None,
@@ -260,23 +265,6 @@ def _in_short(shares: tuple[Shared, ...]) -> list[str]:
     return lines
 
 
-def _facts(trace: Trace) -> Facts:
-    return Facts(
-        organisation=trace.organisation,
-        created_at=trace.created_at or None,
-        first_at=trace.first_at,
-        last_at=trace.last_at,
-        exchanges=trace.exchanges,
-        refused=trace.refused,
-        tokens=trace.tokens,
-        verified=trace.verified,
-        declared=trace.declared,
-        country=trace.country,
-        asn=trace.asn,
-        even_pace=trace.even(),
-    )
-
-
 def _membership(linker: Linker, account: str, number: int | None) -> Membership | None:
     told = linker.facts(account)
     if told is None:
@@ -294,25 +282,30 @@ def _membership(linker: Linker, account: str, number: int | None) -> Membership 
 
 def _shares(linker: Linker, trace: Trace) -> list[Shared]:
     memory = linker.memory
-    found: list[tuple[str, int]] = []
+    values: list[tuple[str, Postings[Any], Any]] = []
     if trace.payment:
-        posting = memory.payments.get(trace.payment)
-        found.append(("payment", posting.count if posting is not None else 1))
-    for subnet in trace.subnets:
-        posting = memory.subnets.get(subnet)
-        found.append(("addresses", posting.count if posting is not None else 1))
+        values.append(("payment", memory.payments, trace.payment))
+    values += [("addresses", memory.subnets, subnet) for subnet in trace.subnets]
     if trace.client:
-        posting = memory.clients.get(trace.client)
-        found.append(("client", posting.count if posting is not None else 1))
-    for key in trace.shared:
-        posting = memory.templates.shared.get(key)
-        found.append(("content", posting.count if posting is not None else 1))
+        values.append(("client", memory.clients, trace.client))
+    values += [("content", memory.templates.shared, key) for key in trace.shared]
+    found = []
+    for kind, postings, value in values:
+        posting = postings.get(value)
+        found.append((kind, posting.count if posting is not None else 1))
     if trace.created_at:
         found.append(("sign-up", memory.signed_up_near(trace.created_at)))
     return [Shared(kind=kind, others=max(count - 1, 0)) for kind, count in found]
 
 
-def _digest(case: Casefile, account: str | None, key_file: Path | None, name: str | None) -> str:
+def _key_of(case: Casefile | None) -> tuple[bool, bytes]:
+    """Whether the guard's secret is known, and what keys digests meanwhile."""
+    return (case.keyed, case.secret) if case is not None else (False, b"")
+
+
+def _digest(
+    keyed: bool, secret: bytes, account: str | None, key_file: Path | None, name: str | None
+) -> str:
     """The account that is meant, as a digest.
 
     Raises:
@@ -332,13 +325,13 @@ def _digest(case: Casefile, account: str | None, key_file: Path | None, name: st
                 "file and name that with --key-file, or give - and pipe it in"
             )
         return account
-    if not case.keyed:
+    if not keyed:
         raise SettingsError(
             "the digest of a key or a name needs the guard's secret: set GATEWAY_GUARD_SECRET or "
             "GATEWAY_GUARD_SECRET_FILE as there"
         )
     if name is not None:
-        return name_digest(case.secret, name.encode())
+        return name_digest(secret, name.encode())
     assert key_file is not None  # noqa: S101 - one of the three was given
     if str(key_file) == "-":
         key = sys.stdin.buffer.read(65_536)
@@ -350,7 +343,7 @@ def _digest(case: Casefile, account: str | None, key_file: Path | None, name: st
     key = key.strip()
     if not key or len(key.splitlines()) > 1:
         raise SourceError(f"{key_file}: holds no key, or more than one line")
-    return digest(case.secret, key)
+    return digest(secret, key)
 
 
 def _usage(text: str) -> None:

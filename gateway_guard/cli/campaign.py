@@ -15,6 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
 from gateway_guard.cli import USAGE
@@ -29,6 +30,7 @@ from gateway_guard.cli.casefile import (
     reason_of,
 )
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.post import NamespaceOption, Post, StoreOption, post_of
 from gateway_guard.errors import SourceError
 
 CampaignArgument = Annotated[str, typer.Argument(metavar="ID", help="Its name: c_0001, …")]
@@ -136,9 +138,15 @@ def register(app: typer.Typer) -> None:
         reason: ReasonOption,
         by: ByOption = None,
         file: FileOption = None,
+        store: StoreOption = None,
+        namespace: NamespaceOption = None,
         format: FormatOption = Format.TEXT,
     ) -> None:
         """Let a campaign go and leave its accounts alone for 30 days."""
+        post = post_of(store, namespace, file)
+        if post is not None:
+            _release_everywhere(post, name, reason_of(reason), author_of(by), format)
+            return
         case = opened(file)
         report = _report(case, name)
         review = Review(
@@ -154,6 +162,28 @@ def register(app: typer.Typer) -> None:
                 f"{name} is released, its {many(report.size, 'account')} left alone for "
                 f"{LEFT_ALONE / 86400:.0f} days; a running guard knows within a second or two"
             )
+
+
+def _release_everywhere(post: Post, name: str, reason: str, by: str, format: Format) -> None:
+    """Tell all guards of a store, and their linker, that campaign `name` is let go."""
+    verdicts = post.verdicts().values()
+    accounts = sum(facts.id == name for facts in verdicts)
+    if not accounts:
+        held = ", ".join(sorted({facts.id for facts in verdicts} - {BANNED})) or "none"
+        typer.echo(f"no campaign '{name}' is held by the guards of the store (held: {held})",
+                   err=True)  # fmt: skip
+        raise typer.Exit(USAGE)
+    review = Review(
+        at=time.time(), ruling=Ruling.RELEASE, campaign=name, reason=reason, by=by
+    )  # fmt: skip
+    post.review(review)
+    if format is Format.JSON:
+        print_json({"review": review, "accounts": accounts})
+    else:
+        console().print(
+            f"{name} is released, its {many(accounts, 'account')} left alone for "
+            f"{LEFT_ALONE / 86400:.0f} days; every guard of the store knows within a second or two"
+        )
 
 
 def summaries(case: Casefile) -> list[Summary]:
@@ -184,8 +214,8 @@ def summaries(case: Casefile) -> list[Summary]:
     return found
 
 
-def print_report(report: Report, out: Console, members: int) -> None:
-    """A campaign as text: `members` of its members are listed."""
+def print_case(report: Report, out: Console) -> None:
+    """A campaign in short: its size, its time, what it did, and the evidence."""
     out.print(
         f"{report.id}  {many(report.size, 'account')} of "
         f"{many(report.organisations, 'organisation')}, confidence {sure(report.confidence)}",
@@ -205,6 +235,11 @@ def print_report(report: Report, out: Console, members: int) -> None:
     _heading(out, "evidence")
     for sentence in report.evidence:
         out.print(f"  {sentence}")
+
+
+def print_report(report: Report, out: Console, members: int) -> None:
+    """A campaign as text: `members` of its members are listed."""
+    print_case(report, out)
     _heading(out, "members")
     if members:
         out.print(_members(report, members))

@@ -16,8 +16,12 @@ import httpx
 import msgspec
 import typer
 
+from gateway_guard.campaigns.report import report_of
+from gateway_guard.cli.campaign import print_case
+from gateway_guard.cli.casefile import opened
 from gateway_guard.cli.output import console
 from gateway_guard.cli.processes import Children, listener
+from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.cli.screen import COLOURS, Answers, Decisions, print_summary, watch
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
 from gateway_guard.cli.tree import print_tree
@@ -65,6 +69,18 @@ mock = MockUpstream(latency=0.05, interval=0.005)
 server = uvicorn.Server(uvicorn.Config(mock, log_level="warning"))
 server.run(sockets=[socket.socket(fileno=int(sys.argv[2]))])
 """
+
+#: Keys digests alike in every demonstration, so that the campaign commands read what it saved.
+_SIDECAR: Final = """
+import os, sys
+os.environ.pop("GATEWAY_GUARD_SECRET_FILE", None)
+os.environ["GATEWAY_GUARD_SECRET"] = sys.argv.pop(1)
+from gateway_guard.cli import main
+main()
+"""
+
+#: What the sidecar learnt of campaigns, in the demonstration's directory.
+_CAMPAIGNS: Final = "campaigns"
 
 
 def demo_policy(standard: str) -> str:
@@ -172,9 +188,9 @@ async def _run(material: Material, directory: Path, seconds: float, forever: boo
             number = str(kept.fileno())
             children.start("mock", "-c", _MOCK, str(material.examples), number, keep=[kept])
         children.start(
-            "sidecar", "-m", "gateway_guard.cli", "serve", f"--policy={POLICY}",
+            "sidecar", "-c", _SIDECAR, REPLAY_SECRET.decode(), "serve", f"--policy={POLICY}",
             f"--upstream={mock}", "--port=0", "--admin-port=0", f"--decision-log={log}",
-            "--accounts=accounts.jsonl", "--campaigns-file=", "--log-level=warning",
+            "--accounts=accounts.jsonl", f"--campaigns-file={_CAMPAIGNS}", "--log-level=warning",
         )  # fmt: skip
         (url,) = await children.printed("sidecar", r"listens on (http://[\d.:]+)")
         (admin,) = await children.printed("sidecar", r"admin on (http://[\d.:]+)")
@@ -196,8 +212,17 @@ async def _run(material: Material, directory: Path, seconds: float, forever: boo
         if answers.failed:
             raise UpstreamError(f"{answers.failed:,} of {answers.sent:,} requests got no answer")
         _print_reason(decisions, directory)
+        if not forever:
+            # It saves what it learnt as it ends.
+            await children.stop("sidecar")
+            _print_campaigns(directory / _CAMPAIGNS)
         _print_next(material, forever)
         if forever:
+            out.print(
+                f"\nCampaigns, saved once a minute: "
+                f"gateway-guard campaign list --file {directory / _CAMPAIGNS}",
+                soft_wrap=True,
+            )
             out.print(f"\nStays up: {url} and {admin}/metrics; stop with Ctrl-C")
             await children.wait()
 
@@ -220,6 +245,13 @@ def _print_reason(decisions: Decisions, directory: Path) -> None:
     out.print("\nThe riskiest of those not allowed, explained from the sidecar's decision log:\n")
     word = exchange.decision.action.word
     print_tree(explain_tree(exchange, policy), out, word=word, colour=COLOURS[word])
+
+
+def _print_campaigns(file: Path) -> None:
+    case, out = opened(file), console()
+    for campaign in case.linker.campaigns():
+        out.print("\nAccounts that acted as one, as `gateway-guard campaign show` has it:\n")
+        print_case(report_of(case.linker, campaign.id), out)
 
 
 def _print_next(material: Material, forever: bool) -> None:

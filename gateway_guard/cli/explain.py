@@ -194,8 +194,10 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Decide one described request as the running guard would, and print why."""
         description = _read(request)
-        # What is made up here must not be learnt by the running guard.
-        settings = msgspec.structs.replace(Settings.from_environment(), campaigns_file=None)
+        # What is made up here must not be learnt, nor charged to anybody, by the running guard.
+        settings = msgspec.structs.replace(
+            Settings.from_environment(), campaigns_file=None, store=None
+        )
         clock = [time.time() if description.at is None else description.at]
         guard = build_guard(
             policy,

@@ -56,11 +56,13 @@ class Children:
         for child in self._running.values():
             child.terminate()
         for child in self._running.values():
-            try:
-                child.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            _wait_for(child)
+
+    async def stop(self, name: str) -> None:
+        """End one child, and return once it has ended."""
+        child = self._running.pop(name)
+        child.terminate()
+        await asyncio.to_thread(_wait_for, child)
 
     def start(self, name: str, *arguments: str, keep: Sequence[socket.socket] = ()) -> None:
         """Run `python ARGUMENTS`, printing to `NAME.out`; sockets of `keep` stay open in it."""
@@ -126,6 +128,14 @@ async def _answers(client: httpx.AsyncClient, url: str) -> bool:
         return (await client.get(url)).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _wait_for(child: subprocess.Popen[bytes]) -> None:
+    try:
+        child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _die_with_parent() -> None:

@@ -70,7 +70,7 @@ class Judge:
 
     def __init__(self, policy: Path, accounts: Directory, network: Network) -> None:
         settings = msgspec.structs.replace(
-            Settings.from_environment(), secret=REPLAY_SECRET, decision_log=None
+            Settings.from_environment(), secret=REPLAY_SECRET, decision_log=None, store=None
         )
         # On this thread, at once: what one exchange taught counts for the next, as it would live.
         self.linker = Linker()

@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gateway_guard.cli.campaign_words import many
+
 #: Decisions on the live screen; with the lines above them they fit into 24.
 _NOTABLE: Final = 9
 _ALLOWED: Final = 4
@@ -56,6 +58,7 @@ class Decisions:
 
     Attributes:
         telling: the line of the riskiest request not allowed so far; empty when all were.
+        contained: campaign → its accounts of which a request was refused.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,6 +70,7 @@ class Decisions:
         self.allowed: deque[dict[str, Any]] = deque(maxlen=_ALLOWED)
         self.actions: Counter[str] = Counter()
         self.rules: Counter[tuple[str, str]] = Counter()
+        self.contained: dict[str, set[str]] = {}
 
     def read(self) -> list[dict[str, Any]]:
         """The decisions written since the last call."""
@@ -87,6 +91,8 @@ class Decisions:
                 self.allowed.append(one)
                 continue
             self.notable.append(one)
+            if "campaign" in one and "status" in one:
+                self.contained.setdefault(one["campaign"], set()).add(one["account"])
             if one["risk"] > self._most:
                 self._most, self.telling = one["risk"], line
         return fresh
@@ -110,7 +116,8 @@ async def watch(decisions: Decisions, seconds: float, out: Console, done: asynci
                 seen.add(what)
                 out.print(f"  first {_sentence(one)}")
         if seen:
-            out.print(f"{time.monotonic() - started:4.0f} s  {_counts(decisions)}")
+            said = [_counts(decisions), _campaigns(decisions)]
+            out.print(f"{time.monotonic() - started:4.0f} s  {'   '.join(filter(None, said))}")
         await _pause(done, 5.0 if seen else 0.5)
 
 
@@ -134,6 +141,13 @@ def _counts(decisions: Decisions) -> str:
     return "   ".join(f"{word} {count:,}" for word, count in decisions.actions.most_common())
 
 
+def _campaigns(decisions: Decisions) -> str:
+    return "   ".join(
+        f"{name}: {many(len(accounts), 'account')} contained"
+        for name, accounts in decisions.contained.items()
+    )
+
+
 def _sentence(one: dict[str, Any]) -> str:
     status = f" {one['status']}" if "status" in one else ""
     return f"{one['action']}{status}  {_rule(one)}  {_from(one)}  risk {one['risk']:.2f}"
@@ -155,7 +169,7 @@ def _live(decisions: Decisions, elapsed: float, seconds: float) -> RenderableTyp
     table.add_row()
     for one in decisions.allowed:
         _row(table, one)
-    return Group(title, table)
+    return Group(title, Text(_campaigns(decisions), style="bold red"), table)
 
 
 def _row(table: Table, one: dict[str, Any]) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import typer
 
 from gateway_guard.errors import SettingsError
+from gateway_guard.record.gather import Worker
 from gateway_guard.settings import Settings
+from gateway_guard.stores.connect import parse_address, require_library
 
 
 def register(app: typer.Typer) -> None:
@@ -21,19 +27,41 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     policy: str = typer.Option(..., "--policy", "-p", help="The policy file."),
-    upstream: str = typer.Option(
-        ..., "--upstream", "-u", help="The model API: http(s)://host:port[/prefix] or unix:/path."
+    upstream: str | None = typer.Option(
+        None, "--upstream", "-u", help="The model API: http(s)://host:port[/prefix] or unix:/path."
+    ),
+    frontend: str = typer.Option(
+        "proxy",
+        "--frontend",
+        help="proxy: forward to --upstream; extauth: answer gateways that ask, forward nothing.",
+    ),
+    spoe: str | None = typer.Option(
+        None, "--spoe", help="With extauth: HAProxy asks here, too; host:port or unix:/path."
+    ),
+    envoy: str | None = typer.Option(
+        None, "--envoy", help="With extauth: Envoy asks here, too, over gRPC; host:port."
+    ),
+    usage_lease: float = typer.Option(
+        0.0,
+        "--usage-lease",
+        min=0.0,
+        help="With extauth: seconds in which a request's real usage may be reported; 0: none.",
     ),
     host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on."),
     port: int = typer.Option(8080, "--port", help="Port to listen on; 0 takes a free one."),
     uds: str | None = typer.Option(None, "--uds", help="Listen on this unix socket instead."),
     admin_host: str = typer.Option("127.0.0.1", "--admin-host", help="Address of the admin port."),
     admin_port: int = typer.Option(
-        9901, "--admin-port", help="Port of /healthz, /readyz, /metrics; worker N adds N; -1: none."
+        9901, "--admin-port", help="Port of /healthz, /readyz, /metrics of all workers; -1: none."
     ),
-    workers: int = typer.Option(1, "--workers", min=1, max=64, help="Processes."),
+    workers: int = typer.Option(
+        1, "--workers", min=1, max=64, help="Processes; SIGUSR2 replaces them one by one."
+    ),
+    store: str | None = typer.Option(
+        None, "--store", help="Where limits are counted for all workers: redis://host:6379/0, …"
+    ),
     allow_split_limits: bool = typer.Option(
-        False, "--allow-split-limits", help="Let each worker count its own limits."
+        False, "--allow-split-limits", help="Without --store, let each worker count its own limits."
     ),
     ssl_certfile: str | None = typer.Option(None, "--ssl-certfile", help="Serve TLS: PEM chain."),
     ssl_keyfile: str | None = typer.Option(None, "--ssl-keyfile", help="Its private key."),
@@ -95,24 +123,33 @@ def serve(
     ),
     log_level: str = typer.Option("info", "--log-level", help="debug, info, warning or error."),
 ) -> None:
-    """Guard a model API: listen here, decide, forward to --upstream."""
-    if workers > 1 and not allow_split_limits:
+    """Guard a model API: listen here, decide, forward to --upstream (or answer a gateway)."""
+    _check_frontend(frontend, upstream, spoe, envoy, usage_lease, workers)
+    settings = Settings.from_environment()
+    store = settings.store if store is None else store
+    shared = store is not None and parse_address(store or "memory://").shared
+    if workers > 1 and not shared and not allow_split_limits:
         raise SettingsError(
             f"--workers {workers}: without a shared store every worker counts its own limits, so "
-            f"an account would get up to {workers} times its quota. Run one worker, or say "
-            "--allow-split-limits and divide the quotas yourself"
+            f"an account would get up to {workers} times its quota. Name a store they share, "
+            "--store redis://host:6379/0, or run one worker, or say --allow-split-limits and "
+            "divide the quotas yourself"
         )
+    if shared:
+        settings.require_secret()
+        require_library()
     _log_to_stderr(log_level)
-    from gateway_guard.frontends import listen  # noqa: PLC0415  (uvicorn is an extra)
+    from gateway_guard.frontends import gathering, listen  # noqa: PLC0415  (uvicorn is an extra)
     from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
     from gateway_guard.frontends.server import Options, Sidecar  # noqa: PLC0415
     from gateway_guard.frontends.upstream import Origin, Timeouts  # noqa: PLC0415
     from gateway_guard.frontends.workers import supervise  # noqa: PLC0415
     from gateway_guard.policy.compile import load_policy  # noqa: PLC0415
 
-    settings = Settings.from_environment()
     settings = msgspec.structs.replace(
         settings,
+        store=store or None,
+        total_workers=max(settings.total_workers, workers),
         accounts_file=accounts or settings.accounts_file,
         network_files=(*network, *settings.network_files),
         campaigns_file=settings.campaigns_file if campaigns_file is None else campaigns_file,
@@ -121,6 +158,9 @@ def serve(
     options = Options(
         policy=policy,
         upstream=upstream,
+        spoe=spoe,
+        envoy=envoy,
+        usage_lease=usage_lease,
         upstream_ca=upstream_ca,
         preserve_host=preserve_host,
         timeouts=Timeouts(connect=timeout_connect, read=timeout_read, idle=timeout_idle_upstream),
@@ -139,10 +179,9 @@ def serve(
     listener = (
         listen.bind_unix(uds) if uds else listen.bind_tcp(host, port, flag="--host and --port")
     )
-    admins = [
-        listen.bind_tcp(admin_host, admin_port + i if admin_port else 0, flag="--admin-port")
-        for i in range(workers if admin_port >= 0 else 0)
-    ]
+    admin = None
+    if admin_port >= 0:
+        admin = listen.bind_tcp(admin_host, admin_port, flag="--admin-port")
     # Everything that can be wrong is wrong here, before the first connection is accepted.
     sidecar: Sidecar | None = None
     if workers == 1:
@@ -150,32 +189,76 @@ def serve(
         judge = sidecar.guard.policy
     else:
         # Each worker builds its own: threads and file offsets do not survive a fork.
-        Origin.parse(upstream)
+        if upstream is not None:
+            Origin.parse(upstream)
         judge = load_policy(policy)
     scheme = "https" if tls else "http"
     where = f"unix:{uds}" if uds else f"{scheme}://{_address(listener)}"
     typer.echo(
-        f"gateway-guard listens on {where}, forwards to {upstream}, "
-        + "".join(f"admin on http://{_address(admin)}, " for admin in admins)
+        f"gateway-guard listens on {where}, "
+        + (f"forwards to {upstream}, " if upstream is not None else "answers gateways, ")
+        + "".join(f"{name} on {at}, " for name, at in (("SPOE", spoe), ("gRPC", envoy)) if at)
+        + (f"admin on http://{_address(admin)}, " if admin else "")
         + f"policy {policy} {judge.digest} {'enforced' if judge.enforce else 'in shadow'}",
         err=True,
     )
     try:
         if sidecar is not None:
-            sidecar.run([listener], admins[0] if admins else None, tls)
+            # Meant for a supervisor; there is nothing to replace here.
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+            sidecar.run([listener], admin, tls)
             status = 0
         else:
-            status = supervise(
-                workers,
-                lambda i: Sidecar(options, settings).run(
-                    [listener], admins[i] if admins else None, tls
-                ),
-                stopping=listener.close,
-            )
+            with tempfile.TemporaryDirectory(prefix="gateway-guard-") as name:
+                folder = Path(name)
+
+                def work(worker: Worker, ready: Callable[[], None]) -> None:
+                    if admin is None:
+                        Sidecar(options, settings).run([listener], None, tls, ready=ready)
+                        return
+                    admin.close()
+                    ours = listen.bind_unix(str(gathering.socket_of(folder, worker)), mode=0o600)
+                    one = Sidecar(options, settings)
+                    one.run([listener], ours, tls, ready=ready)
+                    gathering.leave(folder, worker, one.metrics.render()[0])
+
+                def gather() -> None:
+                    if admin is not None:
+                        listener.close()
+                        gathering.run(admin, folder)
+
+                status = supervise(
+                    workers, work, beside=gather if admin else None, stopping=listener.close
+                )
     finally:
         if uds:
             _remove(uds)
     sys.exit(status)
+
+
+def _check_frontend(
+    frontend: str, upstream: str | None, spoe: str | None, envoy: str | None, lease: float,
+    workers: int,
+) -> None:  # fmt: skip
+    """Whether what was said of frontends fits together."""
+    if frontend not in ("proxy", "extauth"):
+        raise SettingsError(f"--frontend {frontend!r}: write proxy or extauth")
+    if frontend == "proxy":
+        if upstream is None:
+            raise SettingsError(
+                "--upstream is missing: where the model API is. Gateways that only ask need "
+                "--frontend extauth instead"
+            )
+        for flag, value in (("--spoe", spoe), ("--envoy", envoy), ("--usage-lease", lease or None)):
+            if value is not None:
+                raise SettingsError(f"{flag} is for gateways that ask: say --frontend extauth")
+    elif upstream is not None:
+        raise SettingsError("--frontend extauth forwards nothing: leave out --upstream")
+    elif workers > 1 and (spoe or envoy or lease):
+        raise SettingsError(
+            "--spoe, --envoy and --usage-lease need one worker: requests wait for their end in the "
+            "process that decided them"
+        )
 
 
 def _address(listener: socket.socket) -> str:

@@ -18,7 +18,7 @@ from gateway_guard.core.members import (
 from gateway_guard.core.texts import strings
 
 
-class Reader:
+class Reader(msgspec.Struct):
     """Collects one document's text and counts.
 
     Attributes:
@@ -28,16 +28,14 @@ class Reader:
         chars, extra: characters of all text, and the bytes of their UTF-8 beyond one a character.
     """
 
-    __slots__ = ("before", "chars", "extra", "media", "messages", "system", "user")
-
-    def __init__(self) -> None:
-        self.system: list[str] = []
-        self.user = ""
-        self.before = ""
-        self.messages = 0
-        self.chars = 0
-        self.extra = 0
-        self.media = 0
+    # A record, because those are made in C.
+    system: list[str] = []
+    user: str = ""
+    before: str = ""
+    messages: int = 0
+    chars: int = 0
+    extra: int = 0
+    media: int = 0
 
     def add(self, text: str) -> None:
         self.chars += len(text)
@@ -152,31 +150,26 @@ def ordinary(document: dict[str, Any]) -> Reader | None:
     chars = extra = 0
     user = before = ""
     system: list[str] = []
-    for message in messages:
-        if type(message) is not dict or len(message) != 2:
-            return None
-        text = message.get("content")
-        if type(text) is not str:
-            return None
-        role = message.get("role")
-        if role == "user":
-            if text:
-                before, user = user, text
-        elif role == "system" or role == "developer":
-            system.append(text)
-        elif role != "assistant":
-            return None
-        chars += len(text)
-        if not text.isascii():
-            extra += len(text.encode("utf-8", "replace")) - len(text)
-    reader = Reader()
-    reader.messages = len(messages)
-    reader.chars = chars
-    reader.extra = extra
-    reader.user = user
-    reader.before = before
-    reader.system = system
-    return reader
+    try:
+        for message in messages:
+            text = message["content"]
+            role = message["role"]
+            if type(text) is not str or len(message) != 2:
+                return None
+            if role == "user":
+                if text:
+                    before = user
+                    user = text
+            elif role == "system" or role == "developer":
+                system.append(text)
+            elif role != "assistant":
+                return None
+            chars += len(text)
+            if not text.isascii():
+                extra += len(text.encode("utf-8", "replace")) - len(text)
+    except (KeyError, TypeError):  # a member is missing, or what should be an object is none
+        return None
+    return Reader(system, user, before, len(messages), chars, extra)
 
 
 def read_texts(document: dict[str, Any], reader: Reader) -> int:

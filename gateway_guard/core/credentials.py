@@ -30,15 +30,15 @@ def digest(secret: bytes, credential: bytes) -> str:
     Keyed BLAKE2b: without `secret` (at least 16 bytes) nobody can test a guess. The credential is
     not kept anywhere.
     """
-    hasher = _keyed(secret).copy()
+    hasher = _keyed(secret, b"account").copy()
     hasher.update(credential)
     return _text(hasher.digest())
 
 
 @functools.lru_cache(maxsize=16)
-def _keyed(secret: bytes) -> hashlib.blake2b:
+def _keyed(secret: bytes, purpose: bytes) -> hashlib.blake2b:
     # Copying a hasher that has taken in its key saves half of hashing with one.
-    return hashlib.blake2b(key=subkey(secret, b"account"), digest_size=10)
+    return hashlib.blake2b(key=subkey(secret, purpose), digest_size=10)
 
 
 def name_digest(secret: bytes, name: bytes) -> str:
@@ -47,7 +47,9 @@ def name_digest(secret: bytes, name: bytes) -> str:
     Apart from `digest`, because names are public: a client that sends somebody's name as its key
     must not become them.
     """
-    return _text(hashlib.blake2b(name, key=subkey(secret, b"name"), digest_size=10).digest())
+    hasher = _keyed(secret, b"name").copy()
+    hasher.update(name)
+    return _text(hasher.digest())
 
 
 @functools.lru_cache(maxsize=16_384)

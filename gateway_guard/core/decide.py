@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gateway_guard.core.charging import charges_of
 from gateway_guard.core.credentials import AMBIGUOUS
-from gateway_guard.core.limits import Limit, charges_for
+from gateway_guard.core.limits import Limit
 from gateway_guard.core.rules import Rule
 from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.core.tokens import RETRY
@@ -39,7 +40,8 @@ class OnError(msgspec.Struct, frozen=True, kw_only=True):
     """What happens when a dependency fails.
 
     Attributes:
-        store: `deny` (503) or `allow` when limits cannot be counted.
+        store: when limits cannot be counted, `deny` (503), `allow`, or `local`: this worker's
+            share of them, counted in its memory.
         network: `unknown`: the fact becomes unknown and rules judge it.
         guard: `deny` (500 without detail) or `allow` when the guard itself fails.
         body: `deny` or `allow` for a body on a model route that cannot be read.
@@ -70,6 +72,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         headers: whether rate-limit headers are sent.
         campaigns: whether a rule or a limit asks for the campaign of an account.
         recover: longest `adapt.recover` of all limits, seconds.
+        alone: the rules that may match an account that is in no campaign; always made from `rules`.
+        quiet: those of them that may match where no signal is seen; likewise.
     """
 
     digest: str
@@ -88,6 +92,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     headers: bool = True
     campaigns: bool = False
     recover: float = 0.0
+    alone: tuple[Rule, ...] = ()
+    quiet: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        force = msgspec.structs.force_setattr
+        force(self, "alone", tuple(rule for rule in self.rules if rule.alone))
+        force(self, "quiet", tuple(rule for rule in self.rules if rule.quiet))
 
 
 _BODY_STATUS = {
@@ -144,7 +155,11 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
         )  # fmt: skip
     shadow: tuple[ShadowHit, ...] = ()
     matched: Rule | None = None
-    for rule in policy.rules:
+    if facts.campaign is not None:
+        rules = policy.rules
+    else:
+        rules = policy.alone if assessment.risk or assessment.signals else policy.quiet
+    for rule in rules:
         for test in rule.tests:
             if not test(request, facts, assessment):
                 break
@@ -157,7 +172,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     inspection = request.inspection
     if (
         inspection is not _FULL
-        and inspection is not _NONE
+        and inspection.unknown
         and policy.on_error.body == "deny"
         and not (matched is not None and matched.action.refuses)
     ):
@@ -178,7 +193,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             reason="no rule matched",
             charges=()
             if action >= _REFUSALS
-            else charges_for(policy.limits, request, facts, assessment),
+            else charges_of(policy.limits, request, facts, assessment),
             shadow=shadow,
             enforced=enforced,
         )
@@ -189,7 +204,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
         reason=matched.why or ", ".join(f"{c.field}: {c.text}" for c in matched.conditions),
         where=matched.where,
         status=matched.status,
-        charges=() if action.refuses else charges_for(policy.limits, request, facts, assessment),
+        charges=() if action.refuses else charges_of(policy.limits, request, facts, assessment),
         restrictions=matched.restrictions,
         shadow=shadow,
         enforced=enforced,
@@ -200,7 +215,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
 
 
 #: Properties, and members of enumerations, cost more than the comparison.
-_FULL, _NONE = Inspection.FULL, Inspection.NONE
+_FULL = Inspection.FULL
 _ALLOW = Action.ALLOW
 #: As `Action.refuses` has it.
 _REFUSALS = Action.CHALLENGE
@@ -213,7 +228,8 @@ def conclude(
     """The decision after quotas: a plan that forwards becomes a throttle where a limit has no room.
 
     The wait is the longest of all refusing limits, because all must have room. `degraded` names
-    dependencies that failed: a failed store denies (503) or is passed over, by `on_error.store`.
+    dependencies that failed: a failed store denies (503) or is passed over, by `on_error.store`;
+    with `local`, `grants` are those of this worker's memory, and without any it denies.
     """
     action, rule, reason, where = plan.action, plan.rule, plan.reason, plan.where
     wait = -1.0
@@ -236,7 +252,7 @@ def conclude(
     if wait >= 0.0:
         action, status, where = Action.THROTTLE, 429, None
         retry_after = wait if wait != math.inf else None
-    if degraded and "store" in degraded and policy.on_error.store == "deny" and not action.refuses:
+    if degraded and "store" in degraded and not action.refuses and _uncounted(policy, grants):
         action, rule, where, status = Action.DENY, "guard:store", None, 503
         reason, retry_after = "limits could not be counted", 1.0
     if action >= _REFUSALS:
@@ -260,3 +276,9 @@ def conclude(
         degraded=degraded,
         policy=policy.digest,
     )
+
+
+def _uncounted(policy: Policy, grants: tuple[Grant, ...]) -> bool:
+    """Whether a request must not go on that shared limits did not count."""
+    choice = policy.on_error.store
+    return choice == "deny" or (choice == "local" and not grants)

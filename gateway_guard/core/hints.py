@@ -27,6 +27,13 @@ _LANGUAGE: Final = re.compile(
 
 def client(fields: Mapping[bytes, bytes], tls: bytes | None, keys: Seeds) -> Client:
     """The hints in the header fields; `tls` is a trusted edge's fingerprint of the client."""
+    if tls is None and _SAID.isdisjoint(fields):
+        return _silent(fields.get(b"user-agent", b"")[:LONGEST_AGENT], keys.agent)
+    return told(fields, tls, keys)
+
+
+def told(fields: Mapping[bytes, bytes], tls: bytes | None, keys: Seeds) -> Client:
+    """The same, whatever there is."""
     get = fields.get
     lang = get(b"x-stainless-lang")
     accept = get(b"accept-language")
@@ -41,6 +48,17 @@ def client(fields: Mapping[bytes, bytes], tls: bytes | None, keys: Seeds) -> Cli
         None if tls is None else tls[: _LONGEST_TLS + 1],
         keys.agent,
     )
+
+
+#: Headers without which a client says no more than its name.
+_SAID: Final = frozenset(
+    (_SDK[0], b"accept-language", b"x-timezone", b"x-utc-offset"),
+)
+
+
+@functools.lru_cache(maxsize=4096)
+def _silent(user_agent: bytes, seed: int) -> Client:
+    return Client(agent=agent(user_agent, seed))
 
 
 # Few clients say many things: 4,096 of them are remembered, 1.2 KB of header each at most.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway_guard.core import body as bodies
 from gateway_guard.core import dialects, hints, members, prepared, prompt, shapes
 from gateway_guard.core.account import account
@@ -9,7 +11,11 @@ from gateway_guard.core.fields import Headers, lines_of
 from gateway_guard.core.origin import origin
 from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.core.tokens import Keys
-from gateway_guard.types import Dialect, Inspection, Request, Wire
+from gateway_guard.types import Dialect, Inspection, PromptShape, Request, Wire
+
+#: Looking up a member of an enumeration costs more than comparing with it.
+_NONE: Final = Inspection.NONE
+_OTHER: Final = Dialect.OTHER
 
 
 def needs_body(identify: Identify, method: str, raw_path: bytes, headers: Headers) -> bool:  # noqa: ARG001
@@ -23,7 +29,8 @@ def needs_body(identify: Identify, method: str, raw_path: bytes, headers: Header
     ready = prepared.latest
     if ready.identify is not identify:
         ready = prepared.prepare(identify, prepared.NO_INSPECT)
-    return ready.place(raw_path)[1] is not None
+    place = ready.places.get(raw_path) or ready.place(raw_path)
+    return place[1] is not None
 
 
 def identify(
@@ -48,25 +55,35 @@ def identify(
     fields = dict(headers)
     repeated = len(fields) != len(headers)
 
-    path, dialect, placed = ready.place(wire.raw_path)
+    path, dialect, placed = ready.places.get(wire.raw_path) or ready.place(wire.raw_path)
     model_route = dialect is not None
     address, subnet, source, trusted = origin(wire, ready, fields, repeated)
     who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys)
     seeds = shapes.seeds(secret)
     tls = fields.get(ready.tls) if trusted and ready.tls is not None else None
 
-    inspection, model, shape = Inspection.NONE, None, None
+    inspection: Inspection = _NONE
+    model: str | None = None
+    shape: PromptShape | None = None
     if dialect is None:
         dialect = dialects.by_headers(fields)
     elif wire.body_too_large:
         inspection = Inspection.TOO_LARGE
+    elif wire.unseen:
+        inspection = Inspection.UNSEEN
     elif wire.body:
-        inspection, document = bodies.read(
-            wire.body,
-            lines_of(headers, fields, repeated, b"content-type"),
-            lines_of(headers, fields, repeated, b"content-encoding"),
-            inspect.max_body,
-        )
+        if repeated or b"content-encoding" in fields:
+            inspection, document = bodies.read(
+                wire.body,
+                lines_of(headers, fields, repeated, b"content-type"),
+                lines_of(headers, fields, repeated, b"content-encoding"),
+                inspect.max_body,
+            )
+        else:
+            kind = fields.get(b"content-type")
+            inspection, document = bodies.read(
+                wire.body, [] if kind is None else [kind], (), inspect.max_body
+            )
         if document is not None:
             try:
                 # Where the path decides upstream, what the body says is an ornament.
@@ -82,9 +99,9 @@ def identify(
                 )
             except members.Misshapen:
                 inspection, model = Inspection.SHAPE, None
-            if dialect is Dialect.OTHER:
+            if dialect is _OTHER:
                 dialect = dialects.by_headers(fields)
-                if dialect is Dialect.OTHER:
+                if dialect is _OTHER:
                     dialect = dialects.by_body(document)
     return Request(
         id=id,

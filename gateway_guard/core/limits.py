@@ -16,7 +16,16 @@ import msgspec
 from gateway_guard.core.adapt import Adapt, factor
 from gateway_guard.core.buckets import Bucket, Oracle
 from gateway_guard.core.rules import Condition, Test, tests_of
-from gateway_guard.types import UNKNOWN, Assessment, Charge, Facts, Outcome, Request, Usage
+from gateway_guard.types import (
+    UNKNOWN,
+    Assessment,
+    Charge,
+    Facts,
+    Inspection,
+    Outcome,
+    Request,
+    Usage,
+)
 
 __all__ = [
     "DEFAULT_INPUT_TOKENS",
@@ -28,7 +37,9 @@ __all__ = [
     "Limit",
     "Oracle",
     "actuals",
+    "charge_for",
     "charges_for",
+    "estimates",
     "key_builder",
 ]
 
@@ -224,14 +235,15 @@ def key_builder(name: str, per: Sequence[str]) -> KeyBuilder:
     return several
 
 
-def _estimates(request: Request) -> tuple[int, int] | None:
-    """(input, output) tokens this request may cost; None when it reaches no model."""
+def estimates(request: Request) -> tuple[int, int] | None:
+    """(Input, output) tokens this request may cost; None when it reaches no model."""
     if not request.model_route:
         return None
     prompt = request.prompt
     if prompt is None:
         # A body that was not read, or a socket: whatever flows there is counted by assumption.
-        if request.inspection.unknown or request.method == "WEBSOCKET":
+        inspection = request.inspection
+        if inspection is not Inspection.NONE or request.method == "WEBSOCKET":
             return DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS
         return None
     path = request.path
@@ -263,39 +275,40 @@ def charges_for(
             if not test(request, facts, assessment):
                 break
         else:
-            key = limit.key(request, facts)  # type: ignore[misc]  # set by __post_init__
-            if key is None:
-                continue
             counts = limit.counts
             cost = 1.0
             if counts:
                 if not estimated:
-                    tokens = _estimates(request)
+                    tokens = estimates(request)
                     estimated = True
                 if tokens is None:
                     continue
                 cost = float(tokens[0] + tokens[1] if counts == 1 else tokens[counts - 2])
-            capacity, rate, quota = limit.burst, limit.rate, limit.quota
-            adapt = limit.adapt
-            if adapt is not None:
-                share = factor(adapt, facts, assessment.risk, request.at)
-                if share != 1.0:
-                    quota *= share
-                    rate *= share
-                    capacity = _scaled(capacity, share, limit.unit)
-            charges.append(
-                Charge(
-                    limit=limit.name,
-                    key=key,
-                    unit=limit.unit,
-                    cost=cost,
-                    capacity=capacity,
-                    rate=rate,
-                    quota=quota,
-                    window=limit.window,
-                )
-            )
+            charge = charge_for(limit, cost, request, facts, assessment)
+            if charge is not None:
+                charges.append(charge)
     return tuple(charges)
+
+
+def charge_for(
+    limit: Limit, cost: float, request: Request, facts: Facts, assessment: Assessment
+) -> Charge | None:
+    """What a limit in scope is asked for, at `cost` units; None where it has no key."""
+    key = limit.key(request, facts)  # type: ignore[misc]  # set by __post_init__
+    if key is None:
+        return None
+    capacity, rate, quota = limit.burst, limit.rate, limit.quota
+    adapt = limit.adapt
+    if adapt is not None:
+        share = factor(adapt, facts, assessment.risk, request.at)
+        if share != 1.0:
+            quota *= share
+            rate *= share
+            capacity = _scaled(capacity, share, limit.unit)
+    return Charge(
+        limit=limit.name, key=key, unit=limit.unit, cost=cost, capacity=capacity, rate=rate,
+        quota=quota, window=limit.window,
+    )  # fmt: skip
 
 
 def _scaled(capacity: float, share: float, unit: str) -> float:
@@ -321,7 +334,7 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
         read = 0 if read is None else read
         written = 0 if written is None else written
     if read is None or written is None:
-        estimate = _estimates(request) or (0, 0)
+        estimate = estimates(request) or (0, 0)
         if read is None:
             read = estimate[0]
     if written is None:
@@ -330,10 +343,17 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
         prompt = request.prompt
         if prompt is not None and prompt.max_output_tokens is not None:
             written = min(written, max(0, prompt.max_output_tokens * prompt.n))
-    costs = {
-        "tokens": float(read + written),
-        "input-tokens": float(read),
-        "output-tokens": float(written),
-        "concurrent": 0.0,
-    }
-    return tuple([costs.get(charge.unit, charge.cost) for charge in charges])
+    costs: list[float] = []
+    for charge in charges:
+        unit = charge.unit
+        if unit == "requests":
+            costs.append(charge.cost)
+        elif unit == "tokens":
+            costs.append(float(read + written))
+        elif unit == "concurrent":
+            costs.append(0.0)
+        elif unit == "input-tokens":
+            costs.append(float(read))
+        else:
+            costs.append(float(written))
+    return tuple(costs)

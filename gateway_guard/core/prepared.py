@@ -24,13 +24,16 @@ class Prepared:
         trust: whose forwarding headers are believed.
         by_peer: nobody is believed about anything, so the peer is the client.
         sources: (source, its header, whether that is Authorization), in the policy's order.
+        bearer: whether a bearer token in Authorization that comes alone is an API key.
+        rivals: the other headers an account may be recognised by.
         phrases: the scanner of the policy's own phrases; None when it has none.
         tls: header in which a trusted edge hands over a fingerprint; None for none.
         places: request target → what it means; bounded.
     """
 
     __slots__ = (
-        "_routes", "by_peer", "identify", "inspect", "phrases", "places", "sources", "tls", "trust",
+        "_routes", "bearer", "by_peer", "identify", "inspect", "phrases", "places", "rivals",
+        "sources", "tls", "trust",
     )  # fmt: skip
 
     def __init__(self, identify: Identify, inspect: Inspect) -> None:
@@ -48,6 +51,9 @@ class Prepared:
             for source in identify.accounts
             if source.kind == "state" or not source.header.startswith("x-guard-")
         )
+        kinds = {source.kind for source, _, schemed in self.sources if schemed}
+        self.bearer = kinds == {"header"}
+        self.rivals = frozenset(header for _, header, _ in self.sources) - {b"authorization"}
         self._routes = dialects.compile_routes(identify.model_routes)
         self.places: dict[bytes, Place] = {}
 

@@ -81,7 +81,9 @@ def shape(
     if plain:
         if not reader.messages:
             read_texts(document, reader)
-        cap = whole(document.get("max_tokens"), MOST_TOKENS)
+        cap = document.get("max_tokens")
+        if type(cap) is not int or not 0 <= cap < MOST_TOKENS:
+            cap = whole(cap, MOST_TOKENS)
     else:
         check_names(document, MEMBERS, MEMBERS_FOLDED)
         completions = read_texts(document, reader)

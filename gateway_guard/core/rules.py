@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -43,6 +44,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         challenge_url: where to verify; None unless `challenge`.
         retry_after: seconds a `throttle` rule asks to wait; None otherwise.
         tests: the tests of `conditions`, cheapest first; always made from them, whatever is given.
+        alone: whether it may match an account that is in no campaign; made from `conditions`, too.
+        quiet: whether it may match where no signal is seen either; likewise.
     """
 
     name: str
@@ -58,9 +61,21 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     challenge_url: str | None = None
     retry_after: float | None = None
     tests: tuple[Test, ...] = ()
+    alone: bool = True
+    quiet: bool = True
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "tests", tests_of(self.conditions))
+        force = msgspec.structs.force_setattr
+        force(self, "tests", tests_of(self.conditions))
+        force(self, "alone", self._may_match(_LINKS))
+        force(self, "quiet", self._may_match(_SUSPICIONS))
+
+    def _may_match(self, fields: frozenset[str]) -> bool:
+        return all(
+            condition.test(_ANYBODY, _NO_FACTS, _NOTHING)
+            for condition in self.conditions
+            if condition.field in fields
+        )
 
     def matches(self, request: Request, facts: Facts, assessment: Assessment) -> bool:
         """Whether every condition holds."""
@@ -68,6 +83,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             if not test(request, facts, assessment):
                 return False
         return True
+
+
+#: Conditions that look at the campaign alone, and at what is suspected alone; and what they see
+#: where there is nothing.
+_LINKS: Final = frozenset(("campaign",))
+_SUSPICIONS: Final = frozenset(("risk", "signal", "campaign"))
+_ANYBODY: Final = Request(id="", at=0.0, method="", path=None)
+_NO_FACTS: Final = Facts()
+_NOTHING: Final = Assessment()
 
 
 def tests_of(conditions: Sequence[Condition]) -> tuple[Test, ...]:

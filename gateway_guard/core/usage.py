@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from gateway_guard.core.usage_encoding import Decoder, decoder_for
-from gateway_guard.core.usage_events import Counts, counts_in, delta_bytes, is_usage_chunk
+from gateway_guard.core.usage_events import Counts, both_in, counts_in, delta_bytes, is_usage_chunk
 from gateway_guard.types import Dialect, Outcome, Usage
 
 #: Most bytes of a partial event held back from the client while hiding.
@@ -56,6 +56,12 @@ def is_plain_json(content_type: bytes, content_encoding: bytes) -> bool:
 
 def usage_of(body: bytes, outcome: Outcome, status: int) -> Usage:
     """As a `UsageReader` that was fed all of a plain JSON body at once, for a third of the cost."""
+    both = both_in(body) if len(body) <= _KEEP else None
+    if both is not None:
+        return Usage(
+            input_tokens=both[0], output_tokens=both[1], outcome=outcome, status=status,
+            reported=True,
+        )  # fmt: skip
     counts = counts_in(body) if len(body) <= _KEEP else counts_in(body[-_TAIL:], fragment=True)
     if counts is not None:
         read, written = counts.read, counts.written

@@ -96,6 +96,25 @@ def counts_in(event: bytes, *, fragment: bool = False) -> Counts | None:
     return _last_usage(event)
 
 
+def both_in(body: bytes) -> tuple[int, int] | None:
+    """Tokens read and written by a plain answer to a chat; None where `counts_in` must look."""
+    if not body.startswith(b"{"):
+        return None
+    try:
+        usage = _event(body).usage
+    except (msgspec.DecodeError, ValueError):
+        return None
+    if usage is None:
+        return None
+    asked, answered = usage.prompt_tokens, usage.completion_tokens
+    if (
+        asked is None or answered is None
+        or not 0.0 <= asked <= _MOST or not 0.0 <= answered <= _MOST
+    ):  # fmt: skip
+        return None
+    return int(asked), int(answered)
+
+
 def _last_usage(text: bytes) -> Counts | None:
     at = text.rfind(b'"usage"')
     while at >= 0:

@@ -1,16 +1,18 @@
 """The admin port: is it alive, is it ready, what has it counted. Loopback unless told otherwise.
 
-/healthz   200 while the process answers
+/healthz   200 while the process answers; says whether shared state does
 /readyz    200 `ok`, or `degraded` (a reload failed, a database is missing, an issuer of keys does
-           not answer: the last good serves; campaigns cannot be saved);
+           not answer: the last good serves; campaigns cannot be saved, or their verdicts not
+           followed; shared state does not answer);
            503 `unready` (upstream unreachable) or `draining`
 /metrics   Prometheus text
+/v1/usage  where gateways ask: what requests really cost (`extauth.usage`)
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -42,7 +44,7 @@ class Health:
     def __init__(
         self,
         guard: Guard,
-        upstream: Upstream,
+        upstream: Upstream | None,
         state: Draining,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -67,9 +69,15 @@ class Health:
         troubles += [
             f"key set {url} not fetched: {why}" for url, why in self._guard.key_errors.items()
         ]
-        keeper = linking.keeper if (linking := self._guard.linking) is not None else None
-        if keeper is not None and keeper.trouble is not None:
-            troubles.append(keeper.trouble)
+        linking = self._guard.linking
+        if linking is not None and linking.trouble is not None:
+            troubles.append(linking.trouble)
+        store = shared.health() if (shared := self._guard.shared) is not None else None
+        if store is not None and store.down_for is not None:
+            troubles.append(
+                f"shared state has not answered for {store.down_for:.1f} s ({store.trouble}): "
+                f"on_error.store, {policy.on_error.store}, decides"
+            )
         if not network:
             troubles.append("no network data: every address is unknown")
         if self._state.draining:
@@ -84,14 +92,25 @@ class Health:
             "troubles": troubles,
             "version": __version__,
             "policy": {"source": policy.source, "digest": policy.digest, "enforce": policy.enforce},
+            "store": "memory" if store is None else msgspec.structs.asdict(store),
             "network": network,
             "upstream": {
                 "connections": self._upstream.open,
                 "retried": self._upstream.retried,
-            },
+            }
+            if self._upstream is not None
+            else None,
         }
 
+    def alive(self) -> dict[str, Any]:
+        """Body of `/healthz`. Shared state that is down is no reason to start this process anew."""
+        shared = self._guard.shared
+        store = "memory" if shared is None else "up" if shared.health().up else "down"
+        return {"status": "ok", "version": __version__, "store": store}
+
     async def _look(self) -> None:
+        if self._upstream is None:
+            return
         now = self._clock()
         if now - self._checked < CHECK_EVERY:
             return
@@ -104,14 +123,14 @@ class Health:
             self._failure = None
 
 
-def admin_app(health: Health, metrics: Metrics) -> Starlette:
-    """The three routes."""
+def admin_app(health: Health, metrics: Metrics, more: Sequence[Route] = ()) -> Starlette:
+    """The three routes, and `more`."""
 
     async def healthz(request: Request) -> Response:  # noqa: ARG001
-        return _json(200, {"status": "ok", "version": __version__})
+        return json_response(200, health.alive())
 
     async def readyz(request: Request) -> Response:  # noqa: ARG001
-        return _json(*await health.report())
+        return json_response(*await health.report())
 
     async def scrape(request: Request) -> Response:  # noqa: ARG001
         body, content_type = metrics.render()
@@ -122,10 +141,12 @@ def admin_app(health: Health, metrics: Metrics) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", scrape),
+            *more,
         ]
     )
 
 
-def _json(status: int, value: dict[str, Any]) -> Response:
+def json_response(status: int, value: dict[str, Any]) -> Response:
+    """`value` as a JSON answer."""
     body = msgspec.json.encode(value, enc_hook=str)
     return Response(body, status, media_type="application/json")

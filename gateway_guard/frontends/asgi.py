@@ -96,7 +96,7 @@ class GuardMiddleware:
         settings: Settings | None = None,
         accounts: Directory | None = None,
         network: Network | None = None,
-        store: Store | None = None,
+        store: Store | str | None = None,
         campaign_of: Callable[[str], CampaignFacts | None] | None = None,
         learners: Sequence[Learner] = (),
         clock: Clock | None = None,
@@ -319,6 +319,7 @@ class GuardMiddleware:
                     self._decisions.close()
             await send(message)
 
+        await background.begin()
         await self.app(scope, receive, closing)
 
 

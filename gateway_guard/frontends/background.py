@@ -7,7 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway_guard.stores.memory import MemoryStore
+from gateway_guard.stores.base import ImmediateStore
+from gateway_guard.stores.patience import PatientStore
+from gateway_guard.streams.shared import SharedLinking
 from gateway_guard.types import Exchange, Usage
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ Settle = Callable[[Exchange, Usage], Awaitable[None]]
 
 #: Seconds between two looks at the policy file.
 RELOAD_EVERY: Final = 2.0
+#: Seconds to wait for the verdicts of a shared store before the first request.
+VERDICTS_SECONDS: Final = 2.0
 
 
 class Background:
@@ -39,9 +43,9 @@ class Background:
         self._settling: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._closed = False
-        # The memory store never suspends, so settling there cannot be cancelled half-way and needs
-        # no task of its own, which would cost more than the settling.
-        at_once = isinstance(getattr(guard, "store", None), MemoryStore)
+        # These never suspend, so settling there cannot be cancelled half-way and needs no task of
+        # its own, which would cost more than the settling.
+        at_once = isinstance(getattr(guard, "store", None), ImmediateStore | PatientStore)
         self.settle: Settle = guard.settle if at_once else self._shielded
 
     def start(self) -> None:
@@ -50,6 +54,14 @@ class Background:
             return
         if self._reload_every is not None and not self._closed:
             self._watcher = asyncio.get_running_loop().create_task(self._watch(self._reload_every))
+
+    async def begin(self) -> None:
+        """Hear of the verdicts of a shared store, unless it is down: who is banned is so from the
+        first request on.
+        """
+        linking = getattr(self._guard, "linking", None)
+        if isinstance(linking, SharedLinking):
+            await asyncio.to_thread(linking.wait, VERDICTS_SECONDS)
 
     async def _shielded(self, exchange: Exchange, usage: Usage) -> None:
         task = asyncio.get_running_loop().create_task(self._guard.settle(exchange, usage))

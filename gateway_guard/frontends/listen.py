@@ -13,6 +13,20 @@ from gateway_guard.errors import SettingsError
 BACKLOG = 2048
 
 
+def bind(address: str, *, flag: str) -> socket.socket:
+    """A listening socket for `host:port`, `[host]:port` or `unix:/path`.
+
+    Raises:
+        SettingsError: it is none of these, or cannot be bound; `flag` is named in the message.
+    """
+    if address.startswith("unix:"):
+        return bind_unix(address.removeprefix("unix:"))
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
+        raise SettingsError(f"{flag} {address!r}: write host:port, [host]:port or unix:/path")
+    return bind_tcp(host.removeprefix("[").removesuffix("]"), int(port), flag=flag)
+
+
 def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:
     """A listening socket; port 0 takes a free one.
 

@@ -16,7 +16,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import msgspec
 import uvicorn
@@ -26,6 +26,7 @@ from starlette.types import ASGIApp
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.admin import Health, admin_app
 from gateway_guard.frontends.asgi import GuardMiddleware
+from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
@@ -36,6 +37,8 @@ from gateway_guard.guard import Guard, Learner, build_guard
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.settings import Settings
+from gateway_guard.stores.published import publish
+from gateway_guard.streams.shared import SharedLinking
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         policy: path of the policy.
-        upstream: URL of the model API (`Origin.parse`).
+        upstream: URL of the model API (`Origin.parse`); None where gateways only ask.
+        spoe, envoy: whether HAProxy asks over SPOE, Envoy over gRPC, too: `host:port`; None for no.
+        usage_lease: seconds in which the end of a request that a gateway asked about may be
+            reported; 0 for none.
         upstream_ca: PEM file of the only authorities trusted for it; None for the system's.
         preserve_host: whether the upstream sees the client's Host.
         timeouts: how long the upstream may take.
@@ -65,7 +71,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     policy: str
-    upstream: str
+    upstream: str | None
+    spoe: str | None = None
+    envoy: str | None = None
+    usage_lease: float = 0.0
     upstream_ca: str | None = None
     preserve_host: bool = False
     timeouts: Timeouts = Timeouts()
@@ -81,6 +90,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: this module's own do more."""
 
     announce = False
+    ready: Callable[[], None] | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -90,6 +100,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.announce:
             log.info("serving")
+            if self.ready is not None:
+                self.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._take_backlog(sockets or [])
@@ -137,7 +149,7 @@ class Sidecar:
 
     Attributes:
         guard: the brain.
-        upstream: the connections to the model API.
+        upstream: the connections to the model API; None where gateways only ask.
         draining: whether SIGTERM has come.
 
     Raises:
@@ -159,32 +171,19 @@ class Sidecar:
                 "--proxy-protocol needs identify.trusted_proxies in the policy: "
                 "nobody else's header is believed"
             )
-        origin = Origin.parse(options.upstream)
-        self.upstream = Upstream(
-            origin,
-            timeouts=options.timeouts,
-            tls=tls_context(options.upstream_ca) if origin.secure else None,
-            max_connections=options.max_connections,
-        )
-        self.forward = Forward(
-            self.upstream,
-            policy=lambda: self.guard.policy,
-            preserve_host=options.preserve_host,
-            max_body=options.max_body,
-        )
+        self.upstream = self._upstream(options) if options.upstream is not None else None
+        if self.upstream is None and not (trusted or self.guard.policy.identify.trust_unix):
+            raise SettingsError(
+                "gateways that ask need identify.trusted_proxies in the policy: "
+                "nobody else may say whom a request comes from"
+            )
         self._files = Files(
             [*settings.network_files, *([settings.accounts_file] if settings.accounts_file else [])]
         )
-        self.metrics.gauge(
-            "upstream_connections", "Open connections to the upstream.", lambda: self.upstream.open
-        )
-        self.metrics.counter(
-            "upstream_retries",
-            "Requests sent to the upstream twice.",
-            lambda: self.upstream.retried,
-        )
         if self.guard.linking is not None:
             self.guard.linking.publish(self.metrics)
+        if self.guard.shared is not None:
+            publish(self.guard.shared, self.metrics)
         if self._log is not None:
             decisions = self._log
             self.metrics.counter(
@@ -193,33 +192,69 @@ class Sidecar:
                 lambda: decisions.dropped,
             )
 
+    def _upstream(self, options: Options) -> Upstream:
+        origin = Origin.parse(options.upstream or "")
+        upstream = Upstream(
+            origin,
+            timeouts=options.timeouts,
+            tls=tls_context(options.upstream_ca) if origin.secure else None,
+            max_connections=options.max_connections,
+        )
+        self.metrics.gauge(
+            "upstream_connections", "Open connections to the upstream.", lambda: upstream.open
+        )
+        self.metrics.counter(
+            "upstream_retries", "Requests sent to the upstream twice.", lambda: upstream.retried
+        )
+        return upstream
+
+    def _forwarding(self, upstream: Upstream) -> GuardMiddleware:
+        forward = Forward(
+            upstream,
+            policy=lambda: self.guard.policy,
+            preserve_host=self.options.preserve_host,
+            max_body=self.options.max_body,
+        )
+        middleware = GuardMiddleware(forward, guard=self.guard, on_decided=self.metrics.decided)
+        self.metrics.counter(
+            "abandoned",
+            "Requests whose client left before the body was complete; not judged.",
+            lambda: middleware.abandoned,
+        )
+        return middleware
+
     def run(
         self,
         listeners: Sequence[socket.socket],
         admin: socket.socket | None,
         tls: ssl.SSLContext | None,
+        *,
+        ready: Callable[[], None] | None = None,
     ) -> None:
-        """Serve until a signal says stop."""
+        """Serve until a signal says stop; `ready` is called once connections are accepted."""
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self.serve(listeners, admin, tls))
+            runner.run(self.serve(listeners, admin, tls, ready=ready))
 
     async def serve(
         self,
         listeners: Sequence[socket.socket],
         admin: socket.socket | None,
         tls: ssl.SSLContext | None,
+        *,
+        ready: Callable[[], None] | None = None,
     ) -> None:
         """As `run`, inside a running loop."""
         protocol = GuardProtocol.bound(self._limits())
-        middleware = GuardMiddleware(
-            self.forward, guard=self.guard, on_decided=self.metrics.decided
-        )
-        self.metrics.counter(
-            "abandoned",
-            "Requests whose client left before the body was complete; not judged.",
-            lambda: middleware.abandoned,
-        )
-        main = self._server(middleware, protocol, tls)
+        asked: Asked | None = None
+        if self.upstream is not None:
+            main = self._server(self._forwarding(self.upstream), protocol, tls)
+        else:
+            asked = Asked(
+                self.guard, self.metrics, lease=self.options.usage_lease,
+                spoe=self.options.spoe, envoy=self.options.envoy,
+            )  # fmt: skip
+            main = self._server(asked.http, protocol, tls)
+        main.ready = ready
         loop = asyncio.get_running_loop()
 
         def reloaded(good: bool) -> None:
@@ -234,6 +269,9 @@ class Sidecar:
                 self._log.reopen()
             reloader.ask()
 
+        linking = self.guard.linking
+        if isinstance(linking, SharedLinking):
+            linking.reload = lambda: loop.call_soon_threadsafe(reloader.ask) is not None
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -241,7 +279,12 @@ class Sidecar:
         health = Health(self.guard, self.upstream, self)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:
-                await stack.enter_async_context(_beside(admin_app(health, self.metrics), admin))
+                routes = asked.routes if asked is not None else ()
+                await stack.enter_async_context(
+                    beside(admin_app(health, self.metrics, routes), admin)
+                )
+            if asked is not None:
+                await stack.enter_async_context(asked.listening())
             for work in (self._sweep(main), reloader.run()):
                 stack.callback(loop.create_task(work).cancel)
             serving = asyncio.create_task(main.serve(sockets=list(listeners)))
@@ -255,7 +298,8 @@ class Sidecar:
                 await self._drain(main, protocol)
                 await serving
             stopping.cancel()
-        self.upstream.close()
+        if self.upstream is not None:
+            self.upstream.close()
         if self._log is not None:
             self._log.close()
 
@@ -310,7 +354,7 @@ class Sidecar:
 
 
 @contextlib.asynccontextmanager
-async def _beside(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+async def beside(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Serve `app` on `listener` until the block ends."""
     config = uvicorn.Config(
         app,

@@ -152,7 +152,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             "(default: none)"),
     ),
     "on_error": (
-        Key(name="store", kind="word", words=DENY_OR_ALLOW, doc="limits cannot be counted"),
+        Key(name="store", kind="word", words=("deny", "allow", "local"),
+            doc="limits cannot be counted; local: this worker's share of them, in memory"),
         Key(name="network", kind="word", words=("unknown",), doc="the fact becomes unknown"),
         Key(name="guard", kind="word", words=DENY_OR_ALLOW, doc="the guard itself fails"),
         Key(name="body", kind="word", words=DENY_OR_ALLOW, doc="a body cannot be read"),

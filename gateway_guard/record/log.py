@@ -1,10 +1,9 @@
 """The decision log: one JSON line per exchange, written beside the event loop.
 
-`write` encodes and queues the line; a thread writes to the disk. It wakes by itself a few times a
-second: waking it for every line would cost the loop more than the line does. Encoding is not the
-thread's, although it could be: it would hold the interpreter as long, so the loop would wait for it
-just the same, and by then everything an exchange refers to has left the processor's caches
-(measured in the sidecar, CPU per line: 27 µs encoded later, 21 µs at once).
+`write` encodes and queues the line; a thread writes to the disk a few times a second. Encoding is
+not the thread's, although it could be: it would hold the interpreter as long, so the loop would
+wait for it just the same, and by then everything an exchange refers to has left the processor's
+caches (measured in the sidecar, CPU per line: 27 µs encoded later, 21 µs at once).
 
 Whole lines are appended in one system call each batch, so several processes may share a file, and
 rotating it tears no line. Threads do not survive a fork: build it in the process that serves.
@@ -12,16 +11,14 @@ rotating it tears no line. Threads do not survive a fork: build it in the proces
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
-import weakref
 from collections import deque
-from collections.abc import Callable
 from typing import Final, Self
 
 from gateway_guard.errors import SettingsError
+from gateway_guard.record.beside import Beside
 from gateway_guard.record.line import Addresses, line
 from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange
@@ -67,11 +64,11 @@ class DecisionLog:
         self._addresses = addresses
         self._limit = queue
         self._waiting: deque[bytes] = deque()
-        self._wake = threading.Event()
         self._drain = threading.Lock()
         self._counting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closing = False
+        self._beside = Beside(
+            self, DecisionLog._write_out, name="decision-log", interval=INTERVAL, keeps=True
+        )
         self._reopen = False
         self._torn = False
         self._reported: set[str] = set()
@@ -83,8 +80,7 @@ class DecisionLog:
                 "name a file in a directory this process may write to, or '-'"
             ) from error
         # Without a lifespan nobody calls close(); what waits must still reach the file.
-        self._at_exit = _closer(weakref.ref(self))
-        atexit.register(self._at_exit)
+        self._beside.at_exit()
 
     @classmethod
     def configured(cls, settings: Settings) -> Self | None:
@@ -102,8 +98,8 @@ class DecisionLog:
 
     def write(self, exchange: Exchange) -> None:
         """Queue the line of one settled exchange. Never waits for the disk, never raises."""
-        if self._thread is None:
-            self._start()
+        if self._beside.thread is None:
+            self._beside.start()
         if len(self._waiting) >= self._limit:
             self.dropped += 1
             return
@@ -115,7 +111,7 @@ class DecisionLog:
     def reopen(self) -> None:
         """Open the path anew before the next line: for a file that was rotated away."""
         self._reopen = True
-        self._wake.set()
+        self._beside.wake()
 
     def flush(self) -> None:
         """Write everything queued so far, on the calling thread. Blocks for the disk."""
@@ -123,28 +119,13 @@ class DecisionLog:
 
     def close(self) -> None:
         """Write what waits and release the file. A second call does nothing."""
-        if self._closing:
+        if self._beside.ended:
             return
-        self._closing = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5.0)
-        if self._thread is None or not self._thread.is_alive():
+        if self._beside.end(timeout=5.0):
             self._write_out()
         else:  # whoever reads our standard output has stopped reading; waiting would never end
             self.lost += len(self._waiting)
         os.close(self._fd)
-        atexit.unregister(self._at_exit)
-
-    def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._closing:
-            self._wake.wait(INTERVAL)
-            self._wake.clear()
-            self._write_out()
 
     def _open(self) -> int:
         if self.path == "-":
@@ -195,12 +176,3 @@ class DecisionLog:
             self._reported.add(step)
         if not known:
             log.error("decision log %s: cannot %s: %s", self.path, step, cause)
-
-
-def _closer(ref: weakref.ref[DecisionLog]) -> Callable[[], None]:
-    def close() -> None:
-        kept = ref()
-        if kept is not None:
-            kept.close()
-
-    return close

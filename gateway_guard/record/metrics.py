@@ -132,6 +132,20 @@ class Metrics:
         full = f"gateway_guard_{name}"
         self._read.append(lambda: _family(full, text, label, read()))
 
+    def gauges(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Publish each entry of `read()` as the gauge `gateway_guard_NAME{LABEL="key"}`."""
+        full = f"gateway_guard_{name}"
+
+        def family() -> Metric:
+            made = GaugeMetricFamily(full, text, labels=[label])
+            for key, value in dict(read()).items():
+                made.add_metric([key], value)
+            return made
+
+        self._read.append(family)
+
     def render(self) -> tuple[bytes, str]:
         """The page and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST

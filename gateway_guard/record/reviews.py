@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateway_guard.campaigns.journal import line_of, review_of
+from gateway_guard.campaigns.journal import Applied, line_of, review_of
 from gateway_guard.campaigns.reviews import Review
-from gateway_guard.campaigns.snapshot import Applied
 
 log = logging.getLogger(__name__)
 

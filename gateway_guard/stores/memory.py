@@ -135,6 +135,10 @@ class MemoryStore:
         """Reservations not settled yet."""
         return len(self._held)
 
+    def holds(self, id: str) -> bool:
+        """Whether a reservation of this id was granted and is not settled yet."""
+        return id in self._held
+
     async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         """As `Store.reserve`; never raises `StoreError`."""
         return self.reserve_now(charges, id=id, now=now)

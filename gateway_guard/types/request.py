@@ -25,11 +25,13 @@ class Dialect(enum.StrEnum):
 class Inspection(enum.StrEnum):
     """How much of the body the guard could read, hence judge.
 
-    `NONE`: nothing to read (no body, or not a model route). `FULL`: read exactly as the upstream
-    will parse it. Every other value names why the body is *unknown*.
+    `NONE`: nothing to read (no body, or not a model route). `UNSEEN`: a gateway asks without the
+    body, which the upstream will get. `FULL`: read exactly as the upstream will parse it. Every
+    other value names why the body is *unknown*.
     """
 
     NONE = "none"
+    UNSEEN = "unseen"
     FULL = "full"
     TOO_LARGE = "too-large"
     ENCODING = "encoding"
@@ -44,7 +46,10 @@ class Inspection(enum.StrEnum):
     @property
     def unknown(self) -> bool:
         """Whether the body exists but could not be read."""
-        return self is not Inspection.NONE and self is not Inspection.FULL
+        return self not in _NOT_UNKNOWN
+
+
+_NOT_UNKNOWN = (Inspection.NONE, Inspection.UNSEEN, Inspection.FULL)
 
 
 class Wire(msgspec.Struct, kw_only=True, gc=False):
@@ -58,6 +63,7 @@ class Wire(msgspec.Struct, kw_only=True, gc=False):
             when the server does not say.
         body: the whole body as received (still content-encoded), or None when it was not read.
         body_too_large: the body went past the policy's `inspect.max_body`; `body` is then None.
+        unseen: whoever asks keeps the body to itself.
         state: what the application put into `scope["state"]["gateway_guard"]`, else None.
     """
 
@@ -67,6 +73,7 @@ class Wire(msgspec.Struct, kw_only=True, gc=False):
     peer: str | None
     body: bytes | None = None
     body_too_large: bool = False
+    unseen: bool = False
     state: Mapping[str, Any] | None = None
 
 

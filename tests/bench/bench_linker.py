@@ -24,21 +24,18 @@ from types import FrameType
 
 from gateway_guard.campaigns.linker import Linker
 from tests.bench.stream import Scale, Stream
+from tests.campaigns.worlds import Counts
 
 _CHUNK = 5_000
 
 
 @dataclass(slots=True)
-class Seen:
-    """What a run came to: exchanges and seconds by tenth of the stream, and who was held."""
+class Seen(Counts):
+    """What a run came to, by `campaign` and `others`; seconds and pauses a chunk of the stream."""
 
     seconds: list[float] = field(default_factory=list)
-    exchanges: list[int] = field(default_factory=list)
+    chunks: list[int] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
-    accounts: Counter[str] = field(default_factory=Counter)
-    held: Counter[str] = field(default_factory=Counter)
-    asked: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
 
 
@@ -107,13 +104,13 @@ def run(size: Scale, linker: Linker, profile: Samples | None = None) -> Seen:
         if profile:
             profile.disable()
         seen.seconds.append(took)
-        seen.exchanges.append(len(chunk))
+        seen.chunks.append(len(chunk))
         seen.pauses.append(longest)
         for (sighting, campaign), verdict in zip(chunk, found, strict=True):
             side = "others" if campaign is None else "campaign"
             who = int(sighting.account[6:])
             known[side].add(who)
-            seen.asked[side] += 1
+            seen.exchanges[side] += 1
             if verdict is not None:
                 held[side].add(who)
                 seen.refused[side] += 1
@@ -154,14 +151,14 @@ def weigh(root: Linker) -> dict[str, int]:
 
 
 def _print(seen: Seen, linker: Linker, grown: int) -> None:
-    total, seconds = sum(seen.exchanges), sum(seen.seconds)
+    total, seconds = sum(seen.chunks), sum(seen.seconds)
     live = len(linker.memory.traces)
     print("| what | measured | target |\n|---|---|---|")
-    print(f"| exchanges | {total:,} ({seen.asked['campaign']:,} of campaigns) | |")
+    print(f"| exchanges | {total:,} ({seen.exchanges['campaign']:,} of campaigns) | |")
     print(f"| linker, one core | {total / seconds:,.0f} exchanges/s | ≥ 5,000 |")
     tenth = max(len(seen.seconds) // 10, 1)
     rates = [
-        sum(seen.exchanges[i : i + tenth]) / sum(seen.seconds[i : i + tenth])
+        sum(seen.chunks[i : i + tenth]) / sum(seen.seconds[i : i + tenth])
         for i in range(0, len(seen.seconds), tenth)
     ]
     print(f"| by tenths of the stream | {', '.join(f'{r:,.0f}' for r in rates)} | |")
@@ -178,7 +175,7 @@ def _print(seen: Seen, linker: Linker, grown: int) -> None:
         )
     for kind, count in seen.wrong.most_common():
         print(f"| – {kind} | {count:,} | 0 |")
-    took = 1 - seen.refused["campaign"] / max(seen.asked["campaign"], 1)
+    took = 1 - seen.refused["campaign"] / max(seen.exchanges["campaign"], 1)
     print(f"| campaign exchanges before containment | {100 * took:.1f} % | |")
     print(f"| groups held at the end | {len(linker.held)} | |")
 

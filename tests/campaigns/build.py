@@ -1,4 +1,4 @@
-"""One builder per noun of the linker: a test names only what it is about."""
+"""One builder per noun of the linker, and plain campaigns: a test names only what it is about."""
 
 from __future__ import annotations
 

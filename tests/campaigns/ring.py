@@ -1,4 +1,8 @@
-"""A small campaign nobody could miss, among bystanders: for tests about what is done with one."""
+"""A small campaign nobody could miss, among bystanders, under accounts as the logs name them.
+
+For tests of what is done with one (commands, snapshots, the guard), one sighting at a time or all;
+tests of how campaigns are found use `build`, of what is said of them `reported`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Final
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.sighting import Sighting
 from tests import build
+from tests.campaigns.build import learnt
 
 HOUR: Final = 3600.0
 #: Accounts of the campaign and bystanders; the members' names sort first.
@@ -62,9 +67,7 @@ def caught(*, members: int = MEMBERS) -> Linker:
     Raises:
         AssertionError: it does not: then nothing that follows would be tested.
     """
-    linker = Linker()
-    for seen in stream(members=members):
-        linker.learn(seen)
+    linker = learnt(stream(members=members))
     assert len(linker.held) == 1
     (held,) = linker.held.values()
     assert len(held.members) == members

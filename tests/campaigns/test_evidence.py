@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.campaigns.evidence import (
@@ -207,6 +207,7 @@ def test_a_kind_nobody_could_look_at_is_no_evidence() -> None:
     assert [weight.kind for weight in verdict.weights] == [Kind.ADDRESSES]
 
 
+@settings(max_examples=40)
 @given(_members())
 def test_weights_count_who_was_looked_at_and_who_was_tied(group: list[Tied]) -> None:
     verdict = judge(group, examined=1)
@@ -219,6 +220,7 @@ def test_weights_count_who_was_looked_at_and_who_was_tied(group: list[Tied]) -> 
     assert verdict.total == pytest.approx(sum(max(one, 0.0) for one in ratios))
 
 
+@settings(max_examples=40)
 @given(_members(), st.integers(1, 10**9), st.integers(1, 10**9))
 def test_the_more_groups_are_examined_the_more_must_be_shown(
     group: list[Tied], few: int, many: int
@@ -231,6 +233,7 @@ def test_the_more_groups_are_examined_the_more_must_be_shown(
     assert early.convicted or not late.convicted
 
 
+@settings(max_examples=40)
 @given(_members(), st.randoms(use_true_random=False))
 def test_the_order_of_members_does_not_change_the_verdict(
     group: list[Tied], rng: random.Random
@@ -246,6 +249,7 @@ def test_the_order_of_members_does_not_change_the_verdict(
 _plain = st.sampled_from([kind for kind in Kind if kind is not Kind.SIGN_UP])
 
 
+@settings(max_examples=40)
 @given(_members(), _plain)
 def test_without_its_ties_of_one_kind_a_group_is_never_more_suspect(
     group: list[Tied], kind: Kind
@@ -257,6 +261,7 @@ def test_without_its_ties_of_one_kind_a_group_is_never_more_suspect(
     assert before.convicted or not after.convicted
 
 
+@settings(max_examples=40)
 @given(_members(), st.data())
 def test_one_more_tie_never_acquits(group: list[Tied], data: st.DataObject) -> None:
     """But for sign-ups: where nearly everybody signed up together, it may be an event."""
@@ -287,6 +292,7 @@ def test_one_kind_alone_never_convicts(kind: Kind, size: int) -> None:
     assert not verdict.convicted
 
 
+@settings(max_examples=40)
 @given(_members(least=4))
 def test_whoever_is_convicted_has_two_kinds_of_ties_and_a_core(group: list[Tied]) -> None:
     """Half of the groups drawn are given the ties of a campaign, so that many are convicted."""
@@ -299,6 +305,7 @@ def test_whoever_is_convicted_has_two_kinds_of_ties_and_a_core(group: list[Tied]
             assert verdict.total >= verdict.needed
 
 
+@settings(max_examples=40)
 @given(_members(least=4))
 def test_whoever_is_convicted_is_so_after_every_innocent_explanation(group: list[Tied]) -> None:
     for case in (group, [*group, *guilty(12)]):
@@ -402,6 +409,7 @@ def test_all_three_ties_or_one_pace_convict_a_group_that_says_nothing_alike(
     assert judge([build.tied(*kinds) for _ in range(20)], examined=1, alike=0.0).convicted
 
 
+@settings(max_examples=40)
 @given(_members(least=4), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_being_alike_never_acquits(group: list[Tied], one: float, other: float) -> None:
     little, much = sorted((one, other))
@@ -411,6 +419,7 @@ def test_being_alike_never_acquits(group: list[Tied], one: float, other: float) 
         assert judge(case, examined=1, alike=much).convicted or not before.convicted
 
 
+@settings(max_examples=40)
 @given(_members())
 def test_a_tie_that_a_firm_explains_never_leaves_more_standing(group: list[Tied]) -> None:
     explained = [

@@ -317,7 +317,7 @@ FLOODS: Final[dict[str, Callable[[int], Sighting]]] = {
 }
 
 
-def flood(name: str, count: int = 3000) -> Iterator[Sighting]:
+def flood(name: str, count: int = 1000) -> Iterator[Sighting]:
     return map(FLOODS[name], range(count))
 
 

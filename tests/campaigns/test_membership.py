@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.campaigns import membership
@@ -290,6 +290,7 @@ def test_the_pace_of_a_few_members_says_nothing() -> None:
 
 
 @given(_accounts(), _groups, _worlds)
+@settings(max_examples=50)
 def test_points_are_capped_thing_by_thing(one: Trace, group: list[Trace], world: Outside) -> None:
     total, found = points(one, Signature(group), world)
 
@@ -300,6 +301,7 @@ def test_points_are_capped_thing_by_thing(one: Trace, group: list[Trace], world:
 
 
 @given(_accounts(), _groups, _worlds)
+@settings(max_examples=50)
 def test_content_client_and_pace_alone_never_say_more_than_the_prior(
     one: Trace, group: list[Trace], world: Outside
 ) -> None:
@@ -310,6 +312,7 @@ def test_content_client_and_pace_alone_never_say_more_than_the_prior(
 
 
 @given(_accounts(), _groups, _worlds)
+@settings(max_examples=50)
 def test_no_account_joins_for_a_single_thing_it_shares(
     one: Trace, group: list[Trace], world: Outside
 ) -> None:
@@ -320,6 +323,7 @@ def test_no_account_joins_for_a_single_thing_it_shares(
 
 
 @given(_accounts(), _groups, _worlds)
+@settings(max_examples=50)
 def test_the_commoner_outside_the_less_it_says(
     one: Trace, group: list[Trace], world: Outside
 ) -> None:
@@ -341,6 +345,7 @@ def ties(found: dict[str, float]) -> dict[str, float]:
 
 
 @given(_accounts(), _groups, _worlds)
+@settings(max_examples=50)
 def test_the_ties_of_a_member_are_worth_what_they_would_be_if_it_were_not_counted(
     one: Trace, group: list[Trace], world: Outside
 ) -> None:

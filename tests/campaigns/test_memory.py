@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.campaigns.membership import BURST
@@ -442,6 +442,7 @@ _sightings = st.builds(
 
 
 @given(st.lists(_sightings, max_size=80))
+@settings(max_examples=40)
 def test_nothing_that_is_sent_exceeds_the_bounds_or_raises(seen: list[Sighting]) -> None:
     memory = Memory(TINY)
 

@@ -16,8 +16,9 @@ from gateway_guard.campaigns.membership import BURST, PRIOR
 from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.sharing import Tie
+from tests.campaigns.build import learnt
 from tests.campaigns.nature import HOUR, START
-from tests.campaigns.reported import SECRET, stream, taught
+from tests.campaigns.reported import SECRET, stream
 
 ONLY: Final = "c_0001"
 
@@ -25,7 +26,7 @@ ONLY: Final = "c_0001"
 @functools.cache
 def linker() -> Linker:
     """Read only: a test that changes one teaches its own."""
-    return taught(stream())
+    return learnt(stream())
 
 
 @functools.cache
@@ -53,7 +54,7 @@ def test_a_campaign_that_is_not_held_has_no_report() -> None:
 
 
 def test_a_report_is_the_same_twice() -> None:
-    again = report_of(taught(stream()), ONLY, made_at=1.8e9, policy="3f9a1c22")
+    again = report_of(learnt(stream()), ONLY, made_at=1.8e9, policy="3f9a1c22")
 
     assert msgspec.json.encode(again) == msgspec.json.encode(report())
 
@@ -136,7 +137,7 @@ def test_a_value_shared_within_one_organisation_is_no_tie() -> None:
         for one in stream()
     ]
 
-    found = report_of(taught(seen), ONLY)
+    found = report_of(learnt(seen), ONLY)
 
     assert len(own) == 2
     paying = {account for tie in found.ties if tie.kind == "payment" for account in tie.members}
@@ -176,7 +177,7 @@ def test_a_burst_ends_where_half_an_hour_passes_without_a_sign_up(gap: float, bu
         for one in stream()
     ]
 
-    found = report_of(taught(seen), ONLY)
+    found = report_of(learnt(seen), ONLY)
 
     assert len([tie for tie in found.ties if tie.kind == "sign-up"]) == bursts
 
@@ -184,7 +185,7 @@ def test_a_burst_ends_where_half_an_hour_passes_without_a_sign_up(gap: float, bu
 def test_others_with_the_same_value_are_counted_as_far_as_they_are_remembered() -> None:
     seen = stream()
     frame = next(one.keys[0] for one in seen if not one.account.startswith("a_stranger"))
-    taught_so = taught(
+    taught_so = learnt(
         [
             msgspec.structs.replace(one, keys=(*one.keys, frame))
             if one.account == "a_stranger0001"
@@ -213,7 +214,7 @@ def test_keys_that_the_same_members_share_are_one_template() -> None:
 
 
 def test_a_template_that_is_not_counted_has_no_length() -> None:
-    taught_so = taught(stream())
+    taught_so = learnt(stream())
     taught_so.held[ONLY].templates.clear()
 
     (template,) = report_of(taught_so, ONLY).templates
@@ -236,7 +237,7 @@ def test_before_the_alarm_activity_is_known_and_exchanges_are_not() -> None:
 
 
 def test_an_hour_after_the_alarm_in_which_no_member_was_counted_had_none() -> None:
-    taught_so = taught(stream())
+    taught_so = learnt(stream())
     held = taught_so.held[ONLY]
     number = sorted(held.hours)[30]
     del held.hours[number]
@@ -267,7 +268,7 @@ def test_networks_say_who_declared_another_country() -> None:
 def test_who_is_seen_where_they_said_is_not_elsewhere() -> None:
     seen = [msgspec.structs.replace(one, declared="VN") for one in stream()]
 
-    found = report_of(taught(seen), ONLY)
+    found = report_of(learnt(seen), ONLY)
 
     assert {n.country: n.elsewhere == n.members for n in found.networks} == {
         "VN": False,
@@ -279,7 +280,7 @@ def test_who_is_seen_where_they_said_is_not_elsewhere() -> None:
 def test_where_no_country_was_declared_none_is_another() -> None:
     seen = [msgspec.structs.replace(one, declared=None) for one in stream()]
 
-    found = report_of(taught(seen), ONLY)
+    found = report_of(learnt(seen), ONLY)
 
     assert sum(network.elsewhere for network in found.networks) == 0
 
@@ -310,7 +311,7 @@ def test_networks_beyond_the_bound_count_towards_who_is_elsewhere(
 
 
 def test_campaigns_that_turned_out_to_be_this_one_are_named() -> None:
-    taught_so = taught(stream())
+    taught_so = learnt(stream())
     taught_so.held[ONLY].absorbed.append("c_0000")
 
     assert report_of(taught_so, ONLY).absorbed == ("c_0000",)

@@ -15,7 +15,8 @@ from gateway_guard.core.identify import identify
 from gateway_guard.record.line import line
 from gateway_guard.types import Request
 from tests import build
-from tests.campaigns.reported import stream, taught
+from tests.campaigns.build import learnt
+from tests.campaigns.reported import stream
 
 TEXT = "Grade the answer below by the rubric."
 
@@ -170,7 +171,7 @@ def test_a_linker_keeps_text_of_members_only_and_the_report_shows_it() -> None:
         )
         for one in stream()
     ]  # fmt: skip
-    linker = taught(seen)
+    linker = learnt(seen)
 
     (template,) = report_of(linker, "c_0001").templates
 
@@ -184,7 +185,7 @@ def test_a_linker_keeps_text_of_members_only_and_the_report_shows_it() -> None:
 
 def test_a_linker_forgets_text_of_which_no_more_is_heard() -> None:
     seen = [msgspec.structs.replace(one, sample=TEXT) for one in stream()]
-    linker = taught(seen)
+    linker = learnt(seen)
 
     linker.learn(msgspec.structs.replace(seen[-1], at=seen[-1].at + AGE + 3601.0, sample=None))
 
@@ -193,7 +194,7 @@ def test_a_linker_forgets_text_of_which_no_more_is_heard() -> None:
 
 def test_no_snapshot_holds_text() -> None:
     seen = [msgspec.structs.replace(one, sample=TEXT) for one in stream()]
-    linker = taught(seen)
+    linker = learnt(seen)
     assert len(linker.samples) > 0
 
     data = freeze(linker, build.SECRET, saved_at=build.NOW)

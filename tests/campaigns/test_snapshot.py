@@ -10,19 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_guard.campaigns.journal import Applied
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.sealed import VERSION
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.campaigns.snapshot import (
-    MOST_ACCOUNTS,
-    VERSION,
-    Applied,
-    Snapshot,
-    freeze,
-    thaw,
-)
+from gateway_guard.campaigns.snapshot import MOST_ACCOUNTS, Snapshot, freeze, thaw
 from gateway_guard.errors import SnapshotError
 from gateway_guard.types import CampaignFacts
 from tests import build
@@ -308,11 +303,11 @@ class Foreign(msgspec.Struct):
 def test_content_that_reads_otherwise_is_a_matter_of_versions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def odd(**_: object) -> Foreign:
+    def odd(*_: object, **__: object) -> Foreign:
         return Foreign("yesterday")
 
     with monkeypatch.context() as patch:
-        patch.setattr("gateway_guard.campaigns.snapshot._Head", odd)
+        patch.setattr("gateway_guard.campaigns.snapshot.head_of", odd)
         data = freeze(Linker(), build.SECRET, saved_at=build.NOW)
 
     with pytest.raises(SnapshotError, match="does not fit this version of the guard"):
@@ -344,3 +339,13 @@ def test_whatever_was_seen_verdicts_survive_two_restarts(history: list[Sighting]
         assert again.cases.verdicts == linker.cases.verdicts
         assert again.memory.traces == linker.memory.traces
         assert again.held == linker.held
+
+
+def test_a_neighbour_that_was_banned_is_told_the_same_after_a_restart() -> None:
+    linker, near = ring.caught(), ring.bystander(3).account
+    linker.cases.suspect(linker.memory.numbers[near], "c_0001", 0.8)
+    linker.review(Review(at=build.NOW, ruling=Ruling.BAN, account=near))
+
+    again = restarted(linker).linker
+
+    assert again.facts(near) == linker.facts(near)

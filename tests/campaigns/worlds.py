@@ -87,20 +87,30 @@ def world(
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What the linker made of a world.
+class Counts:
+    """Who was there, and who was held.
 
     Attributes:
         accounts: group → its accounts that were seen at all.
         held: group → those held at an exchange of theirs, or at the end.
         exchanges, refused: group → its exchanges, and those while it was held.
-        grounds: the verdict of every campaign that has a benign member, in words.
     """
 
     accounts: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     exchanges: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Outcome(Counts):
+    """What the linker made of a world.
+
+    Attributes:
+        attack: the groups that are campaigns.
+        grounds: the verdict of every campaign that has a benign member, in words.
+    """
+
     attack: set[str] = field(default_factory=set)
     grounds: list[str] = field(default_factory=list)
 

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from gateway_guard.campaigns.reviews import Ruling
-from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.record.reviews import Journal
-from gateway_guard.record.snapshots import SnapshotFile
 from tests import build
 from tests.campaigns import ring
 from tests.cli.run import Ran, run
@@ -24,21 +22,6 @@ Capture = pytest.CaptureFixture[str]
 MEMBER = ring.member(1).account
 BYSTANDER = ring.bystander(1).account
 KEY = "sk-a-key-nobody-may-see"
-
-
-@pytest.fixture(scope="module")
-def frozen() -> bytes:
-    return freeze(ring.caught(), build.SECRET, saved_at=build.NOW)
-
-
-@pytest.fixture
-def path(tmp_path: Path, frozen: bytes, monkeypatch: Patch) -> Path:
-    """A snapshot with one campaign, where the environment says."""
-    path = tmp_path / "campaigns"
-    SnapshotFile(path).save(frozen)
-    monkeypatch.setenv("GATEWAY_GUARD_SECRET", build.SECRET.decode())
-    monkeypatch.setenv("GATEWAY_GUARD_CAMPAIGNS_FILE", str(path))
-    return path
 
 
 def shown(monkeypatch: Patch, capfd: Capture, *who: str | Path) -> Any:

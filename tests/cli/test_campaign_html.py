@@ -23,8 +23,9 @@ from gateway_guard.cli.campaign_plots import bars, scale
 from gateway_guard.cli.campaign_style import CSS, JS
 from gateway_guard.cli.campaign_words import moment, odds, sure
 from gateway_guard.cli.markup import clean, tag
+from tests.campaigns.build import learnt
 from tests.campaigns.nature import HOUR, START
-from tests.campaigns.reported import SECRET, stream, taught
+from tests.campaigns.reported import SECRET, stream
 
 VOID: Final = frozenset(("meta", "br", "link", "img", "input", "hr", "base"))
 HOSTILE: Final = (
@@ -66,7 +67,7 @@ class Document(HTMLParser):
 
 @functools.cache
 def report() -> Report:
-    return report_of(taught(stream()), "c_0001", policy="3f9a1c22")
+    return report_of(learnt(stream()), "c_0001", policy="3f9a1c22")
 
 
 def changed(**fields: Any) -> Report:
@@ -100,7 +101,7 @@ def test_the_headline_says_who_and_when() -> None:
 
 
 def test_equal_reports_give_equal_documents() -> None:
-    again = report_of(taught(stream()), "c_0001", policy="3f9a1c22")
+    again = report_of(learnt(stream()), "c_0001", policy="3f9a1c22")
 
     assert render(again) == render(report())
 

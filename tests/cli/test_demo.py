@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ import pytest
 from rich.console import Console
 
 from examples.make_traffic import CAST, write
+from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.cli.demo import POLICY, Material, demo_policy
+from gateway_guard.cli.replay import REPLAY_SECRET, Judge, replay
 from gateway_guard.cli.screen import Answers, Decisions, watch
+from gateway_guard.cli.traffic import Traffic
 from gateway_guard.core.decide import Policy
 from gateway_guard.errors import SourceError
 from gateway_guard.network.database import NetworkDatabase
@@ -106,6 +110,21 @@ def test_accounts_keep_their_age_whenever_the_demonstration_runs(tmp_path: Path)
     assert ages["newcomer-01"] == pytest.approx(CAST["newcomer-01"][1], abs=0.001)
 
 
+def test_the_ring_is_found_in_recorded_traffic_too_and_nobody_else(tmp_path: Path) -> None:
+    policy = ROOT / POLICY
+    judge = Judge(
+        policy, FileDirectory(ROOT / "examples" / "accounts.jsonl", secret=REPLAY_SECRET),
+        NetworkDatabase.bundled(),
+    )  # fmt: skip
+
+    with closing(Traffic(ROOT / "examples" / "traffic.jsonl.gz")) as traffic:
+        replay(traffic, judge)
+
+    (campaign,) = judge.linker.campaigns()
+    members = {judge.recorded[account] for account in campaign.members}
+    assert members == {name for name in CAST if name.startswith("ring-")}
+
+
 def test_without_its_examples_it_says_where_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="make demo"):
         Material(tmp_path)
@@ -149,6 +168,20 @@ def test_the_riskiest_that_was_not_allowed_is_the_one_explained(tmp_path: Path) 
     assert msgspec.json.decode(decisions.telling)["rule"] == "this"
 
 
+def test_accounts_of_a_campaign_count_once_they_are_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write_log(
+        log, decision("restrict", campaign="c_0001", account="acct_near"),
+        *[decision("deny", status=403, campaign="c_0001", account=f"acct_{n % 2}")
+          for n in range(4)],
+    )  # fmt: skip
+    decisions = Decisions(log)
+
+    decisions.read()
+
+    assert decisions.contained == {"c_0001": {"acct_0", "acct_1"}}
+
+
 def test_a_request_without_an_answer_is_counted_as_failed() -> None:
     answers = Answers()
 
@@ -164,7 +197,7 @@ def test_the_live_screen_fits_a_terminal(columns: int, tmp_path: Path) -> None:
     write_log(
         log, *[decision()] * 40,
         *[decision("challenge", status=403, rule="hidden-newcomers", country="DE",
-                   network=["hosting", "tor", "vpn"])] * 40,
+                   network=["hosting", "tor", "vpn"], campaign="c_0001")] * 40,
     )  # fmt: skip
     out = Console(
         width=columns, height=24, force_terminal=True, color_system=None, file=io.StringIO(),
@@ -190,6 +223,35 @@ def test_the_live_screen_fits_a_terminal(columns: int, tmp_path: Path) -> None:
     assert max(map(len, lines)) <= columns
     assert "challenge 403" in screens[0]
     assert "acct_abcdefg…" in screens[0]
+    assert "c_0001: 1 account contained" in screens[0]
+
+
+def test_off_a_terminal_a_line_now_and_then_says_what_happened(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write_log(
+        log, decision(),
+        decision("deny", status=403, rule="campaign-members", country="FR", campaign="c_0001"),
+    )  # fmt: skip
+    done = asyncio.Event()
+
+    class Screen(io.StringIO):
+        """Until the first line of counts."""
+
+        def write(self, text: str) -> int:
+            if " s  " in text:
+                done.set()
+            return super().write(text)
+
+    screen = Screen()
+
+    asyncio.run(watch(Decisions(log), 60.0, Console(width=120, file=screen, _environ={}), done))
+
+    lines = screen.getvalue().splitlines()
+    assert lines[:2] == [
+        "  first allow  default  unknown  risk 0.10",
+        "  first deny 403  campaign-members  FR  risk 0.10",
+    ]
+    assert lines[2].endswith("allow 1   deny 1   c_0001: 1 account contained")
 
 
 @pytest.mark.e2e
@@ -211,11 +273,16 @@ def test_it_runs_to_its_end_shows_every_decision_and_leaves_nothing(tmp_path: Pa
         0
     ]
     assert sent == decided
-    kinds = ("embargo  ", "guard:body", "limit:", "demo-harvesting", "451 ×", "429 ×", "400 ×")
+    kinds = (
+        "embargo  ", "guard:body", "limit:", "demo-harvesting", "campaign-members", "451 ×",
+        "429 ×", "400 ×",
+    )  # fmt: skip
     for words in kinds:
         assert words in text
     assert "├ decide    demo-harvesting  policies/standard.yaml:" in text
     assert "└ act       forwarded with output capped at 64 tokens" in text
+    assert "c_0001  24 accounts of 24 organisations, confidence > 99.9%" in text
+    assert "core: " in text.partition("\nevidence\n")[2]
     assert "Try next:" in text
     assert str(tmp_path) not in text
 

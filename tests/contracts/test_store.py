@@ -12,13 +12,13 @@ import pytest
 from gateway_guard.stores.base import Store
 from gateway_guard.types import Charge, Grant
 from tests import build
-from tests.contracts.subjects import STORES
+from tests.contracts.subjects import KINDS, STORES
 
 NOW = build.NOW
 Scenario = Callable[[Store], Awaitable[None]]
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=KINDS)
 def run(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     """Runs a scenario against a fresh store and closes it."""
 

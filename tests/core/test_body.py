@@ -60,6 +60,10 @@ def test_only_utf8_json_is_read(lines: list[bytes], verdict: I) -> None:
     assert media(lines) is verdict
 
 
+def _gzip(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)  # names of tests must not depend on the time
+
+
 def _deflate_raw(data: bytes) -> bytes:
     stream = zlib.compressobj(9, zlib.DEFLATED, -15)
     return stream.compress(data) + stream.flush()
@@ -74,16 +78,16 @@ def _zstd(data: bytes) -> bytes:
     [
         (DOCUMENT, []),
         (DOCUMENT, [b"identity"]),
-        (gzip.compress(DOCUMENT), [b"gzip"]),
-        (gzip.compress(DOCUMENT), [b"x-gzip"]),
-        (gzip.compress(DOCUMENT), [b" GZIP "]),
-        (gzip.compress(DOCUMENT), [b"gzip, identity"]),
-        (gzip.compress(DOCUMENT), [b"identity", b"gzip"]),
+        (_gzip(DOCUMENT), [b"gzip"]),
+        (_gzip(DOCUMENT), [b"x-gzip"]),
+        (_gzip(DOCUMENT), [b" GZIP "]),
+        (_gzip(DOCUMENT), [b"gzip, identity"]),
+        (_gzip(DOCUMENT), [b"identity", b"gzip"]),
         (zlib.compress(DOCUMENT), [b"deflate"]),
         (brotli.compress(DOCUMENT), [b"br"]),
         (_zstd(DOCUMENT), [b"zstd"]),
         (zstandard.ZstdCompressor(write_content_size=False).compress(DOCUMENT), [b"zstd"]),
-        (gzip.compress(gzip.compress(DOCUMENT)), [b"gzip, gzip"]),
+        (_gzip(_gzip(DOCUMENT)), [b"gzip, gzip"]),
         (_zstd(brotli.compress(DOCUMENT)), [b"br, zstd"]),
         (_zstd(brotli.compress(DOCUMENT)), [b"br", b"zstd"]),
     ],
@@ -99,13 +103,13 @@ def test_content_codings_are_undone(body: bytes, lines: list[bytes]) -> None:
         (DOCUMENT, [b""]),
         (DOCUMENT, [b"gzip"]),
         (DOCUMENT, [b"compress"]),
-        (gzip.compress(DOCUMENT), [b"gzip;q=1"]),
-        (gzip.compress(DOCUMENT), [b"g\xc3\xbazip"]),
-        (gzip.compress(DOCUMENT[:9]) + gzip.compress(DOCUMENT[9:]), [b"gzip"]),
-        (gzip.compress(b"") * 10_000, [b"gzip"]),
-        (gzip.compress(DOCUMENT) + b"junk", [b"gzip"]),
-        (gzip.compress(DOCUMENT)[:-1], [b"gzip"]),
-        (gzip.compress(DOCUMENT)[:-8] + b"\0" * 8, [b"gzip"]),
+        (_gzip(DOCUMENT), [b"gzip;q=1"]),
+        (_gzip(DOCUMENT), [b"g\xc3\xbazip"]),
+        (_gzip(DOCUMENT[:9]) + _gzip(DOCUMENT[9:]), [b"gzip"]),
+        (_gzip(b"") * 10_000, [b"gzip"]),
+        (_gzip(DOCUMENT) + b"junk", [b"gzip"]),
+        (_gzip(DOCUMENT)[:-1], [b"gzip"]),
+        (_gzip(DOCUMENT)[:-8] + b"\0" * 8, [b"gzip"]),
         (_deflate_raw(DOCUMENT), [b"deflate"]),
         (zlib.compress(DOCUMENT) + b"x", [b"deflate"]),
         (zlib.compress(DOCUMENT)[:-1], [b"deflate"]),
@@ -116,9 +120,9 @@ def test_content_codings_are_undone(body: bytes, lines: list[bytes]) -> None:
         (_zstd(DOCUMENT[:9]) + _zstd(DOCUMENT[9:]), [b"zstd"]),
         (b"", [b"br"]),
         (b"", [b"zstd"]),
-        (gzip.compress(DOCUMENT), [b"gzip, gzip, gzip"]),
-        (gzip.compress(DOCUMENT), [b", ".join([b"gzip"] * 200)]),
-        (gzip.compress(DOCUMENT), [b"gzip", b"br"]),
+        (_gzip(DOCUMENT), [b"gzip, gzip, gzip"]),
+        (_gzip(DOCUMENT), [b", ".join([b"gzip"] * 200)]),
+        (_gzip(DOCUMENT), [b"gzip", b"br"]),
     ],
 )
 def test_what_decoders_read_differently_is_refused(body: bytes, lines: list[bytes]) -> None:
@@ -147,10 +151,10 @@ def test_a_bomb_stops_at_the_limit_at_once(
     assert time.process_time() - start < 0.25
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress, brotli.compress, _zstd])
+@pytest.mark.parametrize("compress", [_gzip, zlib.compress, brotli.compress, _zstd])
 def test_the_limit_itself_still_fits(compress: Callable[[bytes], bytes]) -> None:
     names = {
-        gzip.compress: b"gzip",
+        _gzip: b"gzip",
         zlib.compress: b"deflate",
         brotli.compress: b"br",
         _zstd: b"zstd",

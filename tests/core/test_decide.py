@@ -201,6 +201,20 @@ def test_a_failed_store_denies_or_passes_as_the_policy_says() -> None:
     assert (passed.action, passed.degraded) == (Action.ALLOW, ("store",))
 
 
+def test_a_failed_store_leaves_it_to_what_one_worker_counts_and_denies_without_that() -> None:
+    plan = Plan(action=Action.ALLOW, charges=(build.charge(),))
+    local = policy(on_error=policy().on_error.__class__(store="local"))
+    full = build.grant(allowed=False, retry_after=2.0)
+
+    passed = conclude(local, plan, (build.grant(),), degraded=("store",))
+    throttled = conclude(local, plan, (full,), degraded=("store",))
+    denied = conclude(local, plan, (), degraded=("store",))
+
+    assert (passed.action, passed.degraded) == (Action.ALLOW, ("store",))
+    assert (throttled.action, throttled.retry_after) == (Action.THROTTLE, 2.0)
+    assert (denied.action, denied.status, denied.rule) == (Action.DENY, 503, "guard:store")
+
+
 def test_restrictions_survive_only_a_decision_that_restricts() -> None:
     plan = Plan(action=Action.RESTRICT, restrictions=Restrictions(n=1))
 

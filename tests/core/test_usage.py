@@ -421,6 +421,23 @@ def test_any_bytes_in_one_piece_read_as_a_stream_of_them_does(body: bytes, statu
     assert usage_of(body, Outcome.COMPLETED, status) == _as_reader(body, status)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"usage":null}',
+        b'{"usage":{"prompt_tokens":5,"total_tokens":9}}',
+        b'{"usage":{"prompt_tokens":5,"completion_tokens":-1}}',
+        b'{"usage":{"prompt_tokens":5.0,"completion_tokens":7}}',
+        b' {"usage":{"prompt_tokens":5,"completion_tokens":7}}',
+        b'{"usage":{"prompt_tokens":5,"completion_tokens":7},"usage":{"prompt_tokens":1}}',
+    ],
+)
+def test_an_odd_body_in_one_piece_reads_as_a_stream_of_it_does(body: bytes) -> None:
+    assert usage_of(body, Outcome.COMPLETED, 200) == _as_reader(body, 200)
+
+
 def test_a_huge_body_in_one_piece_is_read_at_its_end() -> None:
     sample = SAMPLES["json-huge"]
 

@@ -13,7 +13,17 @@ from pathlib import Path
 from gateway_guard.cli.output import print_json
 from tests.evaluate import leave_out, readme, sweep
 from tests.evaluate.page import LIMIT, OURS, WIDTH, Result, page
-from tests.evaluate.runs import AT_ONCE, FIXED, STANDARD, Run, Variation, in_parallel, replay, width
+from tests.evaluate.runs import (
+    AT_ONCE,
+    FIXED,
+    STANDARD,
+    Run,
+    Variation,
+    in_parallel,
+    record,
+    replay,
+    width,
+)
 from tests.evaluate.sets import DATA, SCORER, CannotWorkError, LabelledSet, find_sets, groups_of
 from tests.evaluate.vary import thresholds
 
@@ -36,20 +46,26 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", default=(), metavar="SET", help="only these")
     parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
     parser.add_argument("--json", action="store_true", help="scores as JSON instead of tables")
-    slow = parser.add_argument_group(f"slower studies ({AT_ONCE} replays at a time)")
+    slow = parser.add_argument_group(f"slower studies ({AT_ONCE} at a time)")
     slow.add_argument("--leave-out", action="store_true", help=_summary(leave_out))
+    slow.add_argument(
+        "--fit", nargs="?", const=leave_out.USUAL_FIT, metavar="NAME=v1,v2,…",
+        help=f"with --leave-out: what to choose each time (default: {leave_out.USUAL_FIT})",
+    )  # fmt: skip
     slow.add_argument(
         "--sweep", action="append", default=[], metavar="NAME=v1,v2,…", help=_summary(sweep)
     )
     slow.add_argument("--thresholds", action="store_true", help="list what --sweep can vary")
     asked = parser.parse_args(words)
-    if asked.readme and (asked.json or asked.leave_out or asked.sweep or asked.sets):
-        parser.error("--readme goes with a whole evaluation only")
+    if asked.readme and (asked.json or asked.sweep or asked.sets):
+        parser.error("--readme goes with a whole evaluation, or with --leave-out, only")
+    if asked.fit and not asked.leave_out:
+        parser.error("--fit goes with --leave-out")
     return asked
 
 
 def _summary(module: object) -> str:
-    return (module.__doc__ or "").replace("%", "%%")
+    return (module.__doc__ or "").partition("\n\n")[0].replace("%", "%%")
 
 
 def evaluate(sets: Sequence[LabelledSet], policy: Path, scorer: Path) -> list[Result]:
@@ -85,6 +101,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(asked: argparse.Namespace) -> None:
     sweeps = [sweep.asked(text) for text in asked.sweep]
+    fit = leave_out.fit(asked.fit) if asked.fit else None
     sets = find_sets(asked.data, asked.sets)
     scorer, policy = asked.score.resolve(), asked.policy.resolve()
     if not scorer.is_file():
@@ -97,8 +114,13 @@ def _run(asked: argparse.Namespace) -> None:
         return replay(one, policy, scorer, variation)
 
     if asked.leave_out or sweeps:
-        studies = [leave_out.report(sets, once)] if asked.leave_out else []
-        print("\n\n".join([*studies, *(sweep.report(sets, one, once) for one in sweeps)]))
+        if asked.leave_out:
+            study = leave_out.report(sets, lambda one, path: record(one, policy, path), fit)
+            print(f"{study}\n")
+            if asked.readme:
+                readme.write(f"{readme.state()}.\n\n{study}", name=readme.LEFT_OUT)
+        for one in sweeps:
+            print(f"{sweep.report(sets, one, once)}\n")
         return
     started = time.monotonic()
     results = evaluate(sets, policy, scorer)

@@ -1,6 +1,6 @@
-"""`gateway-guard …` timed, with accounts left out of the traffic, or with the linker varied or off.
+"""`gateway-guard …` timed, with the linker varied, off, or replaced by a recorder.
 
-`python -m tests.evaluate.child [--cpu FILE] [--without FILE] [--vary NAME=VALUE]… [--unlinked] --
+`python -m tests.evaluate.child [--cpu FILE] [--vary NAME=VALUE]… [--unlinked | --record FILE] --
 replay …`
 """
 
@@ -9,24 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.evaluate.vary import install
-
-
-def leave_out(accounts: frozenset[str]) -> None:
-    """From now on recorded traffic has no exchange of these accounts."""
-    from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
-
-    everything = Traffic.__iter__
-
-    def rest(self: Traffic) -> Iterator[Recorded | Malformed]:
-        for line in everything(self):
-            if isinstance(line, Malformed) or line.account not in accounts:
-                yield line
-
-    setattr(Traffic, "__iter__", rest)  # noqa: B010 - a method, replaced on purpose
 
 
 def switch_off() -> None:
@@ -36,7 +21,7 @@ def switch_off() -> None:
     def deaf(self: Linker, seen: object) -> None:
         pass
 
-    setattr(Linker, "learn", deaf)  # noqa: B010 - as above
+    setattr(Linker, "learn", deaf)  # noqa: B010 - a method, replaced on purpose
 
 
 def main() -> None:
@@ -44,17 +29,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.evaluate.child")
     parser.add_argument("--cpu", type=Path, help="write the seconds of CPU it took here")
     parser.add_argument("--unlinked", action="store_true", help="without the linker")
-    parser.add_argument("--without", type=Path, help="file with one account a line")
+    parser.add_argument("--record", type=Path, help="write what it would have learnt here instead")
     parser.add_argument("--vary", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("command", nargs="+")
     asked = parser.parse_args()
     # Before anything of the linker is imported.
     install({name: number(value) for name, _, value in (v.partition("=") for v in asked.vary)})
-    if asked.without is not None:
-        leave_out(frozenset(asked.without.read_text("utf-8").split()))
-
     if asked.unlinked:
         switch_off()
+    if asked.record is not None:
+        from tests.evaluate.recording import record
+
+        record(asked.record)
 
     from gateway_guard.cli import main as gateway_guard
 

@@ -1,4 +1,4 @@
-"""The block of README.md that `make evaluate` writes anew, between two markers."""
+"""The blocks of README.md that `make evaluate` writes anew, each between two markers."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ from typing import Final
 
 from tests.evaluate.sets import ROOT, CannotWorkError
 
-BEGIN: Final = "<!-- evaluate:begin -->"
-END: Final = "<!-- evaluate:end -->"
+#: The results, and the studies that leave groups out.
+RESULTS: Final = "evaluate"
+LEFT_OUT: Final = "leave-out"
 
 
-def replaced(text: str, block: str) -> str:
+def markers(name: str) -> tuple[str, str]:
+    """The lines between which the block of this name stands."""
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+
+
+def replaced(text: str, block: str, name: str = RESULTS) -> str:
     """`text` with `block` between its markers.
 
     Raises:
         CannotWorkError: the markers are not there, once each and in order.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in rest or END in after or END in before:
-        raise CannotWorkError(f"README.md must hold {BEGIN} and {END} once each, in this order")
-    return f"{before}{BEGIN}\n{block.strip()}\n{END}{after}"
+    first, last = markers(name)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
+    if not (begin and end) or first in rest or last in after or last in before:
+        raise CannotWorkError(f"README.md must hold {first} and {last} once each, in this order")
+    return f"{before}{first}\n{block.strip()}\n{last}{after}"
 
 
-def write(block: str, path: Path = ROOT / "README.md") -> None:
-    """Put `block` between the markers of the file."""
-    path.write_text(replaced(path.read_text("utf-8"), block), "utf-8")
+def write(block: str, path: Path = ROOT / "README.md", *, name: str = RESULTS) -> None:
+    """Put `block` between the markers of its name in the file."""
+    path.write_text(replaced(path.read_text("utf-8"), block, name), "utf-8")
 
 
 def state() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -53,12 +54,10 @@ class Variation(msgspec.Struct, frozen=True):
     """What is different from a plain replay.
 
     Attributes:
-        without: accounts whose exchanges are left out.
         thresholds: name → value, as `tests.evaluate.vary` spells them.
         linked: whether the linker learns. Without it no campaign is ever found.
     """
 
-    without: frozenset[str] = frozenset()
     thresholds: Mapping[str, float] = {}
     linked: bool = True
 
@@ -72,10 +71,6 @@ def replay(data: LabelledSet, policy: Path, scorer: Path, variation: Variation =
         out = Path(name)
         cpu = out / "cpu.txt"
         command = [sys.executable, "-m", "tests.evaluate.child", "--cpu", str(cpu)]
-        if variation.without:
-            left_out = out / "without.txt"
-            left_out.write_text("\n".join(sorted(variation.without)))
-            command += ["--without", str(left_out)]
         for threshold, value in variation.thresholds.items():
             command += ["--vary", f"{threshold}={value!r}"]
         if not variation.linked:
@@ -92,10 +87,7 @@ def replay(data: LabelledSet, policy: Path, scorer: Path, variation: Variation =
         replayed = msgspec.json.decode(said, type=Replayed)
         seconds = float(cpu.read_text())
         score = _score(data, out, scorer)
-    trouble = [f"{count} failures of {what}" for what, count in replayed.failures.items()]
-    if replayed.malformed:
-        trouble.append(f"{replayed.malformed} lines could not be read")
-    return Run(score, round(replayed.exchanges / seconds), ", ".join(trouble))
+    return Run(score, round(replayed.exchanges / seconds), _trouble(replayed))
 
 
 def width(data: LabelledSet, scorer: Path) -> Run:
@@ -111,17 +103,57 @@ def width(data: LabelledSet, scorer: Path) -> Run:
         return Run(_score(data, out, scorer))
 
 
-def in_parallel(jobs: Iterable[T], work: Callable[[T], R]) -> Iterator[tuple[T, R]]:
-    """(job, result) in the order of the jobs, `AT_ONCE` at a time; a line on stderr for each."""
+def _trouble(replayed: Replayed) -> str:
+    """What a replay could not do, in words; empty when all went well."""
+    trouble = [f"{count} failures of {what}" for what, count in replayed.failures.items()]
+    if replayed.malformed:
+        trouble.append(f"{replayed.malformed} lines could not be read")
+    return ", ".join(trouble)
+
+
+def record(data: LabelledSet, policy: Path, path: Path) -> Path:
+    """`path`, after a replay has written to it what a linker would be shown of a set.
+
+    Raises:
+        CannotWorkError: part of the set could not be replayed, so that it would not be what it is.
+    """
+    said = _call(
+        [
+            sys.executable, "-m", "tests.evaluate.child", "--record", path, "--", "replay",
+            data.traffic, "--accounts", data.accounts, "--policy", policy, "--format", "json",
+        ],
+        good=(0, 1),
+    )  # fmt: skip
+    trouble = _trouble(msgspec.json.decode(said, type=Replayed))
+    if trouble:
+        raise CannotWorkError(f"{data.name}: {trouble}")
+    return path
+
+
+def in_parallel(
+    jobs: Iterable[T], work: Callable[[T], R], *, processes: bool = False
+) -> Iterator[tuple[T, R]]:
+    """(job, result) in the order of the jobs, `AT_ONCE` at a time; a line on stderr for each.
+
+    `processes` is for work that computes here, not in a process it starts: it and the jobs must be
+    such as can be sent to one.
+    """
     todo = list(jobs)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with _pool(processes) as pool:
         try:
             for done, (job, result) in enumerate(zip(todo, pool.map(work, todo), strict=True), 1):
-                print(f"evaluate: {done} of {len(todo)} replays", file=sys.stderr, flush=True)
+                print(f"evaluate: {done} of {len(todo)}", file=sys.stderr, flush=True)
                 yield job, result
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _pool(processes: bool) -> Executor:
+    if processes:
+        # Not forked: there are threads.
+        return ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn"))
+    return ThreadPoolExecutor(AT_ONCE)
 
 
 def _score(data: LabelledSet, out: Path, scorer: Path) -> Score:

@@ -1,8 +1,6 @@
-"""What the scorer says of one replay, typed, and the same with one group left out of it."""
+"""What the scorer says of one replay, typed."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import msgspec
 
@@ -16,6 +14,11 @@ class Share(msgspec.Struct, frozen=True):
     n: int
     share: float | None
     ci95: tuple[float, float]
+
+
+def share_of(k: int, n: int) -> Share:
+    """k of n, which are taken as independent."""
+    return Share(k, n, k / n if n else None, wilson(k, n))
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -86,22 +89,3 @@ class Score(msgspec.Struct, frozen=True):
     harvested: Harvest
     attribution: Attribution
     alarm: Alarms
-
-
-def macro_without(score: Score, scenario: str | None) -> float | None:
-    """Mean contained share over the scenarios but one; None when no other is left."""
-    shares = [s.share or 0.0 for name, s in score.tpr.scenarios.items() if name != scenario]
-    return sum(shares) / len(shares) if shares else None
-
-
-def benign_without(score: Score, kind: str | None) -> Share:
-    """Contained benign accounts but those of one class."""
-    return total(share for name, share in score.fpr.classes.items() if name != kind)
-
-
-def total(shares: Iterable[Share]) -> Share:
-    """All of them together."""
-    k = n = 0
-    for share in shares:
-        k, n = k + share.k, n + share.n
-    return Share(k, n, k / n if n else None, wilson(k, n))

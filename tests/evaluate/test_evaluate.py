@@ -14,10 +14,10 @@ import pytest
 
 from tests import build
 from tests.evaluate import __main__ as evaluation
-from tests.evaluate import leave_out, page, readme, sweep
+from tests.evaluate import page, readme, sweep
 from tests.evaluate.page import LIMIT, OURS, WIDTH, Result
-from tests.evaluate.runs import FIXED, STANDARD, Run, Variation, replay, width
-from tests.evaluate.scores import Score, Share, benign_without, macro_without
+from tests.evaluate.runs import FIXED, STANDARD, Run, replay, width
+from tests.evaluate.scores import Score, Share
 from tests.evaluate.sets import (
     ROOT,
     CannotWorkError,
@@ -261,13 +261,6 @@ class TestRuns:
         assert ours.rate is not None
         assert (ours.score.benign_refused.overall.k, fixed.score.benign_refused.overall.k) == (0, 0)
 
-    def test_accounts_left_out_are_not_replayed(self, tmp_path: Path, scorer: Path) -> None:
-        data = made(tmp_path)
-
-        run = replay(data, FIXED, scorer, Variation(without=frozenset({"a_thief"})))
-
-        assert run.score.exchanges == 30
-
     def test_a_linker_switched_off_learns_nothing(self) -> None:
         code = (
             "from tests.evaluate.child import switch_off; switch_off();"
@@ -364,36 +357,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-class TestStudies:
-    def test_what_is_left_out_counts_neither_in_the_macro_nor_among_the_benign(self) -> None:
-        found = score({"S1": (3, 3), "S2": (0, 4)}, {"batch": (1, 10), "human": (0, 90)})
-
-        assert macro_without(found, "S2") == 1.0
-        assert macro_without(found, None) == 0.5
-        assert (benign_without(found, "batch").k, benign_without(found, "batch").n) == (0, 90)
-
-    def test_every_scenario_and_class_is_left_out_once(self) -> None:
-        groups = leave_out.everything(GROUPS)
-
-        assert [(g.scenario, g.kind) for g in groups] == [
-            (None, None), ("S1", None), ("S10", None), (None, "batch"), (None, "human"),
-        ]  # fmt: skip
-        assert groups[0].accounts(GROUPS) == frozenset()
-        assert groups[1].accounts(GROUPS) == frozenset("abc")
-        assert groups[4].accounts(GROUPS) == frozenset("fg")
-
-    def test_a_result_that_hangs_on_one_class_is_seen(self) -> None:
-        whole = score({"S1": (3, 3), "S2": (4, 4)}, {"batch": (0, 10), "human": (0, 90)})
-        without = score({"S1": (3, 3), "S2": (1, 4)}, {"batch": (0, 10), "human": (5, 90)})
-
-        lines = leave_out.of_set(
-            "dev", [(leave_out.Left(), whole), (leave_out.Left(kind="batch"), without)]
-        ).splitlines()
-
-        assert cells(lines[2])[:3] == ["batch", "62.5 %", "100 %"]
-        assert cells(lines[2])[3].startswith("5 of 90")
-        assert cells(lines[2])[-1] == "S2: 100 % → 25 %"
-
+class TestSweep:
     def test_a_value_is_chosen_within_the_budget_and_reported_elsewhere(self) -> None:
         greedy = score({"S1": (4, 4)}, {"human": (50, 1000)})
         good = score({"S1": (3, 4)}, {"human": (1, 1000)})
@@ -414,21 +378,22 @@ class TestStudies:
             sweep.asked(text)
 
 
+BEGIN, END = readme.markers(readme.RESULTS)
+
+
 class TestReadme:
     def test_only_what_stands_between_the_markers_changes(self) -> None:
-        text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
+        text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
 
-        assert (
-            readme.replaced(text, "new\n") == f"before\n{readme.BEGIN}\nnew\n{readme.END}\nafter\n"
-        )
+        assert readme.replaced(text, "new\n") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
 
     @pytest.mark.parametrize(
         "text",
         [
             "nothing",
-            readme.BEGIN,
-            f"{readme.END}{readme.BEGIN}",
-            f"{readme.BEGIN}{readme.END}{readme.BEGIN}{readme.END}",
+            BEGIN,
+            f"{END}{BEGIN}",
+            f"{BEGIN}{END}{BEGIN}{END}",
         ],
     )
     def test_a_readme_without_its_markers_is_left_alone(self, text: str, tmp_path: Path) -> None:
@@ -439,6 +404,14 @@ class TestReadme:
             readme.write("new", path)
 
         assert path.read_text() == text
+
+    def test_each_block_has_markers_of_its_own(self) -> None:
+        first, last = readme.markers(readme.LEFT_OUT)
+        text = f"{BEGIN}\nold\n{END}\n{first}\nold\n{last}\n"
+
+        said = readme.replaced(text, "new", readme.LEFT_OUT)
+
+        assert said == f"{BEGIN}\nold\n{END}\n{first}\nnew\n{last}\n"
 
     def test_our_readme_has_its_markers(self) -> None:
         text = (ROOT / "README.md").read_text("utf-8")

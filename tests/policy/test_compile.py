@@ -124,6 +124,13 @@ on_error: { store: allow, guard: allow, body: allow, path: allow }
     assert (policy.on_error.store, policy.on_error.network) == ("allow", "unknown")
 
 
+@pytest.mark.parametrize("choice", ["deny", "allow", "local"])
+def test_a_policy_says_what_counts_while_the_store_does_not_answer(choice: str) -> None:
+    policy = build.policy(f"on_error: {{ store: {choice} }}\n")
+
+    assert policy.on_error.store == choice
+
+
 def test_whoever_connects_over_a_unix_socket_can_be_trusted() -> None:
     policy = build.policy("identify: { trusted_proxies: [unix, 10.0.0.0/8] }\n")
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from gateway_guard.errors import SettingsError
+from gateway_guard.record.beside import Beside
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
 from gateway_guard.types import Usage
@@ -30,7 +31,7 @@ def exchange(number: int) -> Any:
 @pytest.fixture
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """No writer thread: only `flush` and `close` write."""
-    monkeypatch.setattr(DecisionLog, "_start", lambda self: None)
+    monkeypatch.setattr(Beside, "start", lambda self: None)
 
 
 def test_closing_writes_everything_in_order(tmp_path: Path) -> None:

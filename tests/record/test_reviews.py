@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_guard.campaigns.journal import line_of, review_of
+from gateway_guard.campaigns.journal import Applied, line_of, review_of
 from gateway_guard.campaigns.reviews import Review, Ruling
-from gateway_guard.campaigns.snapshot import Applied
 from gateway_guard.record.reviews import Journal, append
 from tests import build
 

@@ -1,0 +1,134 @@
+"""What Envoy asks about: the client's request, put together from a `CheckRequest`. Pure.
+
+Envoy vouches for what it asks. The peer of the request is therefore the address that Envoy says the
+client's connection came from, and forwarding headers are believed only where *that* peer is one of
+the policy's trusted proxies: a balancer before Envoy, never the client itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from google.protobuf.message import DecodeError
+
+from gateway_guard.frontends.envoy.api import CheckRequest
+from gateway_guard.frontends.extauth.original import (
+    Gateway,
+    Headers,
+    Misasked,
+    original,
+    partial,
+)
+from gateway_guard.types import Wire
+
+#: Method of a WebSocket handshake (`Wire.method`).
+_WEBSOCKET: Final = "WEBSOCKET"
+#: A peer that is neither an address nor a unix socket: believed about nothing, found nowhere.
+_NOBODY: Final = ""
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """What Envoy asks about.
+
+    Attributes:
+        wire: the client's request.
+        claimed: names of the `X-Guard-*` fields the client sent, which nobody believes.
+        accept: the client's `Accept`; empty when absent.
+    """
+
+    wire: Wire
+    claimed: tuple[bytes, ...]
+    accept: bytes
+
+
+def question(message: bytes, most_body: int) -> Question | Misasked:
+    """The request a serialised `CheckRequest` is about.
+
+    The body is taken from `raw_body` (the bytes themselves, with `pack_as_bytes`), else from
+    `body`, where Envoy has written `!` for what is not UTF-8. One that Envoy has cut, that is
+    longer than `most_body` bytes, or that Envoy does not show because the request asks to become
+    something else than HTTP, is unknown (`Wire.body_too_large`). Without any body the request is
+    judged by the rest, as Envoy sends none unless told to (`with_request_body`).
+
+    Malformed is: not a `CheckRequest`, one without an HTTP request or without the client's address
+    in it, a method or target that is none (`OPTIONS *`).
+    """
+    try:
+        attributes = CheckRequest.FromString(message).attributes
+    except DecodeError:
+        return Misasked("the question is no CheckRequest")
+    http = attributes.request.http
+    if not http.path or not http.method:
+        return Misasked("the question names no method and path: is it about a TCP connection?")
+    if not attributes.source.HasField("address"):
+        return Misasked("the question does not say where the client's connection comes from")
+    headers = _headers(http)
+    wire = original(
+        Gateway.ENVOY, method=http.method.decode("ascii", "replace"), rest=http.path,
+        headers=headers, peer=_peer(attributes.source.address),
+    )  # fmt: skip
+    if isinstance(wire, Misasked):
+        return wire
+    _take_body(wire, http, headers, most_body)
+    return Question(
+        wire,
+        tuple(name for name, _ in headers if name[:8] == b"x-guard-"),
+        b", ".join(value for name, value in headers if name == b"accept"),
+    )
+
+
+def _headers(http: Any) -> Headers:
+    """The request's fields, lower-case names. `Host` from `:authority`, as all upstreams see it.
+
+    Field by field and byte for byte where Envoy is told so (`encode_raw_headers`), else one line
+    per name, several values joined with commas.
+    """
+    if http.HasField("header_map"):
+        found = [(e.key, e.raw_value or e.value) for e in http.header_map.headers]
+    else:
+        found = [(e.key, e.value) for e in http.headers]
+    named = [field for field in found if field[0][:1] != b":"]
+    named += [(b"host", value) for name, value in found if name == b":authority"]
+    return named
+
+
+def _peer(address: Any) -> str | None:
+    if address.HasField("pipe"):
+        return None
+    if not address.HasField("socket_address"):
+        return _NOBODY
+    said: str = address.socket_address.address.decode("ascii", "replace")
+    return said
+
+
+def _take_body(wire: Wire, http: Any, headers: Headers, most: int) -> None:
+    body: bytes = http.raw_body or http.body
+    fields = dict(headers)
+    if _handshake(fields):
+        # Envoy shows no body of such a request, whatever its method.
+        if wire.method == "GET" and not _bodied(fields):
+            wire.method = _WEBSOCKET
+        else:
+            wire.body_too_large = True
+        return
+    # `size` says nothing: it is what Envoy had received when it asked.
+    announced = fields.get(b"content-length", b"")
+    length = int(announced) if announced.isdigit() and len(announced) < 20 else 0
+    if partial(headers) or 0 < len(body) < length or len(body) > most:
+        wire.body_too_large = True
+    else:
+        wire.body, wire.unseen = body, not body
+
+
+def _bodied(fields: Mapping[bytes, bytes]) -> bool:
+    return fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields
+
+
+def _handshake(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether the connection is to become a WebSocket. HTTP/2's handshakes arrive in this form."""
+    if fields.get(b"upgrade", b"").strip().lower() != b"websocket":
+        return False
+    tokens = fields.get(b"connection", b"").lower().split(b",")
+    return b"upgrade" in (token.strip() for token in tokens)

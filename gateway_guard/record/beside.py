@@ -1,0 +1,96 @@
+"""Work beside the event loop: on a thread that ends with whoever it works for."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+
+class Closes(Protocol):
+    """Whom there is work for."""
+
+    def close(self) -> None:
+        """Finish what is under way; a second call does nothing."""
+
+
+T = TypeVar("T", bound=Closes)
+
+
+class Beside(Generic[T]):
+    """Takes a turn for `owner` every `interval` seconds, and when woken, once it is started.
+
+    The thread wakes by itself because waking it for every piece of work would cost the loop more
+    than the piece does. Threads do not survive a fork: start it in the process that serves.
+
+    Attributes:
+        thread: None until it is started.
+        ended: whether `end` was called.
+
+    Args:
+        owner: whose turns they are; closed at the interpreter's exit once `at_exit` was called.
+        turn: one turn, on that thread; must not raise.
+        name: the thread's name.
+        interval: seconds.
+        keeps: whether an owner that is dropped without being closed lives on, so that nothing it
+            has queued is lost; else the thread ends, and takes no more turns for it.
+    """
+
+    def __init__(
+        self, owner: T, turn: Callable[[T], None], *, name: str, interval: float, keeps: bool
+    ) -> None:
+        self.thread: threading.Thread | None = None
+        self.ended = False
+        self._owner = weakref.ref(owner)
+        self._keeps = keeps
+        self._kept: T | None = None
+        self._turn = turn
+        self._name = name
+        self._interval = interval
+        self._woken = threading.Event()
+
+    def start(self) -> None:
+        """Begin; to be called once."""
+        if self._keeps:
+            self._kept = self._owner()
+        self.thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self.thread.start()
+
+    def wake(self) -> None:
+        """Take a turn now."""
+        self._woken.set()
+
+    def at_exit(self) -> None:
+        """From now on the owner is closed when the interpreter ends, if nobody did before."""
+        atexit.register(self._close_owner)
+
+    def end(self, timeout: float) -> bool:
+        """Let the turn under way be the last, and wait for it at most `timeout` seconds.
+
+        False when it is still under way: then what it works on must be left alone.
+        """
+        self.ended = True
+        self._kept = None
+        self._woken.set()
+        atexit.unregister(self._close_owner)
+        if self.thread is None:
+            return True
+        self.thread.join(timeout)
+        return not self.thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            self._woken.wait(self._interval)
+            self._woken.clear()
+            owner = self._owner()
+            if owner is None or self.ended:
+                return
+            self._turn(owner)
+            del owner
+
+    def _close_owner(self) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner.close()

@@ -1,0 +1,274 @@
+"""Several workers behind one port: replaced one by one under load, killed, counted together."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.servers import PATIENCE, POLICY, Answer, Client, Sidecar, Upstream, ask, get, run
+from tests.servers import needs_redis, shared_server, until
+
+pytestmark = pytest.mark.e2e
+
+FLAGS = ["--workers", "2", "--allow-split-limits", "--drain-delay", "0.5"]
+
+
+class Load:
+    """Clients that ask one thing after another over connections they keep, until told to stop."""
+
+    def __init__(self, port: int, clients: int = 4) -> None:
+        self.statuses: Counter[int] = Counter()
+        self._port = port
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _ask(self) -> None:
+        client: Client | None = None
+        while not self._stop.is_set():
+            client = client or Client(self._port)
+            answer = client.send(get("/v1/models")).answer()
+            with self._lock:
+                self.statuses[answer.status] += 1
+            if not answer.complete or answer.headers.get("connection") == "close":
+                client.socket.close()
+                client = None
+        if client is not None:
+            client.socket.close()
+
+    def more(self, count: int) -> None:
+        """Wait until so many more requests were answered."""
+        with self._lock:
+            goal = self.statuses.total() + count
+        tick = threading.Event()
+        for _ in range(int(PATIENCE * 100)):
+            if self.statuses.total() >= goal:
+                return
+            tick.wait(0.01)
+        raise AssertionError(f"stuck at {self.statuses}")
+
+
+@contextmanager
+def load(port: int) -> Iterator[Load]:
+    """Requests on `port` while the block runs."""
+    asking = Load(port)
+    for thread in asking._threads:
+        thread.start()
+    try:
+        yield asking
+    finally:
+        asking.stop()
+
+
+def count(page: Answer, name: str) -> float:
+    """The sum of all samples of a counter."""
+    found = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page.body.decode(), re.MULTILINE)
+    return sum(float(value) for value in found)
+
+
+def decisions(sidecar: Sidecar) -> float:
+    return count(ask(sidecar.admin, get("/metrics")), "gateway_guard_decisions_total")
+
+
+def children(pid: int) -> set[int]:
+    """The processes `pid` has started and that have not ended."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.add(int(folder.name))
+    return found
+
+
+def test_a_rolling_restart_under_load_refuses_nobody_and_forgets_no_count(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        before = children(sidecar.process.pid)
+        with load(sidecar.port) as asking:
+            asking.more(100)
+            for _ in range(2):
+                mark = len(sidecar.lines)
+                sidecar.process.send_signal(signal.SIGUSR2)
+                sidecar.wait_for("workers-replaced", after=mark)
+                sidecar.wait_for("worker-left worker=0", after=mark)
+                sidecar.wait_for("worker-left worker=1", after=mark)
+            asking.more(100)
+        after = children(sidecar.process.pid)
+
+        assert set(asking.statuses) == {200}
+        assert len(before & after) == 1  # the admin port's process
+        assert len(after) == 3
+        assert decisions(sidecar) == asking.statuses.total()
+
+
+def test_a_successor_that_cannot_start_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        mark = len(sidecar.lines)
+        sidecar.policy.write_text(POLICY + "nonsense: 1\n")
+        before = children(sidecar.process.pid)
+        sidecar.process.send_signal(signal.SIGUSR2)
+        sidecar.wait_for("worker-died-starting worker=0: the others stay", after=mark)
+
+        assert children(sidecar.process.pid) == before
+        assert ask(sidecar.port, get("/v1/models")).status == 200
+
+        sidecar.policy.write_text(POLICY)
+        sidecar.process.send_signal(signal.SIGUSR2)
+        sidecar.wait_for("workers-replaced", after=mark)
+
+
+def test_a_worker_that_is_killed_is_replaced_while_the_other_serves(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        ours = children(sidecar.process.pid)
+        # The process of the admin port was started last.
+        victim = min(ours)
+        mark = len(sidecar.lines)
+        os.kill(victim, signal.SIGKILL)
+        sidecar.wait_for("worker-replaced worker=0", after=mark)
+
+        answers = [ask(sidecar.port, get("/v1/models")).status for _ in range(8)]
+
+        assert answers == [200] * 8
+        until(lambda: len(children(sidecar.process.pid)) == 3, "another worker")
+        until(lambda: healthy(sidecar) == 2, "an answer of it")
+
+
+def healthy(sidecar: Sidecar) -> int:
+    """Workers that answer."""
+    workers: int = json.loads(ask(sidecar.admin, get("/healthz")).body)["workers"]
+    return workers
+
+
+def test_one_admin_port_speaks_for_all_workers_and_outlives_its_own_process(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        for _ in range(20):
+            ask(sidecar.port, get("/v1/models"))
+            ask(sidecar.port, get("/admin"))
+        ready = json.loads(ask(sidecar.admin, get("/readyz")).body)
+        page = ask(sidecar.admin, get("/metrics"))
+
+        assert (ready["status"], [w["worker"] for w in ready["workers"]]) == ("ok", [0, 1])
+        assert count(page, "gateway_guard_decisions_total") == 40
+        assert count(page, "gateway_guard_decision_seconds_count") == 40
+        for worker in (b'worker="0"', b'worker="1"'):
+            assert b"gateway_guard_upstream_connections{" + worker in page.body
+        assert len([line for line in sidecar.lines if "admin on" in line]) == 1
+
+        mark = len(sidecar.lines)
+        os.kill(max(children(sidecar.process.pid)), signal.SIGKILL)
+        sidecar.wait_for("admin-replaced", after=mark)
+
+        assert decisions(sidecar) == 40
+
+
+LIMITED = """\
+version: 1
+mode: enforce
+limits:
+  requests: { per: account, requests: 40/hour }
+"""
+
+
+@needs_redis
+def test_workers_with_a_store_count_together_while_they_are_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A busy machine must not look like a slow server.
+    monkeypatch.setenv("GATEWAY_GUARD_STORE_BUDGET", "2000")
+    monkeypatch.setenv("GATEWAY_GUARD_STORE_NAMESPACE", "workers")
+    flags = ["--workers", "2", "--store", shared_server().uri, "--drain-delay", "0.5"]
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *flags, policy=LIMITED) as sidecar:
+        with load(sidecar.port) as asking:
+            asking.more(20)
+            mark = len(sidecar.lines)
+            sidecar.process.send_signal(signal.SIGUSR2)
+            sidecar.wait_for("worker-left worker=1", after=mark)
+            asking.more(80)
+        page = ask(sidecar.admin, get("/metrics"))
+
+        assert asking.statuses[200] == 40
+        assert set(asking.statuses) == {200, 429}
+        assert b'gateway_guard_store_up{worker="0"} 1.0' in page.body
+        assert json.loads(ask(sidecar.admin, get("/healthz")).body)["store"] == "up"
+
+
+def test_hangup_reaches_every_worker(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        sidecar.wait_for("serving", after=len(sidecar.lines) - 1)
+        mark = len(sidecar.lines)
+        sidecar.policy.write_text(POLICY.replace("/admin, /admin/**", "/**"))
+        sidecar.process.send_signal(signal.SIGHUP)
+        for _ in range(2):
+            sidecar.wait_for("reload-done", after=mark)
+
+        with load(sidecar.port) as asking:
+            asking.more(20)
+
+        assert asking.statuses[403] > 0
+
+
+def test_sigusr2_does_no_harm_to_a_single_process(tmp_path: Path) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url) as sidecar:
+        sidecar.process.send_signal(signal.SIGUSR2)
+
+        assert ask(sidecar.port, get("/v1/models")).status == 200
+        assert sidecar.process.poll() is None
+
+
+@pytest.mark.parametrize("store", ["", "memory://"])
+def test_workers_without_a_shared_store_are_told_what_to_do(tmp_path: Path, store: str) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+
+    done = run(
+        *("serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--port", "0"),
+        *("--workers", "2", "--store", store),
+    )
+
+    assert done.returncode == 3
+    for word in ("2 times its quota", "--store redis://", "--allow-split-limits"):
+        assert word in done.stderr
+
+
+def test_a_shared_store_without_a_secret_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+
+    done = run(
+        *("serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--port", "0"),
+        *("--workers", "2", "--store", "redis://127.0.0.1:1/0"),
+    )
+
+    assert done.returncode == 3
+    assert "GATEWAY_GUARD_SECRET_FILE" in done.stderr
+    assert "listens on" not in done.stderr
+
+
+def test_a_store_that_cannot_hold_limits_is_refused_without_its_password(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+
+    done = run(
+        *("serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--port", "0"),
+        *("--workers", "2", "--store", "memcached://me:hunter2@127.0.0.1:1"),
+    )
+
+    assert done.returncode == 3
+    assert "Memcached changes one key at a time" in done.stderr
+    assert "hunter2" not in done.stderr

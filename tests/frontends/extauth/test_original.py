@@ -1,0 +1,134 @@
+"""Which request a gateway asks about, and which questions are about none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_guard.frontends.extauth.original import (
+    Gateway,
+    Misasked,
+    gateway_of,
+    original,
+    partial,
+)
+from gateway_guard.types import Wire
+
+NGINX = [(b"x-original-method", b"POST"), (b"x-original-uri", b"/v1/messages?beta=1")]
+FORWARD = [(b"x-forwarded-method", b"POST"), (b"x-forwarded-uri", b"/v1/messages?beta=1")]
+
+
+def asked(
+    gateway: Gateway, *headers: tuple[bytes, bytes], method: str = "GET", rest: bytes = b""
+) -> Wire | Misasked:
+    return original(gateway, method=method, rest=rest, headers=list(headers), peer="10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (b"/auth/nginx", (Gateway.NGINX, b"")),
+        (b"/auth/forward", (Gateway.FORWARD, b"")),
+        (b"/auth/envoy", (Gateway.ENVOY, b"")),
+        (b"/auth/envoy/v1/messages", (Gateway.ENVOY, b"/v1/messages")),
+        (b"/auth/envoy//v1/messages", (Gateway.ENVOY, b"//v1/messages")),
+        (b"/auth/nginx/", None),
+        (b"/auth/forward/v1/messages", None),
+        (b"/auth/envoyx", None),
+        (b"/auth/", None),
+        (b"/auth/\xff", None),
+        (b"/v1/messages", None),
+        (b"", None),
+    ],
+)
+def test_the_path_says_who_asks(path: bytes, expected: tuple[Gateway, bytes] | None) -> None:
+    assert gateway_of(path) == expected
+
+
+@pytest.mark.parametrize(("gateway", "said"), [(Gateway.NGINX, NGINX), (Gateway.FORWARD, FORWARD)])
+def test_method_and_path_are_those_the_gateway_names(
+    gateway: Gateway, said: list[tuple[bytes, bytes]]
+) -> None:
+    wire = asked(gateway, *said)
+
+    assert isinstance(wire, Wire)
+    assert (wire.method, wire.raw_path, wire.peer) == ("POST", b"/v1/messages", "10.0.0.1")
+
+
+def test_envoy_asks_with_the_requests_own_method_and_path() -> None:
+    wire = asked(Gateway.ENVOY, method="DELETE", rest=b"/v1/files/a%2Fb")
+
+    assert isinstance(wire, Wire)
+    assert (wire.method, wire.raw_path) == ("DELETE", b"/v1/files/a%2Fb")
+
+
+@pytest.mark.parametrize(("gateway", "said"), [(Gateway.NGINX, NGINX), (Gateway.FORWARD, FORWARD)])
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_field_the_gateway_does_not_set_once_makes_the_question_void(
+    gateway: Gateway, said: list[tuple[bytes, bytes]], which: int, times: int
+) -> None:
+    fields = [*said[:which], *[said[which]] * times, *said[which + 1 :]]
+
+    void = asked(gateway, *fields)
+
+    assert isinstance(void, Misasked)
+    assert said[which][0].decode() in void.why
+
+
+@pytest.mark.parametrize("method", [b"", b"GET POST", b"GET\x00", "GÉT".encode(), b"A" * 33])
+def test_a_method_that_is_none_makes_it_void(method: bytes) -> None:
+    assert isinstance(asked(Gateway.NGINX, (b"x-original-method", method), NGINX[1]), Misasked)
+
+
+@pytest.mark.parametrize("target", [b"", b"*", b"v1/messages", b"http://upstream/v1/messages"])
+def test_a_target_without_a_path_makes_it_void(target: bytes) -> None:
+    assert isinstance(asked(Gateway.NGINX, NGINX[0], (b"x-original-uri", target)), Misasked)
+
+
+def test_what_only_the_question_needs_and_the_guards_own_fields_are_not_the_requests() -> None:
+    wire = asked(
+        Gateway.NGINX, *NGINX,
+        (b"x-forwarded-uri", b"/elsewhere"), (b"x-guard-account", b"acct_somebody"),
+        (b"x-envoy-auth-partial-body", b"false"), (b"authorization", b"Bearer k"),
+        (b"x-forwarded-for", b"192.0.2.1"),
+    )  # fmt: skip
+
+    assert isinstance(wire, Wire)
+    assert wire.headers == [(b"authorization", b"Bearer k"), (b"x-forwarded-for", b"192.0.2.1")]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_partial"), [(b"true", True), (b"TRUE ", True), (b"false", False)]
+)
+def test_envoy_says_when_a_body_is_cut(value: bytes, is_partial: bool) -> None:
+    assert partial([(b"x-envoy-auth-partial-body", value)]) is is_partial
+    assert not partial([])
+
+
+@given(
+    gateway=st.sampled_from(Gateway),
+    method=st.sampled_from(["GET", "POST"]),
+    rest=st.binary(max_size=30),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from([b"x-original-method", b"x-original-uri", b"x-forwarded-method",
+                             b"x-forwarded-uri", b"x-guard-risk", b"host"]),
+            st.binary(max_size=12) | st.sampled_from([b"GET", b"/v1/messages"]),
+        ),
+        max_size=6,
+    ),
+)  # fmt: skip
+def test_any_question_is_about_one_request_or_void(
+    gateway: Gateway, method: str, rest: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    wire = original(gateway, method=method, rest=rest, headers=headers, peer=None)
+
+    if isinstance(wire, Wire):
+        assert wire.raw_path.startswith(b"/")
+        assert b"?" not in wire.raw_path
+        assert wire.method == wire.method.upper() != ""
+        assert all(not name.startswith(b"x-guard-") for name, _ in wire.headers)
+    else:
+        assert wire.why

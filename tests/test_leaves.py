@@ -102,4 +102,4 @@ def test_actions_rise_in_severity_and_spell_themselves() -> None:
 def test_only_a_body_that_exists_and_could_not_be_read_is_unknown() -> None:
     known = {inspection for inspection in Inspection if not inspection.unknown}
 
-    assert known == {Inspection.NONE, Inspection.FULL}
+    assert known == {Inspection.NONE, Inspection.UNSEEN, Inspection.FULL}

@@ -393,5 +393,6 @@ class Casebook:
     def recount(self) -> None:
         """Count anew what all members have in common, and how common traits are elsewhere."""
         traces = self._memory.traces
+        self._acquitted = {n: of for n, of in self._acquitted.items() if n in traces}
         self._everyone = Signature(traces[n] for n in self.member_of)
         self._left = 0

@@ -176,12 +176,9 @@ def serve(
     if ssl_keyfile and not ssl_certfile:
         raise SettingsError("--ssl-keyfile needs --ssl-certfile")
     tls = listen.server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
-    listener = (
-        listen.bind_unix(uds) if uds else listen.bind_tcp(host, port, flag="--host and --port")
-    )
-    admin = None
-    if admin_port >= 0:
-        admin = listen.bind_tcp(admin_host, admin_port, flag="--admin-port")
+    for flag, asked in (("--spoe", spoe), ("--envoy", envoy)):
+        if asked is not None:
+            listen.parse(asked, flag=flag)
     # Everything that can be wrong is wrong here, before the first connection is accepted.
     sidecar: Sidecar | None = None
     if workers == 1:
@@ -192,6 +189,12 @@ def serve(
         if upstream is not None:
             Origin.parse(upstream)
         judge = load_policy(policy)
+    listener = (
+        listen.bind_unix(uds) if uds else listen.bind_tcp(host, port, flag="--host and --port")
+    )
+    admin = None
+    if admin_port >= 0:
+        admin = listen.bind_tcp(admin_host, admin_port, flag="--admin-port")
     scheme = "https" if tls else "http"
     where = f"unix:{uds}" if uds else f"{scheme}://{_address(listener)}"
     typer.echo(

@@ -19,12 +19,23 @@ def bind(address: str, *, flag: str) -> socket.socket:
     Raises:
         SettingsError: it is none of these, or cannot be bound; `flag` is named in the message.
     """
+    host, port = parse(address, flag=flag)
+    return bind_unix(host) if port is None else bind_tcp(host, port, flag=flag)
+
+
+def parse(address: str, *, flag: str) -> tuple[str, int | None]:
+    """Host and port of `address`, or the path of a unix socket and None.
+
+    Raises:
+        SettingsError: it is neither; `flag` is named in the message.
+    """
     if address.startswith("unix:"):
-        return bind_unix(address.removeprefix("unix:"))
+        return address.removeprefix("unix:"), None
     host, colon, port = address.rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
+    valid = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    if not colon or not host or not valid:
         raise SettingsError(f"{flag} {address!r}: write host:port, [host]:port or unix:/path")
-    return bind_tcp(host.removeprefix("[").removesuffix("]"), int(port), flag=flag)
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:

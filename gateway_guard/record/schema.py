@@ -65,7 +65,7 @@ FIELDS: Final = (
     Field("path", "string", False, "canonical path, at most 256 characters; absent: ambiguous"),
     Field("dialect", "string", True, "openai, anthropic or other"),
     Field("model", "string", False, "model asked for, at most 128 characters"),
-    Field("inspection", "string", True, "none, full, unseen (a gateway kept it), or why the body could not be read"),
+    Field("inspection", "string", True, "none, full, unseen, or why the body could not be read"),
     Field("stream", "boolean", False, "true when the client asked for a stream"),
     Field("risk", "number", True, "in [0, 1]"),
     Field("signals", "array of object", False, "what detectors saw, strongest first"),

@@ -16,6 +16,8 @@ COVER_CORE ?= 99
 CORE   := gateway_guard/core/*,gateway_guard/signals/*,gateway_guard/campaigns/*,gateway_guard/stores/*,gateway_guard/accounts/*
 # Tests that measure seconds, which tracing for coverage doubles: `make wheel` runs them untraced.
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
+# Tests at a time. What starts servers of its own is tested once, against the wheel.
+JOBS   ?= 2
 # Narrows `make wheel` and `make unit` to some tests while working on them.
 TESTS  ?=
 
@@ -59,7 +61,7 @@ types: $(STAMP)
 
 # The last line printed is pytest's own; the coverage of the core is shown only when it fails.
 unit: $(STAMP)
-	$(BIN)/python -m pytest -k 'not ($(TIMED))' --cov --cov-report=term:skip-covered \
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not e2e' -k 'not ($(TIMED))' --cov --cov-report=term:skip-covered \
 		--cov-fail-under=$(COVER) $(TESTS)
 	@mkdir -p build
 	@$(BIN)/coverage report --include='$(CORE)' --skip-covered --show-missing \
@@ -78,7 +80,7 @@ wheel: $(STAMP)
 	rm -rf build/wheel/run/tests/bench
 	cd build/wheel/run && ../venv/bin/python -I tests/cli/without_extras.py
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
-	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(TESTS)
+	cd build/wheel/run && ../venv/bin/python -m pytest -n $(JOBS) --import-mode=importlib $(TESTS)
 
 test: servers lint types wheel unit
 

@@ -4,13 +4,15 @@
 
 CPU is user + system time of the proxy's process (`/proc/PID/stat`), so the load generator and the
 upstream cost nothing here. Rounds are interleaved and the median is printed, as the machine is
-shared. Needs Linux and Debian's nginx.
+shared. Needs Linux and Debian's nginx. Where redis-server is installed, a third target counts its
+limits there and shares what it learns with other guards.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -23,6 +25,7 @@ from pathlib import Path
 
 import uvloop
 
+from tests import servers
 from tests.e2e.servers import Sidecar
 
 CONNECTIONS = 32
@@ -207,13 +210,20 @@ async def _run(policy: str, rounds: int, nginx: str) -> None:
             [nginx, "-c", str(where)], stderr=subprocess.DEVNULL
         ) as beside:
             try:
-                with Sidecar(folder, f"http://127.0.0.1:{upstream}", policy=policy) as sidecar:
+                with contextlib.ExitStack() as stack:
+                    url = f"http://127.0.0.1:{upstream}"
+                    sidecar = stack.enter_context(Sidecar(folder, url, policy=policy))
                     tasks = Path(f"/proc/{beside.pid}/task/{beside.pid}/children")
                     children = tasks.read_text()  # noqa: ASYNC240
                     targets = {
                         "nginx": (port, int(children.split()[0])),
                         "sidecar": (sidecar.port, sidecar.process.pid),
                     }
+                    if servers.REDIS is not None:
+                        redis = stack.enter_context(servers.Server())
+                        flags = ("--store", f"redis://127.0.0.1:{redis.port}")
+                        shared = stack.enter_context(Sidecar(folder, url, *flags, policy=policy))
+                        targets["with store"] = shared.port, shared.process.pid
                     found = await measure(targets, rounds)
             finally:
                 beside.terminate()
@@ -221,10 +231,10 @@ async def _run(policy: str, rounds: int, nginx: str) -> None:
 
 
 def _print(medians: dict[str, list[float]]) -> None:
-    print(f"{'':10}{'µs/request':>12}{'ratio':>8}{'µs/stream':>12}{'ratio':>8}")
+    print(f"{'':12}{'µs/request':>12}{'ratio':>8}{'µs/stream':>12}{'ratio':>8}")
     base = medians["nginx"]
     for name, (plain, stream) in medians.items():
-        print(f"{name:10}{plain:12.0f}{plain / base[0]:8.1f}{stream:12.0f}{stream / base[1]:8.2f}")
+        print(f"{name:12}{plain:12.0f}{plain / base[0]:8.1f}{stream:12.0f}{stream / base[1]:8.2f}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.background import Background
 from gateway_guard.frontends.envoy import api
 from gateway_guard.frontends.envoy.server import EnvoyServer
+from gateway_guard.frontends.extauth import settling
 from gateway_guard.frontends.extauth.leases import Leases
 from gateway_guard.frontends.extauth.usage import Report
 from gateway_guard.types import Exchange, Outcome
@@ -279,7 +280,7 @@ def test_a_report_ends_a_lease_too() -> None:
 
 
 def test_leases_that_run_out_are_settled_by_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway_guard.frontends.extauth.settling._LOOK", 0.001)
+    monkeypatch.setattr(settling, "_LOOK", 0.001)
 
     async def scenario() -> None:
         async with Running(lease=60.0) as envoy:

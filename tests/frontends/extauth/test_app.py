@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
+from gateway_guard.frontends.extauth import settling
 from gateway_guard.frontends.extauth.app import ExternalAuth
 from gateway_guard.frontends.extauth.usage import usage_route
 from gateway_guard.guard import Guard, build_guard
@@ -281,7 +282,7 @@ def test_a_report_beyond_a_megabyte_is_refused() -> None:
 
 
 def test_leases_that_run_out_are_settled_by_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway_guard.frontends.extauth.settling._LOOK", 0.001)
+    monkeypatch.setattr(settling, "_LOOK", 0.001)
     gateway = Asked(lease=60.0)
 
     async def scenario() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from gateway_guard.frontends.extauth import settling
 from gateway_guard.frontends.extauth.usage import Report
 from gateway_guard.frontends.listen import bind_tcp, bind_unix
 from gateway_guard.frontends.refusals import Answer
@@ -575,7 +576,7 @@ def test_with_leases_a_request_stays_in_flight_until_it_is_reported(run: Run) ->
 def test_leases_that_run_out_or_are_left_at_the_end_are_settled(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway_guard.frontends.extauth.settling._LOOK", 0.001)
+    monkeypatch.setattr(settling, "_LOOK", 0.001)
     agent = Agent(lease=60.0)
 
     async def scenario() -> None:

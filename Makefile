@@ -80,7 +80,8 @@ wheel: $(STAMP)
 	rm -rf build/wheel/run/tests/bench
 	cd build/wheel/run && ../venv/bin/python -I tests/cli/without_extras.py
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
-	cd build/wheel/run && ../venv/bin/python -m pytest -n $(JOBS) --import-mode=importlib $(TESTS)
+	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib -k '$(TIMED)' $(TESTS)
+	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib -n $(JOBS) -k 'not ($(TIMED))' $(TESTS)
 
 test: servers lint types wheel unit
 

@@ -99,6 +99,7 @@ def children(pid: int) -> set[int]:
 
 def test_a_rolling_restart_under_load_refuses_nobody_and_forgets_no_count(tmp_path: Path) -> None:
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        both_serve(sidecar)
         before = children(sidecar.process.pid)
         with load(sidecar.port) as asking:
             asking.more(100)
@@ -119,6 +120,7 @@ def test_a_rolling_restart_under_load_refuses_nobody_and_forgets_no_count(tmp_pa
 
 def test_a_successor_that_cannot_start_leaves_everything_as_it_was(tmp_path: Path) -> None:
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        both_serve(sidecar)
         mark = len(sidecar.lines)
         sidecar.policy.write_text(POLICY + "nonsense: 1\n")
         before = children(sidecar.process.pid)
@@ -135,9 +137,9 @@ def test_a_successor_that_cannot_start_leaves_everything_as_it_was(tmp_path: Pat
 
 def test_a_worker_that_is_killed_is_replaced_while_the_other_serves(tmp_path: Path) -> None:
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
-        ours = children(sidecar.process.pid)
+        both_serve(sidecar)
         # The process of the admin port was started last.
-        victim = min(ours)
+        victim = min(children(sidecar.process.pid))
         mark = len(sidecar.lines)
         os.kill(victim, signal.SIGKILL)
         sidecar.wait_for("worker-replaced worker=0", after=mark)
@@ -149,6 +151,11 @@ def test_a_worker_that_is_killed_is_replaced_while_the_other_serves(tmp_path: Pa
         until(lambda: healthy(sidecar) == 2, "an answer of it")
 
 
+def both_serve(sidecar: Sidecar) -> None:
+    """Wait for both workers: one that dies while they start ends all."""
+    until(lambda: sum(line.endswith(" serving") for line in sidecar.lines) >= 2, "both serve")
+
+
 def healthy(sidecar: Sidecar) -> int:
     """Workers that answer."""
     workers: int = json.loads(ask(sidecar.admin, get("/healthz")).body)["workers"]
@@ -157,6 +164,7 @@ def healthy(sidecar: Sidecar) -> int:
 
 def test_one_admin_port_speaks_for_all_workers_and_outlives_its_own_process(tmp_path: Path) -> None:
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        both_serve(sidecar)
         for _ in range(20):
             ask(sidecar.port, get("/v1/models"))
             ask(sidecar.port, get("/admin"))
@@ -194,6 +202,7 @@ def test_workers_with_a_store_count_together_while_they_are_replaced(
     monkeypatch.setenv("GATEWAY_GUARD_STORE_NAMESPACE", "workers")
     flags = ["--workers", "2", "--store", shared_server().uri, "--drain-delay", "0.5"]
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *flags, policy=LIMITED) as sidecar:
+        both_serve(sidecar)
         with load(sidecar.port) as asking:
             asking.more(20)
             mark = len(sidecar.lines)
@@ -210,6 +219,7 @@ def test_workers_with_a_store_count_together_while_they_are_replaced(
 
 def test_hangup_reaches_every_worker(tmp_path: Path) -> None:
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        both_serve(sidecar)
         sidecar.wait_for("serving", after=len(sidecar.lines) - 1)
         mark = len(sidecar.lines)
         sidecar.policy.write_text(POLICY.replace("/admin, /admin/**", "/**"))

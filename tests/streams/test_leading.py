@@ -123,6 +123,13 @@ def test_a_restart_goes_on_from_the_snapshot_and_its_position(tmp_path: Path) ->
             learns(process)
             send(part, guard)
             assert finished(process) == 0
+        # The last one may have ended before it had read everything: what is left stays there.
+        for _ in range(5):
+            if exchanges(tmp_path / "campaigns") == alone(story):
+                break
+            process = crew.process(*flags)
+            learns(process)
+            assert finished(process) == 0
 
         assert exchanges(tmp_path / "campaigns") == alone(story)
 

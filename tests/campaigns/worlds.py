@@ -26,6 +26,10 @@ from tests.campaigns.nature import DAY, START, Group, Internet, Span, sightings
 
 WORLDS: Final[dict[str, tuple[Maker, int]]] = {**BENIGN, **ATTACKS}
 DAYS: Final = 4
+#: Accounts of uneven and of even pace that the guard saw before the world began, as many among
+#: whom a fifth are even as in recorded traffic. In so few days the steady ones are known first:
+#: left to themselves these worlds would make an even pace look common, and nobody suspicious.
+SEEN: Final = (800, 200)
 
 
 @dataclass(slots=True)
@@ -140,6 +144,8 @@ class Outcome(Counts):
 def play(scene: World, linker: Linker | None = None) -> Outcome:
     """Show the linker every exchange of `scene`; its verdict is asked before each."""
     judge = linker or Linker()
+    for even, count in enumerate(SEEN):
+        judge.memory.paces[even] += count
     outcome = Outcome(attack={group.name for group in scene.groups if group.attack})
     home: dict[str, Group] = {}
     held: set[str] = set()

@@ -159,9 +159,9 @@ def test_every_guard_reads_its_policy_again_when_told_to(tmp_path: Path) -> None
             links = linked(brain)
             assert links.wait(20.0)
             until(lambda links=links: links.follower._began, "it listens")  # type: ignore[misc]
+        before = brains[0].policy.digest
         path.write_text(ASKS.replace("0.9", "0.5"))
         crew.do("XADD", crew.keys.reviews, "*", "r", pack_reload(KEY))
-        before = brains[0].policy.digest
         until(lambda: brains[0].policy.digest != before, "the first has read it")
         until(lambda: brains[1].policy.digest == brains[0].policy.digest, "the second, too")
         for brain in brains:

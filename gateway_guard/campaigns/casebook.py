@@ -6,33 +6,30 @@ from collections import Counter
 from collections.abc import Container, Iterable
 from typing import Final
 
+from gateway_guard.campaigns.acquittals import Acquittals
+from gateway_guard.campaigns.elsewhere import Elsewhere
 from gateway_guard.campaigns.evidence import Burden, Verdict
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import (
     JOIN,
     LEAVE,
-    Outside,
     Signature,
     confidence,
     points,
 )
 from gateway_guard.campaigns.memory import Memory
-from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Reviews, Ruling
+from gateway_guard.campaigns.reviews import LEFT_ALONE, MEMBERSHIP, Review, Reviews, Ruling
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.campaigns.ties import Base
-from gateway_guard.campaigns.traces import Trace
 from gateway_guard.types import CampaignFacts
 
 #: Rounds of scoring members against what the members have in common.
 _ROUNDS: Final = 3
-#: A campaign is weighed again when it has become so many times what it was.
-GROWN: Final = 1.5
+#: A campaign that has become this share larger since is scored anew as a whole. Below, a find of a
+#: part of it adds to it: else following a campaign would take time with the square of its size.
+_LITTLE: Final = 0.02
 #: Most campaigns held at once; the longest silent is let go.
 _MOST_HELD: Final = 1000
-#: What all members have in common is counted anew when this share of them left.
-_STALE: Final = 0.05
-#: How long a group that was acquitted is not convicted in a smaller one, seconds.
-_ACQUITTED: Final = 7 * 86400.0
 #: Most accounts told of that are no members.
 _MOST_SUSPECTS: Final = 100_000
 #: The name of the campaign of accounts that a reviewer banned and no campaign holds.
@@ -44,6 +41,8 @@ class Casebook:
 
     Attributes:
         held: campaigns held now, by name.
+        elsewhere: what all members have in common, and how common it is among everybody else.
+        acquittals: groups that were held and turned out innocent.
         member_of: account number → name of the campaign it belongs to.
         verdicts: account → what the guard is told of it. Replaced entry by entry, so that another
             thread may read it at any time.
@@ -60,14 +59,10 @@ class Casebook:
         self._memory = memory
         self._burden = burden
         self._signatures: dict[str, Signature] = {}
-        #: What all members of all campaigns have in common.
-        self._everyone = Signature()
-        #: Members counted in `_everyone` that left since.
-        self._left = 0
+        self.elsewhere = Elsewhere(memory, self.member_of)
         #: Accounts that are no members, but near enough to be told → the campaign.
         self._suspects: dict[int, str] = {}
-        #: Accounts of groups that were held and acquitted → size of the group, and when.
-        self._acquitted: dict[int, tuple[int, float]] = {}
+        self.acquittals = Acquittals()
         memory.kept = self._kept = set[int]()
         memory.dropped = self._drop
 
@@ -105,25 +100,10 @@ class Casebook:
         self._kept.add(number)
         self._tell(number, name, sure)
 
-    def base(self, besides: Signature | None = None) -> Base:
-        """How common traits are among the accounts in no campaign, nor counted in `besides`."""
-        memory, everyone = self._memory, self._everyone
-        more = besides if besides is not None else everyone
-        return Base(
-            [
-                n - max(a, b)
-                for n, a, b in zip(memory.paces, everyone.paces, more.paces, strict=True)
-            ],
-            [
-                n - max(a, b)
-                for n, a, b in zip(memory.releases.moves, everyone.moves, more.moves, strict=True)
-            ],
-        )
-
     def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards campaign `name`, and what each thing adds."""
-        member = self.member_of.get(number) == name
-        return self._score(number, self._signatures[name], member=member)
+        member, signature = self.member_of.get(number) == name, self._signatures[name]
+        return self._score(number, signature, self.elsewhere.base(signature), member=member)
 
     def convict(self, part: set[int], verdict: Verdict, at: float) -> Held | None:
         """Hold a group: as a new campaign, or as what is known of one already held.
@@ -131,7 +111,7 @@ class Casebook:
         None when it is not held: too few of it belong together, or it is a part of a larger group
         that was acquitted.
         """
-        if self._was_acquitted(part, at):
+        if self.acquittals.covers(part, at):
             return None
         known = Counter(self.member_of[n] for n in part if n in self.member_of)
         same = sorted(
@@ -142,6 +122,13 @@ class Casebook:
             key=lambda name: (self.held[name].alarm_at, len(name), name),
         )  # fmt: skip
         candidates = {n for n in part if self.member_of.get(n, "") in ("", *same)}
+        if len(same) == 1:
+            held = self.held[same[0]]
+            fresh = candidates - held.members.keys()
+            larger = len(held.members) + len(fresh)
+            if larger > len(candidates) and larger < (1.0 + _LITTLE) * held.scored:
+                self._join(held, fresh, at)
+                return held
         for name in same:
             candidates.update(self.held[name].members)
         scores = self._members(candidates, at)
@@ -164,32 +151,31 @@ class Casebook:
             self.held[held.id] = held
         fresh = scores.keys() - self.member_of.keys()
         self._replace(held, scores)
-        # Whoever is near the new members had its say when there was nothing to belong to.
+        held.scored = len(scores)
+        self._invite(fresh, at)
+        return held
+
+    def _join(self, held: Held, candidates: Iterable[int], at: float) -> None:
+        """Add those of `candidates` that belong to a campaign whose members stay as they are."""
+        joined = []
+        for number in sorted(candidates):
+            if number in self._memory.traces and not self._spared(number, at):
+                score, _ = self.score(number, held.id)
+                if score >= JOIN:
+                    self._admit(held, number, score)
+                    joined.append(number)
+        self._invite(joined, at)
+
+    def _invite(self, fresh: Iterable[int], at: float) -> None:
+        """Consider whoever is near new members: it had its say when there was nothing to join."""
         for number in sorted(fresh):
             for other in sorted(self._memory.near(number)):
                 self.consider(other, (number,), at)
-        return held
 
     def acquit(self, held: Held, at: float) -> None:
         """Let a campaign go that looks innocent now that more of it is known."""
-        for number in held.members:
-            self._acquitted[number] = len(held.members), at
+        self.acquittals.add(held.members, at)
         self.let_go(held)
-
-    def _was_acquitted(self, part: set[int], at: float) -> bool:
-        """Whether most of `part` was acquitted lately in a group at least half as large again."""
-        acquitted = self._acquitted
-        if not acquitted:
-            return False
-        larger = 0
-        for number in part:
-            size, when = acquitted.get(number, (0, 0.0))
-            if size >= GROWN * len(part):
-                if at - when <= _ACQUITTED:
-                    larger += 1
-                else:
-                    del acquitted[number]
-        return 2 * larger > len(part)
 
     def weigh_again(self, held: Held, verdict: Verdict, at: float) -> None:
         """Hold a campaign on by today's evidence, or let it go.
@@ -202,6 +188,7 @@ class Casebook:
             self.let_go(held)
         else:
             self._replace(held, scores)
+            held.scored = len(scores)
 
     def let_go(self, held: Held, into: Container[int] = ()) -> None:
         """Hold a campaign no longer; members `into` another one keep their verdict meanwhile."""
@@ -214,7 +201,7 @@ class Casebook:
                 self._forget(number)
             else:
                 self.member_of.pop(number, None)
-                self._left += 1
+                self.elsewhere.left += 1
 
     def review(self, review: Review) -> bool:
         """Put a person's decision in force. False when it names a campaign that is not held."""
@@ -227,7 +214,7 @@ class Casebook:
                 if not self.reviews.banned(account):
                     self.reviews.rule(account, Ruling.ALLOW, review.at + LEFT_ALONE)
             self.let_go(held)
-        elif review.account is not None and review.ruling is not Ruling.NOTE:
+        elif review.account is not None and review.ruling in MEMBERSHIP:
             self._rule(review.account, review.ruling)
         return True
 
@@ -271,9 +258,10 @@ class Casebook:
         scores: dict[int, float] = {}
         for _ in range(_ROUNDS):
             signature = Signature(traces[n] for n in known if n in accepted)
+            base = self.elsewhere.base(signature)
             scores = {}
             for number in known:
-                score, _ = self._score(number, signature, member=number in accepted)
+                score, _ = self._score(number, signature, base, member=number in accepted)
                 if score >= (LEAVE if number in self.member_of else JOIN):
                     scores[number] = score
             if scores.keys() == accepted:
@@ -282,61 +270,11 @@ class Casebook:
         return scores
 
     def _score(
-        self, number: int, signature: Signature, *, member: bool
+        self, number: int, signature: Signature, base: Base, *, member: bool
     ) -> tuple[float, dict[str, float]]:
         trace = self._memory.traces[number]
-        return points(trace, signature, self._outside(trace, signature), member=member)
-
-    def _outside(self, trace: Trace, signature: Signature) -> Outside:
-        """How common what `trace` has is among the accounts in no campaign."""
-        memory, everyone = self._memory, self._everyone
-        if self._left > _STALE * self._everyone.size:
-            self.recount()
-            everyone = self._everyone
-
-        def rest(count: int, *counted: int) -> int:
-            return max(count - max(counted), 0)
-
-        payments: dict[str, int] = {}
-        if trace.payment:
-            posting = memory.payments.get(trace.payment)
-            payments[trace.payment] = rest(
-                posting.count if posting is not None else 0,
-                everyone.payments[trace.payment], signature.payments[trace.payment],
-            )  # fmt: skip
-        subnets = {}
-        for subnet in trace.subnets:
-            posting = memory.subnets.get(subnet)
-            subnets[subnet] = rest(
-                posting.count if posting is not None else 0,
-                everyone.subnets[subnet], signature.subnets[subnet],
-            )  # fmt: skip
-        keys = {}
-        for key in trace.shared:
-            shared = memory.templates.shared.get(key)
-            first = memory.traces.get(shared.first) if shared is not None else None
-            if first is not None and first.organisation == trace.organisation:
-                # Whoever used a template first is not the one who imitates it.
-                continue
-            keys[key] = rest(
-                shared.count if shared is not None else 0, everyone.keys[key], signature.keys[key]
-            )
-        created = trace.created_at
-        near = memory.signed_up_near(created) if created else 0
-        shown = memory.clients.get(trace.client) if trace.client else None
-        return Outside(
-            size=max(len(memory.traces) - max(everyone.size, signature.size), 1),
-            payments=payments,
-            subnets=subnets,
-            keys=keys,
-            near=rest(near, everyone.near(created), signature.near(created)) if created else 0,
-            clients=rest(
-                shown.count if shown is not None else 0,
-                everyone.clients[trace.client],
-                signature.clients[trace.client],
-            ),
-            even=self.base(signature).even,
-        )
+        outside = self.elsewhere.outside(trace, signature, base)
+        return points(trace, signature, outside, member=member)
 
     def _clear(self, number: int) -> None:
         """Suspect an account no longer."""
@@ -352,7 +290,7 @@ class Casebook:
         self.member_of[number] = held.id
         self._tell(number, held.id, confidence(score))
         self._signatures[held.id].add(trace)
-        self._everyone.add(trace)
+        self.elsewhere.everyone.add(trace)
 
     def _tell(self, number: int, name: str, sure: float) -> None:
         account = self._memory.traces[number].account
@@ -373,7 +311,7 @@ class Casebook:
 
     def _forget(self, number: int) -> None:
         if self.member_of.pop(number, None) is not None:
-            self._left += 1
+            self.elsewhere.left += 1
         self._kept.discard(number)
         account = self._memory.traces[number].account
         if self.reviews.banned(account):
@@ -390,9 +328,7 @@ class Casebook:
             del self.held[name].members[number]
         self._forget(number)
 
-    def recount(self) -> None:
-        """Count anew what all members have in common, and how common traits are elsewhere."""
-        traces = self._memory.traces
-        self._acquitted = {n: of for n, of in self._acquitted.items() if n in traces}
-        self._everyone = Signature(traces[n] for n in self.member_of)
-        self._left = 0
+    def recount(self, at: float) -> None:
+        """Count anew what all members have in common, and forget acquittals that are over."""
+        self.elsewhere.recount()
+        self.acquittals.expire(self._memory.traces, at)

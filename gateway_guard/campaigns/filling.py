@@ -35,6 +35,7 @@ class Filling:
             "webs": self._webs,
             "held": self._cases,
             "told": self._tell,
+            "acquitted": self._acquitted,
             "rulings": self._rulings,
         }
         #: (index, its values of an account) of whatever a row of a trace fills in by itself.
@@ -91,6 +92,10 @@ class Filling:
 
     def _tell(self, rows: list[Any]) -> None:
         self._told += msgspec.convert(rows, list[tuple[str, str, float]])
+
+    def _acquitted(self, rows: list[Any]) -> None:
+        for number, size, at in rows:
+            self._linker.cases.acquittals.restore(number, size, at)
 
     def _rulings(self, rows: list[Any]) -> None:
         for account, ruling, until in rows:

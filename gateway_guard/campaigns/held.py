@@ -55,6 +55,7 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
         examined_at: Unix seconds at which the evidence was last weighed.
         verdict: the evidence at that time.
         judged: members at that time.
+        scored: members when the points of all were last worked out together.
         hours: hour since 1970 → what its members did, from the alarm on; the latest 45 days.
         templates: content key → how often members used it, from the alarm on; the 64 most used.
         absorbed: names of campaigns that turned out to be this one.
@@ -68,6 +69,7 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
     examined_at: float
     verdict: Verdict
     judged: int = 0
+    scored: int = 0
     hours: dict[int, Hour] = {}
     absorbed: list[str] = []
     templates: dict[int, Template] = {}

@@ -6,7 +6,8 @@ from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable
 from typing import Final
 
-from gateway_guard.campaigns.casebook import GROWN, Casebook
+from gateway_guard.campaigns.acquittals import GROWN
+from gateway_guard.campaigns.casebook import Casebook
 from gateway_guard.campaigns.communities import communities
 from gateway_guard.campaigns.evidence import USUAL, Burden, Verdict, judge
 from gateway_guard.campaigns.held import Held
@@ -149,7 +150,7 @@ class Linker:
         values = self._values(members)
         # A half hour of sign-up is counted twice, from the hour and from the half.
         weights = {value: 0.5 if value[0] == "signed up" else 1.0 for value in values}
-        base = self.cases.base()
+        base = self.cases.elsewhere.base()
         parts = communities(values, weights)
         if len(parts) > 1 and len(members) <= _FEW:
             # So few may be one although they fall apart.
@@ -170,7 +171,7 @@ class Linker:
         while held.id in self.held and len(held.members) >= max(
             GROWN * held.judged, held.judged + _MORE
         ):
-            verdict = self._judge(held.members, self.cases.base())
+            verdict = self._judge(held.members, self.cases.elsewhere.base())
             half = verdict.total >= verdict.needed / 2 and verdict.left >= self.burden.left / 2
             if verdict.convicted or (held.judged == 0 and half):
                 self.cases.weigh_again(held, verdict, at)
@@ -223,10 +224,10 @@ class Linker:
             web = self.webs.of(number)
             if web.news and number in self.memory.traces:
                 self._examine(number, web, at)
-        self.cases.recount()
+        self.cases.recount(at)
         for held in list(self.held.values()):
             if at - held.last_at > _OVER:
                 self.cases.let_go(held)
             elif at - held.examined_at > _AGAIN:
-                verdict = self._judge(held.members, self.cases.base())
+                verdict = self._judge(held.members, self.cases.elsewhere.base())
                 self.cases.weigh_again(held, verdict, at)

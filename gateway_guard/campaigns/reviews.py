@@ -26,8 +26,14 @@ class Ruling(enum.StrEnum):
     CLEAR = "clear"
     RELEASE = "release"
     NOTE = "note"
+    CHALLENGE = "challenge"
+    VERIFY = "verify"
 
     __hash__ = str.__hash__
+
+
+#: Those that decide whether an account is in a campaign.
+MEMBERSHIP: Final = frozenset((Ruling.ALLOW, Ruling.BAN, Ruling.CLEAR))
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -37,11 +43,15 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         at: Unix seconds.
         ruling: `allow`: the account is never a member; `ban`: it is, whatever the evidence;
             `clear`: neither any longer; `release`: the campaign is let go and its accounts left
-            alone for 30 days; `note`: only words.
+            alone for 30 days; `note`: only words; `challenge`: the account is to verify itself
+            before it goes on; `verify`: it has (`campaigns.standing`).
         account: keyed digest; None when the review is about a campaign.
         campaign: its name; None when the review is about an account.
         reason: why, in the reviewer's words.
         by: who; empty when unknown.
+        until: of `verify`: when it ends, Unix seconds; None for 30 days.
+        subject: of `verify`: keyed digest of who showed themselves; empty where a reviewer vouches.
+        link: of `verify`: the nonce of the link that was used, in hex; empty without one.
     """
 
     at: float
@@ -50,6 +60,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     campaign: str | None = None
     reason: str = ""
     by: str = ""
+    until: float | None = None
+    subject: str = ""
+    link: str = ""
 
 
 class Reviews:

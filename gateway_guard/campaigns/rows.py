@@ -108,6 +108,7 @@ def sections(linker: Linker, accounts: int, claims: int) -> Iterator[tuple[str, 
             if told.id in cases.held and memory.numbers.get(account) not in cases.member_of
         ),
     )
+    yield "acquitted", (row for row in cases.acquittals.rows() if row[0] in kept)
     yield "rulings", ((a, ruling, until) for a, (ruling, until) in cases.reviews.rulings.items())
 
 

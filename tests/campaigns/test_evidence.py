@@ -393,6 +393,34 @@ def test_ties_beyond_those_of_a_firm_convict_where_there_are_enough_of_them(
     assert verdict.convicted is convicted
 
 
+@pytest.mark.parametrize(
+    ("kinds", "what_is_left"),
+    [
+        ((Kind.PAYMENT, Kind.SIGN_UP, Kind.PACE), False),
+        ((Kind.PAYMENT, Kind.ADDRESSES, Kind.SIGN_UP, Kind.PACE), True),
+    ],
+    ids=["a connection each", "through shared ranges"],
+)
+def test_a_firms_steady_services_count_against_it_only_where_they_share_ranges(
+    kinds: tuple[Kind, ...], what_is_left: bool
+) -> None:
+    firm = [build.tied(*kinds, of=Kind, lasting=False, paid=True) for _ in range(40)]
+
+    verdict = judge(firm, examined=1)
+
+    assert verdict.explanation == FIRM
+    assert (verdict.left > 0.0) is what_is_left
+
+
+def test_the_first_group_examined_is_held_against_as_much_as_the_hundredth() -> None:
+    group = [build.tied(*TIES) for _ in range(20)]
+
+    first, without = judge(group, examined=1), judge(group, examined=1, burden=Burden(before=0))
+
+    assert first.needed == pytest.approx(judge(group, examined=101, burden=Burden(before=0)).needed)
+    assert first.needed > without.needed + 8
+
+
 @pytest.mark.parametrize(("alike", "convicted"), [(0.0, False), (0.39, False), (0.4, True)])
 def test_a_group_that_says_nothing_alike_is_acquitted_where_only_two_kinds_tie_it(
     alike: float, convicted: bool

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_guard.campaigns import evidence
+from gateway_guard.campaigns.casebook import Casebook
+from gateway_guard.campaigns.evidence import Tied, Verdict
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
@@ -151,6 +154,70 @@ def test_a_few_accounts_that_fall_apart_are_judged_as_a_whole_too() -> None:
     ]  # fmt: skip
 
     assert build.parts(build.learnt(seen)) == {frozenset(f"a_x{i:03d}" for i in range(8))}
+
+
+# What grows.
+
+
+def innocent_from(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of so many look innocent, smaller ones as they are."""
+
+    def judge(view: list[Tied], **known: Any) -> Verdict:
+        return evidence.judge([build.tied() for _ in view] if len(view) >= size else view, **known)
+
+    monkeypatch.setattr("gateway_guard.campaigns.linker.judge", judge)
+
+
+def test_a_group_that_looks_innocent_once_it_has_grown_by_half_is_let_go_and_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linker = caught()
+    innocent_from(30, monkeypatch)
+    (held,) = linker.held.values()
+
+    sizes = []
+    for size in (int(1.5 * held.judged) - 1, 60):
+        build.learnt(build.campaign("x", size=size, exchanges=2, at=NOW + size * HOUR), linker)
+        sizes.append(sum(len(one.members) for one in linker.held.values()))
+    build.learnt(build.campaign("x", size=12, exchanges=4, at=NOW + 4 * DAY), linker)
+
+    assert sizes == [int(1.5 * 24) - 1, 0]
+    assert linker.campaigns() == []
+    assert_consistent(linker.cases)
+
+
+def test_a_real_campaign_that_grows_is_held_on_and_grows_with_it() -> None:
+    linker = caught()
+
+    build.learnt(build.campaign("x", size=60, exchanges=2, at=NOW + DAY), linker)
+
+    assert build.parts(linker) == {frozenset(f"a_x{i:03d}" for i in range(60))}
+    (held,) = linker.held.values()
+    assert held.judged >= 40
+
+
+def test_a_large_campaign_is_not_scored_as_a_whole_for_every_find_that_adds_a_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else following one of n accounts would take time with the square of n."""
+    linker = build.learnt(
+        build.mixed(build.campaign("x", size=200, exchanges=6), build.strangers(400))
+    )
+    scored: list[int] = []
+    members = Casebook._members
+
+    def count(self: Casebook, candidates: set[int], at: float) -> dict[int, float]:
+        scored.append(len(candidates))
+        return members(self, candidates, at)
+
+    monkeypatch.setattr(Casebook, "_members", count)
+
+    build.learnt(build.campaign("x", size=400, exchanges=3, at=NOW + DAY), linker)
+
+    (held,) = linker.held.values()
+    assert len(held.members) > 390
+    # From 200 to 400 by steps of 2 % at least: 35 times, and once more for each judgement anew.
+    assert len(scored) <= 40
 
 
 # Time.

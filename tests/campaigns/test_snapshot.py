@@ -113,6 +113,18 @@ def test_reviews_in_force_survive_and_bans_stand_without_any_evidence() -> None:
     assert again.facts(allowed) is None
 
 
+def test_who_was_acquitted_is_still_after_a_restart() -> None:
+    linker = ring.caught()
+    (held,) = linker.held.values()
+    members = list(held.members)
+    linker.cases.acquit(held, build.NOW)
+
+    again = restarted(linker).linker
+
+    assert again.held == {}
+    assert again.cases.acquittals.covers(members[:12], build.NOW)
+
+
 def test_what_the_guard_was_told_of_neighbours_survives() -> None:
     linker, near = ring.caught(), ring.bystander(3).account
     linker.cases.verdicts[near] = CampaignFacts(id="c_0001", confidence=0.8)

@@ -155,16 +155,12 @@ class Casebook:
         self._invite(fresh, at)
         return held
 
-    def _join(self, held: Held, candidates: Iterable[int], at: float) -> None:
+    def _join(self, held: Held, candidates: set[int], at: float) -> None:
         """Add those of `candidates` that belong to a campaign whose members stay as they are."""
-        joined = []
-        for number in sorted(candidates):
-            if number in self._memory.traces and not self._spared(number, at):
-                score, _ = self.score(number, held.id)
-                if score >= JOIN:
-                    self._admit(held, number, score)
-                    joined.append(number)
-        self._invite(joined, at)
+        scores = self._members(candidates, at, self._signatures[held.id])
+        for number, score in scores.items():
+            self._admit(held, number, score)
+        self._invite(scores, at)
 
     def _invite(self, fresh: Iterable[int], at: float) -> None:
         """Consider whoever is near new members: it had its say when there was nothing to join."""
@@ -250,23 +246,32 @@ class Casebook:
             self.reviews.of(self._memory.traces[number].account, at) is Ruling.ALLOW
         )
 
-    def _members(self, candidates: set[int], at: float) -> dict[int, float]:
-        """Which of `candidates` belong together, and their points."""
+    def _members(
+        self, candidates: set[int], at: float, of: Signature | None = None
+    ) -> dict[int, float]:
+        """Which of `candidates` belong together, and to the members `of` counts; their points."""
         traces = self._memory.traces
         known = sorted(n for n in candidates if n in traces and not self._spared(n, at))
+        signature = of if of is not None else Signature()
+        counted: set[int] = set()
         accepted = set(known)
         scores: dict[int, float] = {}
         for _ in range(_ROUNDS):
-            signature = Signature(traces[n] for n in known if n in accepted)
+            signature.count(
+                (traces[n] for n in accepted - counted), (traces[n] for n in counted - accepted)
+            )
+            counted = accepted
             base = self.elsewhere.base(signature)
             scores = {}
             for number in known:
                 score, _ = self._score(number, signature, base, member=number in accepted)
                 if score >= (LEAVE if number in self.member_of else JOIN):
                     scores[number] = score
-            if scores.keys() == accepted:
-                break
             accepted = set(scores)
+            if accepted == counted:
+                break
+        if of is not None:
+            of.count((), (traces[n] for n in counted))
         return scores
 
     def _score(

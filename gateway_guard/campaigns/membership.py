@@ -61,25 +61,38 @@ class Signature:
         #: Members whose pace is uneven, even; that stayed with, moved to the latest release.
         self.paces = [0, 0]
         self.moves = [0, 0]
-        for member in members:
-            self.add(member)
+        self.count(members)
 
     def add(self, member: Trace) -> None:
         """Count one member more, as it is now."""
-        self.size += 1
+        self.count((member,))
+
+    def count(self, joined: Iterable[Trace], left: Iterable[Trace] = ()) -> None:
+        """Count members more, as they are now, and some less that have not changed since."""
+        for member in joined:
+            self._count(member, 1)
+            if member.created_at:
+                insort(self.created, member.created_at)
+        for member in left:
+            self._count(member, -1)
+            if member.created_at:
+                del self.created[bisect_left(self.created, member.created_at)]
+
+    def _count(self, member: Trace, by: int) -> None:
+        self.size += by
         if member.payment:
-            self.payments[member.payment] += 1
-        self.subnets.update(member.subnets)
-        self.keys.update(member.shared)
-        if member.created_at:
-            insort(self.created, member.created_at)
+            self.payments[member.payment] += by
+        for subnet in member.subnets:
+            self.subnets[subnet] += by
+        for key in member.shared:
+            self.keys[key] += by
         if member.client:
-            self.clients[member.client] += 1
+            self.clients[member.client] += by
         even, moved = member.even(), pivot(member)
         if even is not None:
-            self.paces[even] += 1
+            self.paces[even] += by
         if moved is not None:
-            self.moves[moved] += 1
+            self.moves[moved] += by
 
     def near(self, created: float) -> int:
         """Members signed up within `BURST` of `created` (Unix seconds)."""

@@ -120,6 +120,16 @@ def test_a_signature_counts_what_each_member_has() -> None:
     assert signature.created == [NOW, NOW]
 
 
+@given(_groups, _groups)
+def test_whoever_left_leaves_no_trace_in_a_signature(group: list[Trace], left: list[Trace]) -> None:
+    signature = Signature(group)
+
+    signature.count(left)
+    signature.count((), left)
+
+    assert vars(signature) == vars(Signature(group))
+
+
 @given(st.lists(st.floats(1.0, 1e6), max_size=30), st.floats(1.0, 1e6))
 def test_neighbours_are_those_signed_up_within_a_burst(times: list[float], at: float) -> None:
     signature = Signature(account(f"a_{n}", created=t) for n, t in enumerate(times))

@@ -16,8 +16,12 @@ COVER_CORE ?= 99
 CORE   := gateway_guard/core/*,gateway_guard/signals/*,gateway_guard/campaigns/*,gateway_guard/stores/*,gateway_guard/accounts/*
 # Tests that measure seconds, which tracing for coverage doubles: `make wheel` runs them untraced.
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
+# A test that fails is repeated once, shown with its traceback; more than three such fail the run.
+RERUN  := --reruns 1 --rerun-show-tracebacks
 # Tests at a time. What starts servers of its own is tested once, against the wheel.
 JOBS   ?= 2
+# The client for Node that is tested; the last that runs on Node 20.
+NODE_OPENAI := 6.49.0
 # Narrows `make wheel` and `make unit` to some tests while working on them.
 TESTS  ?=
 
@@ -30,7 +34,7 @@ DATA     ?=
 SCORE    ?=
 EVALUATE ?=
 
-.PHONY: help venv demo test lint types unit wheel servers bench evaluate clean
+.PHONY: help venv demo test lint types unit wheel servers node bench evaluate clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,7 +65,7 @@ types: $(STAMP)
 
 # The last line printed is pytest's own; the coverage of the core is shown only when it fails.
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not e2e' -k 'not ($(TIMED))' --cov --cov-report=term:skip-covered \
+	$(BIN)/python -m pytest -n $(JOBS) $(RERUN) -m 'not e2e' -k 'not ($(TIMED))' --cov --cov-report=term:skip-covered \
 		--cov-fail-under=$(COVER) $(TESTS)
 	@mkdir -p build
 	@$(BIN)/coverage report --include='$(CORE)' --skip-covered --show-missing \
@@ -80,15 +84,18 @@ wheel: $(STAMP)
 	rm -rf build/wheel/run/tests/bench
 	cd build/wheel/run && ../venv/bin/python -I tests/cli/without_extras.py
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
-	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib -k '$(TIMED)' $(TESTS)
-	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib -n $(JOBS) -k 'not ($(TIMED))' $(TESTS)
+	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(RERUN) -k '$(TIMED)' $(TESTS)
+	cd build/wheel/run && SCREENS=$(CURDIR)/build/screens \
+		../venv/bin/python -m pytest --import-mode=importlib -n $(JOBS) $(RERUN) -k 'not ($(TIMED))' $(TESTS)
 
-test: servers lint types wheel unit
+test: servers node lint types wheel unit
 
-# The shared store and the gateways are tested against real servers, and one benchmark compares the
-# sidecar with nginx; where a server is missing, what needs it is skipped and says why.
+# The shared store and the gateways are tested against real servers, pages in a real browser, and one
+# benchmark compares the sidecar with nginx; where one is missing, what needs it is skipped and says
+# why.
 servers:
-	@missing=; for one in redis-server:redis-server nginx:nginx-light haproxy:haproxy; do \
+	@missing=; for one in redis-server:redis-server nginx:nginx-light haproxy:haproxy \
+		chromium:chromium chromedriver:chromium-driver; do \
 		PATH=$$PATH:/usr/sbin command -v $${one%%:*} >/dev/null || missing="$$missing $${one#*:}"; \
 	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -98,6 +105,14 @@ servers:
 	else \
 		echo "missing, and only root can install them:$$missing; what needs them is skipped"; \
 	fi
+
+# OpenAI's client for Node, run against the sidecar; without npm, or off line, that is skipped.
+node: build/node/node_modules/openai
+
+build/node/node_modules/openai:
+	@if ! command -v npm >/dev/null; then echo "npm is missing; what needs it is skipped"; \
+	else mkdir -p build/node && npm install --silent --no-audit --no-fund --prefix build/node \
+		openai@$(NODE_OPENAI) || echo "openai@$(NODE_OPENAI) could not be installed; what needs it is skipped"; fi
 
 bench: $(STAMP) servers
 	$(BIN)/python -m tests.bench

@@ -3,11 +3,12 @@
     uvicorn examples.mock_upstream:app --port 9000
     python examples/mock_upstream.py --port 9000 --latency 0.05 --interval 0.02
 
-It answers `/v1/chat/completions` and `/v1/messages` as JSON or as a stream, `/v1/completions`,
-`/v1/responses`, `/v1/embeddings`, `/v1/messages/count_tokens` and `/v1/models` as JSON, always with
-token usage; every other path gets 404. Tokens are counted as a quarter of the characters. Two
-request headers steer one request: `x-mock-latency: 0.5` (seconds before the first byte) and
-`x-mock-tokens: 200` (output tokens). `GET /mock/stats` counts what arrived.
+It answers `/v1/chat/completions`, `/v1/completions`, `/v1/responses` and `/v1/messages` as JSON or
+as a stream, `/v1/embeddings`, `/v1/messages/count_tokens` and `/v1/models` as JSON, always with
+token usage; every other path gets 404. Where tools are offered, the first is called. Tokens are
+counted as a quarter of the characters. Three request headers steer one request: `x-mock-latency:
+0.5` (seconds before the first byte), `x-mock-tokens: 200` (output tokens) and `x-mock-status: 529`
+(an error). `GET /mock/stats` counts what arrived.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 WORDS = ("The", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog", "again")
+#: What a tool is called with.
+CALLED = {"city": "Oslo"}
 MODELS = ("mock-large", "mock-small", "mock-embed")
 
 
@@ -61,6 +64,10 @@ class MockUpstream:
         if scope["method"] == "GET":
             await _json(send, *self._get(path))
             return
+        if b"x-mock-status" in headers:
+            error = {"type": "mock_error", "message": "The mock was told to fail."}
+            await _json(send, int(headers[b"x-mock-status"]), {"type": "error", "error": error})
+            return
         route = self._routes().get(path)
         if route is None:
             await _json(send, 404, {"error": {"message": f"no such path: {path}", "type": "mock"}})
@@ -90,8 +97,8 @@ class MockUpstream:
     def _routes(self) -> dict[str, tuple[Callable[..., dict[str, Any]], Any]]:
         return {
             "/v1/chat/completions": (chat_answer, self._chat_events),
-            "/v1/completions": (completion_answer, None),
-            "/v1/responses": (response_answer, None),
+            "/v1/completions": (completion_answer, self._completion_events),
+            "/v1/responses": (response_answer, self._response_events),
             "/v1/embeddings": (embedding_answer, None),
             "/v1/messages": (message_answer, self._message_events),
             "/v1/messages/count_tokens": (count_answer, None),
@@ -114,28 +121,65 @@ class MockUpstream:
 
     async def _chat_events(self, ask: Any, prompt: int, count: int) -> AsyncIterator[bytes]:
         base = {"id": "chatcmpl-mock", "object": "chat.completion.chunk", "model": _model(ask)}
-        for i in range(count):
+        called = _called(ask)
+        if called is not None:
+            call: dict[str, Any] = {"index": 0, "id": "call_mock", "type": "function"}
+            for function in ({"name": called, "arguments": ""}, {"arguments": json.dumps(CALLED)}):
+                step = {"tool_calls": [{**call, "function": function}]}
+                yield _data({**base, "choices": [{"index": 0, "delta": step}]})
+                call = {"index": 0}
+        for i in range(0 if called is not None else count):
             delta = {"content": WORDS[i % len(WORDS)] + " "}
             yield _data({**base, "choices": [{"index": 0, "delta": delta}]})
             await asyncio.sleep(self.interval)
-        end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        reason = "stop" if called is None else "tool_calls"
+        end = {"index": 0, "delta": {}, "finish_reason": reason}
         yield _data({**base, "choices": [end]})
         if (ask.get("stream_options") or {}).get("include_usage"):
             yield _data({**base, "choices": [], "usage": openai_usage(prompt, count)})
         yield b"data: [DONE]\n\n"
 
+    async def _completion_events(self, ask: Any, prompt: int, count: int) -> AsyncIterator[bytes]:
+        base = {"id": "cmpl-mock", "object": "text_completion", "model": _model(ask)}
+        for i in range(count):
+            text = WORDS[i % len(WORDS)] + " "
+            yield _data({**base, "choices": [{"index": 0, "text": text, "finish_reason": None}]})
+            await asyncio.sleep(self.interval)
+        yield _data({**base, "choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+        if (ask.get("stream_options") or {}).get("include_usage"):
+            yield _data({**base, "choices": [], "usage": openai_usage(prompt, count)})
+        yield b"data: [DONE]\n\n"
+
+    async def _response_events(self, ask: Any, prompt: int, count: int) -> AsyncIterator[bytes]:
+        whole = response_answer(ask, prompt, count)
+        started = {**whole, "status": "in_progress", "output": [], "usage": None}
+        yield _event("response.created", {"sequence_number": 0, "response": started})
+        place = {"item_id": "msg_mock", "output_index": 0, "content_index": 0, "logprobs": []}
+        for i in range(count):
+            delta = {**place, "sequence_number": i + 1, "delta": WORDS[i % len(WORDS)] + " "}
+            yield _event("response.output_text.delta", delta)
+            await asyncio.sleep(self.interval)
+        yield _event("response.completed", {"sequence_number": count + 1, "response": whole})
+
     async def _message_events(self, ask: Any, prompt: int, count: int) -> AsyncIterator[bytes]:
         start = message_answer(ask, prompt, 0) | {"content": [], "stop_reason": None}
         yield _event("message_start", {"message": start})
-        block = {"type": "text", "text": ""}
+        called = _called(ask)
+        block: dict[str, Any] = {"type": "text", "text": ""}
+        if called is not None:
+            block = {"type": "tool_use", "id": "toolu_mock", "name": called, "input": {}}
         yield _event("content_block_start", {"index": 0, "content_block": block})
-        for i in range(count):
+        if called is not None:
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(CALLED)}
+            yield _event("content_block_delta", {"index": 0, "delta": delta})
+        for i in range(0 if called is not None else count):
             delta = {"type": "text_delta", "text": WORDS[i % len(WORDS)] + " "}
             yield _event("content_block_delta", {"index": 0, "delta": delta})
             await asyncio.sleep(self.interval)
         yield _event("content_block_stop", {"index": 0})
-        stop = {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": count}}
-        yield _event("message_delta", stop)
+        reason = "end_turn" if called is None else "tool_use"
+        stop = {"stop_reason": reason, "stop_sequence": None}
+        yield _event("message_delta", {"delta": stop, "usage": {"output_tokens": count}})
         yield _event("message_stop", {})
 
 
@@ -156,11 +200,25 @@ def _text(count: int) -> str:
     return " ".join(WORDS[i % len(WORDS)] for i in range(count))
 
 
+def _called(ask: Any) -> str | None:
+    """The tool the mock calls: the first that is offered."""
+    tools = ask.get("tools")
+    if not tools:
+        return None
+    return str(tools[0].get("function", tools[0])["name"])
+
+
 def chat_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:
     """A chat completion."""
-    message = {"role": "assistant", "content": _text(count)}
+    message: dict[str, Any] = {"role": "assistant", "content": _text(count)}
+    reason, called = "stop", _called(ask)
+    if called is not None:
+        function = {"name": called, "arguments": json.dumps(CALLED)}
+        call = {"id": "call_mock", "type": "function", "function": function}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        reason = "tool_calls"
     choices = [
-        {"index": i, "message": message, "finish_reason": "stop"} for i in range(ask.get("n") or 1)
+        {"index": i, "message": message, "finish_reason": reason} for i in range(ask.get("n") or 1)
     ]
     return {
         "id": "chatcmpl-mock",
@@ -189,13 +247,26 @@ def completion_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:
 
 def response_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:
     """An answer of the responses API, whose usage has other names."""
-    content = [{"type": "output_text", "text": _text(count)}]
+    content = [{"type": "output_text", "text": _text(count), "annotations": []}]
     usage = {"input_tokens": prompt, "output_tokens": count, "total_tokens": prompt + count}
     return {
         "id": "resp_mock",
         "object": "response",
         "model": _model(ask),
-        "output": [{"type": "message", "role": "assistant", "content": content}],
+        "created_at": 0,
+        "status": "completed",
+        "tools": [],
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+        "output": [
+            {
+                "id": "msg_mock",
+                "type": "message",
+                "role": "assistant",
+                "status": "completed",
+                "content": content,
+            },
+        ],
         "usage": usage,
     }
 
@@ -214,13 +285,18 @@ def embedding_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:  # no
 
 def message_answer(ask: Any, prompt: int, count: int) -> dict[str, Any]:
     """An Anthropic message."""
+    content: dict[str, Any] = {"type": "text", "text": _text(count)}
+    called = _called(ask)
+    if called is not None:
+        content = {"type": "tool_use", "id": "toolu_mock", "name": called, "input": CALLED}
     return {
         "id": "msg_mock",
         "type": "message",
         "role": "assistant",
         "model": _model(ask),
-        "content": [{"type": "text", "text": _text(count)}],
-        "stop_reason": "end_turn",
+        "content": [content],
+        "stop_reason": "end_turn" if called is None else "tool_use",
+        "stop_sequence": None,
         "usage": {"input_tokens": prompt, "output_tokens": count},
     }
 

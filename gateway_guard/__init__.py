@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway_guard.guard import Guard, build_guard
     from gateway_guard.policy.compile import load_policy
     from gateway_guard.types import Action, Decision, Exchange, Signal
+    from gateway_guard.verification.app import VerificationApp
 
 __all__ = [
     "Action",
@@ -27,6 +28,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Signal",
+    "VerificationApp",
     "__version__",
     "build_guard",
     "load_policy",
@@ -44,6 +46,7 @@ _HOMES = {
     "GuardMiddleware": "gateway_guard.frontends.asgi",
     "Policy": "gateway_guard.core.decide",
     "load_policy": "gateway_guard.policy.compile",
+    "VerificationApp": "gateway_guard.verification.app",
 }
 
 

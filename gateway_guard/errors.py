@@ -6,6 +6,7 @@
     ├── SourceError      a data file or feed (network, accounts, keys) cannot be used
     ├── SnapshotError    what was learnt before a restart cannot be read
     ├── StoreError       shared state did not answer or broke a promise
+    │   └── SlotMovingError  a Cluster that answers is moving just these keys
     ├── IntelError       an indicator bundle cannot be read or verified
     └── UpstreamError    the model API did not answer as HTTP asks
         └── UpstreamTimeoutError
@@ -49,6 +50,10 @@ class SnapshotError(GuardError):
 
 class StoreError(GuardError):
     """Shared state did not answer in time or broke a promise."""
+
+
+class SlotMovingError(StoreError):
+    """A Cluster is moving the slot of the keys asked for; every other slot answers."""
 
 
 class IntelError(GuardError):

@@ -10,28 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from gateway_guard.accounts.base import Directory
-from gateway_guard.accounts.file import FileDirectory
+from gateway_guard.accounts.base import AskedDirectory, Directory
 from gateway_guard.accounts.jwks import JwtKeys
-from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.accounts.opening import open_directory
 from gateway_guard.clock import Clock, steady_clock
 from gateway_guard.core.adapt import hold
 from gateway_guard.core.assess import assess
+from gateway_guard.core.credentials import digest
 from gateway_guard.core.decide import Policy, conclude, decide
 from gateway_guard.core.identify import identify, needs_body
 from gateway_guard.core.limits import actuals
+from gateway_guard.core.links import NONCE, linked
 from gateway_guard.core.profile import Profiles, observe, observe_usage
+from gateway_guard.core.stated import stated
 from gateway_guard.errors import StoreError
 from gateway_guard.ids import request_ids
+from gateway_guard.intel.file import Indicators
 from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.source import PolicySource
+from gateway_guard.record.register import LocalRegister, Register
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import ImmediateStore, Store
 from gateway_guard.stores.connect import TIMEOUT, open_store
@@ -63,6 +68,7 @@ Learner = Callable[[Exchange], None]
 _NOT_ASSESSED = Assessment()
 #: Looking up a member of an enumeration costs more than comparing with it.
 _REFUSED = Outcome.REFUSED
+_CHALLENGE = Action.CHALLENGE
 _UNKNOWN_NETWORK = NetworkFacts(known=False)
 _UNREACHABLE = CredentialFault.KEYS_UNREACHABLE
 _NO_KEYS: tuple[str, ...] = ("jwks",)
@@ -87,6 +93,9 @@ class Guard:
         jwt: JwtKeys,
         campaign_of: Callable[[str], CampaignFacts | None] | None = None,
         linking: Linking | SharedLinking | None = None,
+        indicators: Indicators | None = None,
+        group_key: bytes | None = None,
+        register: Register | None = None,
         learners: Sequence[Learner] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -99,13 +108,23 @@ class Guard:
         #: What finds campaigns in this guard's own traffic, or in that of all guards of a store;
         #: None where somebody else says who is in one, or nobody does. Closed with the guard.
         self.linking = linking
+        #: What others say of networks, clients and templates; matches nothing when None was given.
+        self.indicators = indicators if indicators is not None else Indicators()
         self.clock = clock or steady_clock()
+        #: Where accounts that meet a challenge are written down.
+        self.register: Register = register or LocalRegister()
+        #: Which accounts did, and which were asked to; read with every request.
+        self.standing = self.register.standing
         #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
         self.failures: dict[str, int] = {}
         self._secret = secret
+        #: Keys digests of templates and client software; all others are keyed with the secret.
+        self._group_key = group_key
         self._jwt = jwt
         jwt.on_failure = self._keys_failed
         self._campaign_of = campaign_of
+        #: The directory, where it knows only what it was told when it was asked.
+        self._asked = accounts if isinstance(accounts, AskedDirectory) else None
         self._next_id = request_ids()
         #: The store, where it answers without a coroutine, which costs as much as six calls.
         self._at_once = store if isinstance(store, ImmediateStore) else None
@@ -118,10 +137,19 @@ class Guard:
         return self.policies.current
 
     @property
+    def secret(self) -> bytes:
+        """Key of every digest and of the links; for what lives beside the guard in its process."""
+        return self._secret
+
+    @property
     def key_errors(self) -> Mapping[str, str]:
         """URL of each key set of the policy whose last fetch failed → why; empty: all is well."""
         urls = {source.jwks for source in self.policies.current.identify.accounts}
         return {url: why for url, why in self._jwt.errors.items() if url in urls}
+
+    def account_of(self, token: bytes) -> str:
+        """The account of a credential, as `identify` names it."""
+        return digest(self._secret, token)
 
     def needs_body(self, method: str, raw_path: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether the frontend must read the body before it asks for a decision."""
@@ -137,17 +165,23 @@ class Guard:
                 await jwt.refresh(wire, policy.identify)
             request = identify(
                 wire, policy.identify, policy.inspect, id=request_id, at=at, secret=self._secret,
-                keys=jwt.keys,
+                keys=jwt.keys, group_key=self._group_key,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
             request = Request(id=request_id, at=at, method=wire.method, path=None)
             return self._failed(policy, request, error)
-        return await self.judge(request, state=wire.state)
+        state = stated(wire, policy.identify) if policy.identify.attributes else wire.state
+        return await self.judge(request, state=state)
 
     async def judge(self, request: Request, *, state: Mapping[str, Any] | None = None) -> Exchange:
         """Everything after `identify`: enrich, assess, decide, reserve. Never raises."""
         policy = self.policies.current
         try:
+            asked, account = self._asked, request.account
+            unheard = (
+                asked is not None and account is not None
+                and asked.due(account) and not await asked.ask(account)
+            )  # fmt: skip
             facts = self._enrich(request, state)
             signals = policy.signals
             assessment = assess(signals, request, facts) if signals else _NOT_ASSESSED
@@ -162,6 +196,8 @@ class Guard:
                     observe(profile, request, facts)
             charges = plan.charges
             degraded = _NO_KEYS if request.credential_fault is _UNREACHABLE else ()
+            if unheard:
+                degraded = (*degraded, "accounts")
             if charges:
                 store = self._at_once
                 try:
@@ -171,16 +207,42 @@ class Guard:
                         grants = await self.store.reserve(charges, id=request.id, now=request.at)
                 except StoreError as error:
                     self._count("store", error)
-                    grants = self._uncounted(policy, charges, request)
+                    grants = self._uncounted(policy, charges, request.id, request.at)
                     degraded = (*degraded, "store")
                 decision = conclude(policy, plan, grants, degraded)
             else:
                 decision = conclude(policy, plan, (), degraded)
+                if decision.action is _CHALLENGE and policy.verification is not None:
+                    nonce = secrets.token_bytes(NONCE)
+                    decision = linked(decision, request, policy.verification, self._secret, nonce)
             return Exchange(
                 request=request, facts=facts, assessment=assessment, plan=plan, decision=decision
             )
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
             return self._failed(policy, request, error)
+
+    async def charge(
+        self, policy: Policy, charges: Sequence[Charge], *, id: str, now: float
+    ) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
+        """Take `charges` for good, all or none: where limits are asked for alone, and nobody will
+        say how a request ended. The grants, and what failed: then `on_error.store` stands in.
+
+        `now` is Unix seconds; `id` is nobody else's.
+        """
+        degraded: tuple[str, ...] = ()
+        try:
+            grants = await self.store.reserve(charges, id=id, now=now)
+        except StoreError as error:
+            self._count("store", error)
+            grants, degraded = self._uncounted(policy, charges, id, now), ("store",)
+        if grants and all(map(_ALLOWED, grants)):
+            try:
+                # At its full cost: this frees nothing, and the store need not remember it.
+                costs = [charge.cost for charge in charges]
+                await self.store.settle(charges, costs, id=id, now=now)
+            except StoreError as error:
+                self._count("store", error)
+        return grants, degraded
 
     async def settle(self, exchange: Exchange, usage: Usage, *, now: float | None = None) -> None:
         """Put the real usage in place of the estimate, then learn. A second call does nothing.
@@ -219,17 +281,21 @@ class Guard:
                 self._count("learn", error)
 
     def reload(self) -> bool:
-        """Read policy, network data and account attributes again; keep the last good of each.
+        """Read policy, network data, indicators and accounts again; keep the last good of each.
 
         True when everything could be read; what could not is in the log and in `health`.
         """
         good = self.policies.reload()
         good = self.network.reload() and good
+        good = self.indicators.reload() and good
         return self.accounts.reload() and good
 
     async def close(self) -> None:
         """Release the store, end the linker's thread; the guard is not used afterwards."""
         await self.store.close()
+        await self.register.close()
+        if self._asked is not None:
+            await self._asked.close()
         if self.linking is not None:
             # It learns from what waits, which takes a while; other connections may still be open.
             await asyncio.to_thread(self.linking.close)
@@ -237,20 +303,26 @@ class Guard:
     def _enrich(self, request: Request, state: Mapping[str, Any] | None) -> Facts:
         address, account = request.client_ip, request.account
         network = self.network.lookup(address) if address is not None else _UNKNOWN_NETWORK
+        match = self.indicators.match
+        indicators = match(request) if match is not None else ()
         if account is None:
-            return Facts(network=network)
+            return Facts(network=network, indicators=indicators)
         profile = self.profiles.get(account)
         campaign_of = self._campaign_of
-        return Facts(
+        facts = Facts(
             network=network,
             account=self.accounts.lookup(account, state),
             profile=profile,
             held=profile.held,
             campaign=campaign_of(account) if campaign_of is not None else None,
+            indicators=indicators,
         )
+        if account in self.standing.places:
+            return self.standing.on(facts, account, request.at)
+        return facts
 
     def _uncounted(
-        self, policy: Policy, charges: Sequence[Charge], request: Request
+        self, policy: Policy, charges: Sequence[Charge], id: str, now: float
     ) -> tuple[Grant, ...]:
         """What stands in for the store's answer by `on_error.store`; empty where nothing does."""
         shared, choice = self.shared, policy.on_error.store
@@ -259,7 +331,7 @@ class Guard:
         shared.without[choice] += 1
         if choice != "local":
             return ()
-        return shared.local.reserve_now(charges, id=request.id, now=request.at)
+        return shared.local.reserve_now(charges, id=id, now=now)
 
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
         self._count("guard", error)
@@ -310,17 +382,14 @@ def build_guard(
     Raises:
         PolicyError: the policy does not load; every finding is in it.
         SettingsError: an environment variable makes no sense.
+        IntelError: the table of indicators cannot be used.
         SnapshotError: what was kept of campaigns cannot be taken over; says what to do.
         SourceError: the accounts or network file cannot be used.
     """
     settings = Settings.from_environment() if settings is None else settings
     policies = PolicySource.fixed(policy) if isinstance(policy, Policy) else PolicySource(policy)
     if accounts is None:
-        accounts = (
-            FileDirectory(settings.accounts_file, secret=settings.secret)
-            if settings.accounts_file
-            else NoDirectory()
-        )
+        accounts = open_directory(settings)
     linking: Linking | SharedLinking | None = None
     if campaign_of is None:
         where = store if isinstance(store, str) else settings.store if store is None else None
@@ -337,6 +406,9 @@ def build_guard(
         jwt=JwtKeys(),
         campaign_of=campaign_of,
         linking=linking,
+        indicators=Indicators.configured(settings, clock=clock),
+        group_key=settings.intel_group_key,
+        register=linking.register if linking is not None else None,
         learners=learners,
         clock=clock,
     )
@@ -356,6 +428,8 @@ def _store(store: Store | str | None, settings: Settings) -> Store:
             namespace=settings.store_namespace,
             max_keys=settings.max_keys,
             timeout=max(TIMEOUT, 2.0 * settings.store_budget),
+            # Told in time that a slot is moving, a decision knows that the store is not down.
+            patience=0.8 * settings.store_budget,
             unsettled=settings.store_unsettled,
         )
         if not isinstance(found, ImmediateStore):

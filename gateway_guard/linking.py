@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import xxhash
 
+from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.sighting import Sighting, sighting_of
 from gateway_guard.core.credentials import subkey
 from gateway_guard.record.beside import Beside
 from gateway_guard.record.keeping import Keeper
+from gateway_guard.record.register import LocalRegister
 from gateway_guard.types import CampaignFacts, Exchange
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ class Linking:
         dropped: sightings lost because the queue was full.
         failed: sightings the linker could not take in.
         keeper: as given.
+        register: which accounts met a challenge.
 
     Args:
         secret: key of the digests of addresses.
@@ -76,6 +80,7 @@ class Linking:
         self.keeper = keeper
         self.linker = keeper.linker if keeper is not None else linker or Linker()
         self.lock = keeper.lock if keeper is not None else threading.Lock()
+        self.register = keeper.register if keeper is not None else LocalRegister()
         self.dropped = 0
         self.failed = 0
         self._verdicts = self.linker.cases.verdicts
@@ -90,7 +95,7 @@ class Linking:
     @property
     def trouble(self) -> str | None:
         """What an operator should know; None when all is well."""
-        return self.keeper.trouble if self.keeper is not None else None
+        return self.keeper.file.trouble if self.keeper is not None else None
 
     def facts(self, account: str) -> CampaignFacts | None:
         """The campaign `account` is held to belong to; None for none."""
@@ -98,6 +103,9 @@ class Linking:
 
     def write(self, exchange: Exchange) -> None:
         """Queue what is to be learnt of a settled exchange."""
+        if self._idle and self.keeper is not None:
+            # Reviews are heeded whatever the policy wants to know of campaigns.
+            self._start()
         if self._asked is not None and not self._asked():
             return
         if len(self._waiting) >= self._limit:
@@ -117,6 +125,16 @@ class Linking:
             with self.lock:
                 for _ in range(min(len(waiting), _BATCH)):
                     self._take(waiting.popleft())
+
+    def review(self, review: Review) -> bool:
+        """Put a person's decision in force now; for a guard that keeps no journal of them.
+
+        False when it is about a campaign that is not held.
+        """
+        self.learn()
+        self.register.heed(review)
+        with self.lock:
+            return apply(self.linker, review)
 
     def publish(self, metrics: Metrics) -> None:
         """Show what is held, and what was lost, among `metrics`."""

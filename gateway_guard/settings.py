@@ -14,14 +14,29 @@
 | `GATEWAY_GUARD_LINKER` | with a shared store, link campaigns here: `auto` (default) or `never` |
 | `GATEWAY_GUARD_NETWORK_FILES` | further network databases, separated by `:` |
 | `GATEWAY_GUARD_ACCOUNTS_FILE` | account attributes, JSON lines or CSV |
+| `GATEWAY_GUARD_ACCOUNTS_URL` | where they are asked for instead, `https://host/{account}` |
+| `GATEWAY_GUARD_ACCOUNTS_TOKEN` | bearer token for it, 16 characters or more |
+| `GATEWAY_GUARD_ACCOUNTS_FRESH` | seconds an answer is not asked for again (default 60) |
+| `GATEWAY_GUARD_ACCOUNTS_BUDGET` | milliseconds a request waits for one (default 50) |
 | `GATEWAY_GUARD_CAMPAIGNS_FILE` | what was learnt of campaigns, kept over restarts; needs the key |
+| `GATEWAY_GUARD_INTEL_FILE` | indicators taken in from others (`gateway-guard intel`), reloaded |
+| `GATEWAY_GUARD_INTEL_GROUP_KEY_FILE` | key of template digests, the same in a group of guards |
+| `GATEWAY_GUARD_INTEL_ALLOW` | networks no indicator may touch, separated by `,` |
+| `GATEWAY_GUARD_INTEL_WIDEST` | broadest networks an indicator may name (default `/24,/48`) |
+| `GATEWAY_GUARD_MAX_INDICATORS` | indicators kept (default 100,000) |
 | `GATEWAY_GUARD_DECISION_LOG` | where decisions go, `-` for standard output; unset for nowhere |
 | `GATEWAY_GUARD_LOG_QUEUE` | decisions that may wait to be written (default 10,000) |
 | `GATEWAY_GUARD_LOG_ADDRESSES` | of client addresses, log `full` (default), `subnet` or `none` |
+| `GATEWAY_GUARD_AUDIT_FILE` | what people decide, chained; default: `.audit` beside the campaigns |
+| `GATEWAY_GUARD_ADMIN_TOKEN` | lets in to the admin port, 16 characters or more; may change |
+| `GATEWAY_GUARD_ADMIN_READ_TOKEN` | the same for those who may only look |
+| `GATEWAY_GUARD_ADMIN_PROXIES` | addresses of OIDC proxies whose `X-Forwarded-User` is believed |
+| `GATEWAY_GUARD_ADMIN_REVIEWERS` | groups (`X-Forwarded-Groups`) that may change things |
 """
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import secrets
@@ -33,6 +48,8 @@ import msgspec
 from gateway_guard.errors import SettingsError
 
 log = logging.getLogger(__name__)
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: variable → one line for `--help` and the README; a test walks it.
 VARIABLES: Mapping[str, str] = {
@@ -48,10 +65,24 @@ VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_LINKER": "auto: link campaigns here while no gateway-guard linker does; never",
     "GATEWAY_GUARD_NETWORK_FILES": "further network databases, separated by ':'",
     "GATEWAY_GUARD_ACCOUNTS_FILE": "account attributes, JSON lines or CSV",
+    "GATEWAY_GUARD_ACCOUNTS_URL": "where they are asked for instead, https://host/{account}",
+    "GATEWAY_GUARD_ACCOUNTS_TOKEN": "bearer token for it, 16 characters or more",
+    "GATEWAY_GUARD_ACCOUNTS_FRESH": "seconds an answer is not asked for again, default 60",
+    "GATEWAY_GUARD_ACCOUNTS_BUDGET": "milliseconds a request waits for one, default 50",
     "GATEWAY_GUARD_CAMPAIGNS_FILE": "what was learnt of campaigns, kept over restarts",
+    "GATEWAY_GUARD_INTEL_FILE": "indicators taken in from others, see gateway-guard intel",
+    "GATEWAY_GUARD_INTEL_GROUP_KEY_FILE": "key of template digests that a group of guards shares",
+    "GATEWAY_GUARD_INTEL_ALLOW": "networks no indicator may touch, separated by ','",
+    "GATEWAY_GUARD_INTEL_WIDEST": "broadest networks an indicator may name, default /24,/48",
+    "GATEWAY_GUARD_MAX_INDICATORS": "indicators kept, default 100000",
     "GATEWAY_GUARD_DECISION_LOG": "where decisions are written, '-' for standard output",
     "GATEWAY_GUARD_LOG_QUEUE": "decisions that may wait to be written, default 10000",
     "GATEWAY_GUARD_LOG_ADDRESSES": "of client addresses, log full (default), subnet or none",
+    "GATEWAY_GUARD_AUDIT_FILE": "what people decide, chained; default: .audit beside the campaigns",
+    "GATEWAY_GUARD_ADMIN_TOKEN": "lets in to the admin port, 16 characters or more; may change",
+    "GATEWAY_GUARD_ADMIN_READ_TOKEN": "the same for those who may only look",
+    "GATEWAY_GUARD_ADMIN_PROXIES": "OIDC proxies whose X-Forwarded-User is believed: 10.0.0.0/8,…",
+    "GATEWAY_GUARD_ADMIN_REVIEWERS": "groups of X-Forwarded-Groups that may change things: a,b",
 }
 
 #: How much of a client's address the decision log may keep.
@@ -80,12 +111,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             while no other does; `never` leaves that to others.
         network_files: further databases, asked before the bundled one.
         accounts_file: account attributes; None for none.
+        accounts_url: where attributes are asked for, instead of the file; None for nowhere.
+        accounts_token: bearer token sent along; None for none.
+        accounts_fresh: seconds for which an answer is not asked for again, > 0.
+        accounts_budget: seconds a request waits for an answer, > 0.
         campaigns_file: snapshot of what was learnt of campaigns, the journal of reviews beside it
             under the same name and `.reviews`; None for none.
+        intel_file: table of indicators taken in from others; None for none.
+        intel_group_key: key of the digests of templates and client software that guards of one
+            group compare, >= 16 bytes; None for `secret`, and then nobody else's can be compared.
+        intel_allow: networks no indicator may touch.
+        intel_widest: prefix lengths of the broadest networks an indicator may name, IPv4 and IPv6.
+        max_indicators: indicators kept; of each large source the surest stay.
         decision_log: path, `-` for standard output, None for nowhere.
         log_queue: decisions that may wait to be written; more are dropped and counted.
         log_addresses: what the decision log keeps of client addresses, from `LOG_ADDRESSES`; the
             subnet is the /24 (IPv4) or /64 (IPv6).
+        audit_file: what people decide; None for `.audit` beside the campaigns file, if there is
+            one.
+        admin_token, admin_read_token: let in to the admin port; None for nobody.
+        admin_proxies: networks of the proxies whose `X-Forwarded-User` is believed there.
+        admin_reviewers: groups whose members may change things; others may only look.
     """
 
     secret: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(32))
@@ -100,10 +146,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     linker: str = "auto"
     network_files: tuple[str, ...] = ()
     accounts_file: str | None = None
+    accounts_url: str | None = None
+    accounts_token: str | None = None
+    accounts_fresh: float = 60.0
+    accounts_budget: float = 0.05
     campaigns_file: str | None = None
+    intel_file: str | None = None
+    intel_group_key: bytes | None = None
+    intel_allow: tuple[IPNetwork, ...] = ()
+    intel_widest: tuple[int, int] = (24, 48)
+    max_indicators: int = 100_000
     decision_log: str | None = None
     log_queue: int = 10_000
     log_addresses: str = "full"
+    audit_file: str | None = None
+    admin_token: str | None = None
+    admin_read_token: str | None = None
+    admin_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    admin_reviewers: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -134,10 +194,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 part for part in env.get("GATEWAY_GUARD_NETWORK_FILES", "").split(":") if part
             ),
             accounts_file=env.get("GATEWAY_GUARD_ACCOUNTS_FILE") or None,
+            accounts_url=_instead(env, "GATEWAY_GUARD_ACCOUNTS_URL", "GATEWAY_GUARD_ACCOUNTS_FILE"),
+            accounts_token=_token(env, "GATEWAY_GUARD_ACCOUNTS_TOKEN"),
+            accounts_fresh=float(_count(env, "GATEWAY_GUARD_ACCOUNTS_FRESH", 60)),
+            accounts_budget=_milliseconds(env, "GATEWAY_GUARD_ACCOUNTS_BUDGET", 50.0),
             campaigns_file=env.get("GATEWAY_GUARD_CAMPAIGNS_FILE") or None,
+            intel_file=env.get("GATEWAY_GUARD_INTEL_FILE") or None,
+            intel_group_key=_group_key(env),
+            intel_allow=_networks(env, "GATEWAY_GUARD_INTEL_ALLOW"),
+            intel_widest=_widest(env, "GATEWAY_GUARD_INTEL_WIDEST"),
+            max_indicators=_count(env, "GATEWAY_GUARD_MAX_INDICATORS", 100_000),
             decision_log=env.get("GATEWAY_GUARD_DECISION_LOG") or None,
             log_queue=_count(env, "GATEWAY_GUARD_LOG_QUEUE", 10_000),
             log_addresses=_word(env, "GATEWAY_GUARD_LOG_ADDRESSES", LOG_ADDRESSES),
+            audit_file=env.get("GATEWAY_GUARD_AUDIT_FILE") or None,
+            admin_token=_token(env, "GATEWAY_GUARD_ADMIN_TOKEN"),
+            admin_read_token=_token(env, "GATEWAY_GUARD_ADMIN_READ_TOKEN"),
+            admin_proxies=_networks(env, "GATEWAY_GUARD_ADMIN_PROXIES"),
+            admin_reviewers=_list(env, "GATEWAY_GUARD_ADMIN_REVIEWERS"),
         )
 
     def require_secret(self) -> None:
@@ -176,6 +250,70 @@ def _secret(env: Mapping[str, str]) -> bytes:
             f"{source} holds {len(secret)} bytes; a key needs at least 16: openssl rand -hex 32"
         )
     return secret
+
+
+def _token(env: Mapping[str, str], name: str) -> str | None:
+    """A token; never quoted."""
+    token = (env.get(name) or "").strip()
+    if token and (len(token) < 16 or not token.isascii() or not token.isprintable()):
+        raise SettingsError(
+            f"{name} must be at least 16 printable ASCII characters: openssl rand -hex 32"
+        )
+    return token or None
+
+
+def _instead(env: Mapping[str, str], name: str, other: str) -> str | None:
+    """A variable that stands in for another; both together make no sense."""
+    if env.get(name) and env.get(other):
+        raise SettingsError(f"{name} and {other} are both set; leave out one of them")
+    return env.get(name) or None
+
+
+def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Words separated by commas."""
+    return tuple(word for part in env.get(name, "").split(",") if (word := part.strip()))
+
+
+def _networks(
+    env: Mapping[str, str], name: str
+) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    found = []
+    for word in _list(env, name):
+        try:
+            found.append(ipaddress.ip_network(word))
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}; write 10.1.2.3 or 10.0.0.0/8") from None
+    return tuple(found)
+
+
+def _group_key(env: Mapping[str, str]) -> bytes | None:
+    name = "GATEWAY_GUARD_INTEL_GROUP_KEY_FILE"
+    path = env.get(name)
+    if not path:
+        return None
+    try:
+        key = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"{name}: cannot read {path}: {error.strerror}; one guard of the group makes the key, "
+            "openssl rand -hex 32, and the others get it from its operator"
+        ) from error
+    if len(key) < 16:
+        raise SettingsError(f"the file {path} holds {len(key)} bytes; a key needs at least 16")
+    return key
+
+
+def _widest(env: Mapping[str, str], name: str) -> tuple[int, int]:
+    text = env.get(name) or "/24,/48"
+    parts = [part.strip().removeprefix("/") for part in text.split(",")]
+    if len(parts) == 2 and all(part.isascii() and part.isdigit() for part in parts):
+        v4, v6 = (int(part[:4]) for part in parts)
+        if 8 <= v4 <= 32 and 16 <= v6 <= 128:
+            return v4, v6
+    raise SettingsError(
+        f"{name} is {text[:40]!r}; write two prefix lengths, IPv4 (8 to 32) and IPv6 (16 to 128): "
+        "/24,/48"
+    )
 
 
 def _word(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:

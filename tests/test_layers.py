@@ -19,11 +19,13 @@ LAYERS = (
     ("core",),
     ("campaigns",),
     ("policy",),
-    ("network", "accounts", "stores", "record"),
+    ("network", "accounts", "stores", "record", "intel"),
     ("linking",),
     ("streams",),
     ("streams",),
     ("guard",),
+    ("pages",),
+    ("verification",),
     ("frontends",),
     ("cli", "__main__"),
 )
@@ -43,7 +45,7 @@ FILES = sorted(
 )
 PURE = [
     path for path in FILES if path.relative_to(PACKAGE).parts[0] in ("core", "signals", "campaigns")
-]
+] + [PACKAGE / "verification" / "page.py"]
 
 
 def name_of(path: Path) -> str:

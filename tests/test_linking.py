@@ -31,6 +31,7 @@ from tests import build
 from tests.campaigns import ring
 from tests.cli.run import ROOT
 from tests.frontends.test_health import Reachable
+from tests.processes import PATIENCE
 
 ASKS = """
 version: 1
@@ -145,7 +146,7 @@ def test_the_thread_ends_when_the_linking_is_dropped_without_being_closed() -> N
 
     del links
     gc.collect()
-    thread.join(timeout=10.0)
+    thread.join(timeout=PATIENCE)
 
     assert not thread.is_alive()
 
@@ -351,7 +352,7 @@ def test_one_of_several_processes_writes_and_another_takes_its_place(
 
     assert while_both == written
     assert path.exists()
-    assert keeper(second).unsaved == 0
+    assert keeper(second).file.unsaved == 0
     assert len([r for r in caplog.records if "another process writes" in r.message]) == 1
 
 
@@ -367,13 +368,13 @@ def test_a_disk_that_fails_is_reported_once_counted_and_tried_again(
         patch.setattr("gateway_guard.record.snapshots.os.fsync", _full)
         minute(links, clock)
         minute(links, clock)
-        trouble, unsaved = keeper(links).trouble, keeper(links).unsaved
+        trouble, unsaved = keeper(links).file.trouble, keeper(links).file.unsaved
         links.write(settled("acct_1"))
         links.learn()
     minute(links, clock)
 
     assert trouble == "campaigns not saved: No space left on device"
-    assert (unsaved, keeper(links).unsaved, keeper(links).trouble) == (2, 2, None)
+    assert (unsaved, keeper(links).file.unsaved, keeper(links).file.trouble) == (2, 2, None)
     assert len([r for r in caplog.records if "not saved" in r.message]) == 1
     assert len(kept(path, [0.0]).linker.memory.traces) == 2
 
@@ -404,7 +405,10 @@ def test_a_disk_that_fails_degrades_health_and_shows_in_metrics(tmp_path: Path) 
     brain, metrics = guard(build.policy(ASKS)), Metrics()
     links = kept(tmp_path / "campaigns", [0.0])
     brain.linking = links
-    keeper(links).trouble, keeper(links).unsaved = "campaigns not saved: No space left on device", 3
+    keeper(links).file.trouble, keeper(links).file.unsaved = (
+        "campaigns not saved: No space left on device",
+        3,
+    )
     links.publish(metrics)
 
     report = asyncio.run(Health(brain, cast("Upstream", Reachable()), Reachable()).report())[1]

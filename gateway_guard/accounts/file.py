@@ -47,6 +47,7 @@ class FileDirectory:
     def __init__(self, path: str | os.PathLike[str], *, secret: bytes) -> None:
         self.path = Path(path)
         self._secret = secret
+        self._seen = self._look()
         self._accounts = self._read()
         #: Why the last reload failed; None when it did not.
         self.error: SourceError | None = None
@@ -58,6 +59,23 @@ class FileDirectory:
         """The file's attributes with the application's on top; all unknown for a stranger."""
         known = self._accounts.get(account, _UNKNOWN)
         return merged(known, state) if state else known
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the attributes may be old, in words; None while the file can be read."""
+        return None if self.error is None else f"{self.error}; the last good file serves"
+
+    def changed(self) -> bool:
+        """Whether the file is another one than at the last look."""
+        before, self._seen = self._seen, self._look()
+        return before != self._seen
+
+    def _look(self) -> tuple[int, ...]:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return ()
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
     def reload(self) -> bool:
         """Read the file again, all of it or nothing; False when the last good one stays."""

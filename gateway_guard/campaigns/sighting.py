@@ -70,11 +70,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sample: str | None = None
 
 
-def content_keys(prompt: PromptShape) -> tuple[int, ...]:
-    """The digests under which a prompt can be found again, at most `MOST_KEYS`.
-
-    The ends and the skeleton of each role first, then every fourth fragment.
-    """
+def template_keys(prompt: PromptShape) -> list[int]:
+    """The digests of the ends and the skeleton of each role of a prompt."""
     keys: list[int] = []
     for role in prompt.roles:
         salt = _SALT.get(role.role, 0)
@@ -84,14 +81,26 @@ def content_keys(prompt: PromptShape) -> tuple[int, ...]:
             keys.append((role.tail ^ salt) + 1 & _MASK)
         if role.skeleton:
             keys.append((role.skeleton ^ salt) + 2 & _MASK)
+    return keys
+
+
+def content_keys(prompt: PromptShape) -> tuple[int, ...]:
+    """The digests under which a prompt can be found again, at most `MOST_KEYS`.
+
+    The ends and the skeleton of each role first, then every fourth fragment.
+    """
+    keys = template_keys(prompt)
     for fragment in prompt.shingles:
         if not fragment % FRAGMENT_SAMPLE:
             keys.append(fragment)
     return tuple(dict.fromkeys(keys[:MOST_KEYS]))
 
 
-def _client(client: Client) -> int:
-    """A digest of the client software; hash() would change with every start."""
+def client_digest(client: Client) -> int:
+    """A 64-bit digest of what the client software shows of itself; 0 when it shows nothing.
+
+    Not `hash()`, which would change with every start.
+    """
     shown = f"{client.agent}|{client.sdk or ''}|{client.tls or ''}"
     return _xxh3(shown.encode()) if shown != "0||" else 0
 
@@ -125,7 +134,7 @@ def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
         asn=network.asn,
         flags=network.flags,
         declared=known.country,
-        client=_client(request.client),
+        client=client_digest(request.client),
         model=request.model,
         keys=content_keys(prompt) if prompt is not None else (),
         chars=prompt.chars if prompt is not None else 0,

@@ -13,6 +13,7 @@ from typing import Final
 import typer
 
 from gateway_guard import __version__
+from gateway_guard.cli.manual import add_pages
 from gateway_guard.errors import GuardError
 
 #: Every command, in the order `--help` lists them; each has a module of its name in this package.
@@ -27,11 +28,14 @@ COMMANDS: Final = (
     "network",
     "campaign",
     "account",
+    "audit",
+    "intel",
     "linker",
     "guards",
     "store",
     "signal",
     "rule",
+    "schema",
 )
 
 CLEAN: Final = 0
@@ -55,7 +59,6 @@ def build_app(*commands: str) -> typer.Typer:
         name="gateway-guard",
         help="Decides, before a request reaches a model API, whether it should, and says why.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -71,6 +74,7 @@ def build_app(*commands: str) -> typer.Typer:
 
     for name in commands or COMMANDS:
         importlib.import_module(f"gateway_guard.cli.{name}").register(app)
+    add_pages(app)
     return app
 
 

@@ -6,27 +6,25 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import msgspec
 import typer
 from rich.console import Console
 
 from gateway_guard.campaigns.casebook import BANNED
-from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.known import Known, Shared, known_of
 from gateway_guard.campaigns.membership import JOIN
-from gateway_guard.campaigns.postings import Postings
-from gateway_guard.campaigns.report import Past, past_of
 from gateway_guard.campaigns.reviews import Review, Ruling
-from gateway_guard.campaigns.traces import Trace
+from gateway_guard.campaigns.standing import LASTS as VERIFIED_LASTS
+from gateway_guard.campaigns.standing import Standing
 from gateway_guard.cli import USAGE
-from gateway_guard.cli.campaign_words import many, moment, signed, sure
 from gateway_guard.cli.casefile import (
     ByOption,
     Casefile,
     FileOption,
     ReasonOption,
     author_of,
+    bench_of,
     opened,
     reason_of,
 )
@@ -34,6 +32,7 @@ from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.errors import SettingsError, SourceError
+from gateway_guard.pages.words import many, moment, signed, sure
 
 AccountArgument = Annotated[
     str | None, typer.Argument(metavar="[ACCT]", help="The digest logs name it by: acct_…")
@@ -60,57 +59,9 @@ _DONE: Final = {
     Ruling.BAN: "counts as a sure member of a campaign, whatever the evidence",
     Ruling.CLEAR: "is judged by the evidence alone again",
     Ruling.NOTE: "has a note",
+    Ruling.CHALLENGE: "is challenged until it has verified itself",
+    Ruling.VERIFY: f"counts as verified for {VERIFIED_LASTS / 86400:.0f} days",
 }
-
-
-class Shared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One value of an account, and how many other accounts come with it.
-
-    Attributes:
-        kind: `payment`, `addresses` (one range), `content` (one digest of a template's part),
-            `client` (its software) or `sign-up` (within half an hour of it).
-        others: accounts; those long forgotten included.
-    """
-
-    kind: str
-    others: int
-
-
-class Membership(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the guard is told of an account.
-
-    Attributes:
-        campaign: its name; `banned` when only a reviewer says so.
-        member: whether the account is held to belong to it, or only near enough to be watched.
-        confidence: that it does belong, in [0, 1].
-        points: natural logarithm of the odds, by the evidence; None without a campaign to compare.
-        adds: what each thing it shares adds to the points.
-    """
-
-    campaign: str
-    member: bool
-    confidence: float
-    points: float | None
-    adds: dict[str, float]
-
-
-class Facts(Past, frozen=True, kw_only=True, gc=False):
-    """The account over time. `even_pace` is None while that cannot be told."""
-
-    organisation: str
-    even_pace: bool | None
-
-
-class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What `account show` says. `trace` is None when the account was never seen, or forgotten."""
-
-    account: str
-    trace: Facts | None
-    membership: Membership | None
-    ruling: Ruling | None
-    until: float | None
-    shares: tuple[Shared, ...]
-    reviews: tuple[Review, ...]
 
 
 def register(app: typer.Typer) -> None:
@@ -132,7 +83,7 @@ def register(app: typer.Typer) -> None:
         """Everything the linker knows of an account, and every review of it."""
         case = opened(file)
         who = _digest(case.keyed, case.secret, account, key_file, name)
-        known = known_of(case, who)
+        known = known_of(case.linker, case.reviews, who)
         if format is Format.JSON:
             print_json(known)
         else:
@@ -141,7 +92,12 @@ def register(app: typer.Typer) -> None:
     for ruling, doc in (
         (Ruling.ALLOW, "Never hold an account to be in a campaign, whatever it shares."),
         (Ruling.BAN, "Hold an account to be in a campaign, whatever the evidence."),
-        (Ruling.CLEAR, "Lift an allow or a ban: the evidence decides again."),
+        (
+            Ruling.CLEAR,
+            "Lift an allow, a ban, a challenge or a verification: policy and evidence decide.",
+        ),
+        (Ruling.CHALLENGE, "Have an account verify itself before it goes on."),
+        (Ruling.VERIFY, "Vouch for an account: no challenge stops it for 30 days."),
         (Ruling.NOTE, "Write down something about an account; changes nothing."),
     ):
         _add(group, ruling, doc)
@@ -168,36 +124,13 @@ def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
             account=_digest(keyed, secret, account, key_file, name),
             reason=reason_of(reason), by=author_of(by),
         )  # fmt: skip
-        if post is not None:
-            post.review(review)
-        elif case is not None:
-            case.write(review)
+        bench_of(post, case).rule(review)
         if format is Format.JSON:
             print_json({"review": review})
             return
         who = "a running guard knows" if post is None else "every guard of the store knows"
         later = "" if ruling is Ruling.NOTE else f"; {who} within a second or two"
         console().print(f"{review.account} {_DONE[ruling]}{later}")
-
-
-def known_of(case: Casefile, account: str) -> Known:
-    """All there is about one account (a keyed digest)."""
-    linker = case.linker
-    number = linker.memory.numbers.get(account)
-    trace = linker.memory.traces[number] if number is not None else None
-    facts = None
-    if trace is not None:
-        facts = Facts(organisation=trace.organisation, even_pace=trace.even(), **past_of(trace))
-    ruling, until = linker.cases.reviews.rulings.get(account, (None, None))
-    return Known(
-        account=account,
-        trace=facts,
-        membership=_membership(linker, account, number),
-        ruling=ruling,
-        until=until if until != float("inf") else None,
-        shares=tuple(_shares(linker, trace)) if trace is not None else (),
-        reviews=tuple(review for review in case.reviews if review.account == account),
-    )
 
 
 def print_known(known: Known, out: Console) -> None:
@@ -238,6 +171,14 @@ def print_known(known: Known, out: Console) -> None:
         for line in _in_short(known.shares):
             out.print(f"  {line}")
     out.print("\nreviews", style="bold")
+    standing = Standing()
+    for review in known.reviews:
+        standing.heed(review)
+    place = standing.places.get(known.account)
+    if place is not None and place.challenged:
+        out.print("  challenged, and has not verified itself")
+    elif place is not None and place.until > time.time():
+        out.print(f"  verified until {moment(place.until)} UTC")
     if known.ruling is not None:
         until = f" until {moment(known.until)} UTC" if known.until is not None else ""
         out.print(f"  in force: {known.ruling.value}{until}")
@@ -263,39 +204,6 @@ def _in_short(shares: tuple[Shared, ...]) -> list[str]:
                 f"{many(with_others[0], 'other account')}"
             )
     return lines
-
-
-def _membership(linker: Linker, account: str, number: int | None) -> Membership | None:
-    told = linker.facts(account)
-    if told is None:
-        return None
-    points: float | None = None
-    adds: dict[str, float] = {}
-    if number is not None and told.id in linker.held:
-        points, adds = linker.cases.score(number, told.id)
-    member = number is not None and linker.cases.member_of.get(number) == told.id
-    return Membership(
-        campaign=told.id, member=member or told.id == BANNED, confidence=told.confidence,
-        points=points, adds=adds,
-    )  # fmt: skip
-
-
-def _shares(linker: Linker, trace: Trace) -> list[Shared]:
-    memory = linker.memory
-    values: list[tuple[str, Postings[Any], Any]] = []
-    if trace.payment:
-        values.append(("payment", memory.payments, trace.payment))
-    values += [("addresses", memory.subnets, subnet) for subnet in trace.subnets]
-    if trace.client:
-        values.append(("client", memory.clients, trace.client))
-    values += [("content", memory.templates.shared, key) for key in trace.shared]
-    found = []
-    for kind, postings, value in values:
-        posting = postings.get(value)
-        found.append((kind, posting.count if posting is not None else 1))
-    if trace.created_at:
-        found.append(("sign-up", memory.signed_up_near(trace.created_at)))
-    return [Shared(kind=kind, others=max(count - 1, 0)) for kind, count in found]
 
 
 def _key_of(case: Casefile | None) -> tuple[bool, bytes]:

@@ -1,4 +1,4 @@
-"""`gateway-guard campaign`: the campaigns a guard holds: list, show, export, release."""
+"""`gateway-guard campaign`: the campaigns a guard holds: list, show, export, challenge, release."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from rich.table import Table
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
+from gateway_guard.campaigns.summary import Summary, summaries
 from gateway_guard.cli import USAGE
-from gateway_guard.cli.campaign_words import day, many, moment, signed, sure
+from gateway_guard.cli.campaign_challenge import challenge_command
 from gateway_guard.cli.casefile import (
     ByOption,
     Casefile,
     FileOption,
     ReasonOption,
     author_of,
+    bench_of,
     opened,
     reason_of,
 )
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
-from gateway_guard.cli.post import NamespaceOption, Post, StoreOption, post_of
+from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.errors import SourceError
+from gateway_guard.pages.words import day, many, moment, signed, sure
+from gateway_guard.streams.post import Post
 
 CampaignArgument = Annotated[str, typer.Argument(metavar="ID", help="Its name: c_0001, …")]
 
@@ -50,21 +54,6 @@ class Document(enum.StrEnum):
     HTML = "html"
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One line of `campaign list`; fields as in `campaigns.report.Report`."""
-
-    id: str
-    members: int
-    confidence: float
-    first_seen: float
-    alarm_at: float
-    last_at: float
-    exchanges: int
-    refused: int
-    share: float
-    networks: dict[str, int]
-
-
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(
@@ -77,7 +66,7 @@ def register(app: typer.Typer) -> None:
     def list_command(file: FileOption = None, format: FormatOption = Format.TEXT) -> None:
         """Every campaign held, one a line, the oldest alarm first."""
         case = opened(file)
-        found = summaries(case)
+        found = summaries(case.linker, case.snapshot.exchanges if case.snapshot else 0)
         if format is Format.JSON:
             print_json({"file": str(case.file.path), "as_of": _as_of(case), "campaigns": found})
             return
@@ -119,7 +108,7 @@ def register(app: typer.Typer) -> None:
         page = out is not None and out.suffix.lower() in (".html", ".htm")
         if format is Document.HTML or (format is None and page):
             # Only here: it is the largest part of this command.
-            from gateway_guard.cli.campaign_html import render  # noqa: PLC0415
+            from gateway_guard.pages.campaign import render  # noqa: PLC0415
 
             text = render(report)
         else:
@@ -131,6 +120,8 @@ def register(app: typer.Typer) -> None:
             out.write_text(text, "utf-8")
         except OSError as error:
             raise SourceError(f"{out}: {error.strerror}") from error
+
+    group.command("challenge")(challenge_command)
 
     @group.command("release")
     def release_command(
@@ -154,7 +145,7 @@ def register(app: typer.Typer) -> None:
             at=max(time.time(), report.alarm_at), ruling=Ruling.RELEASE, campaign=name,
             reason=reason_of(reason), by=author_of(by),
         )  # fmt: skip
-        case.write(review)
+        bench_of(None, case).rule(review)
         if format is Format.JSON:
             print_json({"review": review, "accounts": report.size})
         else:
@@ -176,7 +167,7 @@ def _release_everywhere(post: Post, name: str, reason: str, by: str, format: For
     review = Review(
         at=time.time(), ruling=Ruling.RELEASE, campaign=name, reason=reason, by=by
     )  # fmt: skip
-    post.review(review)
+    bench_of(post, None).rule(review)
     if format is Format.JSON:
         print_json({"review": review, "accounts": accounts})
     else:
@@ -184,34 +175,6 @@ def _release_everywhere(post: Post, name: str, reason: str, by: str, format: For
             f"{name} is released, its {many(accounts, 'account')} left alone for "
             f"{LEFT_ALONE / 86400:.0f} days; every guard of the store knows within a second or two"
         )
-
-
-def summaries(case: Casefile) -> list[Summary]:
-    """What `campaign list` says."""
-    linker, snapshot = case.linker, case.snapshot
-    traces, numbers = linker.memory.traces, linker.memory.numbers
-    found = []
-    for campaign in linker.campaigns():
-        members = [traces[numbers[account]] for account in campaign.members]
-        exchanges = sum(trace.exchanges for trace in members)
-        networks = Counter(
-            "unknown" if trace.asn is None else f"AS{trace.asn}" for trace in members
-        )
-        found.append(
-            Summary(
-                id=campaign.id,
-                members=len(members),
-                confidence=campaign.confidence,
-                first_seen=campaign.first_seen,
-                alarm_at=campaign.alarm_at or 0.0,
-                last_at=linker.held[campaign.id].last_at,
-                exchanges=exchanges,
-                refused=sum(trace.refused for trace in members),
-                share=exchanges / snapshot.exchanges if snapshot and snapshot.exchanges else 0.0,
-                networks=dict(networks.most_common()),
-            )
-        )
-    return found
 
 
 def print_case(report: Report, out: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
@@ -15,9 +15,13 @@ from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Snapshot
 from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.errors import SettingsError, SnapshotError, SourceError
-from gateway_guard.record.reviews import Journal, append
+from gateway_guard.record.audit import Audit
+from gateway_guard.record.reviews import Journal
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
+from gateway_guard.streams import bench
+from gateway_guard.streams.bench import Bench
+from gateway_guard.streams.post import Post
 
 #: `--file`, the same for every command.
 FileOption = Annotated[
@@ -33,8 +37,6 @@ ReasonOption = Annotated[
 ByOption = Annotated[
     str | None, typer.Option("--by", help="Who decided; by default who runs the command.")
 ]
-
-_LONGEST_REASON: Final = 2_000
 
 
 class Casefile(msgspec.Struct, kw_only=True):
@@ -68,17 +70,6 @@ class Casefile(msgspec.Struct, kw_only=True):
                 "`gateway-guard replay --snapshot FILE` one of recorded traffic"
             )
         return self.snapshot.linker
-
-    def write(self, review: Review) -> None:
-        """Add `review` to the journal: every guard that uses the file reads it there.
-
-        Raises:
-            SourceError: it cannot be written.
-        """
-        try:
-            append(self.file.reviews, review)
-        except OSError as error:
-            raise SourceError(f"{self.file.reviews}: {error.strerror}") from error
 
 
 def opened(path: Path | None) -> Casefile:
@@ -127,19 +118,34 @@ def _load(file: SnapshotFile, settings: Settings) -> tuple[bytes, Snapshot | Non
         raise
 
 
+def bench_of(post: Post | None, case: Casefile | None) -> Bench:
+    """Where a command decides: among the guards of `post`, or for those that use the file of
+    `case`. Without a place for an audit file that is said, and done without.
+    """
+    settings = Settings.from_environment()
+    beside = None if case is None else case.file.path
+    if case is not None:
+        # Its secret may be that of recorded traffic.
+        settings = msgspec.structs.replace(settings, secret=case.secret, secret_lasts=case.keyed)
+    try:
+        audit = Audit.configured(settings, beside or settings.campaigns_file)
+    except SettingsError as error:
+        typer.echo(f"not audited: {error}", err=True)
+        audit = None
+    journal = None if case is None else case.file.reviews
+    return Bench(via="cli", audit=audit, post=post, journal=journal)
+
+
 def reason_of(text: str) -> str:
-    """`text` as a reason.
+    """`--reason` as a reason.
 
     Raises:
         SettingsError: it is empty or far too long.
     """
-    reason = " ".join(text.split())
-    if not reason or len(reason) > _LONGEST_REASON:
-        raise SettingsError(
-            f"--reason: say why in a sentence or two (1 to {_LONGEST_REASON:,} characters): "
-            "somebody will ask"
-        )
-    return reason
+    try:
+        return bench.reason_of(text)
+    except SettingsError as error:
+        raise SettingsError(f"--reason: {error}") from None
 
 
 def author_of(name: str | None) -> str:

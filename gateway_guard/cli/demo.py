@@ -197,7 +197,8 @@ async def _run(material: Material, directory: Path, seconds: float, forever: boo
         await children.until_ready(f"{mock}/v1/models", f"{admin}/readyz")
         out.print(f"mock model API  {mock}")
         out.print(f"sidecar         {url}  {POLICY} and 2 rules more")
-        out.print(f"admin           {admin}/metrics  /healthz  /readyz\n")
+        out.print(f"admin           {admin}/metrics  /healthz  /readyz")
+        out.print(f"dashboard       {admin}/dashboard\n")
         answers, decisions, done = Answers(), Decisions(log), asyncio.Event()
         started = time.monotonic()
         watcher = asyncio.create_task(watch(decisions, seconds, out, done))
@@ -223,7 +224,7 @@ async def _run(material: Material, directory: Path, seconds: float, forever: boo
                 f"gateway-guard campaign list --file {directory / _CAMPAIGNS}",
                 soft_wrap=True,
             )
-            out.print(f"\nStays up: {url} and {admin}/metrics; stop with Ctrl-C")
+            out.print(f"\nStays up: {url} and {admin}/dashboard; stop with Ctrl-C")
             await children.wait()
 
 

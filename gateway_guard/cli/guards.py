@@ -8,8 +8,9 @@ from rich import box
 from rich.table import Table
 
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
-from gateway_guard.cli.post import NamespaceOption, Post, StoreOption, post_of
+from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.errors import SettingsError
+from gateway_guard.streams.post import Post
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):

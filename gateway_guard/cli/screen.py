@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gateway_guard.cli.campaign_words import many
+from gateway_guard.pages.words import many
 
 #: Decisions on the live screen; with the lines above them they fit into 24.
 _NOTABLE: Final = 9

@@ -10,14 +10,25 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import typer
 
+from gateway_guard.core.sections import Verification
 from gateway_guard.errors import SettingsError
 from gateway_guard.record.gather import Worker
 from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import parse_address, require_library
+from gateway_guard.verification.checks import installed
+
+log = logging.getLogger(__name__)
+
+#: What `--frontend` may say.
+FRONTENDS: Final = ("proxy", "extauth", "spoe", "envoy")
+#: Where HAProxy and Envoy ask unless told otherwise.
+SPOE: Final = "127.0.0.1:9002"
+ENVOY: Final = "127.0.0.1:9003"
 
 
 def register(app: typer.Typer) -> None:
@@ -30,22 +41,23 @@ def serve(
     upstream: str | None = typer.Option(
         None, "--upstream", "-u", help="The model API: http(s)://host:port[/prefix] or unix:/path."
     ),
-    frontend: str = typer.Option(
-        "proxy",
+    frontend: list[str] = typer.Option(  # noqa: B008
+        ["proxy"],
         "--frontend",
-        help="proxy: forward to --upstream; extauth: answer gateways that ask, forward nothing.",
+        help="proxy: forward to --upstream. Or answer gateways and forward nothing, by one or more "
+        "of extauth (HTTP, at --port), spoe (HAProxy) and envoy (gRPC); may be repeated.",
     ),
     spoe: str | None = typer.Option(
-        None, "--spoe", help="With extauth: HAProxy asks here, too; host:port or unix:/path."
+        None, "--spoe", help=f"Where HAProxy asks: host:port or unix:/path.  [default: {SPOE}]"
     ),
     envoy: str | None = typer.Option(
-        None, "--envoy", help="With extauth: Envoy asks here, too, over gRPC; host:port."
+        None, "--envoy", help=f"Where Envoy asks: host:port or unix:/path.  [default: {ENVOY}]"
     ),
     usage_lease: float = typer.Option(
         0.0,
         "--usage-lease",
         min=0.0,
-        help="With extauth: seconds in which a request's real usage may be reported; 0: none.",
+        help="Where gateways ask: seconds to report a request's real usage in; 0: none.",
     ),
     host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on."),
     port: int = typer.Option(8080, "--port", help="Port to listen on; 0 takes a free one."),
@@ -53,6 +65,11 @@ def serve(
     admin_host: str = typer.Option("127.0.0.1", "--admin-host", help="Address of the admin port."),
     admin_port: int = typer.Option(
         9901, "--admin-port", help="Port of /healthz, /readyz, /metrics of all workers; -1: none."
+    ),
+    dashboard: bool | None = typer.Option(
+        None,
+        "--dashboard/--no-dashboard",
+        help="Pages on the admin port; by default where only this machine or who signs in gets in.",
     ),
     workers: int = typer.Option(
         1, "--workers", min=1, max=64, help="Processes; SIGUSR2 replaces them one by one."
@@ -108,7 +125,9 @@ def serve(
         0.5, "--drain-delay", min=0.0, help="Seconds to go on accepting after SIGTERM."
     ),
     accounts: str | None = typer.Option(
-        None, "--accounts", help="Account attributes, JSON lines or CSV."
+        None,
+        "--accounts",
+        help="Account attributes: a file (JSON lines, CSV), or https://host/{account} to ask.",
     ),
     network: list[str] = typer.Option(  # noqa: B008
         [], "--network", help="A further network database (MMDB); may be repeated."
@@ -121,10 +140,15 @@ def serve(
     decision_log: str | None = typer.Option(
         None, "--decision-log", help="Where decisions are written; - for standard output."
     ),
+    verify: str | None = typer.Option(
+        None, "--verify", help="Receive visitors who verify an account here, not at --port."
+    ),
     log_level: str = typer.Option("info", "--log-level", help="debug, info, warning or error."),
 ) -> None:
     """Guard a model API: listen here, decide, forward to --upstream (or answer a gateway)."""
-    _check_frontend(frontend, upstream, spoe, envoy, usage_lease, workers)
+    _check_frontends(frontend, upstream, spoe, envoy, usage_lease, workers)
+    spoe = spoe or SPOE if "spoe" in frontend else None
+    envoy = envoy or ENVOY if "envoy" in frontend else None
     settings = Settings.from_environment()
     store = settings.store if store is None else store
     shared = store is not None and parse_address(store or "memory://").shared
@@ -140,6 +164,7 @@ def serve(
         require_library()
     _log_to_stderr(log_level)
     from gateway_guard.frontends import gathering, listen  # noqa: PLC0415  (uvicorn is an extra)
+    from gateway_guard.frontends.access import opens  # noqa: PLC0415
     from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
     from gateway_guard.frontends.server import Options, Sidecar  # noqa: PLC0415
     from gateway_guard.frontends.upstream import Origin, Timeouts  # noqa: PLC0415
@@ -150,11 +175,12 @@ def serve(
         settings,
         store=store or None,
         total_workers=max(settings.total_workers, workers),
-        accounts_file=accounts or settings.accounts_file,
+        **_accounts(accounts),
         network_files=(*network, *settings.network_files),
         campaigns_file=settings.campaigns_file if campaigns_file is None else campaigns_file,
         decision_log=decision_log or settings.decision_log,
     )
+    pages = admin_port >= 0 and opens(settings, admin_host, dashboard, usage=usage_lease > 0)
     options = Options(
         policy=policy,
         upstream=upstream,
@@ -172,6 +198,7 @@ def serve(
         proxy_protocol=proxy_protocol,
         drain=drain,
         drain_delay=drain_delay,
+        dashboard=pages,
     )
     if ssl_keyfile and not ssl_certfile:
         raise SettingsError("--ssl-keyfile needs --ssl-certfile")
@@ -189,19 +216,27 @@ def serve(
         if upstream is not None:
             Origin.parse(upstream)
         judge = load_policy(policy)
-    listener = (
-        listen.bind_unix(uds) if uds else listen.bind_tcp(host, port, flag="--host and --port")
-    )
+    if judge.verification is not None:
+        visited = verify is not None or upstream is not None
+        _check_verification(judge.verification, settings, workers, visited=visited)
+    visitors = listen.bind(verify, flag="--verify") if verify is not None else None
+    listeners: list[socket.socket] = []
+    if "proxy" in frontend or "extauth" in frontend:
+        listeners.append(
+            listen.bind_unix(uds) if uds else listen.bind_tcp(host, port, flag="--host and --port")
+        )
     admin = None
     if admin_port >= 0:
         admin = listen.bind_tcp(admin_host, admin_port, flag="--admin-port")
     scheme = "https" if tls else "http"
-    where = f"unix:{uds}" if uds else f"{scheme}://{_address(listener)}"
+    where = [f"unix:{uds}" if uds else f"{scheme}://{_address(one)}" for one in listeners]
+    where += [f"{name}://{at}" for name, at in (("spoe", spoe), ("grpc", envoy)) if at]
     typer.echo(
-        f"gateway-guard listens on {where}, "
+        f"gateway-guard listens on {', '.join(where)}, "
         + (f"forwards to {upstream}, " if upstream is not None else "answers gateways, ")
-        + "".join(f"{name} on {at}, " for name, at in (("SPOE", spoe), ("gRPC", envoy)) if at)
+        + (f"visitors on {scheme}://{_address(visitors)}, " if visitors else "")
         + (f"admin on http://{_address(admin)}, " if admin else "")
+        + (f"dashboard on http://{_address(admin)}/dashboard, " if admin and pages else "")
         + f"policy {policy} {judge.digest} {'enforced' if judge.enforce else 'in shadow'}",
         err=True,
     )
@@ -209,7 +244,7 @@ def serve(
         if sidecar is not None:
             # Meant for a supervisor; there is nothing to replace here.
             signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-            sidecar.run([listener], admin, tls)
+            sidecar.run(listeners, admin, tls, visitors=visitors)
             status = 0
         else:
             with tempfile.TemporaryDirectory(prefix="gateway-guard-") as name:
@@ -217,54 +252,102 @@ def serve(
 
                 def work(worker: Worker, ready: Callable[[], None]) -> None:
                     if admin is None:
-                        Sidecar(options, settings).run([listener], None, tls, ready=ready)
+                        Sidecar(options, settings).run(
+                            listeners, None, tls, visitors=visitors, ready=ready
+                        )
                         return
                     admin.close()
                     ours = listen.bind_unix(str(gathering.socket_of(folder, worker)), mode=0o600)
                     one = Sidecar(options, settings)
-                    one.run([listener], ours, tls, ready=ready)
+                    one.run(listeners, ours, tls, visitors=visitors, ready=ready)
                     gathering.leave(folder, worker, one.metrics.render()[0])
+
+                def leave() -> None:
+                    for listener in (*listeners, *([visitors] if visitors is not None else [])):
+                        listener.close()
 
                 def gather() -> None:
                     if admin is not None:
-                        listener.close()
-                        gathering.run(admin, folder)
+                        leave()
+                        gathering.run(admin, folder, settings, dashboard=pages)
 
-                status = supervise(
-                    workers, work, beside=gather if admin else None, stopping=listener.close
-                )
+                status = supervise(workers, work, beside=gather if admin else None, stopping=leave)
     finally:
         if uds:
             _remove(uds)
     sys.exit(status)
 
 
-def _check_frontend(
-    frontend: str, upstream: str | None, spoe: str | None, envoy: str | None, lease: float,
+def _check_verification(
+    verification: Verification, settings: Settings, workers: int, *, visited: bool
+) -> None:
+    """Whether the links that this process hands out lead somewhere."""
+    form = verification.form
+    if form is not None and form.check is not None:
+        installed(form.check)
+    if not visited:
+        raise SettingsError(
+            "the policy verifies accounts, and gateways that ask send nobody on to the page: say "
+            "where visitors are received, --verify 127.0.0.1:8081, and lead verification.url there"
+        )
+    if workers > 1 and not settings.secret_lasts:
+        raise SettingsError(
+            "the policy verifies accounts: workers take each other's links only where they share "
+            "a key. Set GATEWAY_GUARD_SECRET or GATEWAY_GUARD_SECRET_FILE (openssl rand -hex 32)"
+        )
+    if not settings.secret_lasts or not (settings.campaigns_file or settings.store):
+        log.warning(
+            "verified accounts are forgotten when this process ends: set GATEWAY_GUARD_SECRET and "
+            "GATEWAY_GUARD_CAMPAIGNS_FILE, or share a store"
+        )
+
+
+def _accounts(said: str | None) -> dict[str, str | None]:
+    """Where attributes come from: what was said goes before what the environment says."""
+    if not said:
+        return {}
+    asked = said.startswith(("http://", "https://"))
+    return {"accounts_file": None if asked else said, "accounts_url": said if asked else None}
+
+
+def _check_frontends(
+    frontends: list[str], upstream: str | None, spoe: str | None, envoy: str | None, lease: float,
     workers: int,
 ) -> None:  # fmt: skip
     """Whether what was said of frontends fits together."""
-    if frontend not in ("proxy", "extauth"):
-        raise SettingsError(f"--frontend {frontend!r}: write proxy or extauth")
-    if frontend == "proxy":
+    for name in frontends:
+        if name not in FRONTENDS:
+            raise SettingsError(f"--frontend {name!r}: write {', '.join(FRONTENDS)}")
+    for name, address in (("spoe", spoe), ("envoy", envoy)):
+        if address is not None and name not in frontends:
+            raise SettingsError(f"--{name} says where --frontend {name} listens: say that, too")
+    if "proxy" in frontends:
+        if len(set(frontends)) > 1:
+            raise SettingsError(
+                "--frontend proxy forwards, the others only answer: run one process for each"
+            )
         if upstream is None:
             raise SettingsError(
                 "--upstream is missing: where the model API is. Gateways that only ask need "
-                "--frontend extauth instead"
+                "--frontend extauth, spoe or envoy instead"
             )
-        for flag, value in (("--spoe", spoe), ("--envoy", envoy), ("--usage-lease", lease or None)):
-            if value is not None:
-                raise SettingsError(f"{flag} is for gateways that ask: say --frontend extauth")
-    elif upstream is not None:
-        raise SettingsError("--frontend extauth forwards nothing: leave out --upstream")
-    elif workers > 1 and (spoe or envoy or lease):
+        if lease:
+            raise SettingsError(
+                "--usage-lease is for gateways that ask: say --frontend extauth, spoe or envoy"
+            )
+        return
+    if upstream is not None:
+        raise SettingsError(f"--frontend {frontends[0]} forwards nothing: leave out --upstream")
+    if workers > 1 and (lease or {"spoe", "envoy"} & set(frontends)):
         raise SettingsError(
-            "--spoe, --envoy and --usage-lease need one worker: requests wait for their end in the "
-            "process that decided them"
+            "--frontend spoe, envoy and --usage-lease need one worker: requests wait for their "
+            "end in the process that decided them"
         )
 
 
 def _address(listener: socket.socket) -> str:
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

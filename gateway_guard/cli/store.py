@@ -12,23 +12,11 @@ from rich.table import Table
 
 from gateway_guard.cli import FINDINGS, USAGE
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.post import NamespaceOption, StoreOption
 from gateway_guard.errors import SettingsError
 from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import Address, parse_address
 from gateway_guard.stores.survey import Stats, count, flush, survey
-
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        help="URI of the store; GATEWAY_GUARD_STORE when not given, where a password is not seen "
-        "by who lists processes.",
-    ),
-]
-NamespaceOption = Annotated[
-    str | None,
-    typer.Option("--namespace", "-n", help="What its keys begin with; as set, or gg."),
-]
 
 
 def register(app: typer.Typer) -> None:

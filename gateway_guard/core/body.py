@@ -1,8 +1,8 @@
 """A request body, read exactly as the upstream will read it, or not at all.
 
 `read` undoes the content codings within a bound and parses JSON so strictly that CPython, serde and
-JavaScript agree on what it says. Everything else has a name (`Inspection`) and is judged as
-*unknown*.
+JavaScript agree on what it says; forms as `core.forms` has it. Everything else has a name
+(`Inspection`) and is judged as *unknown*.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import brotli
 import msgspec
 import zstandard
 
+from gateway_guard.core import forms
 from gateway_guard.types import Inspection
 
 #: Deepest nesting read. serde_json stops at 128, others later; the deepest tool schemas seen have
@@ -334,10 +335,13 @@ def read(
     body: bytes, content_types: list[bytes], encodings: Sequence[bytes], limit: int
 ) -> tuple[Inspection, dict[str, Any] | None]:
     """How much of a body can be read, and the document when all of it can."""
+    form = False
     if content_types != _JSON:
         kind = media(content_types)
         if kind is not Inspection.FULL:
-            return kind, None
+            form = forms.is_form(content_types)
+            if not form:
+                return kind, None
     if encodings:
         plain = decoded(body, encodings, limit)
         if isinstance(plain, Inspection):
@@ -345,7 +349,7 @@ def read(
         body = plain
     if len(body) > limit:
         return Inspection.TOO_LARGE, None
-    document = parse(body)
+    document = forms.parse(body, content_types[0]) if form else parse(body)
     if type(document) is dict:
         return Inspection.FULL, document
     return document, None  # type: ignore[return-value]  # an Inspection then

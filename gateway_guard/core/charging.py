@@ -79,7 +79,7 @@ class Charging:
     `limits` are `Policy.limits`. Bounded: `MOST_KEPT` accounts.
     """
 
-    __slots__ = ("_calm", "_kept", "_lines", "_missed", "_regional", "limits")
+    __slots__ = ("_calm", "_counting", "_kept", "_lines", "_missed", "_regional", "limits")
 
     def __init__(self, limits: Sequence[Limit]) -> None:
         self.limits = limits
@@ -97,6 +97,7 @@ class Charging:
         #: The least risk that makes a quota smaller.
         self._calm = min((adapt.risk[0][0] for adapt in adapts if adapt.risk), default=math.inf)
         self._regional = any(adapt.region for adapt in adapts)
+        self._counting = any(limit.counts for limit in limits)
         self._kept: dict[str, _Kept] = {}
         self._missed = 0
 
@@ -123,29 +124,27 @@ class Charging:
         ):  # fmt: skip
             kept = self._keep(name, request, facts, assessment)
         charges: list[Charge] = []
-        tokens: tuple[int, int] | None = None
-        estimated = False
-        for tests, counts, asked, limit in kept.rows:
+        tokens = estimates(request) if self._counting else None
+        for tests, counts, same, limit in kept.rows:
             for test in tests:
                 if not test(request, facts, assessment):
                     break
             else:
-                if counts:
-                    if not estimated:
-                        tokens = estimates(request)
-                        estimated = True
-                    if tokens is None:
-                        continue
-                    cost = float(tokens[0] + tokens[1] if counts == 1 else tokens[counts - 2])
-                    if asked is not None:
-                        asked = Charge(  # noqa: PLW2901 - the same but for its cost
-                            limit=asked.limit, key=asked.key, unit=asked.unit, cost=cost,
-                            capacity=asked.capacity, rate=asked.rate, quota=asked.quota,
-                            window=asked.window,
-                        )  # fmt: skip
+                charge: Charge | None
+                if not counts:
+                    charge = same or charge_for(limit, 1.0, request, facts, assessment)
+                elif tokens is None:
+                    continue
                 else:
-                    cost = 1.0
-                charge = asked or charge_for(limit, cost, request, facts, assessment)
+                    cost = float(tokens[0] + tokens[1] if counts == 1 else tokens[counts - 2])
+                    if same is None:
+                        charge = charge_for(limit, cost, request, facts, assessment)
+                    else:
+                        charge = Charge(
+                            limit=same.limit, key=same.key, unit=same.unit, cost=cost,
+                            capacity=same.capacity, rate=same.rate, quota=same.quota,
+                            window=same.window,
+                        )  # fmt: skip
                 if charge is not None:
                     charges.append(charge)
         return tuple(charges)

@@ -118,6 +118,13 @@ class Reader(msgspec.Struct):
         for text in strings(value):
             self.add(text)
 
+    def unknown(self, document: Mapping[str, Any]) -> None:
+        """Count a document in which no prompt was found: all its text, and lists of tokens."""
+        self.loose(document)
+        for value in document.values():
+            if type(value) is list and value and type(value[0]) is int:
+                self.chars += 4 * len(value)
+
     def system_text(self, value: Any) -> None:
         self.messages += 1
         if type(value) is str:
@@ -184,12 +191,20 @@ def read_texts(document: dict[str, Any], reader: Reader) -> int:
             reader.system_text(value)
         elif name in _PROMPTS:
             prompts = _prompt(name, value, reader)
+        elif name == "text":
+            # SGLang's prompt, and what others classify; in OpenAI's responses an object.
+            if type(value) is str or type(value) is list:
+                prompts = _prompt("input", value, reader)
+        elif name in _COMPARED:
+            reader.loose(value)
     return prompts
 
 
 _SYSTEM: Final = frozenset((
     "system", "instructions", "systemInstruction", "system_instruction", "preamble",
 ))  # fmt: skip
+#: What rankers and scorers compare; nobody's turn.
+_COMPARED: Final = frozenset(("query", "queries", "documents", "text_1", "text_2"))
 _PROMPTS: Final = frozenset(("prompt", "input", "inputs", "message", "suffix"))
 
 
@@ -236,6 +251,10 @@ def read_batch(requests: Sequence[Any], reader: Reader, assumed: int) -> int:
     total = 0
     for request in requests:
         params = request.get("params") if type(request) is dict else None
+        if type(request) is dict and "params" not in request:
+            # Gemini's embeddings: the request itself.
+            reader.loose(request)
+            continue
         if type(params) is not dict:
             raise Misshapen
         check_names(params, MEMBERS, MEMBERS_FOLDED)

@@ -12,7 +12,7 @@ from gateway_guard.core.charging import charges_of
 from gateway_guard.core.credentials import AMBIGUOUS
 from gateway_guard.core.limits import Limit
 from gateway_guard.core.rules import Rule
-from gateway_guard.core.sections import Identify, Inspect
+from gateway_guard.core.sections import Identify, Inspect, Verification
 from gateway_guard.core.tokens import RETRY
 from gateway_guard.signals.base import Detector
 from gateway_guard.types import (
@@ -70,6 +70,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         limits: in file order.
         rules: in file order.
         headers: whether rate-limit headers are sent.
+        verification: how challenges are met; None where the guard has no part in that.
         campaigns: whether a rule or a limit asks for the campaign of an account.
         recover: longest `adapt.recover` of all limits, seconds.
         alone: the rules that may match an account that is in no campaign; always made from `rules`.
@@ -90,6 +91,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...] = ()
     rules: tuple[Rule, ...] = ()
     headers: bool = True
+    verification: Verification | None = None
     campaigns: bool = False
     recover: float = 0.0
     alone: tuple[Rule, ...] = ()
@@ -130,7 +132,10 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     clients send the expired token along when they ask for another. Where the keys that verify it
     cannot be fetched, the refusal says to come back (503). Credentials that two readers would read
     differently (two lines, two that differ, inner white space) are refused everywhere.
-    Then rules in file order, first match wins.
+    Then rules in file order, first match wins. Rules that challenge are passed over for an account
+    that has met a challenge; what stands below them judges it. An account that a person asked to
+    verify itself is challenged unless a rule refuses it anyway, by more than its campaign: what a
+    person decides of an account stands above what is believed of its company.
     """
     enforced = policy.enforce and (
         policy.rollout >= 1.0 or chosen(policy.rollout, "policy", request)
@@ -167,6 +172,8 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             if rule.shadow or not chosen(rule.rollout, rule.name, request):
                 shadow = (*shadow, ShadowHit(rule=rule.name, action=rule.action))
                 continue
+            if facts.vouched and rule.action is _CHALLENGE:
+                continue
             matched = rule
             break
     inspection = request.inspection
@@ -180,6 +187,11 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=Action.DENY, rule="guard:body", enforced=enforced, shadow=shadow,
             status=_BODY_STATUS.get(inspection, 400),
             reason=f"the body cannot be inspected: {inspection.value}",
+        )  # fmt: skip
+    if facts.challenged and (matched is None or not matched.action.refuses or not matched.alone):
+        return Plan(
+            action=Action.CHALLENGE, rule="guard:challenge", enforced=enforced, shadow=shadow,
+            reason="a reviewer asked this account to verify itself",
         )  # fmt: skip
     if matched is None and request.method == "WEBSOCKET" and policy.websocket == "deny":
         return Plan(
@@ -217,6 +229,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
 #: Properties, and members of enumerations, cost more than the comparison.
 _FULL = Inspection.FULL
 _ALLOW = Action.ALLOW
+_CHALLENGE = Action.CHALLENGE
 #: As `Action.refuses` has it.
 _REFUSALS = Action.CHALLENGE
 _STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}

@@ -14,17 +14,29 @@ from gateway_guard.types import Dialect
 _VERSION: Final = r"(?:.*/v[0-9]+(?:alpha|beta)?[0-9]*)"
 _OPENAI: Final = re.compile(
     rf"(?:{_VERSION}|.*/openai|.*/deployments/[^/]+|.*/engines/[^/]+|)"
-    r"/(?:completions|embeddings|responses(?:/compact|/input_tokens)?|realtime)"
-    rf"|{_VERSION}/threads(?:/[^/]+)?/(?:runs|messages)"
+    r"/(?:completions|embeddings|responses(?:/compact|/input_tokens)?|realtime"
+    r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))"
+    rf"|{_VERSION}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
+    # A batch runs what was uploaded before; whoever has a session's secret asks the model itself.
+    rf"|{_VERSION}/(?:moderations|videos(?:/[^/]+/remix)?|batches"
+    r"|realtime/(?:sessions|client_secrets|transcription_sessions|calls)"
+    # vLLM.
+    r"|score|rerank|reranking|classify|pooling|tokenize|detokenize)"
+    r"|/(?:score|rerank|reranking|classify|pooling|tokenize|detokenize)"
 )
 _ANTHROPIC: Final = re.compile(
     rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages"
 )
-#: Gemini and Vertex, Bedrock, Ollama, Cohere, SageMaker, vLLM, TGI and llama.cpp.
+#: Gemini and Vertex, Bedrock, Ollama, Cohere, SageMaker, SGLang, TGI, TEI and llama.cpp.
 _OTHER: Final = re.compile(
     r".*:(?:(?:stream)?generate(?:content|message|text|answer)|batchgeneratecontent|counttokens"
     r"|(?:batch)?embed(?:content|contents|text)|(?:stream)?(?:raw)?predict)"
-    r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|converse|converse-stream)"
+    # Whatever else a model is told to do: `:predictLongRunning`, `:computeTokens`, …
+    r"|.*/(?:(?:tuned)?models|endpoints)/[^/:]+:[a-z]+"
+    rf"|{_VERSION}/interactions"
+    r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
+    r"|converse|converse-stream|count-tokens)"
+    r"|/async-invoke"
     r"|(?:/ollama)?/api/(?:chat|generate|embed|embeddings)"
     # Mistral's agents; Kobold; and whatever ends like a call that generates: Replicate, fill in the
     # middle, batches of chats.
@@ -32,7 +44,8 @@ _OTHER: Final = re.compile(
     r"|/api/extra/generate/stream"
     r"|.*/(?:completions(?:/batch)?|predictions)"
     rf"|{_VERSION}/(?:chat|generate|embed)"
-    r"|/(?:generate|generate_stream|completion|infill|invocations)"
+    r"|/(?:generate|generate_stream|completion|infill|invocations"
+    r"|embedding|embed|embed_all|embed_sparse|encode)"
 )
 
 
@@ -97,12 +110,33 @@ def by_body(body: Mapping[str, Any]) -> Dialect:
     return Dialect.OTHER
 
 
+#: Ollama's, which stream unless told not to; and paths that do nothing else.
+_BY_DEFAULT: Final = ("/api/chat", "/api/generate")
+_ALWAYS: Final = (
+    ":streamgeneratecontent", ":streamrawpredict", "/converse-stream", "/generate_stream",
+    "/invoke-with-response-stream",
+)  # fmt: skip
+
+
+def streams(path: str | None, body: Mapping[str, Any]) -> bool:
+    """Whether the answer on a path of neither OpenAI's nor Anthropic's is a stream.
+
+    `path` is canonical, None when ambiguous; `body` says so in `stream` where the path does not.
+    """
+    low = (path or "").casefold().rstrip("/")
+    if low.endswith(_BY_DEFAULT):
+        return body.get("stream") is not False
+    return low.endswith(_ALWAYS)
+
+
 _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNORECASE)
 #: Azure; old OpenAI; Bedrock, whose names have colons; Replicate, whose names have an owner; Gemini
 #: and Vertex.
 _DECIDING: Final = re.compile(
-    r".*/(?:deployments|engines)/([^/]+)/(?:chat/completions|completions|embeddings|responses)"
-    r"|.*/model/([^/]+)/(?:invoke|invoke-with-response-stream|converse|converse-stream)"
+    r".*/(?:deployments|engines)/([^/]+)/(?:chat/completions|completions|embeddings|responses"
+    r"|audio/[a-z]+|images/[a-z]+)"
+    r"|.*/model/([^/]+)/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
+    r"|converse|converse-stream|count-tokens)"
     r"|.*/models/([^/]+/[^/]+)/predictions"
     r"|.*/(?:tuned)?models/([^/:]+):[a-z]+",
     re.IGNORECASE,

@@ -12,6 +12,7 @@ from gateway_guard.types import (
     Exchange,
     Facts,
     Grant,
+    IndicatorFacts,
     Request,
     Restrictions,
     ShadowHit,
@@ -101,8 +102,13 @@ def _enrich(request: Request, facts: Facts) -> str:
     else:
         parts.append(f"campaign {facts.campaign.id} {facts.campaign.confidence:.2f}")
     if facts.indicators:
-        parts.append(f"indicators {', '.join(facts.indicators)}")
+        parts.extend(_indicator(one, request.at) for one in facts.indicators)
     return " · ".join(parts)
+
+
+def _indicator(one: IndicatorFacts, at: float) -> str:
+    age = _age(max(0.0, at - one.at))
+    return f"{one.kind} indicator {one.name} from {one.source} {one.confidence:.2f}, {age} old"
 
 
 def _assess(exchange: Exchange, policy: Policy) -> Iterable[str]:

@@ -64,7 +64,9 @@ _UPSTREAM_ERROR: Final = Outcome.UPSTREAM_ERROR
 #: Model routes that read tokens and write none: their output estimate is 0.
 _WRITES_NOTHING: Final = (
     "/embeddings", "/embed", "/count_tokens", "/input_tokens", "/moderations", "/rerank",
-    ":countTokens", ":embedContent", ":batchEmbedContents",
+    ":countTokens", ":embedContent", ":batchEmbedContents", ":computeTokens", "/count-tokens",
+    "/reranking", "/score", "/classify", "/pooling", "/tokenize", "/detokenize",
+    "/embedding", "/embed_all", "/embed_sparse", "/encode",
 )  # fmt: skip
 
 #: Longest model or path that stands in a key as it is, characters; a longer one is digested,

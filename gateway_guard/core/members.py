@@ -19,7 +19,8 @@ MEMBERS: Final = frozenset((
     "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "stream",
     "stream_options", "include", "requests", "contents", "systemInstruction",
     "system_instruction", "generationConfig", "generation_config", "options", "inferenceConfig",
-    "message", "chat_history", "preamble", "inputs", "parameters",
+    "message", "chat_history", "preamble", "inputs", "parameters", "n_predict", "sampling_params",
+    "text", "query", "queries", "documents", "text_1", "text_2",
 ))  # fmt: skip
 MEMBERS_FOLDED: Final = frozenset(name.casefold() for name in MEMBERS)
 MESSAGE_MEMBERS: Final = frozenset(("role", "content", "parts", "text", "type"))
@@ -30,6 +31,11 @@ _CAPS: Final = (
 _NESTED: Final = (
     ("generationConfig", "maxOutputTokens", "candidateCount"),
     ("generation_config", "max_output_tokens", "candidate_count"),
+    # Protocol buffers are read in either spelling, at every level.
+    ("generationConfig", "max_output_tokens", "candidate_count"),
+    ("generation_config", "maxOutputTokens", "candidateCount"),
+    ("sampling_params", "max_new_tokens", "n"),
+    ("sampling_params", "max_tokens", ""),
     ("options", "num_predict", ""),
     ("inferenceConfig", "maxTokens", ""),
     ("parameters", "max_new_tokens", "best_of"),
@@ -105,6 +111,7 @@ def counts(document: Mapping[str, Any]) -> tuple[int | None, int]:
             # Upstreams differ on which of two caps wins: assume the larger.
             if cap is None or (tokens is not None and tokens > cap):
                 cap = tokens
+    cap = _larger(cap, document.get("n_predict"))
     n = whole(document.get("n"), _MOST_COMPLETIONS) or 1
     if "best_of" in document:
         n = max(n, whole(document["best_of"], _MOST_COMPLETIONS) or 1)
@@ -114,14 +121,27 @@ def counts(document: Mapping[str, Any]) -> tuple[int | None, int]:
             continue
         if type(inner) is not dict:
             raise Misshapen
-        tokens = inner.get(cap_name)
-        # Ollama writes -1 and -2 for "no cap".
-        if tokens is not None and not (where == "options" and type(tokens) is int and tokens < 0):
-            tokens = whole(tokens, MOST_TOKENS)
-            cap = tokens if cap is None or tokens is None else max(cap, tokens)
+        if where == "options":
+            cap = _larger(cap, inner.get(cap_name))
+        else:
+            cap = _most_of(cap, whole(inner.get(cap_name), MOST_TOKENS))
         if n_name:
             n = max(n, whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
     return cap, n
+
+
+def _larger(cap: int | None, tokens: Any) -> int | None:
+    """The larger of two caps, the second by llama.cpp: -1 and -2, also in Ollama, are none."""
+    if type(tokens) is int and tokens < 0:
+        return cap
+    return _most_of(cap, whole(tokens, MOST_TOKENS))
+
+
+def _most_of(one: int | None, other: int | None) -> int | None:
+    """The larger of two counts; None only when neither is known."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)
 
 
 def logprobs(document: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+import msgspec
 import xxhash
 
 from gateway_guard.core.conversation import (
@@ -94,6 +95,8 @@ def shape(
         if type(requests) is list and requests:
             batch = len(requests)
             cap = read_batch(requests, reader, assumed_output_tokens)
+        if not reader.chars and not reader.media:
+            reader.unknown(document)
         with_logprobs = logprobs(document)
         options = document.get("stream_options")
         if options is not None:
@@ -121,7 +124,8 @@ def shape(
             asked = _elicits(reader.user, reader.before)
             categories = _both(asked, categories)
 
-    return PromptShape(
+    # At most 15 members: see `identify`.
+    kept = PromptShape(
         messages=reader.messages,
         chars=reader.chars,
         roles=roles,
@@ -143,8 +147,8 @@ def shape(
         tools=tools,
         stream=stream if stream is False else flag(stream),
         include_usage=include_usage,
-        sample=sample,
     )
+    return kept if sample is None else msgspec.structs.replace(kept, sample=sample)
 
 
 #: Characters of either end of a text in which elicitation is looked for. The middle of a longer one

@@ -18,7 +18,9 @@ _encode: Final = msgspec.json.Encoder().encode
 #: Decompressed bytes accepted here: the body has been read once within the policy's own bound.
 _LIMIT: Final = 1 << 30
 
-_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample")
+_CAPS: Final = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "n_predict",
+)  # fmt: skip
 #: Objects in which other dialects keep cap, completions and probabilities.
 _NESTED: Final = (
     ("generationConfig", "maxOutputTokens", "candidateCount", ("responseLogprobs", "logprobs")),
@@ -26,6 +28,11 @@ _NESTED: Final = (
         "generation_config", "max_output_tokens", "candidate_count",
         ("response_logprobs", "logprobs"),
     ),
+    # Protocol buffers are read in either spelling, at every level.
+    ("generationConfig", "max_output_tokens", "candidate_count", ("response_logprobs",)),
+    ("generation_config", "maxOutputTokens", "candidateCount", ("responseLogprobs",)),
+    ("sampling_params", "max_new_tokens", "n", ()),
+    ("sampling_params", "max_tokens", "", ("logprobs", "prompt_logprobs")),
     ("options", "num_predict", "", ()),
     ("inferenceConfig", "maxTokens", "", ()),
     ("parameters", "max_new_tokens", "best_of", ("top_n_tokens", "decoder_input_details")),
@@ -47,7 +54,7 @@ def rewrite(
 
     Only call it for a body that was inspected (`Inspection.FULL`). Every member that is not changed
     keeps its bytes and its place; white space between top-level members is not kept. An unchanged
-    body without coding is returned as it is.
+    body without coding is returned as it is, and so is a form.
 
     Args:
         body: as received.
@@ -64,6 +71,9 @@ def rewrite(
     plain = decoded(body, encodings, _LIMIT)
     if isinstance(plain, Inspection):
         raise ValueError(f"the body cannot be decoded: {plain.value}")
+    if plain[:2] == b"--":
+        # A form: it is read, and forwarded as it came.
+        return body
     members = _decode(plain)
     changed = force_usage and dialect is Dialect.OPENAI and _ask_for_usage(members)
     if restrictions is not None:
@@ -145,26 +155,37 @@ def _lower(members: _Members, name: str, most: int) -> bool:
 
 
 def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
-    capped = False
+    named = False
     for name in _CAPS:
-        capped = _lower(members, name, most) or capped
+        named = _lower(members, name, most) or named
     thinking = members.get("thinking")
     if thinking is not None:
         _cap_thinking(members, thinking, most)
-    if capped:
-        return
     member = _cap_name(members, dialect, path)
     if member is None:
         return
-    if "." not in member:
-        members[member] = msgspec.Raw(b"%d" % most)
-        return
     outer, _, inner = member.partition(".")
+    if not inner:
+        # OpenAI's have several names: any of them will do. llama.cpp's has one.
+        if not named or (member == "n_predict" and member not in members):
+            members[member] = msgspec.Raw(b"%d" % most)
+        return
+    # Whatever stands at the top, these APIs read the cap elsewhere.
+    other = _OTHER_SPELLING.get(outer)
+    if other is not None and outer not in members and other in members:
+        outer, inner = other, "max_output_tokens"
     raw = members.get(outer)
     nested = (msgspec.json.decode(raw, type=_Members | None) if raw is not None else None) or {}
-    if inner not in nested:
+    if inner not in nested and _SAME_CAP.get(inner) not in nested:
         nested[inner] = msgspec.Raw(b"%d" % most)
         members[outer] = msgspec.Raw(_encode(nested))
+
+
+_OTHER_SPELLING: Final = {"generationConfig": "generation_config"}
+_SAME_CAP: Final = {
+    "maxOutputTokens": "max_output_tokens", "max_output_tokens": "maxOutputTokens",
+    "max_new_tokens": "max_tokens",
+}  # fmt: skip
 
 
 def _cap_thinking(members: _Members, raw: msgspec.Raw, most: int) -> None:
@@ -182,25 +203,60 @@ def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
     OpenAI dialect enforces (its o-series models refuse it, which errs on the side of the policy).
     """
     low = path.lower().rstrip("/")
-    if low.endswith(("/embeddings", "/embed", "/count_tokens", "/input_tokens", ":counttokens")):
+    if low.endswith(_UNCAPPED):
         return None
-    if dialect is Dialect.ANTHROPIC:
-        return "max_tokens" if "messages" in members else None
+    # By what the path says before what headers and body say: clients choose those, and a cap in a
+    # member that the upstream does not read is none.
     if "contents" in members:
         return "generationConfig.maxOutputTokens"
+    if low.endswith(("/api/chat", "/api/generate")):
+        return "options.num_predict"
+    if low.endswith(("/converse", "/converse-stream")):
+        return "inferenceConfig.maxTokens"
+    if low.endswith(("/completion", "/infill")):
+        return "n_predict"
+    if "sampling_params" in members or (low == "/generate" and "text" in members):
+        return "sampling_params.max_new_tokens"
+    if dialect is Dialect.ANTHROPIC:
+        return "max_tokens" if "messages" in members else None
     if dialect is Dialect.OPENAI:
         if "messages" in members:
             return "max_tokens"
         if "input" in members:
             return "max_output_tokens"
         return "max_tokens" if "prompt" in members else None
-    if low.endswith(("/api/chat", "/api/generate")):
-        return "options.num_predict"
-    if low.endswith(("/converse", "/converse-stream")):
-        return "inferenceConfig.maxTokens"
     if "inputs" in members:
         return "parameters.max_new_tokens"
     return "max_tokens" if "messages" in members or "message" in members else None
+
+
+#: What generates nothing that is counted in tokens, or has no cap.
+_UNCAPPED: Final = (
+    "/embeddings",
+    "/embed",
+    "/count_tokens",
+    "/input_tokens",
+    ":counttokens",
+    ":computetokens",
+    ":embedcontent",
+    ":batchembedcontents",
+    "/count-tokens",
+    "/moderations",
+    "/audio/speech",
+    "/images/generations",
+    "/videos",
+    "/rerank",
+    "/reranking",
+    "/score",
+    "/classify",
+    "/pooling",
+    "/tokenize",
+    "/detokenize",
+    "/embedding",
+    "/embed_all",
+    "/embed_sparse",
+    "/encode",
+)
 
 
 def _drop_probabilities(members: _Members) -> None:

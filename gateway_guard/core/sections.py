@@ -1,4 +1,4 @@
-"""The policy's `identify` and `inspect` sections, compiled."""
+"""The policy's `identify`, `inspect` and `verification` sections, compiled."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class Identify(msgspec.Struct, frozen=True, kw_only=True):
             holds one address.
         trusted: networks whose forwarding headers are believed. Empty: nobody's.
         tls_header: header in which a trusted edge hands over the client's JA4; None for none.
+        attributes: (field of `AccountFacts`, lower-case header) in which a trusted edge says what
+            it knows of the account.
         model_routes: further path patterns (`/llm/*`) that reach a model.
         trust_unix: whether a peer without an address (a unix socket) is trusted, too.
         fetches: whether a token may need keys that are fetched; always made from `accounts`.
@@ -61,6 +63,7 @@ class Identify(msgspec.Struct, frozen=True, kw_only=True):
     client_ip: str = "peer"
     trusted: tuple[IPNetwork, ...] = ()
     tls_header: str | None = None
+    attributes: tuple[tuple[str, bytes], ...] = ()
     model_routes: tuple[str, ...] = ()
     trust_unix: bool = False
     fetches: bool = False
@@ -91,3 +94,73 @@ class Inspect(msgspec.Struct, frozen=True, kw_only=True):
     default_output_tokens: int = 1024
     shapes: bool = True
     keep_samples: int = 0
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """What the built-in page asks of a visitor.
+
+    Attributes:
+        title, intro: shown above it; plain text.
+        accept: what must be agreed to, one box each.
+        fields: what is asked for in words, e.g. `Organisation`; only a check of one's own reads it.
+        codes: keyed digests of the codes that are accepted (`verification.codes`); None for none
+            asked for.
+        check: the name of an installed check that has the last word; None for none.
+    """
+
+    title: str = "Verify your account"
+    intro: str = ""
+    accept: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    codes: frozenset[str] | None = None
+    check: str | None = None
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody else who finds out who a visitor is, and says so in a signed callback.
+
+    Attributes:
+        url: where visitors are sent.
+        key: shared with it, at least 24 bytes; signs callbacks.
+    """
+
+    url: str
+    key: bytes
+
+
+class OpenId(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign-in by OpenID Connect: who signs in there is the subject.
+
+    Attributes:
+        issuer: what its tokens name as `iss`; its configuration is found below it.
+        client_id: what it calls this guard.
+        secret: what it gave this guard; None for a public client.
+    """
+
+    issuer: str
+    client_id: str
+    secret: str | None = None
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy's `verification` section, compiled: how an account meets a challenge.
+
+    Attributes:
+        url: what links begin with, as clients reach this guard; no `/` at the end.
+        path: the path of `url`, under which the guard answers visitors.
+        expires: seconds a link can be used.
+        lasts: seconds an account stays verified.
+        accounts: most accounts that one subject may have verified at a time.
+        form: the built-in page; None where somebody else asks.
+        provider: somebody who calls back; None where that is not how it is done.
+        openid: a sign-in; likewise.
+    """
+
+    url: str
+    path: str
+    expires: float = 1800.0
+    lasts: float = 30 * 86400.0
+    accounts: int = 3
+    form: Form | None = None
+    provider: Provider | None = None
+    openid: OpenId | None = None

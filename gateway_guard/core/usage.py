@@ -29,10 +29,17 @@ _SAMPLE_BYTES: Final = 4096
 #: open-ace's fallback; not measured here.
 _BYTES_PER_TOKEN: Final = 4.0
 
-_KEY: Final = b'"usage"'
-_NULLS: Final = (b":null", b": null")
+#: How the names of the objects begin that count: `usage`, Gemini's `usageMetadata`.
+_KEY: Final = b'"usage'
+_NULLS: Final = (b'":null', b'": null')
+#: How the name ends of what counts at the end of Ollama's lines.
+_LINE_KEY: Final = b'eval_count"'
 
-_SSE, _JSON, _OPAQUE = 0, 1, 2
+_SSE, _JSON, _OPAQUE, _LINES = 0, 1, 2, 3
+_LINE_TYPES: Final = frozenset((
+    b"application/x-ndjson", b"application/ndjson", b"application/jsonl",
+    b"application/x-jsonlines", b"application/stream+json",
+))  # fmt: skip
 _PLAIN_JSON: Final = (_JSON, b"")
 
 
@@ -45,6 +52,8 @@ def _form(content_type: bytes, content_encoding: bytes) -> tuple[int, bytes]:
         coding = b""
     if kind == b"text/event-stream":
         return _SSE, coding
+    if kind in _LINE_TYPES:
+        return _LINES, coding
     return (_JSON if not kind or b"json" in kind else _OPAQUE), coding
 
 
@@ -81,7 +90,8 @@ def usage_of(body: bytes, outcome: Outcome, status: int) -> Usage:
 class UsageReader:
     """Reads usage out of one response.
 
-    OpenAI (chat, completions, responses, embeddings) and Anthropic; JSON and server-sent events.
+    OpenAI (chat, completions, responses, embeddings, audio), Anthropic, Gemini, Ollama, Cohere,
+    Bedrock's converse, llama.cpp and what vLLM adds; JSON, server-sent events and lines of JSON.
     The shape decides, not the dialect, so a translating upstream is read too. Compressed responses
     are decoded beside the stream, within bounds; hiding needs an uncompressed one.
 
@@ -108,7 +118,7 @@ class UsageReader:
     ) -> None:
         self._kind, coding = _form(content_type, content_encoding)
         self._decoder: Decoder | None = None
-        self._stream = self._kind == _SSE
+        self._stream = self._kind == _SSE or self._kind == _LINES
         if coding and self._kind != _OPAQUE:
             self._decoder = decoder_for(coding)
             if self._decoder is None:
@@ -156,18 +166,22 @@ class UsageReader:
                     self._sample(chunk, events, 1)
                 at = chunk.rfind(_KEY)
                 while at >= 0:
-                    if not chunk.startswith(_NULLS, at + 7):
+                    if not chunk.startswith(_NULLS, at + 6):
                         return self._with_usage([chunk])
                     at = chunk.rfind(_KEY, 0, at)
                 return chunk
             if self._kind == _JSON:
                 self._collect(chunk)
+            elif self._kind == _LINES:
+                self._of_lines(chunk)
             elif self._stream:
                 self._bytes += len(chunk)
             return chunk
         for plain in self._decoder.feed(chunk):
             if self._kind == _SSE:
                 self._partial(plain)
+            elif self._kind == _LINES:
+                self._of_lines(plain)
             else:
                 self._collect(plain)
         if self._decoder.failed:
@@ -184,7 +198,7 @@ class UsageReader:
         if self._kind == _JSON:
             self._note(counts_in(rest, fragment=self._cut))
             return b""
-        if self._kind != _SSE or not rest.strip():
+        if not self._stream or self._kind == _OPAQUE or not rest.strip():
             return rest if self._hide else b""
         held = self._hide
         rest = self._whole(rest)
@@ -230,6 +244,19 @@ class UsageReader:
             return passed
         return chunk
 
+    def _of_lines(self, chunk: bytes) -> None:
+        """Lines of JSON cut anywhere; nothing is ever held back of them."""
+        carry = self._carry
+        carry += chunk
+        cut = carry.rfind(b"\n") + 1
+        if not cut:
+            self._held(chunk)
+            return
+        whole = bytes(carry[:cut])
+        del carry[:cut]
+        self._whole(whole)
+        self._cut = False
+
     def _held(self, chunk: bytes) -> bytes:
         """No event ended in `chunk`."""
         carry = self._carry
@@ -247,18 +274,22 @@ class UsageReader:
 
     def _whole(self, data: bytes) -> bytes:
         """Whole events; returns them without the hidden one."""
-        events = data.count(b"\n\n") + data.count(b"\n\r\n") or 1
+        lines = self._kind == _LINES
+        events = data.count(b"\n") if lines else data.count(b"\n\n") + data.count(b"\n\r\n")
+        events = events or 1
         self._bytes += len(data)
         before = self._events
         self._events = before + events
         if self._events > self._next_sample:
             self._sample(data, before, events)
-        return self._with_usage(_split(data)) if _KEY in data else data
+        if _KEY in data or (lines and _LINE_KEY in data):
+            return self._with_usage(data.splitlines(keepends=True) if lines else _split(data))
+        return data
 
     def _with_usage(self, events: list[bytes]) -> bytes:
         kept: list[bytes] = []
         for event in events:
-            if _KEY in event:
+            if _KEY in event or _LINE_KEY in event:
                 counts = counts_in(event, fragment=self._cut)
                 self._note(counts)
                 if self._hide and counts is not None and is_usage_chunk(event):
@@ -283,7 +314,11 @@ class UsageReader:
     def _sample(self, data: bytes, first: int, events: int) -> None:
         """Keep the events that are due, by their number: the same however the stream is cut."""
         samples = self._samples
-        for number, event in enumerate(_split(data) if events > 1 else (data,), first):
+        if self._kind == _LINES:
+            parts = data.splitlines(keepends=True)
+        else:
+            parts = _split(data) if events > 1 else [data]
+        for number, event in enumerate(parts, first):
             if number == self._next_sample:
                 if len(event) <= _SAMPLE_BYTES:
                     samples.append(event)

@@ -69,6 +69,13 @@ class Health:
         troubles += [
             f"key set {url} not fetched: {why}" for url, why in self._guard.key_errors.items()
         ]
+        # A directory of an application's own may not say.
+        accounts = getattr(self._guard.accounts, "trouble", None)
+        if accounts is not None:
+            troubles.append(f"account attributes: {accounts}")
+        indicators = self._guard.indicators
+        if indicators.error is not None:
+            troubles.append(f"shared indicators: {indicators.error}")
         linking = self._guard.linking
         if linking is not None and linking.trouble is not None:
             troubles.append(linking.trouble)
@@ -94,6 +101,10 @@ class Health:
             "policy": {"source": policy.source, "digest": policy.digest, "enforce": policy.enforce},
             "store": "memory" if store is None else msgspec.structs.asdict(store),
             "network": network,
+            "indicators": indicators.describe(),
+            "accounts": {"error": accounts},
+            "keys": dict(self._guard.key_errors),
+            "campaigns": {"error": linking.trouble} if linking is not None else None,
             "upstream": {
                 "connections": self._upstream.open,
                 "retried": self._upstream.retried,

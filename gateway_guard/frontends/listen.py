@@ -73,13 +73,7 @@ def bind_unix(path: str, *, mode: int = 0o660) -> socket.socket:
     """
     where = Path(path)
     try:
-        if where.exists():
-            if not stat.S_ISSOCK(where.stat().st_mode):
-                raise SettingsError(f"cannot listen on {path}: it exists and is no socket")
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                probe.settimeout(1.0)
-                if probe.connect_ex(path) == 0:
-                    raise SettingsError(f"cannot listen on {path}: another process does")
+        if dead_socket(path):
             where.unlink()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -93,6 +87,25 @@ def bind_unix(path: str, *, mode: int = 0o660) -> socket.socket:
         raise SettingsError(f"cannot listen on {path}: {error}; see --uds") from None
     listener.setblocking(False)
     return listener
+
+
+def dead_socket(path: str) -> bool:
+    """Whether a dead process has left its socket at `path`, where there is nothing otherwise.
+
+    Raises:
+        SettingsError: somebody listens there, or it is something else.
+        OSError: nobody can say.
+    """
+    where = Path(path)
+    if not where.exists():
+        return False
+    if not stat.S_ISSOCK(where.stat().st_mode):
+        raise SettingsError(f"cannot listen on {path}: it exists and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex(path) == 0:
+            raise SettingsError(f"cannot listen on {path}: another process does")
+    return True
 
 
 def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:

@@ -23,22 +23,26 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from gateway_guard.accounts.http import HttpDirectory
 from gateway_guard.errors import SettingsError
-from gateway_guard.frontends.admin import Health, admin_app
-from gateway_guard.frontends.asgi import GuardMiddleware
+from gateway_guard.frontends.admin import Health
+from gateway_guard.frontends.dashboard.mount import one_guard
 from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
+from gateway_guard.frontends.forwarding import Forwarding
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
-from gateway_guard.frontends.proxy import Forward
 from gateway_guard.frontends.reload import Files, Reloader
-from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream, tls_context
+from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner, build_guard
+from gateway_guard.record.line import Addresses
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
+from gateway_guard.record.watching import Watching
 from gateway_guard.settings import Settings
 from gateway_guard.stores.published import publish
 from gateway_guard.streams.shared import SharedLinking
+from gateway_guard.verification.app import VerificationApp
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +72,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         drain: how long requests in flight may go on after SIGTERM.
         drain_delay: how long new requests are still taken after SIGTERM, for a load balancer to
             notice.
+        dashboard: whether the admin port has one.
     """
 
     policy: str
@@ -84,6 +89,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     proxy_protocol: bool = False
     drain: float = 30.0
     drain_delay: float = 0.5
+    dashboard: bool = False
 
 
 class _Server(uvicorn.Server):
@@ -149,7 +155,6 @@ class Sidecar:
 
     Attributes:
         guard: the brain.
-        upstream: the connections to the model API; None where gateways only ask.
         draining: whether SIGTERM has come.
 
     Raises:
@@ -164,6 +169,11 @@ class Sidecar:
         learners: list[Learner] = [self.metrics.settled]
         if self._log is not None:
             learners.append(self._log.write)
+        self._settings = settings
+        self._watching: Watching | None = None
+        if options.dashboard:
+            self._watching = Watching(addresses=Addresses(settings.log_addresses))
+            learners.append(self._watching.write)
         self.guard: Guard = build_guard(options.policy, settings=settings, learners=learners)
         trusted = self.guard.policy.identify.trusted
         if options.proxy_protocol and not trusted:
@@ -171,15 +181,16 @@ class Sidecar:
                 "--proxy-protocol needs identify.trusted_proxies in the policy: "
                 "nobody else's header is believed"
             )
-        self.upstream = self._upstream(options) if options.upstream is not None else None
-        if self.upstream is None and not (trusted or self.guard.policy.identify.trust_unix):
-            raise SettingsError(
-                "gateways that ask need identify.trusted_proxies in the policy: "
-                "nobody else may say whom a request comes from"
+        self._front = self._opened(options)
+        others = (settings.accounts_file, settings.intel_file)
+        self._files = Files([*settings.network_files, *(path for path in others if path)])
+        if settings.intel_file:
+            indicators = self.guard.indicators
+            self.metrics.gauge(
+                "indicators", "Shared indicators that can match.", lambda: indicators.loaded
             )
-        self._files = Files(
-            [*settings.network_files, *([settings.accounts_file] if settings.accounts_file else [])]
-        )
+        if isinstance(self.guard.accounts, HttpDirectory):
+            self.guard.accounts.publish(self.metrics)
         if self.guard.linking is not None:
             self.guard.linking.publish(self.metrics)
         if self.guard.shared is not None:
@@ -192,36 +203,45 @@ class Sidecar:
                 lambda: decisions.dropped,
             )
 
-    def _upstream(self, options: Options) -> Upstream:
-        origin = Origin.parse(options.upstream or "")
-        upstream = Upstream(
-            origin,
-            timeouts=options.timeouts,
-            tls=tls_context(options.upstream_ca) if origin.secure else None,
-            max_connections=options.max_connections,
-        )
-        self.metrics.gauge(
-            "upstream_connections", "Open connections to the upstream.", lambda: upstream.open
-        )
-        self.metrics.counter(
-            "upstream_retries", "Requests sent to the upstream twice.", lambda: upstream.retried
-        )
-        return upstream
+    def _opened(self, options: Options) -> Forwarding | Asked:
+        """What this process does with requests. Whether it has an upstream is asked only here."""
+        if options.upstream is None:
+            return Asked(
+                self.guard, self.metrics, lease=options.usage_lease, spoe=options.spoe,
+                envoy=options.envoy,
+            )  # fmt: skip
+        return Forwarding(
+            self.guard, self.metrics, url=options.upstream, ca=options.upstream_ca,
+            preserve_host=options.preserve_host, timeouts=options.timeouts,
+            max_connections=options.max_connections, max_body=options.max_body,
+        )  # fmt: skip
 
-    def _forwarding(self, upstream: Upstream) -> GuardMiddleware:
-        forward = Forward(
-            upstream,
-            policy=lambda: self.guard.policy,
-            preserve_host=self.options.preserve_host,
-            max_body=self.options.max_body,
+    def _visitors(self, otherwise: ASGIApp | None) -> VerificationApp:
+        """Where accounts meet a challenge, in front of `otherwise`."""
+        visitors = VerificationApp(self.guard, otherwise)
+        self.metrics.counters(
+            "verifications",
+            "Visits by which an account was to be verified, by how they ended.",
+            "outcome",
+            lambda: visitors.office.outcomes,
         )
-        middleware = GuardMiddleware(forward, guard=self.guard, on_decided=self.metrics.decided)
-        self.metrics.counter(
-            "abandoned",
-            "Requests whose client left before the body was complete; not judged.",
-            lambda: middleware.abandoned,
-        )
-        return middleware
+        return visitors
+
+    @contextlib.asynccontextmanager
+    async def _receiving(
+        self, listener: socket.socket, protocol: type[GuardProtocol], tls: ssl.SSLContext | None
+    ) -> AsyncIterator[None]:
+        """Receive visitors on a listener of their own until the block ends."""
+        server = self._server(self._visitors(None), protocol, tls)
+        server.announce = False
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        sweeping = asyncio.create_task(self._sweep(server))
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+            sweeping.cancel()
 
     def run(
         self,
@@ -229,11 +249,16 @@ class Sidecar:
         admin: socket.socket | None,
         tls: ssl.SSLContext | None,
         *,
+        visitors: socket.socket | None = None,
         ready: Callable[[], None] | None = None,
     ) -> None:
-        """Serve until a signal says stop; `ready` is called once connections are accepted."""
+        """Serve until a signal says stop; `ready` is called once connections are accepted.
+
+        `visitors` is where accounts meet a challenge; None: at `listeners`, where requests are
+        forwarded, and nowhere, where gateways only ask.
+        """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self.serve(listeners, admin, tls, ready=ready))
+            runner.run(self.serve(listeners, admin, tls, visitors=visitors, ready=ready))
 
     async def serve(
         self,
@@ -241,19 +266,16 @@ class Sidecar:
         admin: socket.socket | None,
         tls: ssl.SSLContext | None,
         *,
+        visitors: socket.socket | None = None,
         ready: Callable[[], None] | None = None,
     ) -> None:
         """As `run`, inside a running loop."""
         protocol = GuardProtocol.bound(self._limits())
-        asked: Asked | None = None
-        if self.upstream is not None:
-            main = self._server(self._forwarding(self.upstream), protocol, tls)
-        else:
-            asked = Asked(
-                self.guard, self.metrics, lease=self.options.usage_lease,
-                spoe=self.options.spoe, envoy=self.options.envoy,
-            )  # fmt: skip
-            main = self._server(asked.http, protocol, tls)
+        front = self._front
+        app: ASGIApp = front.http
+        if visitors is None and front.public:
+            app = self._visitors(app).route
+        main = self._server(app, protocol, tls)
         main.ready = ready
         loop = asyncio.get_running_loop()
 
@@ -276,15 +298,17 @@ class Sidecar:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
-        health = Health(self.guard, self.upstream, self)
+        health = Health(self.guard, front.upstream, self)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:
-                routes = asked.routes if asked is not None else ()
-                await stack.enter_async_context(
-                    beside(admin_app(health, self.metrics, routes), admin)
-                )
-            if asked is not None:
-                await stack.enter_async_context(asked.listening())
+                app = one_guard(
+                    admin, self.guard, health, self.metrics, self._watching, self._settings,
+                    front.routes
+                )  # fmt: skip
+                await stack.enter_async_context(beside(app, admin))
+            await stack.enter_async_context(front.listening())
+            if visitors is not None:
+                await stack.enter_async_context(self._receiving(visitors, protocol, tls))
             for work in (self._sweep(main), reloader.run()):
                 stack.callback(loop.create_task(work).cancel)
             serving = asyncio.create_task(main.serve(sockets=list(listeners)))
@@ -298,10 +322,10 @@ class Sidecar:
                 await self._drain(main, protocol)
                 await serving
             stopping.cancel()
-        if self.upstream is not None:
-            self.upstream.close()
         if self._log is not None:
             self._log.close()
+        if self._watching is not None:
+            self._watching.close()
 
     def _limits(self) -> Limits:
         proxies = TrustedPeers(self.guard.policy.identify.trusted)

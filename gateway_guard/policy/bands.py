@@ -91,6 +91,14 @@ def _test_spans(
     return many
 
 
+def spans_of(
+    scope: Scope, node: Node, key: Key, kind: str
+) -> tuple[tuple[float, float], ...] | None:
+    """The spans of a band or a list of bands, disjoint and rising; None after noting a mistake."""
+    read = _spans(scope, node, key, kind)
+    return None if read is None else read[0]
+
+
 def _age(request: Request, facts: Facts, _assessment: Assessment) -> float | None:
     created = facts.account.created_at
     return None if created is None else max(0.0, request.at - created)

@@ -24,6 +24,7 @@ from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import load_policy, read_source
 from gateway_guard.policy.countries import bad_code
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order, suggest
+from gateway_guard.policy.indicators import given_indicators
 from gateway_guard.policy.nodes import compose, decode
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.schema import KEYS
@@ -37,6 +38,7 @@ from gateway_guard.types import (
     Dialect,
     Facts,
     Held,
+    IndicatorFacts,
     Inspection,
     NetworkFacts,
     PromptShape,
@@ -48,6 +50,8 @@ from gateway_guard.types import (
 NOW: Final = 1_767_225_600.0
 #: In `expect: { limits: … }`: the limit is not charged.
 NOT_CHARGED: Final = "none"
+#: Kinds of `given` whose values may be lists.
+_LISTS: Final = ("words", "texts", "scores", "given_indicators")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +220,7 @@ def _given(
     values: dict[str, Any] = {}
     for key, (_, node) in given.fields.items():
         kind = KEYS["given"][key].kind
-        if kind not in ("words", "texts", "scores") and getattr(node, "value", "") == UNKNOWN:
+        if kind not in _LISTS and getattr(node, "value", "") == UNKNOWN:
             values[key] = None
         elif kind == "texts":
             values[key] = tuple(item.value for item in items(found, node))
@@ -226,6 +230,8 @@ def _given(
                 for item in items(found, node)
             ]
             values[key] = tuple(flag for flag in flags if flag)
+        elif kind == "given_indicators":
+            values[key] = given_indicators(found, node)
         elif kind == "scores":
             values[key] = _scores(found, node, policy)
         else:
@@ -335,7 +341,16 @@ def _facts(values: dict[str, Any]) -> Facts:
         campaign=CampaignFacts(id="c_case", confidence=confidence)
         if confidence is not None
         else None,
-        indicators=values.get("indicator", ()),
+        indicators=tuple(
+            IndicatorFacts(
+                name=one["name"],
+                source=one["source"],
+                kind=one["kind"],
+                confidence=one["confidence"],
+                at=NOW - one["age"],
+            )
+            for one in values.get("indicator", ())
+        ),
     )
 
 

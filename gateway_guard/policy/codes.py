@@ -298,6 +298,14 @@ CODES: Final[dict[str, Code]] = {
         "about the network or the account.",
         _WARNING,
     ),
+    "GG505": Code(
+        "refusal on hearsay",
+        "The rule refuses for no more than that a shared indicator matches, whoever said so and "
+        "however unsure they are. Others err, and what they name may have changed hands; let a "
+        "refusal name the sources it believes or a least confidence, or ask for something seen "
+        "here besides.",
+        _WARNING,
+    ),
     "GG601": Code(
         "bad token verification",
         "A JWT is verified by exactly one of `jwks`, `key` or `key_file`, with algorithms "
@@ -306,13 +314,19 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG602": Code(
         "forwarding header nobody may set",
-        "`client_ip` names a header, but `trusted_proxies` is empty, so nobody is believed "
-        "and every client has the address of its connection.",
+        "`client_ip` or `attributes` name headers, but `trusted_proxies` is empty, so nobody is "
+        "believed: every client has the address of its connection, and no account attributes.",
     ),
     "GG603": Code(
         "everybody is trusted",
         "Trusting 0.0.0.0/0, ::/0 or half of either lets every client choose its own address with "
         "one header. Name the networks of your proxies.",
+    ),
+    "GG604": Code(
+        "verification that cannot work",
+        "Links need a public https URL with a path of their own, and either a form that asks for "
+        "something or a provider whose callbacks are signed. Codes must be too long to guess, and "
+        "files must be there.",
     ),
     "GG701": Code(
         "policy test without effect",

@@ -15,6 +15,7 @@ from gateway_guard.core.sections import Inspect
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.detectors import compile_signals
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order
+from gateway_guard.policy.hearsay import check_hearsay
 from gateway_guard.policy.identity import compile_identify
 from gateway_guard.policy.judgement import (
     check_corroboration,
@@ -30,6 +31,7 @@ from gateway_guard.policy.quotas import compile_limits
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.scope import Scope
 from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs
+from gateway_guard.policy.verification import compile_verification
 from gateway_guard.signals import detectors
 from gateway_guard.types import Action
 
@@ -124,10 +126,12 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     check_thresholds(scope)
     check_reach(scope, rules)
     check_corroboration(scope, rules)
+    check_hearsay(scope, rules)
     on_error = _on_error(document)
     check_preempted(scope, rules, on_error)
     action = Action.from_word(default) if default else Action.ALLOW
     campaigns = scope.campaigns or any("campaign" in limit.per for limit in limits)
+    shapes = bool(signals) or campaigns or scope.indicators
     check_default(scope, rules, action, document.get("default"))
     return Policy(
         digest=digest,
@@ -137,13 +141,14 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
         default=action,
         websocket=document.read("websocket") or "allow",
         identify=compile_identify(found, document.section("identify")),
-        inspect=_inspect(document, tuple(scope.phrases), shapes=bool(signals) or campaigns),
+        inspect=_inspect(document, tuple(scope.phrases), shapes=shapes),
         on_error=on_error,
         regions=scope.regions,
         signals=signals,
         limits=limits,
         rules=tuple(read.rule for read in rules if read.rule is not None),
         headers=headers is not False,
+        verification=compile_verification(found, document.section("verification")),
         campaigns=campaigns,
         recover=max((limit.adapt.recover for limit in limits if limit.adapt), default=0.0),
     )

@@ -10,6 +10,7 @@ from yaml.nodes import Node
 from gateway_guard.core.phrases import fold
 from gateway_guard.core.rules import Condition
 from gateway_guard.policy.bands import ages, bands, campaigns, signals
+from gateway_guard.policy.indicators import indicators
 from gateway_guard.policy.locations import asns, countries, models, networks, paths
 from gateway_guard.policy.schema import KEYS, METHODS, Key
 from gateway_guard.policy.scope import Compiled, Scope, member
@@ -103,8 +104,6 @@ def _texts(scope: Scope, node: Node, key: Key) -> Compiled | None:
             lambda _r, f, _a: not words.isdisjoint(f.account.tags) if f.account.tags else unknown,
             shape,
         )
-    if key.name == "indicator":
-        return lambda _r, f, _a: not words.isdisjoint(f.indicators), shape
     return member(key.name, words), shape
 
 
@@ -197,6 +196,7 @@ _KINDS: Final[Mapping[str, Callable[[Scope, Node, Key], Compiled | None]]] = {
     "bands": bands,
     "signals": signals,
     "campaigns": campaigns,
+    "indicators": indicators,
     "phrases": _phrases,
     "not": _not,
 }

@@ -13,9 +13,11 @@ from gateway_guard.core.sections import DEFAULT_ACCOUNT_SOURCES, AccountSource, 
 from gateway_guard.policy.judgement import check_url
 from gateway_guard.policy.locations import networks_of, path_patterns
 from gateway_guard.policy.reader import Findings
-from gateway_guard.policy.schema import KEYS
+from gateway_guard.policy.schema import KEYS, SCHEMA
 from gateway_guard.policy.values import Section, items, word
 
+#: What may be said of an account, as `AccountFacts` has it.
+FIELDS: Final = tuple(key.name for key in SCHEMA["attributes"])
 _MAX_KEY: Final = 64 * 1024
 #: In `trusted_proxies`: whoever connects over a unix socket, where no peer has an address.
 UNIX: Final = "unix"
@@ -52,6 +54,7 @@ def compile_identify(found: Findings, section: Section | None) -> Identify:
             f"'{client_ip}' is believed from nobody: `trusted_proxies` is missing",
             hint="trusted_proxies: [10.0.0.0/8]   # the networks of your proxies",
         )
+    believed = trusted_node is not None
     tls = section.section("tls_fingerprint")
     routes = section.get("model_routes")
     return Identify(
@@ -60,10 +63,46 @@ def compile_identify(found: Findings, section: Section | None) -> Identify:
         trusted=tuple(trusted),
         trust_unix=bool(sockets),
         tls_header=tls.read("header") if tls is not None else None,
+        attributes=_attributes(found, section.section("attributes"), believed),
         model_routes=tuple(path_patterns(found, items(found, routes)))
         if routes is not None
         else (),
     )
+
+
+def _attributes(
+    found: Findings, section: Section | None, believed: bool
+) -> tuple[tuple[str, bytes], ...]:
+    """(field, header) of what a trusted proxy says of accounts."""
+    if section is None:
+        return ()
+    if not believed:
+        found.at(
+            "GG602",
+            section.node,
+            "`attributes` are believed from nobody: `trusted_proxies` is missing",
+            hint="trusted_proxies: [10.0.0.0/8]   # the networks of your proxies",
+        )
+    named: list[tuple[str, bytes]] = []
+    for name in FIELDS:
+        header = section.read(name)
+        if header is None:
+            continue
+        _not_ours(section, name, header)
+        named.append((name, header.encode()))
+    return tuple(named)
+
+
+def _not_ours(section: Section, key: str, header: str) -> None:
+    if header.startswith("x-guard-"):
+        section.found.at(
+            "GG220",
+            section.fields[key][1],
+            f"'{header}' is the guard's own: clients are not believed in it",
+            hint="name the header your clients send, e.g. authorization"
+            if key == "header"
+            else "name another header for your proxy to set",
+        )
 
 
 def _vast(text: str) -> bool:
@@ -90,13 +129,8 @@ def _source(found: Findings, node: Node) -> AccountSource | None:
         return None
     if "header" in section:
         header = section.read("header")
-        if header and header.startswith("x-guard-"):
-            found.at(
-                "GG220",
-                section.fields["header"][1],
-                f"'{header}' is the guard's own: clients are not believed in it",
-                hint="name the header your clients send, e.g. authorization",
-            )
+        if header:
+            _not_ours(section, "header", header)
         return AccountSource(kind="header", header=header) if header else None
     if "state" in section:
         key = section.read("state")

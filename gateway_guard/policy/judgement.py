@@ -31,7 +31,7 @@ _UNREAD: Final = frozenset(i.value for i in Inspection if i.unknown)
 #: Conditions that are bands, which several rules may tile.
 _BANDED: Final = ("risk", "account_age", "campaign")
 #: Facts that corroborate a suspicion: something known, not suspected.
-_FACTS: Final = frozenset(
+FACTS: Final = frozenset(
     {
         "country",
         "account_country",
@@ -357,7 +357,7 @@ def check_corroboration(scope: Scope, rules: list[Read]) -> None:
     strongest = max(scope.weights, key=scope.most)
     for read in rules:
         rule, risk = read.rule, read.shapes.get("risk")
-        if rule is None or not rule.action.refuses or rule.shadow or _FACTS & read.shapes.keys():
+        if rule is None or not rule.action.refuses or rule.shadow or FACTS & read.shapes.keys():
             continue
         if isinstance(risk, Bands) and 0.0 < risk.spans[0][0] <= scope.most(strongest):
             scope.found.at(

@@ -25,6 +25,13 @@ _TIER_SHARE: Final = Key(
 )
 _RISK = Key(name="risk", kind="number", low=0.0, high=1.0, doc="risk from which the share applies")
 _AGE = Key(name="age", kind="duration", low=1.0, high=20 * YEAR, doc="age below which it applies")
+#: Table of `adapt` → what its entries are found by (None: names) and the share they give.
+TABLES: Final[dict[str, tuple[Key | None, Key]]] = {
+    "risk": (_RISK, _SHARE),
+    "region": (None, _SHARE),
+    "age": (_AGE, _SHARE),
+    "tier": (None, _TIER_SHARE),
+}
 
 
 @dataclass(slots=True)
@@ -182,12 +189,12 @@ def _adapt(scope: Scope, section: Section) -> Adapt | None:
                     hint=f"shares in `{name}` should {'fall' if name == 'risk' else 'rise'}",
                 )
     region: dict[str, float] = {}
-    for key_node, share in _table(scope, adapt, "region", _SHARE):
+    for key_node, share in _table(scope, adapt, "region"):
         codes = country(scope, key_node)
         for code in codes or ():
             # A country in two regions gets the smaller share, whatever their order.
             region[code] = min(share, region.get(code, share))
-    tier = {key_node.value: share for key_node, share in _table(scope, adapt, "tier", _TIER_SHARE)}
+    tier = {key_node.value: share for key_node, share in _table(scope, adapt, "tier")}
     recover = adapt.read("recover")
     if "recover" in adapt and "risk" not in adapt:
         found.at(
@@ -207,9 +214,7 @@ def _adapt(scope: Scope, section: Section) -> Adapt | None:
     )
 
 
-def _table(
-    scope: Scope, adapt: Section, name: str, share_key: Key
-) -> list[tuple[ScalarNode, float]]:
+def _table(scope: Scope, adapt: Section, name: str) -> list[tuple[ScalarNode, float]]:
     """(key node, share) of every good entry of one `adapt` table."""
     node = adapt.get(name)
     if node is None:
@@ -219,7 +224,7 @@ def _table(
         return []
     good: list[tuple[ScalarNode, float]] = []
     for _, key_node, value in pairs(scope.found, node):
-        share = quantity(scope.found, value, share_key)
+        share = quantity(scope.found, value, TABLES[name][1])
         if share is not None:
             good.append((key_node, share))
     return good
@@ -236,7 +241,7 @@ _EXAMPLES = {
 def _steps(scope: Scope, adapt: Section, name: str, key: Key) -> list[tuple[float, float, Node]]:
     """(bound, share, node of the bound), rising; two of the same bound are noted."""
     steps: list[tuple[float, float, Node]] = []
-    for key_node, share in _table(scope, adapt, name, _SHARE):
+    for key_node, share in _table(scope, adapt, name):
         bound = quantity(scope.found, key_node, key) if plain(key_node) or key_node.value else None
         if bound is None:
             continue

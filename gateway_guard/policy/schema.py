@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from gateway_guard.types import NETWORK_FLAGS, Action, Dialect, Inspection
+from gateway_guard.types import INDICATOR_KINDS, NETWORK_FLAGS, Action, Dialect, Inspection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +85,17 @@ _WHEN: Final = (
     Key(name="campaign", kind="campaigns", low=0, high=1,
         doc="{ min, max } of the confidence, `known` or `unknown`"),
     Key(name="prompt", kind="phrases", doc="literal phrases, case ignored, anywhere in the prompt"),
-    Key(name="indicator", kind="texts", doc="names of shared indicators that match"),
+    Key(name="indicator", kind="indicators", of="indicator",
+        doc="shared indicators that match: `known`, `unknown`, names, or "
+        "{ source, kind, name, confidence, age }"),
     Key(name="not", kind="not", of="when", doc="none of these conditions may hold"),
 )  # fmt: skip
 
 #: Section → its keys. `policy` is the document, `file` a test file; the others hang below them.
 SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
     "policy": (
-        Key(name="version", kind="integer", required=True, doc="version of this language, 1"),
+        Key(name="version", kind="integer", low=1, high=1, required=True,
+            doc="version of this language, 1"),
         Key(name="mode", kind="word", words=("enforce", "shadow"),
             doc="shadow decides and logs, and acts on nothing (default: shadow)"),
         Key(name="rollout", kind="percent", low=0.0001, high=1,
@@ -105,6 +108,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="identify", kind="section", of="identify", doc="who is asking, from where"),
         Key(name="inspect", kind="section", of="inspect", doc="how bodies are read"),
         Key(name="on_error", kind="section", of="on_error", doc="when a dependency fails"),
+        Key(name="verification", kind="section", of="verification",
+            doc="how accounts meet a challenge"),
         Key(name="regions", kind="regions", doc="name → list of country codes"),
         Key(name="signals", kind="signals", doc="detector → weight and parameters"),
         Key(name="limits", kind="named", of="limit", doc="quotas; all that apply must have room"),
@@ -119,7 +124,19 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="whose forwarding headers are believed: networks; `unix` for a unix socket"),
         Key(name="tls_fingerprint", kind="section", of="tls_fingerprint",
             doc="JA4 handed over by a trusted edge"),
+        Key(name="attributes", kind="section", of="attributes",
+            doc="headers in which a trusted proxy says what it knows of the account"),
         Key(name="model_routes", kind="paths", doc="further paths that reach a model"),
+    ),
+    "attributes": (
+        Key(name="organisation", kind="header", doc="header with who pays"),
+        Key(name="created_at", kind="header", doc="header with when it signed up (Unix, ISO 8601)"),
+        Key(name="country", kind="header", doc="header with the country declared at sign-up"),
+        Key(name="payment", kind="header", doc="header with a digest of the means of payment"),
+        Key(name="programme", kind="header", doc="header with edu, research, startup, …"),
+        Key(name="tier", kind="header", doc="header with the tier"),
+        Key(name="verified", kind="header", doc="header with true or false"),
+        Key(name="tags", kind="header", doc="header with labels, separated by commas or spaces"),
     ),
     "account": (
         Key(name="header", kind="header", doc="a header; for authorization its Bearer token"),
@@ -158,6 +175,42 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="guard", kind="word", words=DENY_OR_ALLOW, doc="the guard itself fails"),
         Key(name="body", kind="word", words=DENY_OR_ALLOW, doc="a body cannot be read"),
         Key(name="path", kind="word", words=DENY_OR_ALLOW, doc="a path's spelling is ambiguous"),
+    ),
+    "verification": (
+        Key(name="url", kind="text", required=True,
+            doc="what links begin with, as clients reach the guard: https://host/path"),
+        Key(name="expires", kind="duration", low=60, high=86400,
+            doc="how long a link can be used (default: 30 minutes)"),
+        Key(name="lasts", kind="duration", low=60, high=YEAR,
+            doc="how long an account stays verified (default: 30 days)"),
+        Key(name="accounts", kind="integer", low=1, high=1000,
+            doc="most accounts one subject may have verified at a time (default: 3)"),
+        Key(name="form", kind="section", of="form", doc="the built-in page"),
+        Key(name="provider", kind="section", of="provider",
+            doc="somebody else's page, which calls back"),
+        Key(name="openid", kind="section", of="openid", doc="a sign-in by OpenID Connect"),
+    ),
+    "openid": (
+        Key(name="issuer", kind="text", required=True,
+            doc="below it lies /.well-known/openid-configuration"),
+        Key(name="client_id", kind="text", required=True, doc="what it calls this guard"),
+        Key(name="secret_file", kind="text",
+            doc="file with what it gave this guard, relative to the policy (default: none)"),
+    ),
+    "form": (
+        Key(name="title", kind="text", doc="its heading (default: Verify your account)"),
+        Key(name="intro", kind="text", doc="a paragraph below that"),
+        Key(name="accept", kind="texts", doc="what must be agreed to, one box each"),
+        Key(name="fields", kind="texts", doc="what is asked for in words; `check` reads it"),
+        Key(name="codes_file", kind="text",
+            doc="file with codes that are accepted, one a line, relative to the policy"),
+        Key(name="check", kind="text",
+            doc="an installed check with the last word: a gateway_guard.checks entry point"),
+    ),
+    "provider": (
+        Key(name="url", kind="text", required=True, doc="where visitors are sent"),
+        Key(name="key_file", kind="text", required=True,
+            doc="file with the key that signs its callbacks, relative to the policy"),
     ),
     "limit": (
         Key(name="per", kind="words", required=True, words=(
@@ -209,6 +262,14 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="min", kind="number", doc="from here, inclusive"),
         Key(name="max", kind="number", doc="up to here, exclusive"),
     ),
+    "indicator": (
+        Key(name="source", kind="texts", doc="who said so, as named at `intel import --as`"),
+        Key(name="kind", kind="words", words=INDICATOR_KINDS, doc="what it names"),
+        Key(name="name", kind="texts", doc="what its source calls it, e.g. a campaign"),
+        Key(name="confidence", kind="bands", low=0, high=1,
+            doc="{ min, max } of how sure its source is"),
+        Key(name="age", kind="ages", doc="{ min, max } of the time since when it holds"),
+    ),
     "signal": (
         Key(name="weight", kind="number", low=0, high=1, required=True,
             doc="how much the policy believes the detector"),
@@ -252,7 +313,16 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="prompt", kind="texts", doc="phrases in the prompt"),
         Key(name="input_tokens", kind="integer", low=0, high=1e9, doc="estimated input tokens"),
         Key(name="max_output_tokens", kind="integer", low=1, high=1e9, doc="cap asked for"),
-        Key(name="indicator", kind="texts", doc="matching indicators"),
+        Key(name="indicator", kind="given_indicators", of="given_indicator",
+            doc="matching indicators: names, or { source, kind, name, confidence, age }"),
+    ),
+    "given_indicator": (
+        Key(name="source", kind="text", doc="who said so (default: a source)"),
+        Key(name="kind", kind="word", words=INDICATOR_KINDS,
+            doc="what it names (default: network)"),
+        Key(name="name", kind="text", doc="what its source calls it (default: an indicator)"),
+        Key(name="confidence", kind="number", low=0, high=1, doc="how sure it is (default: 1)"),
+        Key(name="age", kind="duration", doc="time since when it holds (default: 0 seconds)"),
     ),
     "expect": (
         Key(name="action", kind="word", words=ACTIONS, doc="the action"),

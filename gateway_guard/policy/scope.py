@@ -29,6 +29,7 @@ class Scope:
         ceilings: switched-on signal → highest score it gives, where its detector has a `ceiling`.
         phrases: phrases of all `prompt` conditions so far, lower case.
         campaigns: whether a condition or a limit so far asks for the campaign of an account.
+        indicators: whether a condition so far asks for indicators of templates.
         thresholds: (node, risk) of every risk threshold, to be checked against the weights.
     """
 
@@ -39,6 +40,7 @@ class Scope:
     ceilings: dict[str, float] = field(default_factory=dict)
     phrases: dict[str, None] = field(default_factory=dict)
     campaigns: bool = False
+    indicators: bool = False
     thresholds: list[tuple[Node, float, str]] = field(default_factory=list)
 
     def most(self, name: str) -> float:

@@ -13,11 +13,12 @@ from gateway_guard.policy.diagnostics import nearest, suggest
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import KEYS, Key
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
+#: What rules, limits and regions may be called, and header fields.
+NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
+TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 
 #: kind → (reader of its text, code, example)
-_QUANTITIES: Final[dict[str, tuple[Callable[[str], Any], str, str]]] = {
+QUANTITIES: Final[dict[str, tuple[Callable[[str], Any], str, str]]] = {
     "integer": (units.integer, "GG207", "a whole number"),
     "number": (units.number, "GG207", "a number"),
     "percent": (units.percent, "GG209", "e.g. 25%"),
@@ -227,7 +228,7 @@ def flag(found: Findings, node: Node) -> bool | None:
 
 def quantity(found: Findings, node: Node, key: Key) -> Any:
     """A number, share, time, size or rate within the key's bounds."""
-    parse, code, example = _QUANTITIES[key.kind]
+    parse, code, example = QUANTITIES[key.kind]
     if not isinstance(node, ScalarNode):
         found.at("GG204", node, f"'{key.name}' must be {example}, not {kind_of(node)}")
         return None
@@ -239,7 +240,7 @@ def quantity(found: Findings, node: Node, key: Key) -> Any:
         found.at(code, node, str(error), hint=_example(key, node.value, example))
         return None
     if key.kind != "rate" and not key.low <= value <= key.high:
-        found.at(code, node, f"{node.value} is out of range for '{key.name}'", hint=_range(key))
+        found.at(code, node, f"{node.value} is out of range for '{key.name}'", hint=bounds(key))
         return None
     return value
 
@@ -266,7 +267,9 @@ def _example(key: Key, value: str, example: str) -> str:
     return f"write {example}"
 
 
-def _range(key: Key) -> str:
+def bounds(key: Key) -> str:
+    """What a quantity is and how far it goes, in words; its key has both bounds."""
+
     def name(value: float) -> str:
         if key.kind == "percent":
             return units.show_share(value)
@@ -281,7 +284,7 @@ def _range(key: Key) -> str:
 
 def scalar(found: Findings, node: Node, key: Key) -> Any:
     """One value, read as `key.kind` says."""
-    if key.kind in _QUANTITIES:
+    if key.kind in QUANTITIES:
         return quantity(found, node, key)
     if key.kind == "flag":
         return flag(found, node)
@@ -295,7 +298,7 @@ def scalar(found: Findings, node: Node, key: Key) -> Any:
 def header(found: Findings, node: Node) -> str | None:
     """A header name, lower case."""
     value = text(found, node)
-    if value is not None and _TOKEN.fullmatch(value) is None:
+    if value is not None and TOKEN.fullmatch(value) is None:
         found.at("GG220", node, f"'{value[:60]}' is no header name")
         return None
     return value.lower() if value else None
@@ -306,13 +309,13 @@ def kebab(found: Findings, node: Node, what: str) -> str | None:
     value = text(found, node)
     if value is None:
         return None
-    if _NAME.fullmatch(value) is None or len(value) > 64:
+    if NAME.fullmatch(value) is None or len(value) > 64:
         better = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:64]
         found.at(
             "GG215",
             node,
             f"'{value[:60]}' is no name for a {what}",
-            hint=f"write {better}" if _NAME.fullmatch(better) else "e.g. new-accounts",
+            hint=f"write {better}" if NAME.fullmatch(better) else "e.g. new-accounts",
         )
         return None
     return value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.snapshot import freeze
+from gateway_guard.record.register import LocalRegister
 from gateway_guard.record.reviews import Journal
 from gateway_guard.record.snapshots import SnapshotFile
 
@@ -35,9 +36,9 @@ class Keeper:
         linker: as it was saved last; an empty one when nothing was.
         lock: held while the linker is changed or read.
         news: sightings and reviews taken in that no snapshot holds; the learner counts its own.
-        unsaved: snapshots that could not be written.
-        trouble: why the last could not; None when it could.
+        file: as given; knows what could not be written.
         journal: the reviews.
+        register: which accounts met a challenge, by the journal.
 
     Args:
         file: where.
@@ -66,18 +67,15 @@ class Keeper:
             )  # fmt: skip
         self.lock = threading.Lock()
         self.journal = Journal(file.reviews, None if saved is None else saved.applied)
+        self.register = LocalRegister(file.reviews)
         self.news = 0
-        self.unsaved = 0
-        self.trouble: str | None = None
-        self._file = file
+        self.file = file
         self._secret = secret
         self._now = now
         self._clock = clock
         started = clock()
         self._look_at = started + LOOK_EVERY
         self._save_at = started + SAVE_EVERY
-        #: Whether another process was found to write the file.
-        self._elsewhere = False
         # Who was banned while nobody was running is so from the first request on.
         self._review()
 
@@ -95,14 +93,14 @@ class Keeper:
         """The same once more, now, and let another process write."""
         self._review()
         self._save()
-        self._file.release()
+        self.file.release()
 
     def publish(self, metrics: Metrics) -> None:
         """Show what went wrong among `metrics`."""
         metrics.counter(
             "campaigns_unsaved",
             "Snapshots of campaigns that could not be written.",
-            lambda: self.unsaved,
+            lambda: self.file.unsaved,
         )
         metrics.counter(
             "reviews_skipped",
@@ -114,6 +112,7 @@ class Keeper:
         for review in self.journal.new():
             # Also of one that changes nothing: how far the journal was read has changed.
             self.news += 1
+            self.register.heed(review)
             with self.lock:
                 try:
                     held = apply(self.linker, review)
@@ -124,31 +123,13 @@ class Keeper:
                 log.info("review skipped: campaign %s is not held", review.campaign)
 
     def _save(self) -> None:
-        """Write a snapshot when there is news. A failing disk is reported once and tried again."""
-        news, file = self.news, self._file
-        if not news:
-            return
-        try:
-            if not file.claim():
-                if not self._elsewhere:
-                    log.warning(
-                        "campaigns: another process writes %s, this one does not", file.path
-                    )
-                self._elsewhere = True
-                return
-            with self.lock:
-                data = freeze(
-                    self.linker, self._secret, saved_at=self._now(), applied=self.journal.applied
-                )
-            file.save(data)
-        except Exception as error:  # noqa: BLE001 - learning goes on whatever the disk does
-            why = error.strerror if isinstance(error, OSError) else None
-            why = why or type(error).__name__
-            self.unsaved += 1
-            if self.trouble is None:
-                log.error("campaigns not saved to %s: %s", file.path, why)
-            self.trouble = f"campaigns not saved: {why}"
-        else:
-            self.trouble = None
-            self._elsewhere = False
+        """Write a snapshot when there is news."""
+        news = self.news
+        if news and self.file.keep(self._frozen):
             self.news -= news
+
+    def _frozen(self) -> bytes:
+        with self.lock:
+            return freeze(
+                self.linker, self._secret, saved_at=self._now(), applied=self.journal.applied
+            )

@@ -33,6 +33,14 @@ class _Signal(msgspec.Struct, gc=False):
     evidence: str
 
 
+class _Indicator(msgspec.Struct, gc=False):
+    name: str
+    source: str
+    kind: str
+    confidence: float
+    at: float
+
+
 class _Limit(msgspec.Struct, gc=False):
     limit: str
     unit: str
@@ -66,6 +74,8 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     account_age: float | None = None
     tier: str | None = None
     verified: bool | None = None
+    vouched: bool = False
+    challenged: bool = False
     tags: tuple[str, ...] = ()
     client_ip: str | None = None
     ip_source: str
@@ -83,7 +93,7 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     signals: tuple[_Signal, ...] = ()
     campaign: str | None = None
     confidence: float | None = None
-    indicators: tuple[str, ...] = ()
+    indicators: tuple[_Indicator, ...] = ()
     limits: tuple[_Limit, ...] = ()
     outcome: str | None = None
     upstream_status: int | None = None
@@ -132,6 +142,8 @@ def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
         account_age=None if account.created_at is None else request.at - account.created_at,
         tier=account.tier,
         verified=account.verified,
+        vouched=facts.vouched,
+        challenged=facts.challenged,
         tags=account.tags,
         client_ip=client_ip,
         ip_source=request.ip_source,
@@ -149,7 +161,11 @@ def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
         signals=tuple([_Signal(s.name, s.score, s.evidence) for s in exchange.assessment.signals]),
         campaign=campaign.id if campaign is not None else None,
         confidence=campaign.confidence if campaign is not None else None,
-        indicators=facts.indicators,
+        indicators=tuple(
+            [_Indicator(i.name, i.source, i.kind, i.confidence, i.at) for i in facts.indicators]
+        )
+        if facts.indicators
+        else (),
         limits=tuple(
             [
                 _Limit(

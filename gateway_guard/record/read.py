@@ -19,6 +19,7 @@ from gateway_guard.types import (
     Exchange,
     Facts,
     Grant,
+    IndicatorFacts,
     Inspection,
     NetworkFacts,
     Outcome,
@@ -76,7 +77,21 @@ def _exchange(line: Line) -> Exchange:
     return Exchange(
         request=request,
         facts=Facts(
-            network=network, account=account, campaign=campaign, indicators=line.indicators
+            network=network,
+            account=account,
+            campaign=campaign,
+            vouched=line.vouched,
+            challenged=line.challenged,
+            indicators=tuple(
+                IndicatorFacts(
+                    name=one.name,
+                    source=one.source,
+                    kind=one.kind,
+                    confidence=one.confidence,
+                    at=one.at,
+                )
+                for one in line.indicators
+            ),
         ),
         assessment=Assessment(
             signals=tuple(

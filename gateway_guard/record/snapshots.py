@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.snapshot import Snapshot, thaw
 from gateway_guard.errors import SettingsError, SnapshotError
 from gateway_guard.settings import Settings
+
+log = logging.getLogger(__name__)
 
 #: Added to the file's name: the journal of reviews; and the lock of whoever writes snapshots.
 REVIEWS = ".reviews"
@@ -22,12 +25,18 @@ class SnapshotFile:
     Attributes:
         path: the file.
         reviews: the journal of reviews beside it.
+        unsaved: snapshots that `keep` could not write.
+        trouble: why it could not write the last; None when it could.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.reviews = Path(f"{self.path}{REVIEWS}")
+        self.unsaved = 0
+        self.trouble: str | None = None
         self._lock: int | None = None
+        #: Whether another process was found to write.
+        self._elsewhere = False
 
     @classmethod
     def configured(cls, settings: Settings) -> Self | None:
@@ -46,7 +55,7 @@ class SnapshotFile:
             )
         return cls(settings.campaigns_file)
 
-    def load(self, secret: bytes, *, bounds: Bounds = ROOMY) -> Snapshot | None:
+    def load(self, secret: bytes) -> Snapshot | None:
         """What a guard with this secret saved last; None when there is no file yet.
 
         Raises:
@@ -68,7 +77,7 @@ class SnapshotFile:
                 "let this process read it or name another file in GATEWAY_GUARD_CAMPAIGNS_FILE"
             ) from error
         try:
-            return thaw(data, secret, bounds=bounds)
+            return thaw(data, secret)
         except SnapshotError as error:
             raise SnapshotError(
                 f"campaigns cannot be taken over from {self.path}: {error}. To start without what "
@@ -102,6 +111,31 @@ class SnapshotFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def keep(self, snapshot: Callable[[], bytes]) -> bool:
+        """Save what `snapshot` gives, which is not asked where another process writes; whether it
+        was saved. Never raises: a failing disk is reported once, and tried again the next time.
+        """
+        try:
+            if not self.claim():
+                if not self._elsewhere:
+                    log.warning(
+                        "campaigns: another process writes %s, this one does not", self.path
+                    )
+                self._elsewhere = True
+                return False
+            self.save(snapshot())
+        except Exception as error:  # noqa: BLE001 - learning goes on whatever the disk does
+            why = error.strerror if isinstance(error, OSError) else None
+            why = why or type(error).__name__
+            self.unsaved += 1
+            if self.trouble is None:
+                log.error("campaigns not saved to %s: %s", self.path, why)
+            self.trouble = f"campaigns not saved: {why}"
+            return False
+        self.trouble = None
+        self._elsewhere = False
+        return True
 
     def save(self, data: bytes) -> None:
         """Put `data` in place of the file; whoever reads it sees the old content or the new.

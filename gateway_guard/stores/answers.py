@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway_guard.errors import StoreError
+from gateway_guard.errors import SlotMovingError, StoreError
 
 #: First word of an error reply → what it means.
 MEANINGS: Final = {
@@ -54,7 +54,8 @@ def refused(error: BaseException, where: str) -> StoreError:
     if meaning is None:
         # Ours are scripts of fixed text over packed numbers: the reply quotes no request.
         meaning = str(error)[:200] or type(error).__name__
-    return StoreError(f"{where}: {code}: {meaning}")
+    kind = SlotMovingError if code in ("TRYAGAIN", "ASK") else StoreError
+    return kind(f"{where}: {code}: {meaning}")
 
 
 def unreachable(error: BaseException, where: str) -> StoreError:

@@ -28,6 +28,11 @@ class Settlement(NamedTuple):
     doubtful: bool = False
 
 
+def nothing(charges: Sequence[Charge], id: str) -> Settlement:
+    """What gives a reservation back, be it made or not."""
+    return Settlement(id, charges, (0.0,) * len(charges), doubtful=True)
+
+
 class Debt(NamedTuple):
     """Units used under a key that the store does not know of. `charge` is the latest one's."""
 

@@ -7,10 +7,10 @@ that others wait for.
 
 | a node says | then |
 | --- | --- |
-| `MOVED` | the map of slots is asked for anew, and the call goes where it says |
+| `MOVED` | this call goes there, and the map of slots is asked for anew |
 | `ASK` | this call goes there, behind `ASKING` on the same connection |
-| `TRYAGAIN` | some keys of the slot have moved and some have not: again after 20, 40, … ms |
-| `CLUSTERDOWN` | the call fails; the next one asks for the map of slots anew |
+| `TRYAGAIN` | some keys of the slot have moved and some have not: again after 5, 10, 20, … ms |
+| `CLUSTERDOWN` | the call fails, and the map of slots is asked for anew |
 | nothing | the map is asked for anew, and the call repeated once, marked as such |
 """
 
@@ -22,16 +22,17 @@ from typing import Any, Final
 
 from gateway_guard.errors import StoreError
 from gateway_guard.stores import answers
+from gateway_guard.stores.calls import Call, fail
 from gateway_guard.stores.connect import require_library
+from gateway_guard.stores.lanes import WAITING, Lanes
 from gateway_guard.stores.scripts import Script
-from gateway_guard.stores.wire import Call, Lanes, fail
 
 _ERRORS: Final[Any] = require_library().exceptions
 
-#: Most times a call is sent on. Six `TRYAGAIN` are waited out for 1.3 s.
+#: Most times a call is sent on to another node.
 _HOPS: Final = 6
-#: Seconds before the first repetition after `TRYAGAIN`; twice as long each time.
-_PAUSE: Final = 0.02
+#: Seconds before the first repetition after `TRYAGAIN`; then as long as was waited so far.
+_PAUSE: Final = 0.005
 
 
 class _Node:
@@ -61,16 +62,20 @@ class _Node:
 
 
 class Scatter:
-    """A `Wire` to a Cluster: every call to the node that has its slot."""
+    """A `Wire` to a Cluster: every call to the node that has its slot.
 
-    def __init__(self, client: Any, where: str, timeout: float) -> None:
+    `patience` is how long a call waits for a slot on its way to another node, in seconds.
+    """
+
+    def __init__(self, client: Any, where: str, timeout: float, patience: float) -> None:
         self._client = client
         self._where = where
         self._timeout = timeout
+        self._patience = patience
         self._lanes: dict[str, Lanes] = {}
-        #: Calls that wait for the map of slots.
+        #: Calls that wait for a new map of slots; the others go by the one there is.
         self._homeless: list[Call] = []
-        self._known = False
+        self._drawn = False
         self._mapper: asyncio.Task[None] | None = None
 
     @property
@@ -84,7 +89,7 @@ class Scatter:
         return sum(lanes.lost for lanes in self._lanes.values())
 
     def call(
-        self, script: Script, id: bytes, keys: Sequence[bytes], args: tuple[bytes, ...]
+        self, script: Script, id: bytes, keys: tuple[bytes, ...], args: tuple[bytes, ...]
     ) -> Call:
         """As `Wire.call`."""
         call = Call(script, id, keys, args, asyncio.get_running_loop().create_future())
@@ -100,9 +105,12 @@ class Scatter:
             await lanes.close()
         fail(self._homeless, answers.closed(self._where))
         self._homeless.clear()
-        # The client closes nothing while it does not know the whole Cluster.
+        # The client closes nothing while it does not know the whole Cluster, and forgets nodes that
+        # have left it.
         manager = self._client.nodes_manager
-        for node in {*manager.startup_nodes.values(), *manager.nodes_cache.values()}:
+        sources = [lanes.source for lanes in self._lanes.values()]
+        ours = [source.node for source in sources if isinstance(source, _Node)]
+        for node in {*manager.startup_nodes.values(), *manager.nodes_cache.values(), *ours}:
             await node.disconnect()
         await self._client.aclose()
         # Closed without waiting, connections are gone with the loop's next turn.
@@ -110,18 +118,27 @@ class Scatter:
 
     def _place(self, call: Call) -> None:
         """Hand `call` to the node that has its slot, as far as is known."""
-        if not self._known:
-            self._homeless.append(call)
-            if self._mapper is None:
-                self._mapper = asyncio.get_running_loop().create_task(self._map())
+        if not self._drawn:
+            self._hold((call,))
             return
         slot = self._client.keyslot(call.keys[0])
         try:
             node = self._client.nodes_manager.get_node_from_slot(slot)
         except _ERRORS.RedisClusterException as error:
-            self._known = False
+            self._redraw()
             raise StoreError(f"{self._where}: CLUSTERDOWN: no node has slot {slot}") from error
         self._lanes_of(node).add(call)
+
+    def _hold(self, calls: Sequence[Call]) -> None:
+        """Keep `calls` until the map of slots is drawn anew."""
+        if len(self._homeless) >= WAITING:
+            raise StoreError(f"{self._where}: timeout: {WAITING} calls wait for the map of slots")
+        self._homeless.extend(calls)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        if self._mapper is None:
+            self._mapper = asyncio.get_running_loop().create_task(self._map())
 
     def _lanes_of(self, node: Any) -> Lanes:
         lanes = self._lanes.get(node.name)
@@ -135,18 +152,21 @@ class Scatter:
 
     async def _map(self) -> None:
         """Ask the Cluster which node has which slot, then place those who wait."""
+        trouble: StoreError | None = None
         try:
-            if self._lanes:
+            if self._drawn:
                 await self._client.nodes_manager.initialize()
             else:
                 await self._client.initialize()
-            self._known = True
+            self._drawn = True
         except Exception as error:  # noqa: BLE001 - of the library; everybody is told
-            calls, self._homeless = self._homeless, []
-            fail(calls, answers.unreachable(error, self._where))
+            trouble = answers.unreachable(error, self._where)
         finally:
             self._mapper = None
         calls, self._homeless = self._homeless, []
+        if trouble is not None:
+            fail(calls, trouble)
+            return
         for call in calls:
             self._again(call)
 
@@ -160,39 +180,43 @@ class Scatter:
             call.fail(error)
 
     def _send_on(self, calls: Sequence[Call], error: BaseException) -> bool:
-        """As `wire.Elsewhere`."""
+        """As `lanes.Elsewhere`."""
+        if isinstance(error, _ERRORS.TryAgainError):
+            return all([self._wait(call) for call in calls])  # noqa: C419 - every one of them
         for call in calls:
             call.hops += 1
             call.asking = False
             if call.hops > _HOPS:
                 return False
-        loop = asyncio.get_running_loop()
         if isinstance(error, _ERRORS.AskError):
+            # The library takes a slot that has moved for a kind of this.
+            moved = isinstance(error, _ERRORS.MovedError)
+            if moved:
+                self._redraw()
             node = self._client.nodes_manager.get_node(host=error.host, port=error.port)
-            if node is None:
-                # A node that joined after the map was drawn.
-                self._known = False
-            for call in calls:
-                call.asking = node is not None
-                if node is None:
-                    self._again(call)
-                else:
+            if node is not None:
+                for call in calls:
+                    call.asking = not moved
                     self._lanes_of(node).add(call)
-        elif isinstance(error, _ERRORS.TryAgainError):
-            for call in calls:
-                loop.call_later(_PAUSE * 2.0 ** (call.hops - 1), self._again, call)
-        elif isinstance(error, _ERRORS.MovedError):
-            self._known = False
-            for call in calls:
-                self._again(call)
+                return True
+            # A node that joined after the map was drawn.
         elif isinstance(error, _ERRORS.ClusterDownError):
-            self._known = False
-            return False
-        elif isinstance(error, _ERRORS.ResponseError) or any(call.again for call in calls):
+            self._redraw()
             return False
         else:
-            self._known = False
+            if isinstance(error, _ERRORS.ResponseError) or any(call.again for call in calls):
+                return False
             for call in calls:
                 call.again = True
-                self._again(call)
+        self._hold(calls)
+        return True
+
+    def _wait(self, call: Call) -> bool:
+        """Ask again when more of the slot has moved; False when that would take too long."""
+        pause = max(_PAUSE, call.waited)
+        if call.waited + pause > self._patience:
+            return False
+        call.waited += pause
+        call.asking = False
+        asyncio.get_running_loop().call_later(pause, self._again, call)
         return True

@@ -21,6 +21,7 @@ What stands after `?`: `db`, a number; `ssl_ca_certs`, `ssl_certfile`, `ssl_keyf
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import re
 from collections.abc import Mapping
@@ -232,10 +233,12 @@ def connect(
 
 async def disconnect(client: Client) -> None:
     """Close every connection of `client`, those to Sentinels too, which its own `aclose` leaves."""
-    await client.aclose()
-    sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-    for sentinel in sentinels.sentinels if sentinels is not None else ():
-        await sentinel.aclose()
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    # Each of them, whatever becomes of the others.
+    closing = [one.aclose() for one in (client, *getattr(manager, "sentinels", ()))]
+    failures = [e for e in await asyncio.gather(*closing, return_exceptions=True) if e is not None]
+    if failures:
+        raise failures[0]
 
 
 def open_store(
@@ -245,6 +248,7 @@ def open_store(
     namespace: str = "gg",
     max_keys: int = 400_000,
     timeout: float = TIMEOUT,
+    patience: float = TIMEOUT,
     unsettled: str = "estimate",
 ) -> Store:
     """The store `uri` names. Nothing is connected to yet.
@@ -255,6 +259,7 @@ def open_store(
         namespace: what keys of a shared store begin with.
         max_keys: as in `MemoryStore`; a shared store is bounded by its server.
         timeout: seconds, as in `connect`.
+        patience: seconds, as in `RedisStore`.
         unsettled: what a reservation costs that its worker never settled, `estimate` or
             `nothing`; see `RedisStore`.
 
@@ -269,8 +274,9 @@ def open_store(
     from gateway_guard.stores.redis import RedisStore  # noqa: PLC0415 - needs the extra
 
     return RedisStore(
-        address, secret=secret, namespace=namespace, timeout=timeout, unsettled=unsettled
-    )
+        address, secret=secret, namespace=namespace, timeout=timeout, patience=patience,
+        unsettled=unsettled,
+    )  # fmt: skip
 
 
 def require_library() -> Any:

@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from gateway_guard.core.breaker import Breaker, State
 from gateway_guard.ids import request_ids
-from gateway_guard.stores.arrears import Arrears, Settlement
+from gateway_guard.stores.arrears import Arrears, Settlement, nothing
 from gateway_guard.stores.base import Store
-from gateway_guard.stores.breaker import Breaker, State
 from gateway_guard.types import Charge, Grant
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Mender:
         self._clock = clock
         self._wall = wall
         self._ids = request_ids()
-        self._empty = Settlement(self._ids(), (PROBE,), (0.0,), doubtful=True)
+        self._empty = nothing((PROBE,), self._ids())
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -147,8 +147,7 @@ class Mender:
             taken = await self._reserve(ticket, settlement)
         finally:
             if taken is None:
-                doubt = Settlement(settlement.id, settlement.charges, (0.0,), doubtful=True)
-                self._arrears.owe(doubt)
+                self._arrears.owe(nothing(settlement.charges, settlement.id))
             if not taken:
                 self._arrears.use(charge, used, self._wall())
         if not taken or not await self._settle(settlement):

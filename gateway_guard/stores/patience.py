@@ -4,7 +4,7 @@
     settle    sent at once and waited for by nobody; kept and sent again where it does not arrive
 
 A reservation whose answer did not come in time may be taken all the same, then or later. It is
-settled to nothing once its call has ended: what was never reserved is not changed by that.
+given back: by the store itself, where it keeps what is to be told, else by `stores/aside.py`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from gateway_guard.errors import StoreError
-from gateway_guard.stores.arrears import Arrears, Settlement
+from gateway_guard.core.breaker import Breaker, State
+from gateway_guard.errors import SlotMovingError, StoreError
+from gateway_guard.stores.arrears import Arrears, Settlement, nothing
+from gateway_guard.stores.aside import Aside
 from gateway_guard.stores.base import Store
-from gateway_guard.stores.breaker import Breaker, State
 from gateway_guard.stores.local import LocalStore
 from gateway_guard.stores.mending import Mender
 from gateway_guard.types import Charge, Grant
@@ -37,11 +38,16 @@ MOST_CALLS: Final = 1_000
 LONGEST_CALL: Final = 2.0
 #: Seconds `close` goes on delivering.
 CLOSING: Final = 1.0
+#: Turns of the event loop between the end of the budget and giving up. An answer that has come by
+#: then is read and handed through in three; a process that had no time to read is not told that
+#: the store is late.
+_TURNS: Final = 4
 
 #: Why a decision was made without the store → what that means.
 CAUSES: Final = {
     "late": "no answer within the budget",
     "failed": "an error instead of an answer",
+    "moving": "its slot of the Cluster is on its way to another node",
     "resting": "not asked, it has failed too often",
     "crowded": "not asked, too many requests wait for it",
 }
@@ -84,7 +90,8 @@ class PatientStore:
 
     Args:
         store: what is asked. Closed with this.
-        keeps: whether its `settle` never waits and keeps by itself what it cannot deliver.
+        keeps: whether it sees by itself to what nobody waits for: a cancelled `reserve` is given
+            back, and `settle` never waits and keeps what it cannot deliver.
         budget: seconds, > 0.
         share: this worker's share of every quota, in (0, 1].
         most_calls: calls under way at once, >= 1; further decisions fail at once, further
@@ -117,13 +124,14 @@ class PatientStore:
         )
         self.failures = dict.fromkeys(CAUSES, 0)
         self.without = {"deny": 0, "allow": 0, "local": 0}
-        self._keeps = keeps
+        self._aside: Aside | None = None
+        if not keeps:
+            longest = max(LONGEST_CALL, 2.0 * budget)
+            self._aside = Aside(store, self._owe, longest=longest, clock=clock)
         self._most = most_calls
-        self._longest = max(LONGEST_CALL, 2.0 * budget)
         self._clock = clock
-        #: Calls under way → when they began, the oldest first; and who waits.
-        self._calls: dict[asyncio.Task[Any], tuple[float, asyncio.Future[bool] | None]] = {}
-        self._sweep: asyncio.TimerHandle | None = None
+        #: Decisions that wait.
+        self._waiting = 0
         #: The latest `now` heard of, and when that was.
         self._latest = (0.0, 0.0)
         self._closed = False
@@ -134,7 +142,7 @@ class PatientStore:
     @property
     def calls(self) -> int:
         """Calls of the store under way."""
-        return len(self._calls)
+        return self._waiting if self._aside is None else len(self._aside)
 
     def health(self) -> StoreHealth:
         """How the store is right now."""
@@ -157,43 +165,40 @@ class PatientStore:
         """
         began = self._clock()
         self._latest = (now, began)
-        if len(self._calls) >= self._most:
+        if self.calls >= self._most:
             raise self._without("crowded")
         ticket = self.breaker.admit(began)
         if ticket is None:
             raise self._without("resting")
-        loop = asyncio.get_running_loop()
-        call = loop.create_task(self.store.reserve(charges, id=id, now=now))
-        # Not `asyncio.wait_for`: it would cancel the call, and what had been sent could still be
-        # carried out. Only the waiting ends; the call goes on, and its end says what there is to
-        # give back.
-        waiter: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(self.budget, _wake, waiter, False)
-        self._watch(call, began, waiter)
+        store = self.store if self._aside is None else self._aside
+        self._waiting += 1
         try:
-            answered = await waiter
+            async with asyncio.timeout(None) as limit:
+                expiry = _Expiry(limit, self.budget)
+                try:
+                    grants = await store.reserve(charges, id=id, now=now)
+                    if len(grants) != len(charges):
+                        raise StoreError("an answer to another question")
+                finally:
+                    expiry.cancel()
         except asyncio.CancelledError:
-            # The client has left; whatever is granted now is nobody's.
+            # The client has left.
             self.breaker.dropped(ticket, self._clock())
-            self._give_back_after(call, charges, id)
             raise
-        finally:
-            timer.cancel()
-        if not answered:
-            self.breaker.failed(ticket, self._clock())
-            self._give_back_after(call, charges, id)
-            self._mend()
-            raise self._failed("late", CAUSES["late"])
-        try:
-            grants = call.result()
-            if len(grants) != len(charges):
-                raise StoreError("an answer to another question")
-        except (Exception, asyncio.CancelledError) as error:
-            self.breaker.failed(ticket, self._clock())
-            self._give_back(charges, id)
+        except Exception as error:
+            if limit.expired():
+                raise self._failed(ticket, "late", CAUSES["late"]) from None
+            # Something between here and the server may have said so, and not the server.
+            self._owe(nothing(charges, id))
+            if isinstance(error, SlotMovingError):
+                # The Cluster answers; nobody else's decisions must suffer for these keys.
+                self.breaker.dropped(ticket, self._clock())
+                raise self._without("moving") from error
             # Of foreign exceptions the name only: their text may quote anything.
             said = str(error) if isinstance(error, StoreError) else type(error).__name__
-            raise self._failed("failed", said) from error
+            raise self._failed(ticket, "failed", said) from error
+        finally:
+            self._waiting -= 1
         self.breaker.succeeded(ticket)
         if self._said:
             self._said = False
@@ -207,18 +212,15 @@ class PatientStore:
         self._latest = (now, self._clock())
         if self.local.settle_now(charges, actual, id=id, now=now):
             self._mend()
-        elif self._keeps and not self._closed:
+        elif self._closed:
+            self._owe(Settlement(id, charges, actual))
+        elif self._aside is None:
             try:
                 await self.store.settle(charges, actual, id=id, now=now)
             except Exception:  # noqa: BLE001 - whatever it was, it is sent again
                 self._owe(Settlement(id, charges, actual))
-        elif (
-            len(self._calls) < self._most
-            and self.breaker.state is State.CLOSED
-            and not self._closed
-        ):
-            sending = self._send(Settlement(id, charges, actual), now)
-            self._watch(asyncio.get_running_loop().create_task(sending), self._clock())
+        elif self.calls < self._most and self.breaker.state is State.CLOSED:
+            self._aside.settle(Settlement(id, charges, actual), now)
         else:
             self._owe(Settlement(id, charges, actual))
 
@@ -226,22 +228,20 @@ class PatientStore:
         """Deliver what can be delivered within `CLOSING` seconds, then close the store."""
         self._closed = True
         await self.mender.stop()
+        began = self._clock()
+        if self._aside is not None:
+            await self._aside.close(CLOSING)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSING):
-                if self._calls:
-                    await asyncio.wait(self._calls)
+            async with asyncio.timeout(CLOSING - (self._clock() - began)):
                 if self.breaker.state is State.CLOSED:
                     await self.mender.run()
-        for call in self._calls:
-            call.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
-        if self._sweep is not None:
-            self._sweep.cancel()
         await self.store.close()
 
-    def _failed(self, cause: str, said: str) -> StoreError:
+    def _failed(self, ticket: int, cause: str, said: str) -> StoreError:
+        """Count a call that was made for nothing."""
+        self.breaker.failed(ticket, self._clock())
         self._trouble = said
+        self._mend()
         return self._without(cause)
 
     def _without(self, cause: str) -> StoreError:
@@ -251,60 +251,6 @@ class PatientStore:
             self._said = True
             log.error("store-down reason=%s", self._trouble)
         return StoreError(f"shared state: {CAUSES[cause]}")
-
-    def _watch(
-        self, call: asyncio.Task[Any], began: float, waiter: asyncio.Future[bool] | None = None
-    ) -> None:
-        """Keep `call` until it ends, see to it that it does, and wake who waits."""
-        self._calls[call] = (began, waiter)
-        call.add_done_callback(self._ended)
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(self._longest / 4, self._sweeping)
-
-    def _ended(self, call: asyncio.Task[Any]) -> None:
-        _, waiter = self._calls.pop(call)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(True)
-        elif not call.cancelled():
-            call.exception()  # retrieved: nobody waits to hear of it
-
-    def _sweeping(self) -> None:
-        self._sweep = None
-        now = self._clock()
-        for call, (began, _) in list(self._calls.items()):
-            if now - began < self._longest:
-                break
-            call.cancel()
-        if self._calls:
-            self._sweep = asyncio.get_running_loop().call_later(self._longest / 4, self._sweeping)
-
-    def _give_back_after(
-        self, call: asyncio.Task[tuple[Grant, ...]], charges: Sequence[Charge], id: str
-    ) -> None:
-        """Give the reservation back once its call is over: before, it might still be taken."""
-
-        def over(done: asyncio.Task[tuple[Grant, ...]]) -> None:
-            answered = not done.cancelled() and done.exception() is None
-            if not answered or all(grant.allowed for grant in done.result()):
-                self._give_back(charges, id)
-
-        call.add_done_callback(over)
-
-    def _give_back(self, charges: Sequence[Charge], id: str) -> None:
-        self._owe(Settlement(id, charges, (0.0,) * len(charges), doubtful=True))
-
-    async def _send(self, settlement: Settlement, now: float) -> None:
-        arrived = False
-        try:
-            await self.store.settle(
-                settlement.charges, settlement.actual, id=settlement.id, now=now
-            )
-            arrived = True
-        except Exception:  # noqa: BLE001 - whatever it was, it is sent again
-            return
-        finally:
-            if not arrived:
-                self._owe(settlement)
 
     def _owe(self, settlement: Settlement) -> None:
         self.arrears.owe(settlement)
@@ -319,6 +265,24 @@ class PatientStore:
         return now + self._clock() - at
 
 
-def _wake(waiter: asyncio.Future[bool], answered: bool) -> None:
-    if not waiter.done():
-        waiter.set_result(answered)
+class _Expiry:
+    """Lets `limit` run out so many seconds from now, and `_TURNS` turns of the loop."""
+
+    __slots__ = ("_handle", "_limit", "_loop", "_turns")
+
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._limit = limit
+        self._turns = _TURNS
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.Handle = self._loop.call_later(seconds, self._turn)
+
+    def cancel(self) -> None:
+        """It is not waited for any more."""
+        self._handle.cancel()
+
+    def _turn(self) -> None:
+        if self._turns:
+            self._turns -= 1
+            self._handle = self._loop.call_soon(self._turn)
+        else:
+            self._limit.reschedule(self._loop.time())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway_guard.stores.breaker import State
+from gateway_guard.core.breaker import State
 from gateway_guard.stores.patience import PatientStore
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def publish(store: PatientStore, metrics: Metrics) -> None:
     for name, text, count in (
         ("opened", "Times the breaker opened.", lambda: breaker.opened),
         ("given_back", "Reservations undone: their answer came too late.",
-         lambda: mender.given_back),
+         lambda: mender.given_back + getattr(store.store, "abandoned", 0)),
         ("delivered", "Settlements delivered after an outage.", lambda: mender.delivered),
         ("reconciled", "Keys charged with what was counted locally.", lambda: mender.reconciled),
         ("dropped", "Settlements and keys given up: too many waited.", lambda: arrears.dropped),

@@ -11,28 +11,26 @@ class Script(NamedTuple):
     """One script.
 
     Attributes:
-        name: what it does, for messages.
         text: Lua.
         digest: what `EVALSHA` calls it: SHA-1 in hexadecimal digits.
-        mark: what its answers carry behind the reservation's id.
+        mark: what its answers carry behind the reservation's id; empty where they carry no id.
     """
 
-    name: str
     text: bytes
     digest: bytes
-    mark: bytes
+    mark: bytes = b""
 
 
-def _script(name: str, mark: bytes) -> Script:
-    folder = resources.files("gateway_guard.stores") / "lua"
-    parts = [(folder / f"{part}.lua").read_bytes() for part in ("buckets", name)]
+def script(package: str, *names: str, mark: bytes = b"") -> Script:
+    """The files `lua/NAME.lua` of `package`, one behind the other."""
+    folder = resources.files(package) / "lua"
+    lines = b"\n".join((folder / f"{name}.lua").read_bytes() for name in names).split(b"\n")
     # Comments are for people; the server keeps every byte.
-    lines = b"\n".join(parts).split(b"\n")
     text = b"\n".join(line for line in lines if line and not line.lstrip().startswith(b"--"))
     digest = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
-    return Script(name, text, digest, mark)
+    return Script(text, digest, mark)
 
 
-RESERVE: Final = _script("reserve", b"r")
-SETTLE: Final = _script("settle", b"s")
-RENEW: Final = _script("renew", b"n")
+RESERVE: Final = script(__package__, "buckets", "reserve", mark=b"r")
+SETTLE: Final = script(__package__, "buckets", "settle", mark=b"s")
+RENEW: Final = script(__package__, "buckets", "renew", mark=b"n")

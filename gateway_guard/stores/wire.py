@@ -1,112 +1,30 @@
-"""Scripts called on a shared store: many calls in one write, no answer given to the wrong asker.
+"""How scripts are called on a shared store: lanes to one server, or to the nodes of a Cluster.
 
-Calls made in one turn of the event loop travel together, over connections of redis-py: one write,
-one read for all of them. Python 3.11, uvloop, redis-py 8.1 with hiredis 3.5, coredis 5.7,
-valkey-glide 2.6, Redis 7.0 on loopback, microseconds of CPU of the client for one `EVALSHA`,
-measured in one run when the client was chosen; asyncio's own loop in parentheses:
+Python 3.11, uvloop, redis-py 8.1 with hiredis 3.5, coredis 5.7, valkey-glide 2.6, Redis 7.0 on
+loopback, microseconds of CPU of the client for one `EVALSHA`, measured in one run when the client
+was chosen; asyncio's own loop in parentheses:
 
 | client | in turn | 64 at once |
 | --- | --- | --- |
 | redis-py | 55 (100) | 81 (97) |
 | coredis | 61 (147) | 82 (105) |
 | valkey-glide | 116 (88) | 33 (45) |
-| redis-py's connections, a turn's calls in one write: this module | 42 (100) | 10 (17) |
+| redis-py's connections, a turn's calls in one write: `stores/lanes.py` | 42 (100) | 10 (17) |
 | hiredis on a bare asyncio protocol | 15 (24) | 3 (4) |
 
 The last is what a client of our own would cost; TLS, Sentinels, authentication and reconnecting
 would then be ours too. `stores/cluster.py` does the same for each node of a Cluster.
-
-What is asked may be asked again: the scripts act once per id. So a connection that breaks before
-all answers came is replaced, and what is open is asked once more, marked as such. Nothing is asked
-again after a timeout: whoever asked has given up.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-from gateway_guard.errors import StoreError
-from gateway_guard.stores import answers
-from gateway_guard.stores.connect import disconnect, require_library
+from gateway_guard.stores.calls import Call
+from gateway_guard.stores.connect import disconnect
+from gateway_guard.stores.lanes import Lanes, Pool
 from gateway_guard.stores.scripts import Script
-
-_ERRORS: Final[Any] = require_library().exceptions
-
-#: Batches under way at once, each on a connection of its own. While all are, calls wait and then
-#: travel together: a slow server gets fewer, larger batches. Not measured over real networks.
-LANES: Final = 8
-#: Most calls in one batch: an answer waits for those before it.
-BATCH: Final = 256
-#: Most calls that may wait for a lane; beyond, the store is hopelessly behind.
-WAITING: Final = 10_000
-
-
-class Call:
-    """One script called.
-
-    Attributes:
-        answer: resolves to what the script said behind its mark, or fails with `StoreError`.
-        unsure: whether the server may have acted although no answer came.
-        passing: whether the failure is the server's present state, so that later it may succeed.
-        again: whether it was sent before, to a connection that broke.
-        hops: how often it was sent on to another node of a Cluster.
-        asking: whether that node must be told that the slot is on its way there.
-    """
-
-    __slots__ = (
-        "again", "answer", "args", "asking", "expects", "hops", "keys", "passing", "script",
-        "unsure",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        script: Script,
-        id: bytes,
-        keys: Sequence[bytes],
-        args: tuple[bytes, ...],
-        answer: asyncio.Future[bytes],
-    ) -> None:
-        self.script = script
-        self.keys = keys
-        self.args = (id, *args)
-        self.expects = id + script.mark
-        self.answer = answer
-        self.again = False
-        self.unsure = False
-        self.passing = True
-        self.hops = 0
-        self.asking = False
-
-    def command(self) -> bytes:
-        """The bytes to send."""
-        more = (b"1",) if self.again else ()
-        count = b"%d" % len(self.keys)
-        words = (b"EVALSHA", self.script.digest, count, *self.keys, *self.args, *more)
-        return packed(*words)
-
-    def take(self, reply: object) -> bool:
-        """Resolve with `reply`; False when it answers something else."""
-        if type(reply) is not bytes or not reply.startswith(self.expects):
-            return False
-        self.unsure = False
-        if not self.answer.done():
-            self.answer.set_result(reply[len(self.expects) :])
-        return True
-
-    def refuse(self, error: BaseException, where: str) -> None:
-        """Fail with an error reply: the server said that it did nothing."""
-        self.unsure = False
-        self.passing = answers.code_of(error) in answers.PASSING
-        self.fail(answers.refused(error, where))
-
-    def fail(self, error: StoreError) -> None:
-        """Fail, unless somebody was told already."""
-        if not self.answer.done():
-            # Each its own: one that many raise would collect the tracebacks of all.
-            self.answer.set_exception(StoreError(*error.args))
 
 
 class Wire(Protocol):
@@ -123,7 +41,7 @@ class Wire(Protocol):
         ...
 
     def call(
-        self, script: Script, id: bytes, keys: Sequence[bytes], args: tuple[bytes, ...]
+        self, script: Script, id: bytes, keys: tuple[bytes, ...], args: tuple[bytes, ...]
     ) -> Call:
         """Call `script`; `id` is its first argument. At once: the answer comes later.
 
@@ -137,240 +55,14 @@ class Wire(Protocol):
         ...
 
 
-class Source(Protocol):
-    """Where lanes take connections from."""
-
-    async def take(self) -> Any:
-        """A connected connection. Raises what the library raises."""
-        ...
-
-    async def give(self, connection: Any) -> None:
-        """It is free again, connected or not."""
-        ...
-
-    async def forget(self) -> None:
-        """Drop idle connections: they lead where the last one broke."""
-        ...
-
-
-class Pool:
-    """The pool of a client for one server."""
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-
-    async def take(self) -> Any:
-        """As `Source.take`."""
-        return await self._pool.get_connection()
-
-    async def give(self, connection: Any) -> None:
-        """As `Source.give`."""
-        await self._pool.release(connection)
-
-    async def forget(self) -> None:
-        """As `Source.forget`."""
-        await self._pool.disconnect(inuse_connections=False)
-
-
-#: Takes calls that this server cannot answer, for the reason given; False leaves them here.
-Elsewhere = Callable[[Sequence[Call], BaseException], bool]
-
-
-def _nowhere(_calls: Sequence[Call], _error: BaseException) -> bool:
-    return False
-
-
-class Lanes:
-    """Calls to one server.
-
-    Attributes:
-        trips: writes made, each for a batch of calls.
-        lost: connections dropped, because they broke, fell silent or answered out of order.
-    """
-
-    def __init__(
-        self, source: Source, where: str, timeout: float, elsewhere: Elsewhere = _nowhere
-    ) -> None:
-        self.trips = 0
-        self.lost = 0
-        self.source = source
-        self._where = where
-        self._timeout = timeout
-        self._elsewhere = elsewhere
-        self._waiting: deque[Call] = deque()
-        #: Connections between two batches: handing them back to a pool, which looks whether they
-        #: are still good, costs as much as all else here. One that is not shows, and is replaced.
-        self._spare: list[tuple[Source, Any]] = []
-        self._starting = False
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def add(self, call: Call) -> None:
-        """Send `call` with the others of this turn.
-
-        Raises:
-            StoreError: too many calls wait.
-        """
-        if len(self._waiting) >= WAITING:
-            raise StoreError(f"{self._where}: timeout: {WAITING} calls wait already")
-        self._waiting.append(call)
-        if not self._starting and len(self._tasks) < LANES:
-            # It starts with the next turn of the loop, and takes what was added until then.
-            self._starting = True
-            task = asyncio.get_running_loop().create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """Fail what is open."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        fail(self._waiting, answers.closed(self._where))
-        self._waiting.clear()
-        await self._forget()
-
-    async def _forget(self) -> None:
-        """Drop connections that are not in use."""
-        while self._spare:
-            source, connection = self._spare.pop()
-            await connection.disconnect()
-            await source.give(connection)
-        await self.source.forget()
-
-    def _batch(self) -> list[Call]:
-        """The next calls to send, without those whose asker has gone."""
-        waiting = self._waiting
-        batch: list[Call] = []
-        while waiting and len(batch) < BATCH:
-            call = waiting.popleft()
-            if not call.answer.done():
-                batch.append(call)
-        return batch
-
-    async def _run(self) -> None:
-        self._starting = False
-        batch = self._batch()
-        try:
-            while batch:
-                try:
-                    await self._serve(batch)
-                except Exception as error:  # noqa: BLE001 - of the library; everybody is told
-                    fail(batch, answers.unreachable(error, self._where))
-                batch = self._batch()
-        except asyncio.CancelledError:
-            fail(batch, answers.closed(self._where))
-            raise
-
-    async def _serve(self, batch: list[Call]) -> None:
-        """Get every call of `batch` answered, failed, or sent elsewhere."""
-        for last in (False, True):
-            connection = None
-            source = self.source
-            try:
-                if self._spare:
-                    source, connection = self._spare.pop()
-                else:
-                    connection = await source.take()
-                await self._converse(connection, batch)
-                return
-            except _ERRORS.TimeoutError as error:
-                self.lost += 1
-                if connection is None and self._elsewhere(batch, error):
-                    return
-                fail(batch, answers.silent(self._where, self._timeout))
-                return
-            except MisorderedError:
-                self.lost += 1
-                fail(batch, answers.foreign(self._where))
-                return
-            except (_ERRORS.RedisError, OSError) as error:
-                self.lost += 1
-                batch = [call for call in batch if not call.answer.done()]
-                named = answers.code_of(error) != "ERR"
-                # A server that says why, or cannot be reached at all, would do so again.
-                if last or connection is None or isinstance(error, _ERRORS.BusyLoadingError):
-                    if not self._elsewhere(batch, error):
-                        say = answers.refused if named else answers.unreachable
-                        fail(batch, say(error, self._where))
-                    return
-                for call in batch:
-                    call.again = True
-            finally:
-                if connection is not None:
-                    if connection.is_connected:
-                        self._spare.append((source, connection))
-                    else:
-                        await source.give(connection)
-            # Its neighbours went the same way, or lead to the same demoted server.
-            await self._forget()
-
-    async def _converse(self, connection: Any, batch: list[Call]) -> None:
-        """One trip; a second one when the server does not know the scripts (any more).
-
-        Raises what the library does when the connection breaks. No answer is left behind on a
-        connection that goes back to the pool: it is dropped, whatever went wrong.
-        """
-        whole = False
-        try:
-            unknown = await self._trip(connection, batch, ())
-            if unknown:
-                texts = {call.script.digest: call.script.text for call in unknown}
-                unknown = await self._trip(connection, unknown, tuple(texts.values()))
-                for call in unknown:
-                    call.refuse(_ERRORS.NoScriptError("NOSCRIPT"), self._where)
-            whole = True
-        finally:
-            if not whole:
-                await connection.disconnect(nowait=True)
-
-    async def _trip(
-        self, connection: Any, batch: list[Call], load: tuple[bytes, ...]
-    ) -> list[Call]:
-        """Send `batch`, behind the scripts to load; the calls whose script is not known."""
-        commands = [packed(b"SCRIPT", b"LOAD", text) for text in load]
-        for call in batch:
-            call.unsure = True
-            if call.asking:
-                commands.append(packed(b"ASKING"))
-            commands.append(call.command())
-        self.trips += 1
-        await connection.send_packed_command(b"".join(commands), check_health=False)
-        for _ in load:
-            await connection.read_response()
-        unknown: list[Call] = []
-        read = connection.read_response
-        for call in batch:
-            try:
-                if call.asking:
-                    await read()
-                reply = await read()
-            except _ERRORS.NoScriptError:
-                call.unsure = False
-                unknown.append(call)
-            except _ERRORS.ReadOnlyError as error:
-                call.unsure = False
-                if call.again:
-                    call.refuse(error, self._where)
-                    continue
-                # The master was demoted; its name may lead to the new one.
-                raise _ERRORS.ConnectionError(f"READONLY {error}") from error
-            except _ERRORS.ResponseError as error:
-                call.unsure = False
-                if not self._elsewhere((call,), error):
-                    call.refuse(error, self._where)
-            else:
-                if not call.take(reply):
-                    raise MisorderedError
-        return unknown
-
-
 class Line:
     """A `Wire` to one server, or to the one that Sentinels name."""
 
     def __init__(self, client: Any, where: str, timeout: float) -> None:
         self._client = client
         self._lanes = Lanes(Pool(client.connection_pool), where, timeout)
+        #: Asking for it at every call is a system call each.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def trips(self) -> int:
@@ -383,10 +75,13 @@ class Line:
         return self._lanes.lost
 
     def call(
-        self, script: Script, id: bytes, keys: Sequence[bytes], args: tuple[bytes, ...]
+        self, script: Script, id: bytes, keys: tuple[bytes, ...], args: tuple[bytes, ...]
     ) -> Call:
         """As `Wire.call`."""
-        call = Call(script, id, keys, args, asyncio.get_running_loop().create_future())
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        call = Call(script, id, keys, args, loop.create_future())
         self._lanes.add(call)
         return call
 
@@ -396,21 +91,3 @@ class Line:
         await disconnect(self._client)
         # Closed without waiting, connections are gone with the loop's next turn.
         await asyncio.sleep(0)
-
-
-def packed(*words: bytes) -> bytes:
-    """A command as the protocol has it; the library's own packing costs six times as much."""
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
-    return b"".join(parts)
-
-
-def fail(calls: Iterable[Call], error: StoreError) -> None:
-    """Fail every one of `calls` that has no answer yet."""
-    for call in calls:
-        call.fail(error)
-
-
-class MisorderedError(Exception):
-    """An answer was not the one to the question."""

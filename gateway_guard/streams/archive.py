@@ -16,17 +16,11 @@ log = logging.getLogger(__name__)
 class Archive:
     """What of a linker lies on this host's disk; nothing where no file is named.
 
-    Attributes:
-        unsaved: snapshots that could not be written.
-        trouble: why the last could not; None when it could.
-
     Raises:
         SettingsError, SnapshotError: as `SnapshotFile.load`.
     """
 
     def __init__(self, file: SnapshotFile | None, secret: bytes) -> None:
-        self.unsaved = 0
-        self.trouble: str | None = None
         self._file = file
         self._secret = secret
         self._journal = Journal(file.reviews) if file is not None else None
@@ -34,9 +28,18 @@ class Archive:
         self._lines: set[bytes] = set()
         #: Reviews up to this time are in force already, wherever they stand; Unix seconds.
         self._since = float("-inf")
-        self._elsewhere = False
         # What cannot be read is said at the start, not when somebody else dies.
         self._first = self._load()
+
+    @property
+    def unsaved(self) -> int:
+        """Snapshots that could not be written."""
+        return self._file.unsaved if self._file is not None else 0
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last could not; None when it could."""
+        return self._file.trouble if self._file is not None else None
 
     @property
     def bad(self) -> int:
@@ -93,28 +96,9 @@ class Archive:
             self._lines.add(line)
 
     def save(self, data: bytes) -> None:
-        """Write a snapshot. A failing disk is reported once and tried again."""
-        file = self._file
-        if file is None:
-            return
-        try:
-            if not file.claim():
-                if not self._elsewhere:
-                    log.warning(
-                        "campaigns: another process writes %s, this one does not", file.path
-                    )
-                self._elsewhere = True
-                return
-            file.save(data)
-        except OSError as error:
-            self.unsaved += 1
-            why = error.strerror or type(error).__name__
-            if self.trouble is None:
-                log.error("campaigns not saved to %s: %s", file.path, why)
-            self.trouble = f"campaigns not saved: {why}"
-        else:
-            self.trouble = None
-            self._elsewhere = False
+        """Write a snapshot, as `SnapshotFile.keep`."""
+        if self._file is not None:
+            self._file.keep(lambda: data)
 
     def release(self) -> None:
         """Let another process write."""

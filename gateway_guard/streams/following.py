@@ -10,9 +10,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from gateway_guard.campaigns.standing import Standing
 from gateway_guard.errors import StoreError
 from gateway_guard.streams.keys import Keys, order
 from gateway_guard.streams.link import Link, Pauses, until
+from gateway_guard.streams.register import places
 from gateway_guard.streams.told import Told
 from gateway_guard.streams.wire import Refusal, read_changes, read_order, read_table
 
@@ -24,6 +26,8 @@ _WAIT: Final = 1_000
 _MOST: Final = 500
 #: Seconds to wait for a table that is being written; whoever wrote it may have died.
 _PATIENCE: Final = 5.0
+#: Seconds between two times that something is missing: what cannot be found does not become load.
+_AGAIN: Final = 0.1
 _START: Final = b"0-0"
 
 
@@ -50,9 +54,12 @@ class Follower:
         key: bytes,
         told: Told,
         *,
+        standing: Standing | None = None,
         reload: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`key` is the secret's fingerprint; `reload` is awaited when people ask for it."""
+        """`key` is the secret's fingerprint; `standing` is kept up to date, too; `reload` is
+        awaited when people ask for it.
+        """
         self.told = told
         self.applied = 0
         self.loaded = 0
@@ -65,6 +72,7 @@ class Follower:
         self._keys = keys
         self._key = key
         self._reload = reload
+        self._standing = Standing() if standing is None else standing
         #: The last message heard; empty when there was none yet, None when the table must be read.
         self._at: bytes | None = None
         self._reviews = _START
@@ -86,6 +94,7 @@ class Follower:
                 try:
                     turn.result()
                     pauses.over()
+                    await until(stop, _AGAIN)
                 except StoreError as error:
                     self.failed += 1
                     if self.current:
@@ -98,6 +107,8 @@ class Follower:
     async def _turn(self, stop: asyncio.Event) -> None:
         """Make sure of where one stands, then listen until something is missing."""
         await self._stand(stop)
+        # Only now that it is known from where reviews are read on: none falls in between.
+        self._standing.load(await places(self._link, self._keys))
         while not stop.is_set() and self._at is not None:
             self.current = True
             self.arrived.set()
@@ -173,7 +184,9 @@ class Follower:
             try:
                 ordered = read_order(fields.get(b"r", b""), self._key)
                 if ordered.kind == "review":
-                    self.told.review(entry, ordered.review())
+                    review = ordered.review()
+                    self.told.review(entry, review)
+                    self._standing.heed(review)
                 elif self._reload is not None and order(entry) >= order(self._began):
                     await self._reload()
             except Refusal as refusal:

@@ -11,6 +11,10 @@
     gg:{campaigns}:guards      who is there, with which policy
     gg:{campaigns}:snapshot    which pieces make up the latest snapshot of the linker
     gg:{campaigns}:s:…         its pieces
+    gg:{campaigns}:verified    accounts that met a challenge, by when that ends
+    gg:{campaigns}:challenged  accounts that were asked to, by when that was
+    gg:{campaigns}:l:…         a verification link that was used
+    gg:{campaigns}:v:…         the accounts that one subject verified, by when that ends
 
 All lie in one slot of a Cluster, because scripts change several of them in one step. All have a
 time to live, and what grows has a bound.
@@ -34,6 +38,10 @@ REVIEWS_KEPT: Final = 10_000
 LASTS: Final = 7 * 86_400
 #: The same of the number of the linker: it begins anew at the time of day, which is larger.
 LEAD_LASTS: Final = 3_600
+#: Most accounts of each of the two tables of verification, and seconds they last untouched: longer
+#: than a policy lets an account stay verified.
+STANDING_KEPT: Final = 100_000
+STANDING_LASTS: Final = 400 * 86_400
 
 
 class Keys:
@@ -56,6 +64,10 @@ class Keys:
         self.guards = prefix + b"guards"
         self.snapshot = prefix + b"snapshot"
         self.piece = prefix + b"s:"
+        self.verified = prefix + b"verified"
+        self.challenged = prefix + b"challenged"
+        self.link = prefix + b"l:"
+        self.subject = prefix + b"v:"
 
 
 def fingerprint(secret: bytes) -> bytes:

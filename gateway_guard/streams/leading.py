@@ -69,7 +69,6 @@ class Leader:
         *,
         archive: Archive | None = None,
         asked: Callable[[], bool] | None = None,
-        save_every: float = SAVE_EVERY,
     ) -> None:
         """`key` is the fingerprint of `secret`; `asked` says whether anybody wants campaigns found
         (None: always).
@@ -88,7 +87,6 @@ class Leader:
         self._key = key
         self._secret = secret
         self._asked = asked
-        self._save_every = save_every
         self._shelf = Shelf(link, keys)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="linker")
         #: The table as it stands in the store, and the review it is true at.
@@ -170,11 +168,14 @@ class Leader:
         end = await self._end(self._keys.sightings)
         now = time.monotonic()
         self._look_at = self._publish_at = now
-        self._save_at = now + self._save_every
+        self._save_at = now + SAVE_EVERY
         while not (stop.is_set() or self._deposed or self.lease.leaving):
             quiet = await self._learn(pupil)
             if not self.caught_up and (quiet or not later(end, pupil.position.sightings)):
                 self.caught_up = pupil.counting = True
+                # What people wrote into the journal is heeded before anything is published, or a
+                # ban that stands only there would be lifted for a moment.
+                self._look_at = 0.0
                 log.info("linker: caught up; %d accounts, %d campaigns",
                          len(pupil.linker.memory.traces), len(pupil.linker.held))  # fmt: skip
             now = time.monotonic()
@@ -187,7 +188,7 @@ class Leader:
             if now >= self._save_at and self.caught_up:
                 await self._save()
                 took = time.monotonic() - now
-                self._save_at = now + max(self._save_every, took / _SAVING)
+                self._save_at = now + max(SAVE_EVERY, took / _SAVING)
 
     async def _learn(self, pupil: Pupil) -> bool:
         """Learn from what is new; whether there was nothing for a while."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway_guard.errors import StoreError
-from gateway_guard.stores.connect import Address, connect
-from gateway_guard.streams.scripts import Script
+from gateway_guard.stores.connect import Address, connect, disconnect
+from gateway_guard.stores.scripts import Script
 
 #: Seconds an answer may take, a wait for entries (`BLOCK`) included.
 TIMEOUT: Final = 3.0
@@ -28,10 +28,9 @@ class Link:
         SettingsError: the address is of no server, or the extra `redis` is not installed.
     """
 
-    def __init__(self, address: Address, *, timeout: float = TIMEOUT) -> None:
-        self._client: Any = connect(address, timeout=timeout, connections=4)
+    def __init__(self, address: Address) -> None:
+        self._client: Any = connect(address, timeout=TIMEOUT, connections=4)
         self._where = str(address)
-        self._timeout = timeout
         from redis.exceptions import NoScriptError, RedisError  # noqa: PLC0415 - an extra
 
         self._failures = (RedisError, OSError, TimeoutError)
@@ -45,7 +44,7 @@ class Link:
         """
         try:
             # The client's own timeouts bound each step, not their sum.
-            async with asyncio.timeout(2 * self._timeout):
+            async with asyncio.timeout(2 * TIMEOUT):
                 return await self._client.execute_command(*words)
         except self._failures as error:
             raise self._failed(error) from error
@@ -58,7 +57,7 @@ class Link:
         """
         rest = (len(keys), *keys, *args)
         try:
-            async with asyncio.timeout(2 * self._timeout):
+            async with asyncio.timeout(2 * TIMEOUT):
                 try:
                     return await self._client.execute_command("EVALSHA", script.digest, *rest)
                 except self._unknown:
@@ -76,7 +75,7 @@ class Link:
         for command in commands:
             pipeline.execute_command(*command)
         try:
-            async with asyncio.timeout(2 * self._timeout):
+            async with asyncio.timeout(2 * TIMEOUT):
                 await pipeline.execute()
         except self._failures as error:
             raise self._failed(error) from error
@@ -117,12 +116,8 @@ class Link:
 
     async def close(self) -> None:
         """End the connections."""
-        pool = getattr(self._client, "connection_pool", None)
-        manager = getattr(pool, "sentinel_manager", None)
-        # Those to the Sentinels are nobody's else.
-        for client in (self._client, *getattr(manager, "sentinels", ())):
-            with contextlib.suppress(*self._failures):
-                await client.aclose()
+        with contextlib.suppress(*self._failures):
+            await disconnect(self._client)
 
     def _failed(self, error: Exception) -> StoreError:
         return StoreError(f"{self._where}: {type(error).__name__}")

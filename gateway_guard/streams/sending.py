@@ -44,9 +44,8 @@ class Sender:
         secret: bytes,
         *,
         queue: int = 20_000,
-        kept: int = SIGHTINGS_KEPT,
     ) -> None:
-        """`queue` is the most sightings that wait, `kept` the most entries the stream holds."""
+        """`queue` is the most sightings that wait."""
         self.guard = b""
         self.sent = 0
         self.dropped = 0
@@ -56,7 +55,6 @@ class Sender:
         self._key = fingerprint(secret)
         self._disguise = Disguise(secret)
         self._limit = queue
-        self._kept = kept
         self._queue: deque[Sighting] = deque()
         #: Batches on their way: how many sightings, and the bytes. Not changed until they arrived.
         self._leaving: list[tuple[int, bytes]] = []
@@ -105,7 +103,7 @@ class Sender:
         if not self._leaving:
             self._leaving = self._batches()
         commands: list[tuple[Word, ...]] = [
-            ("XADD", self._stream, "MAXLEN", "~", self._kept, "*", "b", data)
+            ("XADD", self._stream, "MAXLEN", "~", SIGHTINGS_KEPT, "*", "b", data)
             for _, data in self._leaving
         ]
         commands.append(("EXPIRE", self._stream, LASTS))

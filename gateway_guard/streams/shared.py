@@ -26,6 +26,7 @@ from gateway_guard.streams.leading import Leader
 from gateway_guard.streams.lease import Lease
 from gateway_guard.streams.link import Link
 from gateway_guard.streams.published import publish_guard, publish_leader
+from gateway_guard.streams.register import SharedRegister
 from gateway_guard.streams.sending import Sender
 from gateway_guard.streams.told import Told
 from gateway_guard.types import CampaignFacts, Exchange
@@ -47,6 +48,7 @@ class SharedLinking:
 
     Attributes:
         sender, follower, heart: its parts.
+        register: which accounts met a challenge.
         leader: the linker, where it may run here; None where it may not.
         reload: reads policy and data again, on another thread; called when people ask all guards
             to. None where nobody does it.
@@ -88,9 +90,12 @@ class SharedLinking:
         self._links = [Link(self._address) for _ in range(3 if leads else 2)]
         self._told = Told()
         self.sender = Sender(self._links[0], self._keys, secret, queue=queue)
+        #: Which accounts met a challenge; asked from the loop that serves, not from the thread.
+        self.register = SharedRegister(self._address, self._keys, self._key)
         self.follower = Follower(
-            self._links[1], self._keys, self._key, self._told, reload=self._reload
-        )
+            self._links[1], self._keys, self._key, self._told, standing=self.register.standing,
+            reload=self._reload,
+        )  # fmt: skip
         self.heart = Heart(self._links[0], self._keys, self._key, policy=policy)
         self.leader: Leader | None = None
         if leads:

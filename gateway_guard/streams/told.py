@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gateway_guard.campaigns.casebook import BANNED
-from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.reviews import MEMBERSHIP, Review, Ruling
 from gateway_guard.streams.keys import order
 from gateway_guard.types import CampaignFacts
 
+_HEEDED: Final = MEMBERSHIP | {Ruling.RELEASE}
 #: Most decisions remembered that no linker has taken up; the oldest goes first.
 _MOST: Final = 100_000
 
@@ -76,7 +77,7 @@ class Told:
     def review(self, id: bytes, review: Review) -> None:
         """Heed a person's decision, the entry `id` of the stream of reviews."""
         at = order(id)
-        if at <= self._settled or review.ruling is Ruling.NOTE:
+        if at <= self._settled or review.ruling not in _HEEDED:
             return
         if review.campaign is not None:
             self._released[review.campaign] = at

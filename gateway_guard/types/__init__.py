@@ -15,12 +15,14 @@ from gateway_guard.types.campaign import Campaign
 from gateway_guard.types.credential import CredentialFault
 from gateway_guard.types.exchange import Exchange, Outcome, Usage
 from gateway_guard.types.facts import (
+    INDICATOR_KINDS,
     NETWORK_FLAGS,
     UNKNOWN,
     AccountFacts,
     CampaignFacts,
     Facts,
     Held,
+    IndicatorFacts,
     NetworkFacts,
 )
 from gateway_guard.types.judgement import Decision, Plan, Restrictions, ShadowHit
@@ -29,6 +31,7 @@ from gateway_guard.types.quota import Charge, Grant
 from gateway_guard.types.request import Client, Dialect, Inspection, Request, Wire
 
 __all__ = [
+    "INDICATOR_KINDS",
     "NETWORK_FLAGS",
     "UNKNOWN",
     "AccountFacts",
@@ -45,6 +48,7 @@ __all__ = [
     "Facts",
     "Grant",
     "Held",
+    "IndicatorFacts",
     "Inspection",
     "NetworkFacts",
     "Outcome",

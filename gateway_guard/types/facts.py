@@ -9,6 +9,10 @@ import msgspec
 #: What network facts may be flagged with, in the order they are printed.
 NETWORK_FLAGS: Final = ("hosting", "proxy", "relay", "residential", "tor", "vpn")
 
+#: What a shared indicator may name, in the order policies list them: an address range, the digest
+#: of what client software shows of itself, that of a prompt's template, a TLS fingerprint (JA4).
+INDICATOR_KINDS: Final = ("network", "client", "template", "tls")
+
 #: A fact nobody could establish. A matchable value in policies; never an exception.
 UNKNOWN: Final = "unknown"
 
@@ -63,6 +67,24 @@ class CampaignFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     confidence: float
 
 
+class IndicatorFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A shared indicator that matches a request: what somebody else says, not what was seen here.
+
+    Attributes:
+        name: what its source calls it, e.g. a campaign (`c_0012`) or a scenario.
+        source: who said so, by the name the operator gave them.
+        kind: one of `INDICATOR_KINDS`.
+        confidence: how sure the source is, in [0, 1].
+        at: Unix seconds since when it holds; a request's `at` minus this is its age.
+    """
+
+    name: str
+    source: str
+    kind: str
+    confidence: float
+    at: float
+
+
 class Held(msgspec.Struct, kw_only=True, gc=False):
     """The highest recent risk of an account, kept so that a quota recovers slowly.
 
@@ -85,7 +107,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             `signals.base.Profile`; only detectors read it.
         held: highest recent risk of the account; None when there is no account.
         campaign: the campaign verdict; None when the account is in none.
-        indicators: names of shared indicators that match.
+        indicators: shared indicators that match, the surest first, at most 8.
+        vouched: whether the account met a challenge, and that still counts.
+        challenged: whether a person asked the account to verify itself, and it has not.
     """
 
     network: NetworkFacts = NetworkFacts(known=False)
@@ -93,4 +117,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     profile: Any = None
     held: Held | None = None
     campaign: CampaignFacts | None = None
-    indicators: tuple[str, ...] = ()
+    indicators: tuple[IndicatorFacts, ...] = ()
+    vouched: bool = False
+    challenged: bool = False

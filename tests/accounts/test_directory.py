@@ -231,3 +231,28 @@ def test_a_file_that_is_understood_is_read_in_silence(
 def test_milliseconds_are_no_date_and_do_not_make_an_account_new_for_ever() -> None:
     assert attributes.moment(1_700_000_000_000) is None
     assert attributes.moment("1700000000000") is None
+
+
+def test_a_file_that_was_written_anew_has_changed_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    accounts = directory(path, ROW)
+    before = accounts.changed()
+
+    path.write_text('{"account": "a_1", "tier": "a longer line than before"}')
+
+    assert [before, accounts.changed(), accounts.changed()] == [False, True, False]
+    path.unlink()
+    assert accounts.changed()
+
+
+def test_what_cannot_be_read_again_is_a_trouble_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("account,tier\nx,free\n")
+    accounts = FileDirectory(path, secret=SECRET)
+    before = accounts.trouble
+
+    path.write_text("account,tier\nx,free\ny,free,z\n")
+    accounts.reload()
+
+    assert before is None
+    assert accounts.trouble == f"{path}:3: more values than columns; the last good file serves"

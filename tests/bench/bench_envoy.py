@@ -21,12 +21,15 @@ from gateway_guard.frontends.envoy.answers import check_response
 from gateway_guard.frontends.envoy.question import Question, question
 from gateway_guard.frontends.envoy.server import EnvoyServer
 from gateway_guard.frontends.extauth.app import ExternalAuth
+from gateway_guard.frontends.extauth.desk import Desk
+from gateway_guard.frontends.extauth.telling import tell
 from gateway_guard.guard import Guard, build_guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from tests import build
 from tests.bench.measure import Row, interleaved
-from tests.frontends.envoy.asking import CHAT, check
+from tests.frontends.asking import CHAT
+from tests.frontends.envoy.asking import check
 from tests.servers import free_port
 
 POLICY = """
@@ -108,7 +111,7 @@ def rows() -> list[Row]:
         def messages() -> None:
             for _ in range(QUESTIONS):
                 question(raw, 1_000_000)
-                check_response(exchange, tells=True)
+                check_response(tell(exchange, tells=True))
 
         return runner.run(_measured(raw, runner.get_loop(), messages))
 
@@ -116,7 +119,7 @@ def rows() -> list[Row]:
 async def _measured(
     raw: bytes, loop: asyncio.AbstractEventLoop, messages: Callable[[], None]
 ) -> list[Row]:
-    server = EnvoyServer(_guard())
+    server = EnvoyServer(Desk(_guard()))
     ours = int((await server.start("127.0.0.1:0")).rpartition(":")[2])
     bare = grpc.aio.server()
     handler: Any = grpc.stream_unary_rpc_method_handler(_nothing)
@@ -126,7 +129,7 @@ async def _measured(
     await bare.start()
     port = free_port()
     config = uvicorn.Config(
-        ExternalAuth(_guard()), port=port, http="httptools", lifespan="off", log_config=None,
+        ExternalAuth(Desk(_guard())), port=port, http="httptools", lifespan="off", log_config=None,
         access_log=False, proxy_headers=False,
     )  # fmt: skip
     web = uvicorn.Server(config)

@@ -106,6 +106,22 @@ def test_a_ban_needs_no_evidence_and_clear_lifts_it(monkeypatch: Patch, capfd: C
 
 
 @pytest.mark.usefixtures("path")
+def test_a_person_challenges_an_account_and_vouches_for_it(
+    monkeypatch: Patch, capfd: Capture
+) -> None:
+    asked = run(monkeypatch, capfd, "account", "challenge", MEMBER, "--reason", "is it theirs?")
+    challenged = run(monkeypatch, capfd, "account", "show", MEMBER)
+    run(monkeypatch, capfd, "account", "verify", MEMBER, "--reason", "signed a contract")
+    verified = run(monkeypatch, capfd, "account", "show", MEMBER)
+
+    assert "until it has verified itself" in asked.out
+    assert "challenged, and has not verified itself" in challenged.out
+    assert "is it theirs?" in challenged.out
+    assert "verified until" in verified.out
+    assert "member of c_0001" in verified.out, "what is believed of its company stays"
+
+
+@pytest.mark.usefixtures("path")
 def test_a_note_changes_nothing_but_is_shown(monkeypatch: Patch, capfd: Capture) -> None:
     before = shown(monkeypatch, capfd, MEMBER)
     run(monkeypatch, capfd, "account", "note", MEMBER, "--reason", "asked them, no answer")

@@ -219,3 +219,22 @@ def test_colour_is_for_terminals_only(path: Path, monkeypatch: Patch, capfd: Cap
     ran = run(monkeypatch, capfd, "campaign", "show", "c_0001", "--file", path)
 
     assert "\x1b" not in ran.out
+
+
+def test_every_member_of_a_campaign_is_challenged_at_once(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    words = ("campaign", "challenge", "c_0001", "--reason", "one hand?", "--by", "ann")
+
+    ran = run(monkeypatch, capfd, *words)
+    nobody = run(monkeypatch, capfd, "campaign", "challenge", "c_9999", "--reason", "why")
+
+    reviews = Journal(f"{path}.reviews").new()
+    assert ran.code == 0, ran.err
+    assert "24 accounts challenged until verified" in ran.out
+    assert {review.account for review in reviews} == {ring.member(n).account for n in range(24)}
+    assert {(r.ruling.value, r.reason, r.by) for r in reviews} == {
+        ("challenge", "c_0001: one hand?", "ann")
+    }
+    assert nobody.code == 2
+    assert "c_0001" in nobody.err

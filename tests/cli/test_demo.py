@@ -30,6 +30,7 @@ from gateway_guard.errors import SourceError
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.compile import compile_policy
 from tests.cli.run import ROOT
+from tests.processes import PATIENCE
 
 COMMAND = [sys.executable, "-m", "gateway_guard.cli", "demo", "--root", str(ROOT)]
 
@@ -302,7 +303,7 @@ def test_stopped_half_way_it_leaves_nothing(how: signal.Signals, tmp_path: Path)
 
     assert len(children) == 2
     for handle in waiting:
-        ready, _, _ = select.select([handle], [], [], 15.0)
+        ready, _, _ = select.select([handle], [], [], PATIENCE)
         os.close(handle)
         assert ready, "a child outlived the demonstration"
     if how is not signal.SIGKILL:  # nobody can tidy up after that

@@ -11,8 +11,8 @@ import pytest
 from tests import build
 from tests.campaigns import ring
 from tests.cli.run import Ran, run
-from tests.servers import needs_redis, shared_server, until
-from tests.streams.team import MEMBERS, Team, contained, send, team, verdicts
+from tests.servers import PATIENCE, needs_redis, shared_server, until
+from tests.streams.team import MEMBERS, Team, alone, contained, exchanges, send, team, verdicts
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
@@ -69,6 +69,8 @@ def test_a_campaign_is_released_by_command(monkeypatch: Patch, capfd: Capture, c
     linker = crew.linker()
     send(ring.stream(), linker)
     until(lambda: contained(linker), "the campaign is held")
+    # What is learnt after the release could bring it back.
+    until(lambda: exchanges(linker) == alone(ring.stream()), "all of it is learnt")
     words = ("campaign", "release")
 
     unknown = say(monkeypatch, capfd, crew, *words, "c_0099", "--reason", "x")
@@ -105,7 +107,7 @@ def test_guards_are_told_to_reload(monkeypatch: Patch, capfd: Capture, crew: Tea
     reloads: list[int] = []
     one = crew.guard(start=False)
     one.reload = lambda: bool(reloads.append(1)) or True  # type: ignore[func-returns-value]
-    assert one.wait(20.0)
+    assert one.wait(PATIENCE)
     until(lambda: one.follower._began and len(one.heart.peers) == 1, "it listens")
 
     ran = say(monkeypatch, capfd, crew, "guards", "reload")

@@ -12,7 +12,7 @@ from gateway_guard.cli.demo import Material
 
 PACKAGE = Path(gateway_guard.__file__).parent
 INSTALLED = "site-packages" in PACKAGE.parts
-from_a_wheel = pytest.mark.skipif(not INSTALLED, reason="this is a checkout")
+from_a_wheel = pytest.mark.skipif(not INSTALLED, reason="about an installed wheel: make wheel")
 
 
 @pytest.mark.parametrize(

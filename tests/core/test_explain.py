@@ -175,7 +175,7 @@ def test_everything_known_of_account_network_and_campaign_is_named() -> None:
             network=NetworkFacts(),
             account=build.account(created_at=build.NOW - 5_400.0, verified=True, tags=("partner",)),
             campaign=CampaignFacts(id="c_7", confidence=0.91),
-            indicators=("list-a",),
+            indicators=(build.indicator(),),
         )
     )
     unverified = build.exchange(
@@ -184,7 +184,7 @@ def test_everything_known_of_account_network_and_campaign_is_named() -> None:
 
     assert tree(exchange)[2] == (
         "├ enrich    country unknown · no flags AS unknown · account 90 min old · verified · "
-        "tags partner · campaign c_7 0.91 · indicators list-a"
+        "tags partner · campaign c_7 0.91 · network indicator c_0012 from acme 0.95, 2 days old"
     )
     assert "account not yet a day old" in tree(unverified)[2]
     assert "not verified" in tree(unverified)[2]

@@ -115,6 +115,35 @@ def test_restrictions_are_applied(
         ({"prompt": "x"}, OTHER, "/api/generate", {"options": {"num_predict": 100}}),
         ({"messages": []}, OTHER, "/model/x/converse", {"inferenceConfig": {"maxTokens": 100}}),
         ({"inputs": "x"}, OTHER, "/generate", {"parameters": {"max_new_tokens": 100}}),
+        ({"prompt": "x"}, OTHER, "/completion", {"n_predict": 100}),
+        ({"prompt": "x", "n_predict": -1}, OTHER, "/completion", {"n_predict": 100}),
+        (
+            {"prompt": "x", "max_tokens": 5},
+            OTHER,
+            "/completion",
+            {"max_tokens": 5, "n_predict": 100},
+        ),
+        ({"text": "x"}, OTHER, "/generate", {"sampling_params": {"max_new_tokens": 100}}),
+        (
+            {"input_ids": [1], "sampling_params": {"max_new_tokens": 900, "n": 3}},
+            OTHER,
+            "/generate",
+            {"sampling_params": {"max_new_tokens": 100, "n": 1}},
+        ),
+        (
+            {"contents": [], "generationConfig": {"max_output_tokens": 900}},
+            OTHER,
+            None,
+            {"generationConfig": {"max_output_tokens": 100}},
+        ),
+        (
+            {"contents": [], "generation_config": {"temperature": 1}},
+            OTHER,
+            None,
+            {"generation_config": {"temperature": 1, "max_output_tokens": 100}},
+        ),
+        ({"model": "m", "input": "x"}, OPENAI, "/v1/audio/speech", {}),
+        ({"query": "x", "documents": ["y"]}, OPENAI, "/v1/rerank", {}),
         (
             {"requests": [{"custom_id": "1", "params": CHAT | {"max_tokens": 500}}]},
             ANTHROPIC,
@@ -202,3 +231,30 @@ def test_other_members_keep_their_bytes(more: dict[str, Any]) -> None:
     after = msgspec.json.decode(out, type=dict[str, msgspec.Raw])
     assert bytes(after.pop("max_tokens")) == b"100"
     assert {k: bytes(v) for k, v in after.items()} == {k: bytes(v) for k, v in before.items()}
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC, OTHER])
+@pytest.mark.parametrize(
+    ("path", "document", "expected"),
+    [
+        ("/api/chat", {"messages": []}, {"options": {"num_predict": 100}}),
+        ("/api/generate", {"model": "m", "prompt": "x"}, {"options": {"num_predict": 100}}),
+        ("/model/x/converse", {"messages": []}, {"inferenceConfig": {"maxTokens": 100}}),
+        (
+            "/v1beta/models/g:generateContent",
+            {"contents": []},
+            {"generationConfig": {"maxOutputTokens": 100}},
+        ),
+    ],
+)
+def test_the_cap_stands_where_the_paths_api_reads_it_whatever_the_client_calls_itself(
+    path: str, document: dict[str, Any], expected: dict[str, Any], dialect: Dialect
+) -> None:
+    assert less(document, dialect, path=path) == document | expected
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/model/x/converse"])
+def test_a_cap_the_upstream_does_not_read_does_not_stand_in_for_one_it_does(path: str) -> None:
+    inner = {"/api/chat": "options", "/model/x/converse": "inferenceConfig"}[path]
+
+    assert inner in less({"messages": [], "max_tokens": 5}, OTHER, path=path)

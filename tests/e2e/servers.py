@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import selectors
-import signal
 import socket
 import ssl
 import struct
@@ -18,6 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests import processes
+from tests.processes import Child
+
 POLICY = """\
 version: 1
 mode: enforce
@@ -28,81 +29,47 @@ rules:
 """
 
 #: Seconds any single wait of a test may take before it counts as hanging.
-PATIENCE = 15.0
+PATIENCE = processes.PATIENCE
 
 
-class Sidecar:
-    """`gateway-guard serve` as a child process on free ports."""
+class Sidecar(Child):
+    """`gateway-guard serve` as a child process on free ports.
+
+    With no upstream the `flags` name the frontends that gateways ask.
+
+    Attributes:
+        policy: the file it reads.
+        listens, port: where it serves; 0 on a socket file.
+        admin: the port of its admin pages; 0 without.
+    """
 
     def __init__(
-        self, folder: Path, upstream: str, *flags: str, policy: str = POLICY, admin: bool = True
-    ) -> None:
+        self, folder: Path, upstream: str | None, *flags: str, policy: str = POLICY,
+        admin: bool = True,
+    ) -> None:  # fmt: skip
         self.policy = folder / "policy.yaml"
         self.policy.write_text(policy)
-        command = [
+        super().__init__(
             *(sys.executable, "-m", "gateway_guard", "serve", "--policy", str(self.policy)),
-            *("--upstream", upstream, "--port", "0", "--admin-port", "0" if admin else "-1"),
+            *(("--upstream", upstream) if upstream is not None else ()),
+            *("--port", "0", "--admin-port", "0" if admin else "-1"),
             *("--drain-delay", "0", *flags),
-        ]
-        environment = {**os.environ, "GATEWAY_GUARD_SECRET": "a secret for tests only"}
-        self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment
+            env={**os.environ, "GATEWAY_GUARD_SECRET": "a secret for tests only"},
         )
-        self.lines: list[str] = []
-        self._found = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.listens = self.wait_for(r"listens on (\S+),")
-        self.port = int(self.listens.rpartition(":")[2]) if "unix:" not in self.listens else 0
-        self.admin = int(self.wait_for(r"admin on \S+:(\d+)")) if admin else 0
-        self.wait_for("serving")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
+            self.listens = self.wait_for(r"listens on (\S+),")
+            self.port = int(self.listens.rpartition(":")[2]) if "unix:" not in self.listens else 0
+            self.admin = int(self.wait_for(r"admin on \S+:(\d+)")) if admin else 0
+            self.all_serve(1)
+        except BaseException:
+            self.kill()
+            raise
 
-    def wait_for(self, pattern: str, *, after: int = 0) -> str:
-        """The first group (or all) of `pattern` in a line the process wrote, from `after` on."""
-
-        def found() -> re.Match[str] | None:
-            for line in self.lines[after:]:
-                match = re.search(pattern, line)
-                if match is not None:
-                    return match
-            return None
-
-        with self._found:
-            self._found.wait_for(
-                lambda: found() is not None or not self._reader.is_alive(), PATIENCE
-            )
-        match = found()
-        assert match is not None, f"no {pattern!r} in:\n" + "\n".join(self.lines)
-        return match[match.re.groups and 1]
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for raw in self.process.stderr:
-            with self._found:
-                self.lines.append(raw.decode(errors="replace").rstrip())
-                self._found.notify_all()
-        with self._found:
-            self._found.notify_all()
+    def all_serve(self, workers: int) -> None:
+        """Wait until so many workers accept connections. One that dies while they start ends all,
+        and one that is still starting is in nobody's count.
+        """
+        self.wait_for(" serving$", times=workers)
 
 
 @dataclass
@@ -391,8 +358,9 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encodi
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for `localhost` and its key, as PEM files."""
+    """A self-signed certificate for `localhost` and 127.0.0.1, and its key, as PEM files."""
     import datetime as dt
+    from ipaddress import ip_address
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -410,7 +378,12 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(start + dt.timedelta(days=3))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

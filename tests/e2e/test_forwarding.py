@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,19 +111,15 @@ def test_an_absolute_target_is_forwarded_as_a_path(sidecar: Sidecar, upstream: U
 def test_each_event_of_a_stream_arrives_before_the_next_is_sent(
     sidecar: Sidecar, upstream: Upstream
 ) -> None:
-    delays = []
     with Client(sidecar.port) as client:
         client.send(get("/paced"))
         client.until(b"\r\n\r\n")
         for number in range(EVENTS):
-            start = time.perf_counter()
+            # The next is sent when this one has been read: one that is held back is never read.
             upstream.go.set()
             line = client.until(b"data: %d\n\n" % number)
-            delays.append(time.perf_counter() - start)
 
             assert line.endswith(b"data: %d\n\n" % number)
-
-    assert max(delays) < 1.0
 
 
 def test_the_clients_forwarding_headers_are_replaced(sidecar: Sidecar, upstream: Upstream) -> None:

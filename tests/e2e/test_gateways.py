@@ -1,231 +1,176 @@
-"""nginx, Caddy and Envoy ask the guard, with the very configurations in `examples`."""
+"""nginx, Caddy, Envoy and HAProxy ask the guard, with the very configurations in `examples`.
+
+What holds behind all of them is here; what is one's own in `test_envoy_grpc` and `test_haproxy`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-from tests.e2e.servers import PATIENCE, Upstream
-from tests.servers import free_port, until
+from tests.e2e.gateways import POLICY, SPOOFED, TRUSTED, Chain
+from tests.e2e.servers import Client, Seen, Upstream, get, says
 
 pytestmark = pytest.mark.e2e
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-POLICY = """\
-version: 1
-mode: enforce
-identify:
-  trusted_proxies: [127.0.0.1]
-  client_ip: x-forwarded-for
-limits:
-  requests: { per: account, requests: 3/minute }
-rules:
-  - name: no-admin
-    when: { path: [/admin, /admin/**] }
-    then: deny
-  - name: no-files
-    when: { path: /v1/files }
-    then: deny
-    status: 451
-  - name: no-giants
-    when: { model: giant }
-    then: deny
-"""
-CHAT = "/v1/chat/completions"
+ALL = ["nginx", "caddy", "envoy", "envoy-grpc", "haproxy"]
+#: Where clients see their limits on answers that are not the guard's: `RateLimit`, and also the
+#: fields of their dialect.
+SHOWN = {"nginx": 1, "caddy": 0, "envoy": 1, "envoy-grpc": 2, "haproxy": 2}
+FACTS = {"x-guard-account", "x-guard-action", "x-guard-request-id", "x-guard-risk"}
 
 
-def binary(name: str) -> str:
-    """The program `name`, from the environment that runs the tests or from the system."""
-    beside = Path(sys.executable).with_name(name)
-    found = (
-        str(beside) if beside.exists() else shutil.which(name) or shutil.which(f"/usr/sbin/{name}")
-    )
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
-@contextlib.contextmanager
-def process(*command: str, cwd: Path, until_port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """`command` as a child that listens on `until_port`; ended with the block."""
-    with (cwd / f"{Path(command[0]).name}.log").open("wb") as out:
-        child = subprocess.Popen(
-            command, cwd=cwd, stdout=out, stderr=out,
-            env={**os.environ, "GATEWAY_GUARD_SECRET": "a secret for tests only",
-                 "HOME": str(cwd), "XDG_DATA_HOME": str(cwd), "XDG_CONFIG_HOME": str(cwd)},
-        )  # fmt: skip
-        try:
-            until(lambda: listens(until_port) or child.poll() is not None, f"{command[0]} listens")
-            assert child.poll() is None, Path(out.name).read_text()
-            yield child
-        finally:
-            child.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(PATIENCE)
-            child.kill()
-            child.wait(PATIENCE)
-
-
-def listens(port: int) -> bool:
-    """Whether somebody accepts connections there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-class Chain:
-    """A gateway in front of an upstream, and the guard it asks."""
-
-    def __init__(self, name: str, folder: Path, upstream: Upstream) -> None:
-        self.name = name
-        self.folder = folder
-        self.upstream = upstream
-        self.port, self.guard_port, self.admin_port = free_port(), free_port(), free_port()
-
-    def configuration(self, *changes: tuple[str, str]) -> Path:
-        """The example's file, on this chain's ports."""
-        source = {"nginx": "nginx/nginx.conf", "caddy": "caddy/Caddyfile",
-                  "envoy": "envoy/envoy.yaml"}[self.name]  # fmt: skip
-        text = (EXAMPLES / source).read_text()
-        model = self.upstream.url.rpartition(":")[2]
-        for old, new in changes:
-            assert old in text, old
-            text = text.replace(old, new)
-        for port, mine in ((8080, self.port), (9000, self.guard_port), (8000, model)):
-            assert str(port) in text
-            text = text.replace(str(port), str(mine))
-        path = self.folder / Path(source).name
-        path.write_text(text)
-        return path
-
-    @contextlib.contextmanager
-    def gateway(self, *changes: tuple[str, str]) -> Iterator[None]:
-        path = str(self.configuration(*changes))
-        command = {
-            "nginx": (binary("nginx"), "-p", str(self.folder), "-c", path),
-            "caddy": (binary("caddy"), "run", "--adapter", "caddyfile", "--config", path),
-            "envoy": (binary("envoy"), "-c", path, "--use-dynamic-base-id", "--concurrency", "1",
-                      "--log-level", "warn"),
-        }[self.name]  # fmt: skip
-        with process(*command, cwd=self.folder, until_port=self.port):
-            yield
-
-    @contextlib.contextmanager
-    def guard(self, *flags: str) -> Iterator[None]:
-        policy = self.folder / "policy.yaml"
-        policy.write_text(POLICY)
-        command = (
-            sys.executable, "-m", "gateway_guard", "serve", "--frontend", "extauth",
-            "--policy", str(policy), "--port", str(self.guard_port),
-            "--admin-port", str(self.admin_port), "--drain-delay", "0", *flags,
-        )  # fmt: skip
-        with process(*command, cwd=self.folder, until_port=self.guard_port):
-            yield
-
-    def ask(self, path: str = CHAT, *, key: str = "sk-1", **fields: Any) -> httpx.Response:
-        headers = {"authorization": f"Bearer {key}"} | fields.pop("headers", {})
-        body = {"model": fields.pop("model", "m"), "messages": [{"role": "user", "content": "Hi"}]}
-        return httpx.post(
-            f"http://127.0.0.1:{self.port}{path}", json=body, headers=headers, timeout=PATIENCE
-        )
-
-
-@pytest.fixture(params=["nginx", "caddy", "envoy"])
+@pytest.fixture(params=ALL)
 def chain(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Chain]:
-    binary(request.param)
     with Upstream() as upstream:
         yield Chain(request.param, tmp_path, upstream)
 
 
+def claimed(chain: Chain, seen: Seen) -> list[str]:
+    """What the upstream saw of the client's claims. nginx takes away only fields that its
+    configuration names."""
+    known = [("x-guard-other", "1")] if chain.name == "nginx" else []
+    claims = [claim for claim in SPOOFED.items() if claim != ("x-guard-action", "allow")]
+    return [field[0] for field in seen.headers if field in claims and field not in known]
+
+
 def test_a_gateway_lets_through_what_the_guard_allows_and_says_its_refusals(chain: Chain) -> None:
     with chain.guard(), chain.gateway():
-        spoofed = {"x-guard-account": "acct_admin", "x-guard-action": "allow"}
-        answers = [chain.ask(headers=spoofed) for _ in range(4)]
-        denied, elsewhere = (
-            chain.ask("/admin/users", key="sk-2"),
-            chain.ask("/v1/files", key="sk-2"),
-        )
+        answers = [chain.ask(headers=SPOOFED) for _ in range(4)]
+        denied = chain.ask("/admin/users", key="sk-2")
+        elsewhere = chain.ask("/v1/files", key="sk-2")
+        verify = chain.ask("/v1/verify", key="sk-2")
+        others = [chain.ask("/v1/messages", key="sk-3") for _ in range(4)][3]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-    limited = answers[3]
-    assert 1 <= int(limited.headers["retry-after"]) <= 20
-    assert limited.headers["content-type"] == "application/json"
-    assert limited.json()["error"]["code"] == "rate_limit_exceeded"
-    assert limited.headers["ratelimit"].startswith('"requests";r=0')
-    # Caddy has nowhere to put them on an answer that is not its own.
-    if chain.name != "caddy":
-        assert answers[0].headers["ratelimit"].startswith('"requests";r=2')
-    assert (denied.status_code, elsewhere.status_code) == (403, 451)
+    limited = answers[3].headers
+    assert 1 <= int(limited["retry-after"]) <= 1200
+    assert 1 <= int(limited["retry-after-ms"]) <= 1_200_000
+    assert limited.get_list("content-type") == ["application/json"]
+    assert answers[3].json()["error"]["code"] == "rate_limit_exceeded"
+    assert limited["ratelimit"].startswith('"requests";r=0')
+    assert limited["x-ratelimit-remaining-requests"] == "0"
+    assert limited["x-ratelimit-limit-requests"] == "3"
+    assert limited["x-request-id"].startswith("r_")
+    first = answers[0].headers
+    assert first.get("ratelimit", "").startswith('"requests";r=2') is (SHOWN[chain.name] > 0)
+    assert ("x-ratelimit-remaining-requests" in first) is (SHOWN[chain.name] > 1)
+    assert denied.status_code == 403
     assert "retry-after" not in denied.headers
+    assert denied.headers["x-should-retry"] == "false"
+    # Envoy over gRPC has no word for 451; the body does.
+    assert elsewhere.status_code == (403 if chain.name == "envoy-grpc" else 451)
     assert elsewhere.json()["status"] == 451
-    seen = chain.upstream.seen
-    assert len(seen) == 3
-    assert all(one["x-guard-account"].startswith("acct_") for one in seen)
-    assert all(one["x-guard-account"] != "acct_admin" for one in seen)
-    assert {one["x-guard-action"] for one in seen} == {"allow"}
+    assert verify.headers["x-guard-challenge-url"] == "https://verify.example/start"
+    assert others.status_code == 429
+    assert others.headers["anthropic-ratelimit-requests-remaining"] == "0"
+    assert others.headers["anthropic-ratelimit-requests-reset"].endswith("Z")
+    assert others.headers["request-id"].startswith("r_")
+    assert "x-ratelimit-remaining-requests" not in others.headers
+    for one in chain.upstream.seen:
+        assert {name for name, value in one.headers if "guard" in name and value} >= FACTS
+        assert one["x-guard-action"] == "allow"
+        assert one["x-guard-account"].startswith("acct_")
+        assert not claimed(chain, one)
+    assert len(chain.upstream.seen) == 6
     # Nobody but the gateway and the upstream hears of what was found.
-    assert not [name for answer in answers for name in answer.headers if name.startswith("x-guard")]
+    heard = {name for answer in answers for name in answer.headers if name.startswith("x-guard")}
+    assert heard == set()
 
 
 def test_while_the_guard_is_down_nothing_passes(chain: Chain) -> None:
     with chain.gateway():
         answer = chain.ask()
 
-    assert answer.status_code == {"nginx": 500, "caddy": 502, "envoy": 503}[chain.name]
+    assert answer.status_code == chain.kind.down
     assert chain.upstream.seen == []
 
 
-OPEN = {
-    "nginx": ("# To let requests through while the guard is down:  error_page", "error_page"),
-    "envoy": ("failure_mode_allow: false", "failure_mode_allow: true"),
-}
+def test_a_gateway_that_fails_open_lets_through_while_the_guard_is_down_and_a_refusal_stands(
+    chain: Chain,
+) -> None:
+    with chain.gateway(fails_open=True) as gateway:
+        chain.sees(gateway, up=False)
+        unguarded = chain.ask(headers=SPOOFED)
+        with chain.guard():
+            chain.sees(gateway, up=True)
+            statuses = [chain.status(path="/admin"), chain.status(path="/v1/files")]
+            statuses += [chain.status() for _ in range(4)]
+
+    assert unguarded.status_code == 200
+    assert not claimed(chain, chain.upstream.seen[0])
+    assert "x-guard-action" not in chain.upstream.seen[0]
+    elsewhere = 403 if chain.name == "envoy-grpc" else 451
+    assert statuses == [403, elsewhere, 200, 200, 200, 429]
 
 
-def test_while_the_guard_is_down_a_gateway_that_is_told_so_lets_through(chain: Chain) -> None:
-    if chain.name not in OPEN:
-        pytest.skip("Caddy cannot")
-    with chain.gateway(OPEN[chain.name]):
-        answer = chain.ask(headers={"x-guard-account": "acct_admin"})
+@pytest.mark.parametrize("chain", ["nginx", "envoy-grpc", "haproxy"], indirect=True)
+def test_a_gateway_the_policy_does_not_trust_lets_nothing_through_even_then(chain: Chain) -> None:
+    policy = POLICY.replace(TRUSTED, "[192.0.2.1]")
+    # Over SPOE a stranger is cut off, which is a failure like any other.
+    cut_off = chain.name == "haproxy"
 
-    assert answer.status_code == 200
-    (seen,) = chain.upstream.seen
-    assert "x-guard-account" not in seen
+    with chain.guard(policy=policy) as guard, chain.gateway(fails_open=not cut_off):
+        assert chain.status() == (503 if cut_off else 403)
+        guard.wait_for("127.0.0.1 is not in identify.trusted_proxies")
+
+    assert chain.upstream.seen == []
 
 
-def test_even_then_a_refusal_stands(chain: Chain) -> None:
-    if chain.name not in OPEN:
-        pytest.skip("Caddy cannot")
-    with chain.guard(), chain.gateway(OPEN[chain.name]):
-        answers = [chain.ask() for _ in range(4)]
+HANDSHAKE = (
+    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Authorization: Bearer sk-1",
+)  # fmt: skip
+SWITCHING = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
 
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+
+OTHER = (
+    "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk",
+    "Authorization: Bearer sk-2",
+)  # fmt: skip
+
+
+def test_a_websocket_is_judged_as_one_and_passes_where_the_policy_lets_it_and_nothing_else_does(
+    chain: Chain,
+) -> None:
+    chain.upstream.scripts["/v1/sockets"] = says(SWITCHING)
+    statuses = []
+
+    with chain.guard(), chain.gateway():
+        assert chain.status(path="/v1/realtime", method="GET") == 200
+        for path in ("/v1/realtime", "/v1/sockets"):
+            with Client(chain.port) as client:
+                statuses.append(client.send(get(path, *HANDSHAKE)).answer(head_only=True).status)
+
+        with Client(chain.port) as client:
+            client.send(get("/v1/other", *OTHER)).answer()
+
+    assert statuses == [403, 101]
+    assert chain.upstream.paths()[:2] == ["/v1/realtime", "/v1/sockets"]
+    assert not any(one["upgrade"] for one in chain.upstream.seen[2:])
 
 
 @pytest.mark.parametrize("chain", ["envoy"], indirect=True)
 def test_envoy_sends_the_body_and_the_guard_judges_it(chain: Chain) -> None:
     with chain.guard(), chain.gateway():
-        assert chain.ask(model="giant").status_code == 403
-        assert chain.ask(model="small").status_code == 200
+        assert chain.status(model="giant") == 403
+        assert chain.status(model="small") == 200
 
 
 @pytest.mark.parametrize("chain", ["caddy"], indirect=True)
 def test_a_report_of_the_real_usage_ends_a_lease(chain: Chain) -> None:
-    with chain.guard("--usage-lease", "60"), chain.gateway():
-        assert chain.ask().status_code == 200
+    with chain.guard("--usage-lease", "600") as guard, chain.gateway():
+        assert chain.status() == 200
         (seen,) = chain.upstream.seen
         name = seen["x-guard-request-id"]
-        url = f"http://127.0.0.1:{chain.admin_port}/v1/usage"
+        url = f"http://127.0.0.1:{guard.admin}/v1/usage"
         reports = [
             httpx.post(url, content=msgspec.json.encode({"request_id": name, "output_tokens": 5}))
             for _ in range(2)

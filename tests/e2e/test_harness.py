@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.servers import PATIENCE, Sidecar
+from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -51,13 +51,6 @@ BASE = EDGE + "identify:\n  trusted_proxies: [127.0.0.1/32]\n"
 FEATURES = ["path", "ip", "edge", "exempt", "text", "rl_ip", "rl_key", "body", "ws"]
 
 
-def free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
-
-
 def argued() -> set[str]:
     """Cases whose warning `hostile.md` argues."""
     text = HERE.with_name("hostile.md").read_text("utf-8")
@@ -67,7 +60,7 @@ def argued() -> set[str]:
 @pytest.fixture
 def echo() -> Iterator[tuple[int, int]]:
     """The harness's upstream: its port and that of its log."""
-    port, control = free_ports()
+    port, control = free_port(), free_port()
     command = [sys.executable, "echo_upstream.py", "--port", str(port), "--ctl", str(control)]
     with subprocess.Popen(command, cwd=HARNESS, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -79,7 +72,7 @@ def echo() -> Iterator[tuple[int, int]]:
 
 @pytest.mark.skipif(
     not (HARNESS / "run_cases.py").exists(),
-    reason="the harness does not lie beside the checkout (../shared/harness)",
+    reason="not part of this repository, and not beside the checkout: ../shared/harness",
 )
 def test_no_case_fails_and_every_warning_is_argued(tmp_path: Path, echo: tuple[int, int]) -> None:
     upstream, control = echo

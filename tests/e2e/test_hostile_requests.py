@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -74,7 +74,7 @@ REFUSED = {
     "PROXY line": b"PROXY TCP4 198.51.100.1 127.0.0.1 5555 80\r\n" + get("/v1/x"),
     "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"A" * 200,
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
-    "noise": os.urandom(4096),
+    "noise": random.Random(1).randbytes(4096),
     "upgrade with a body": post(
         b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 5", body=b"hello"
     ),
@@ -178,7 +178,7 @@ def test_an_upgrade_to_h2c_is_ignored(sidecar: Sidecar, upstream: Upstream) -> N
 def test_slow_heads_and_bodies_are_closed_in_time(
     upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    flags = ["--timeout-header", "0.2", "--timeout-body", "0.2", "--timeout-keep-alive", "0.2"]
+    flags = ["--timeout-header", "1", "--timeout-body", "1", "--timeout-keep-alive", "1"]
     with Sidecar(tmp_path_factory.mktemp("slow"), upstream.url, *flags) as sidecar:
         with Client(sidecar.port) as silent:
             assert silent.closed

@@ -174,7 +174,8 @@ def test_one_line_says_where_it_listens_and_by_what_it_judges(tmp_path: Path) ->
         said = [line for line in sidecar.lines if "listens on" in line]
 
         where = f"gateway-guard listens on {ours}, forwards to {upstream.url}, admin on {admin}"
-        assert said == [f"{where}, policy {sidecar.policy} {digest} enforced"]
+        pages = f"dashboard on {admin}/dashboard"
+        assert said == [f"{where}, {pages}, policy {sidecar.policy} {digest} enforced"]
 
 
 def test_a_port_that_is_taken_is_said_and_exits_3(tmp_path: Path) -> None:
@@ -205,6 +206,7 @@ def test_workers_need_a_word_about_split_limits(tmp_path: Path) -> None:
 def test_two_workers_serve_one_port_and_stop_together(tmp_path: Path) -> None:
     flags = ["--workers", "2", "--allow-split-limits"]
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *flags) as sidecar:
+        sidecar.all_serve(2)
         answers = [ask(sidecar.port, get("/v1/models")).status for _ in range(8)]
         sidecar.process.send_signal(signal.SIGTERM)
 

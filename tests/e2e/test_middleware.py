@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from gateway_guard import GuardMiddleware, build_guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.types import Exchange, Outcome
 from tests import build
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +33,6 @@ POLICY = """
         then: deny
 """
 EVENT = b'data: {"choices":[{"delta":{"content":"four word long text"}}]}\n\n'
-PATIENCE = 10.0
 
 
 class App:
@@ -144,15 +143,13 @@ def test_a_client_that_leaves_mid_stream_ends_the_application_and_pays_what_it_g
         with server.connect() as connection:
             connection.sendall(post("/v1/chat/completions"))
             head = read_until(connection, b"\n\n\r\n")
-        left = time.monotonic()
+        # It would stream for ever.
         assert server.app.ended.wait(PATIENCE)
-        took = time.monotonic() - left
         exchange = server.wait_settled()
 
     assert head.startswith(b"HTTP/1.1 200")
     assert b"ratelimit:" in head
     assert EVENT in head
-    assert took < 2.0
     assert len(server.settled) == 1
     assert exchange.usage is not None
     assert exchange.usage.outcome is Outcome.CLIENT_GONE

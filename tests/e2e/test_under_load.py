@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.servers import PATIENCE, Answer, Client, Sidecar, Upstream, ask, get
 from tests.e2e.servers import Seen as Request
+from tests.servers import until
 
 pytestmark = pytest.mark.e2e
 
@@ -106,7 +107,8 @@ class Load:
 
 
 def test_sigterm_under_load_fails_no_request_that_was_accepted(tmp_path: Path) -> None:
-    flags = ["--drain-delay", "0.3"]  # the last --drain-delay counts
+    # The last --drain-delay counts; long enough for every client to come to its next request.
+    flags = ["--drain-delay", "1.5"]
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *flags) as sidecar:
         load = Load(sidecar.port)
         with load.running(load.fresh, load.fresh, load.kept, load.kept):
@@ -114,13 +116,13 @@ def test_sigterm_under_load_fails_no_request_that_was_accepted(tmp_path: Path) -
             sidecar.wait_for("draining")
             ready = ask(sidecar.admin, get("/readyz"))
             status = sidecar.process.wait(PATIENCE)
+            until(lambda: load.refused, "somebody comes too late")
 
     assert load.bad == []
-    # A listener cannot be closed without a moment in which the kernel still takes a connection
-    # that nobody will accept; from outside it looks like an accepted one.
-    assert load.unheard <= 1
+    # A listener cannot be closed without a moment in which the kernel still takes connections
+    # that nobody will accept; from outside they look like accepted ones. Two clients open any.
+    assert load.unheard <= 2
     assert load.good > 50
-    assert load.refused >= 1
     assert (ready.status, json.loads(ready.body)["status"]) == (503, "draining")
     assert status == 0
 

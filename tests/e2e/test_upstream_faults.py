@@ -122,7 +122,8 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def sidecar(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     folder = tmp_path_factory.mktemp("sidecar")
-    with Sidecar(folder, upstream.url, "--timeout-read", "0.5") as running:
+    # What answers at all answers in this time, also on a busy machine.
+    with Sidecar(folder, upstream.url, "--timeout-read", "4") as running:
         yield running
 
 
@@ -228,11 +229,11 @@ def test_a_client_that_leaves_takes_the_upstreams_work_with_it(
     ):
         with Client(sidecar.port) as client:
             client.send(get(path))
-            upstream.arrived.acquire(timeout=PATIENCE)
+            assert upstream.arrived.acquire(timeout=PATIENCE)
             if path == "/streams":
                 client.until(b"data: 1\n\n")
 
-        assert upstream.let_go.wait(2.0)
+        assert upstream.let_go.wait(PATIENCE)
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_completes_no_request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from gateway_guard.frontends.background import Background
 from gateway_guard.types import Outcome, Usage
 from tests import build
 from tests.frontends.fakes import FakeGuard, run
+from tests.processes import PATIENCE
 
 
 def background(guard: FakeGuard, every: float | None = 0.0) -> Background:
@@ -25,12 +27,27 @@ def test_a_changed_policy_is_reloaded() -> None:
         beside = background(guard)
         beside.start()
         beside.start()
-        await asyncio.to_thread(guard.reloaded.wait, 5)
+        await asyncio.to_thread(guard.reloaded.wait, PATIENCE)
         await beside.close()
 
     run(main)
     assert guard.reloads == 1
     assert guard.closed == 1
+
+
+def test_a_changed_accounts_file_is_read_again() -> None:
+    guard = FakeGuard()
+    changes = [True]
+    guard.accounts = SimpleNamespace(changed=lambda: bool(changes) and changes.pop())  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        beside = background(guard)
+        beside.start()
+        await asyncio.to_thread(guard.reloaded.wait, PATIENCE)
+        await beside.close()
+
+    run(main)
+    assert guard.reloads == 1
 
 
 def test_watching_survives_a_failure(caplog: pytest.LogCaptureFixture) -> None:
@@ -48,7 +65,7 @@ def test_watching_survives_a_failure(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         beside = background(guard)
         beside.start()
-        await asyncio.to_thread(guard.reloaded.wait, 5)
+        await asyncio.to_thread(guard.reloaded.wait, PATIENCE)
         await beside.close()
 
     with caplog.at_level(logging.ERROR):

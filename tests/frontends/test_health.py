@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, cast
 
 from gateway_guard.frontends.admin import Health
@@ -40,3 +41,24 @@ def test_a_key_set_that_cannot_be_fetched_degrades_and_is_named_until_the_policy
     new = [trouble for trouble in after["troubles"] if trouble not in before["troubles"]]
     assert new == [f"key set {URL} not fetched: ConnectError"]
     assert after["status"] == "degraded"
+
+
+def test_an_accounts_file_that_cannot_be_read_again_degrades_while_the_last_good_serves(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "accounts.csv"
+    path.write_text("account,tier\na_1,free\n")
+    brain = build_guard(
+        build.policy("version: 1"), network=NoNetwork(), clock=lambda: build.NOW,
+        settings=Settings(secret=build.SECRET, accounts_file=str(path)),
+    )  # fmt: skip
+    path.write_text("account,tier\na_1,free\na_2,free,x\n")
+
+    good = brain.reload()
+
+    status, report = asyncio.run(Health(brain, cast("Upstream", Reachable()), Reachable()).report())
+    assert (good, status, report["status"]) == (False, 200, "degraded")
+    assert (
+        f"account attributes: {path}:3: more values than columns; the last good file serves"
+        in report["troubles"]
+    )

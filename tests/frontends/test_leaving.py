@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -47,22 +46,17 @@ class Endless:
             raise
 
 
-def test_a_deaf_application_is_cancelled_within_two_seconds_and_settled_once() -> None:
+def test_a_deaf_application_is_cancelled_and_settled_once() -> None:
     guard, client, app = FakeGuard(), Client(body_of(b"{}")), Endless()
-    took = 0.0
 
     async def main() -> None:
-        nonlocal took
         task = asyncio.ensure_future(guarded(app, guard)(http_scope(), client.receive, client.send))
         await client.arrived.wait()
-        began = time.monotonic()
         client.leave()
         await task
-        took = time.monotonic() - began
 
     run(main)
     assert app.cancelled
-    assert took < 2.0
     (usage,) = guard.settled
     assert usage.outcome is Outcome.CLIENT_GONE
     assert usage.output_tokens is not None

@@ -207,3 +207,30 @@ def test_a_threshold_counts_each_signal_at_its_highest_score() -> None:
     with pytest.raises(PolicyError, match=r"reach 0\.36 at most"):
         build.policy(text.format(""))
     assert build.policy(text.format(", ceiling: 0.9")).rules
+
+
+def test_headers_of_a_trusted_proxy_say_what_it_knows_of_accounts() -> None:
+    policy = build.policy(
+        """
+        identify:
+          trusted_proxies: [10.0.0.0/8]
+          attributes: { tier: X-Account-Tier, organisation: x-org }
+        """
+    )
+
+    assert policy.identify.attributes == (("organisation", b"x-org"), ("tier", b"x-account-tier"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("attributes: { tier: x-tier }", "GG602"),
+        ("trusted_proxies: [10.0.0.0/8], attributes: { tier: x-guard-tier }", "GG220"),
+        ("trusted_proxies: [10.0.0.0/8], attributes: { tier: 'x tier' }", "GG220"),
+        ("trusted_proxies: [10.0.0.0/8], attributes: { teir: x-tier }", "GG201"),
+    ],
+)
+def test_headers_nobody_may_set_are_no_source_of_attributes(text: str, code: str) -> None:
+    _, findings = check_policy(f"version: 1\nidentify: {{ {text} }}\n".encode(), "p.yaml")
+
+    assert [finding.code for finding in findings] == [code]

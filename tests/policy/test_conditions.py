@@ -108,8 +108,8 @@ DAY = 86400.0
             build.facts(campaign=CampaignFacts(id="c", confidence=0.89)),
             False,
         ),
-        ("{ indicator: bad-net }", build.facts(indicators=("bad-net",)), True),
-        ("{ indicator: bad-net }", build.facts(), False),
+        ("{ indicator: c_0012 }", build.facts(indicators=(build.indicator(),)), True),
+        ("{ indicator: c_0012 }", build.facts(), False),
     ],
 )
 def test_facts(when: str, facts: Facts, expected: bool) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.stores.breaker import (
+from gateway_guard.core.breaker import (
     FIRST_REST,
     IN_A_ROW,
     LONGEST_REST,

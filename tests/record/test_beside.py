@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from gateway_guard.record.beside import Beside
+from tests.processes import PATIENCE
 
 #: Long enough to tell a turn that was asked for from one whose time had come; seconds.
 NEVER = 3600.0
@@ -29,11 +30,11 @@ class Owner:
     def _turn(self) -> None:
         self.turns += 1
         self.turned.release()
-        self.go_on.wait(10.0)
+        self.go_on.wait(PATIENCE)
 
     def close(self) -> None:
         self.closed += 1
-        self.beside.end(10.0)
+        self.beside.end(PATIENCE)
 
 
 def test_a_turn_is_taken_when_it_is_woken() -> None:
@@ -42,8 +43,8 @@ def test_a_turn_is_taken_when_it_is_woken() -> None:
 
     owner.beside.wake()
 
-    assert owner.turned.acquire(timeout=10.0)
-    assert owner.beside.end(10.0)
+    assert owner.turned.acquire(timeout=PATIENCE)
+    assert owner.beside.end(PATIENCE)
 
 
 def test_turns_are_taken_without_being_asked_for() -> None:
@@ -51,16 +52,16 @@ def test_turns_are_taken_without_being_asked_for() -> None:
 
     owner.beside.start()
 
-    assert owner.turned.acquire(timeout=10.0)
-    assert owner.turned.acquire(timeout=10.0)
-    assert owner.beside.end(10.0)
+    assert owner.turned.acquire(timeout=PATIENCE)
+    assert owner.turned.acquire(timeout=PATIENCE)
+    assert owner.beside.end(PATIENCE)
 
 
 def test_after_the_end_no_turn_is_taken() -> None:
     owner = Owner()
     owner.beside.start()
 
-    assert owner.beside.end(10.0)
+    assert owner.beside.end(PATIENCE)
 
     assert owner.turns == 0
     assert owner.beside.thread is not None
@@ -76,12 +77,12 @@ def test_a_turn_that_does_not_end_is_told() -> None:
     owner.go_on.clear()
     owner.beside.start()
     owner.beside.wake()
-    assert owner.turned.acquire(timeout=10.0)
+    assert owner.turned.acquire(timeout=PATIENCE)
 
     assert not owner.beside.end(0.0)
 
     owner.go_on.set()
-    assert owner.beside.end(10.0)
+    assert owner.beside.end(PATIENCE)
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -99,9 +100,9 @@ def test_an_owner_that_is_dropped_lives_on_only_where_it_is_kept(keeps: bool) ->
 
     assert (kept is not None) is keeps
     if kept is not None:
-        assert kept.turned.acquire(timeout=10.0)
-        assert beside.end(10.0)
-    thread.join(10.0)
+        assert kept.turned.acquire(timeout=PATIENCE)
+        assert beside.end(PATIENCE)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

@@ -56,7 +56,9 @@ def full() -> Exchange:
                 tags=("partner",),
             ),
             campaign=CampaignFacts(id="c_1", confidence=0.5),
-            indicators=("seen-elsewhere",),
+            indicators=(build.indicator(name="seen-elsewhere"),),
+            vouched=True,
+            challenged=True,
         ),
         assessment=Assessment(signals=(build.signal(),), risk=0.3),
         decision=build.decision(

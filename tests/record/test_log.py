@@ -18,6 +18,7 @@ from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
 from gateway_guard.types import Usage
 from tests import build
+from tests.processes import PATIENCE
 
 
 def ids(path: Path) -> list[str]:
@@ -57,7 +58,7 @@ def test_the_thread_writes_without_being_asked(tmp_path: Path) -> None:
     log._append = tell  # type: ignore[method-assign]
     log.write(exchange(1))
 
-    assert arrived.wait(10.0)
+    assert arrived.wait(PATIENCE)
     assert ids(tmp_path / "log") == ["r_1"]
     log.close()
 

@@ -54,7 +54,7 @@ def restricted() -> Exchange:
                 created_at=build.NOW - 86_400.0 * 9, tier="free", verified=False, tags=("new",)
             ),
             campaign=CampaignFacts(id="c_1", confidence=0.5),
-            indicators=("seen-elsewhere",),
+            indicators=(build.indicator(name="seen-elsewhere"),),
         ),
         assessment=Assessment(signals=(build.signal(),), risk=0.3),
         plan=Plan(**rule),
@@ -124,3 +124,11 @@ def test_why_a_credential_failed_survives_the_log() -> None:
     read = exchange_of(line(build.exchange(request=request)))
 
     assert read.request.credential_fault is CredentialFault.UNKNOWN_KEY
+
+
+def test_where_an_account_stands_is_read_back() -> None:
+    exchange = build.exchange(facts=build.facts(vouched=True, challenged=True))
+
+    read = exchange_of(line(exchange)).facts
+
+    assert (read.vouched, read.challenged) == (True, True)

@@ -13,6 +13,16 @@ from gateway_guard.types import Charge
 from tests import build
 
 ACCOUNT = "acct_k3vqabcdefgh2345"
+#: What the README says a user of its own needs: for limits; besides for campaigns; in a Cluster.
+RIGHTS = (
+    "+evalsha +script +get +set +getdel +del +exists +time +pexpire +pttl +zadd +zrem +zcount "
+    "+zrangebyscore +zremrangebyscore +client +select"
+)
+CAMPAIGN_RIGHTS = (
+    "+eval +expire +hdel +hget +hgetall +hlen +hmget +hscan +hset +unlink +xadd +xinfo +xrange "
+    "+xread +xtrim +zcard +zremrangebyrank +zscan +zscore"
+)
+CLUSTER_RIGHTS = "+asking +cluster|slots +command"
 _numbers = itertools.count()
 
 

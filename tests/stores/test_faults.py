@@ -12,7 +12,7 @@ import pytest
 from gateway_guard.errors import StoreError
 from gateway_guard.stores.redis import RedisStore
 from tests import build
-from tests.servers import Server, needs_redis, until
+from tests.servers import PATIENCE, Server, needs_redis, until
 from tests.stores.shared import Proxy, flying, opened, take, tokens, used
 
 pytestmark = needs_redis
@@ -104,7 +104,7 @@ def test_a_busy_server_is_named_and_forgiven(server: Server) -> None:
             until(busy, "the script keeps the server busy")
             said = await refusal(store)
             server.do("SCRIPT", "KILL")
-            thread.join(10.0)
+            thread.join(PATIENCE)
             await take(store, tokens())
             return said, await used(store, tokens())
 
@@ -163,7 +163,7 @@ def test_a_reply_of_another_kind_is_not_believed(server: Server, reply: bytes) -
 
 def test_replies_one_place_late_are_given_to_nobody(server: Server) -> None:
     async def main() -> tuple[str, float, int]:
-        async with Proxy(server.port) as proxy, opened(proxy.uri, timeout=0.3) as store:
+        async with Proxy(server.port) as proxy, opened(proxy.uri, timeout=2.0) as store:
             await take(store, tokens())
             stale = b"$10\r\nr_elser1abcd\r\n".replace(b"$10", b"$12")
             proxy.down = lambda piece: stale + piece
@@ -214,7 +214,7 @@ def test_a_whole_batch_that_lost_its_answers_is_charged_once(server: Server) -> 
 
 def test_whoever_stops_waiting_is_charged_nothing(server: Server) -> None:
     async def main() -> tuple[float, float, int]:
-        async with Proxy(server.port) as proxy, opened(proxy.uri, timeout=0.5) as store:
+        async with Proxy(server.port) as proxy, opened(proxy.uri, timeout=2.0) as store:
             await take(store, tokens())
             proxy.down = lambda _piece: b""
             with pytest.raises(TimeoutError):
@@ -274,19 +274,19 @@ def test_a_call_nobody_waits_for_any_more_is_not_sent(server: Server) -> None:
 
 def test_a_silent_server_is_an_error_in_time_and_settlements_outlive_it(server: Server) -> None:
     async def main() -> tuple[str, float, int]:
-        async with opened(server.uri, timeout=0.2) as store:
+        async with opened(server.uri, timeout=1.5) as store:
             await take(store, tokens(8.0), id="one")
             server.freeze()
             said = await refusal(store)
             await store.settle((tokens(8.0),), (3.0,), id="one", now=NOW)
             # The first attempt has run into the timeout when nothing is on its way any more.
-            await asyncio.wait(store._flying)
+            await asyncio.wait(store._delivery._flying)
             server.thaw()
             return said, await used(store, tokens()), store.undelivered
 
     said, level, undelivered = asyncio.run(main())
 
-    assert "no answer within 0.2 s" in said
+    assert "no answer within 1.5 s" in said
     assert (level, undelivered) == (3.0, 0)
 
 

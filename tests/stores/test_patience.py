@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway_guard.core.breaker import IN_A_ROW, LONGEST_REST, Breaker, State
 from gateway_guard.errors import StoreError
 from gateway_guard.record.metrics import Metrics
-from gateway_guard.stores.breaker import IN_A_ROW, LONGEST_REST, Breaker, State
 from gateway_guard.stores.patience import PatientStore
 from gateway_guard.stores.published import publish
 from gateway_guard.types import Charge, Grant
@@ -98,6 +98,37 @@ def test_a_decision_waits_its_budget_and_no_longer(delay: float) -> None:
         await store.close()
 
     hurried(scenario)
+
+
+def test_an_answer_that_came_while_the_process_stood_still_is_not_late() -> None:
+    async def scenario() -> bool:
+        faulty = FaultyStore()
+        loop: Any = asyncio.get_running_loop()
+        answered = loop.create_future()
+        reserve = faulty.reserve
+
+        async def handed_through(*args: Any, **more: Any) -> tuple[Grant, ...]:
+            await answered
+            return await reserve(*args, **more)
+
+        def arrive(turns: int) -> None:
+            if turns:
+                loop.call_soon(arrive, turns - 1)
+            else:
+                answered.set_result(None)
+
+        def stand_still() -> None:
+            # The budget ends meanwhile; the answer is there, and has to be read and handed on.
+            loop.now += 10 * BUDGET
+            arrive(2)
+
+        faulty.reserve = handed_through  # type: ignore[method-assign]
+        store = patient(faulty, keeps=True)
+        loop.call_later(BUDGET / 2, stand_still)
+        (grant,) = await store.reserve(ONE, id="r1", now=NOW)
+        return grant.allowed and store.failures["late"] == 0
+
+    assert hurried(scenario)
 
 
 @pytest.mark.parametrize("where", ["delay", "reply_delay"])
@@ -306,6 +337,24 @@ def test_a_settlement_that_fails_is_delivered_later_and_counts_once() -> None:
         assert store.mender.delivered == 1
 
     hurried(scenario)
+
+
+def test_what_a_store_that_keeps_does_not_take_is_kept_here_also_when_it_is_closed() -> None:
+    async def scenario() -> tuple[int, int]:
+        faulty = FaultyStore()
+        store = patient(faulty, keeps=True)
+        for name in ("r1", "r2"):
+            await store.reserve(TOKENS, id=name, now=NOW)
+        faulty.fault = REFUSED
+        await store.settle(TOKENS, (70.0,), id="r1", now=NOW)
+        owed = store.arrears.settlements
+        faulty.works()
+        await store.close()
+        await store.settle(TOKENS, (0.0,), id="r2", now=NOW)
+        return owed, store.arrears.settlements
+
+    # The first was delivered while it closed.
+    assert hurried(scenario) == (1, 1)
 
 
 def test_what_was_admitted_locally_is_charged_when_the_store_is_back() -> None:

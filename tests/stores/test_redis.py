@@ -13,7 +13,7 @@ from gateway_guard.stores.redis import RedisStore
 from gateway_guard.types import Charge
 from tests import build
 from tests.servers import PATIENCE, Server, needs_redis, shared_server
-from tests.stores.shared import ACCOUNT, flying, namespace, opened, take, tokens, used
+from tests.stores.shared import ACCOUNT, RIGHTS, flying, namespace, opened, take, tokens, used
 
 pytestmark = needs_redis
 NOW = build.NOW
@@ -218,7 +218,8 @@ def test_a_bucket_that_drained_is_forgotten_a_minute_later(server: Server) -> No
             (key,) = [key for key in keys(server, name) if key.endswith(":b")]
             return int(server.do("PTTL", key))
 
-    assert asyncio.run(main()) == pytest.approx(63_000, abs=1_000)
+    # Some of it may have gone by when it was looked at.
+    assert 63_000 - PATIENCE * 1_000 < asyncio.run(main()) <= 63_000
 
 
 def test_a_lease_ends_when_its_worker_is_gone(server: Server) -> None:
@@ -232,10 +233,10 @@ def test_a_lease_ends_when_its_worker_is_gone(server: Server) -> None:
 
 def test_a_lease_is_renewed_while_its_worker_lives(server: Server) -> None:
     async def main() -> tuple[bool, bool]:
-        async with opened(server.uri, lease=0.3) as store:
+        async with opened(server.uri, lease=1.5) as store:
             loop = asyncio.get_running_loop()
             await take(store, flying(1.0), id="long")
-            end = loop.time() + 1.0
+            end = loop.time() + 3.0
             while loop.time() < end:
                 assert not await take(store, flying(1.0))
                 await asyncio.sleep(0.02)
@@ -311,25 +312,20 @@ def test_no_secret_stands_in_what_a_store_prints() -> None:
     assert repr(store) == "<RedisStore redis://cache:6379/0>"
 
 
-#: What the README says a user of its own needs.
-RIGHTS = (
-    "+evalsha +script +get +set +getdel +del +exists +time +pexpire +pttl +zadd +zrem +zcount "
-    "+zrangebyscore +zremrangebyscore +client +select"
-)
-
-
 @pytest.mark.parametrize("unsettled", ["estimate", "nothing"])
 def test_a_user_with_the_documented_rights_can_do_everything(unsettled: str) -> None:
     async def main(server: Server) -> tuple[float, str]:
         uri = f"redis://guard:p%40ss@127.0.0.1:{server.port}/1"
-        async with opened(uri, namespace="gg", unsettled=unsettled, lease=0.2) as store:
+        async with opened(uri, namespace="gg", unsettled=unsettled, lease=0.6) as store:
             await take(store, tokens(8.0), flying(), id="one")
-            (opened_,) = store._open.values()
-            opened_.seen = -1e9
-            store._renew()
+            trips = store.wire.trips
+            async with asyncio.timeout(PATIENCE):
+                while store.wire.trips == trips:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
             await store.settle((tokens(8.0), flying()), (3.0, 0.0), id="one", now=NOW)
             await take(store, tokens(0.0), flying(), id="two")
             level = await used(store, tokens())
+        assert server.do("ACL", "LOG") == []
         async with opened(uri, namespace="foreign") as store:
             with pytest.raises(StoreError) as caught:
                 await take(store, tokens())

@@ -14,7 +14,7 @@ pytestmark = needs_redis
 def test_when_the_master_is_killed_its_replica_goes_on_with_the_same_counts() -> None:
     async def main() -> tuple[float, int]:
         with sentinels() as trio:
-            async with opened(trio.uri, timeout=0.5) as store:
+            async with opened(trio.uri, timeout=2.0) as store:
                 await take(store, tokens(4.0))
                 # Replication is asynchronous: without this the last write may be lost.
                 trio.master.do("WAIT", 1, 5_000)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway_guard.errors import SettingsError
+from gateway_guard.frontends import background
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.guard import Guard, build_guard
 from gateway_guard.linking import Linking
@@ -21,7 +22,7 @@ from gateway_guard.streams.wire import pack_reload, read_batch
 from gateway_guard.types import Exchange, Usage
 from tests import build
 from tests.campaigns import ring
-from tests.servers import Server, needs_redis, shared_server, until
+from tests.servers import PATIENCE, Server, needs_redis, shared_server, until
 from tests.streams.team import KEY, Team, contained, exchanges, send, team
 
 ASKS = """
@@ -93,10 +94,12 @@ def test_another_word_for_it_is_refused() -> None:
 def test_exchanges_of_a_guard_reach_the_stream_and_verdicts_reach_its_decisions() -> None:
     async def scenario(crew: Team) -> tuple[Exchange, Exchange]:
         brain = guard(crew, build.policy(ASKS), linker="never")
+        links = linked(brain)
+        # Else its first look at the empty table could come after what is told below.
+        assert await asyncio.to_thread(links.wait, PATIENCE)
         first = await ask(brain)
         account = first.request.account
         assert account is not None
-        links = linked(brain)
         await asyncio.to_thread(until, lambda: links.sender.sent == 1, "it is sent")
         entries = crew.do("XLEN", crew.keys.sightings)
         links._told.change([(account, "c_0001", 0.97)], b"0-0")
@@ -157,7 +160,7 @@ def test_every_guard_reads_its_policy_again_when_told_to(tmp_path: Path) -> None
         brains = [guard(crew, path) for _ in range(2)]
         for brain in brains:
             links = linked(brain)
-            assert links.wait(20.0)
+            assert links.wait(PATIENCE)
             until(lambda links=links: links.follower._began, "it listens")  # type: ignore[misc]
         before = brains[0].policy.digest
         path.write_text(ASKS.replace("0.9", "0.5"))
@@ -169,7 +172,12 @@ def test_every_guard_reads_its_policy_again_when_told_to(tmp_path: Path) -> None
 
 
 @needs_redis
-def test_a_middleware_knows_who_is_banned_before_its_first_request() -> None:
+def test_a_middleware_knows_who_is_banned_before_its_first_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A busy machine must not look like a server that is away, which nobody waits for long.
+    monkeypatch.setattr(background, "VERDICTS_SECONDS", PATIENCE)
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "lifespan"
 

@@ -63,4 +63,4 @@ def test_verdicts_survive_a_failover_and_are_followed_on() -> None:
         total = sum(alone(ring.stream()).values()) + sum(alone(ring.stream(exchanges=2)).values())
         until(lambda: sum(exchanges(linker).values()) == total, "and learn on")
 
-        assert contained(one, linker)
+        until(lambda: contained(one, linker), "all still contain the campaign")

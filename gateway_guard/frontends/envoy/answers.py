@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from gateway_guard.frontends.envoy.api import CheckResponse
-from gateway_guard.frontends.extauth.answers import MISASKED, answer
-from gateway_guard.frontends.extauth.original import Gateway
-from gateway_guard.types import Exchange
+from gateway_guard.frontends.extauth.answers import FIELDS
+from gateway_guard.frontends.extauth.telling import ALLOWED, Told
 
 #: `google.rpc.Code`.
 _OK, _PERMISSION_DENIED = 0, 7
@@ -26,63 +25,59 @@ STATUSES: Final = frozenset(
 )
 #: Fields of which a response may have several: ours stand beside the upstream's.
 _LISTS: Final = frozenset((b"ratelimit", b"ratelimit-policy"))
-#: Envoy writes these itself.
-_FRAMING: Final = frozenset((b"content-length", b"connection", b"transfer-encoding"))
+#: Fields Envoy writes itself.
+FRAMING: Final = frozenset((b"content-length", b"connection", b"transfer-encoding"))
 
 
-def check_response(
-    exchange: Exchange, *, claimed: Iterable[bytes] = (), tells: bool, accept: bytes = b""
-) -> bytes:
-    """The serialised `CheckResponse` for `exchange`.
+def check_response(told: Told, *, claimed: Iterable[bytes] = ()) -> bytes:
+    """The serialised `CheckResponse` for what is told.
 
     Where it forwards: every `X-Guard-*` field overwrites the client's, those without a value and
     all others the client `claimed` are taken away; limits are told to the client if it may hear of
-    them (`tells`), never loosening what the upstream says. Where it refuses: the answer in the
+    them, never loosening what the upstream says. Where it refuses: the answer in the
     client's dialect. Both carry the decision as dynamic metadata, for Envoy's access log and
     filters (`envoy.filters.http.ext_authz`):
 
         request_id, account, action    strings; no account: empty
-        risk                           number in [0, 1]
+        risk                           number in [0, 1]; left out where nothing was judged
         status                         number, the status meant (451, where 403 is said); refusals
                                        only
     """
-    status, headers, body = answer(Gateway.ENVOY, exchange, tells=tells, accept=accept)
     response = CheckResponse()
-    if exchange.decision.forwards:
-        _allow(response, headers, claimed)
+    if told.status == ALLOWED:
+        _allow(response, told, claimed)
     else:
-        _refuse(response, status, headers, body)
-    _metadata(response.dynamic_metadata, exchange)
+        _refuse(response, told)
+    _metadata(response.dynamic_metadata, told)
     serialised: bytes = response.SerializeToString()
     return serialised
 
 
-def _allow(response: Any, told: Iterable[tuple[bytes, bytes]], claimed: Iterable[bytes]) -> None:
+def _allow(response: Any, told: Told, claimed: Iterable[bytes]) -> None:
     response.status.code = _OK
     allowed = response.ok_response
-    said = set()
-    for name, value in told:
-        if name[:8] != b"x-guard-":
-            action = _APPEND if name in _LISTS else _ADD_IF_ABSENT
-            _add(allowed.response_headers_to_add, name, value, action)
-        elif value:
-            said.add(name)
+    for name, value in told.headers:
+        action = _APPEND if name in _LISTS else _ADD_IF_ABSENT
+        _add(allowed.response_headers_to_add, name, value, action)
+    removed = set(claimed)
+    for fact, name in FIELDS.items():
+        value = told.fact(fact)
+        if value:
+            removed.discard(name)
             _add(allowed.headers, name, value, _OVERWRITE)
         else:
             # Envoy drops a field without a value, and leaves the client's.
-            allowed.headers_to_remove.append(name)
-    allowed.headers_to_remove.extend(sorted(set(claimed) - said - {*allowed.headers_to_remove}))
+            removed.add(name)
+    allowed.headers_to_remove.extend(sorted(removed))
 
 
-def _refuse(
-    response: Any, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
-) -> None:
+def _refuse(response: Any, told: Told) -> None:
     response.status.code = _PERMISSION_DENIED
     denied = response.denied_response
-    denied.status.code = spoken(status)
-    denied.body = body
-    for name, value in headers:
-        if name not in _FRAMING:
+    denied.status.code = spoken(told.status)
+    denied.body = told.body
+    for name, value in told.headers:
+        if name not in FRAMING:
             _add(denied.headers, name, value, _OVERWRITE)
 
 
@@ -102,28 +97,11 @@ def _add(fields: Any, name: bytes, value: bytes, action: int) -> None:
     field.append_action = action
 
 
-def _metadata(struct: Any, exchange: Exchange) -> None:
-    request, decision = exchange.request, exchange.decision
-    texts = (
-        ("request_id", request.id),
-        ("account", request.account or ""),
-        ("action", decision.action.word),
-    )
-    for key, text in texts:
-        field = struct.fields.add(key=key.encode())
-        field.value.string_value = text.encode()
-    struct.fields.add(key=b"risk").value.number_value = exchange.assessment.risk
-    if not decision.forwards:
-        struct.fields.add(key=b"status").value.number_value = float(decision.status or 403)
-
-
-def _misasked() -> bytes:
-    status, headers, body = MISASKED
-    response = CheckResponse()
-    _refuse(response, status, [f for f in headers if f[0][:8] != b"x-guard-"], body)
-    serialised: bytes = response.SerializeToString()
-    return serialised
-
-
-#: The answer to a question nobody should have asked: refused whatever Envoy does with errors.
-MISASKED_RESPONSE: Final = _misasked()
+def _metadata(struct: Any, told: Told) -> None:
+    for key, fact in (("request_id", "request-id"), ("account", "account"), ("action", "action")):
+        struct.fields.add(key=key.encode()).value.string_value = told.fact(fact)
+    risk = told.facts.get("risk")
+    if risk is not None:
+        struct.fields.add(key=b"risk").value.number_value = float(risk)
+    if told.status != ALLOWED:
+        struct.fields.add(key=b"status").value.number_value = float(told.status)

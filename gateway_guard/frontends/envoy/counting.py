@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway_guard.core.decide import Policy, chosen, conclude
-from gateway_guard.errors import StoreError
+from gateway_guard.frontends.envoy.answers import FRAMING
 from gateway_guard.frontends.envoy.limits import Asked, asked, limit_response
 from gateway_guard.frontends.extauth.original import Misasked
 from gateway_guard.frontends.refusals import refusal
@@ -12,8 +12,6 @@ from gateway_guard.ids import request_ids
 from gateway_guard.types import Action, Exchange, Facts, Grant, NetworkFacts, Plan, Request
 
 _UNKNOWN_NETWORK = NetworkFacts(known=False)
-#: Envoy writes these itself.
-_FRAMING = frozenset((b"content-length",))
 
 
 class Counting:
@@ -24,17 +22,13 @@ class Counting:
         over: questions refused because a limit had no room, since the start.
         unknown: descriptors that were not understood, hence OK, since the start.
         last_unknown: what was not understood of the latest of them; empty when there is none.
-
-    Args:
-        secret: the guard's, which keys the digests of credentials; None understands none.
     """
 
-    def __init__(self, guard: Guard, secret: bytes | None) -> None:
+    def __init__(self, guard: Guard) -> None:
         self.guard = guard
         self.over = 0
         self.unknown = 0
         self.last_unknown = ""
-        self._secret = secret
         self._next_id = request_ids()
 
     async def answer(self, message: bytes) -> bytes | Misasked:
@@ -42,7 +36,9 @@ class Counting:
         guard = self.guard
         policy = guard.policy
         at = guard.clock()
-        found = asked(message, policy, self._enrich, id=self._next_id(), at=at, secret=self._secret)
+        found = asked(
+            message, policy, self._enrich, id=self._next_id(), at=at, account_of=guard.account_of
+        )
         if isinstance(found, Misasked):
             return found
         unknown = found.unknown
@@ -51,38 +47,14 @@ class Counting:
             self.last_unknown = unknown[-1]
         if not found.charges:
             return limit_response(found, (), over=False)
-        grants, degraded = await self._reserve(policy, found, at)
+        grants, degraded = await guard.charge(policy, found.charges, id=found.id, now=at)
         exchange = _concluded(policy, found, grants, degraded)
         if exchange.decision.forwards:
             return limit_response(found, grants, over=False)
         self.over += 1
         _, headers, body = refusal(exchange)
-        told = [field for field in headers if field[0] not in _FRAMING]
+        told = [field for field in headers if field[0] not in FRAMING]
         return limit_response(found, grants, over=True, headers=told, body=body)
-
-    async def _reserve(
-        self, policy: Policy, found: Asked, at: float
-    ) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
-        """What the store grants, and what failed: then `on_error.store` stands in for it."""
-        guard, charges, name = self.guard, found.charges, found.id
-        try:
-            grants = await guard.store.reserve(charges, id=name, now=at)
-            if all(grant.allowed for grant in grants):
-                # At its full cost: this frees nothing, and the store need not remember it.
-                costs = [charge.cost for charge in charges]
-                await guard.store.settle(charges, costs, id=name, now=at)
-        except StoreError:
-            guard.failures["store"] = guard.failures.get("store", 0) + 1
-            shared, choice = guard.shared, policy.on_error.store
-            if shared is None:
-                return (), ("store",)
-            shared.without[choice] += 1
-            if choice != "local":
-                return (), ("store",)
-            grants = shared.local.reserve_now(charges, id=name, now=at)
-            shared.local.settle_now(charges, [c.cost for c in charges], id=name, now=at)
-            return grants, ("store",)
-        return grants, ()
 
     def _enrich(self, request: Request) -> Facts:
         """What the guard knows of an address and an account; no campaign."""

@@ -32,7 +32,7 @@ from google.protobuf.message import DecodeError
 
 from gateway_guard.core import dialects, paths
 from gateway_guard.core.address import parse_ip, subnet_of
-from gateway_guard.core.credentials import Credential, digest, read_credential
+from gateway_guard.core.credentials import Credential, read_credential
 from gateway_guard.core.decide import Policy
 from gateway_guard.core.limits import charge_for
 from gateway_guard.frontends.envoy.api import RateLimitRequest, RateLimitResponse
@@ -65,6 +65,8 @@ _NOT_ASSESSED: Final = Assessment()
 
 #: What is known about a request: `Facts` from its address and account.
 Enrich = Callable[[Request], Facts]
+#: The account a credential belongs to: `Guard.account_of`.
+AccountOf = Callable[[bytes], str]
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -101,12 +103,12 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
 
 def asked(
-    message: bytes, policy: Policy, enrich: Enrich, *, id: str, at: float, secret: bytes | None
+    message: bytes, policy: Policy, enrich: Enrich, *, id: str, at: float, account_of: AccountOf
 ) -> Asked | Misasked:
     """What a serialised `RateLimitRequest` asks of the policy's limits.
 
-    `id` and `at` (Unix seconds) are the request's; `secret` keys the digests of credentials, None
-    knows none. `enrich` is asked once for each descriptor that is understood.
+    `id` and `at` (Unix seconds) are the request's; `account_of` names the accounts of credentials.
+    `enrich` is asked once for each descriptor that is understood.
     """
     try:
         said = RateLimitRequest.FromString(message)
@@ -121,13 +123,13 @@ def asked(
         if descriptor.HasField("hits_addend"):
             hits = descriptor.hits_addend.value
         entries = {entry.key: entry.value for entry in descriptor.entries}
-        rows.append(_row(entries, float(hits), policy, enrich, id, at, secret))
+        rows.append(_row(entries, float(hits), policy, enrich, id, at, account_of))
     return Asked(id, tuple(rows), _together(rows))
 
 
 def _row(
     entries: Mapping[bytes, bytes], hits: float, policy: Policy, enrich: Enrich, id: str,
-    at: float, secret: bytes | None,
+    at: float, account_of: AccountOf,
 ) -> Row:  # fmt: skip
     name = entries.get(b"limit", b"").decode("utf-8", "replace")
     limit = next((limit for limit in policy.limits if limit.name == name), None)
@@ -139,7 +141,7 @@ def _row(
     missing = [part for part in limit.per if part not in given]
     if missing:
         return Row(why=f"limit {name!r} counts by {', '.join(missing)}, which no entry says")
-    request = _request(entries, policy, id, at, secret)
+    request = _request(entries, policy, id, at, account_of)
     if isinstance(request, str):
         return Row(why=request)
     facts = enrich(request)
@@ -152,7 +154,7 @@ def _row(
 
 
 def _request(
-    entries: Mapping[bytes, bytes], policy: Policy, id: str, at: float, secret: bytes | None
+    entries: Mapping[bytes, bytes], policy: Policy, id: str, at: float, account_of: AccountOf
 ) -> Request | str:
     """What the entries say, as a request; a sentence where one of them cannot be read."""
     account: str | None = None
@@ -161,13 +163,11 @@ def _request(
         if not account.startswith(_ACCOUNT):
             return "an account is not one of the guard's names (acct_…); is it a credential?"
     elif b"credential" in entries:
-        if secret is None:
-            return "credentials cannot be digested here: the guard's secret was not handed over"
         # Read as the authorisation reads it, so that it is the same account.
         read = read_credential(b"authorization", [entries[b"credential"]])
         if not isinstance(read, Credential):
             return "a credential cannot be read"
-        account = digest(secret, read.token)
+        account = account_of(read.token)
     address: str | None = None
     if b"remote_address" in entries:
         address = parse_ip(entries[b"remote_address"].decode("ascii", "replace"))

@@ -7,7 +7,6 @@ the policy's trusted proxies: a balancer before Envoy, never the client itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -20,11 +19,10 @@ from gateway_guard.frontends.extauth.original import (
     Misasked,
     original,
     partial,
+    take_body,
 )
 from gateway_guard.types import Wire
 
-#: Method of a WebSocket handshake (`Wire.method`).
-_WEBSOCKET: Final = "WEBSOCKET"
 #: A peer that is neither an address nor a unix socket: believed about nothing, found nowhere.
 _NOBODY: Final = ""
 
@@ -35,12 +33,10 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         wire: the client's request.
         claimed: names of the `X-Guard-*` fields the client sent, which nobody believes.
-        accept: the client's `Accept`; empty when absent.
     """
 
     wire: Wire
     claimed: tuple[bytes, ...]
-    accept: bytes
 
 
 def question(message: bytes, most_body: int) -> Question | Misasked:
@@ -67,16 +63,13 @@ def question(message: bytes, most_body: int) -> Question | Misasked:
     headers = _headers(http)
     wire = original(
         Gateway.ENVOY, method=http.method.decode("ascii", "replace"), rest=http.path,
-        headers=headers, peer=_peer(attributes.source.address),
+        headers=headers, peer=_peer(attributes.source.address), whole=True,
     )  # fmt: skip
     if isinstance(wire, Misasked):
         return wire
-    _take_body(wire, http, headers, most_body)
-    return Question(
-        wire,
-        tuple(name for name, _ in headers if name[:8] == b"x-guard-"),
-        b", ".join(value for name, value in headers if name == b"accept"),
-    )
+    # `size` says nothing: it is what Envoy had received when it asked.
+    take_body(wire, http.raw_body or http.body or None, most=most_body, cut=partial(headers))
+    return Question(wire, tuple(name for name, _ in headers if name[:8] == b"x-guard-"))
 
 
 def _headers(http: Any) -> Headers:
@@ -101,34 +94,3 @@ def _peer(address: Any) -> str | None:
         return _NOBODY
     said: str = address.socket_address.address.decode("ascii", "replace")
     return said
-
-
-def _take_body(wire: Wire, http: Any, headers: Headers, most: int) -> None:
-    body: bytes = http.raw_body or http.body
-    fields = dict(headers)
-    if _handshake(fields):
-        # Envoy shows no body of such a request, whatever its method.
-        if wire.method == "GET" and not _bodied(fields):
-            wire.method = _WEBSOCKET
-        else:
-            wire.body_too_large = True
-        return
-    # `size` says nothing: it is what Envoy had received when it asked.
-    announced = fields.get(b"content-length", b"")
-    length = int(announced) if announced.isdigit() and len(announced) < 20 else 0
-    if partial(headers) or 0 < len(body) < length or len(body) > most:
-        wire.body_too_large = True
-    else:
-        wire.body, wire.unseen = body, not body
-
-
-def _bodied(fields: Mapping[bytes, bytes]) -> bool:
-    return fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields
-
-
-def _handshake(fields: Mapping[bytes, bytes]) -> bool:
-    """Whether the connection is to become a WebSocket. HTTP/2's handshakes arrive in this form."""
-    if fields.get(b"upgrade", b"").strip().lower() != b"websocket":
-        return False
-    tokens = fields.get(b"connection", b"").lower().split(b",")
-    return b"upgrade" in (token.strip() for token in tokens)

@@ -13,11 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from time import perf_counter
 from typing import Any, Final
 
 import grpc
@@ -25,18 +21,16 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from gateway_guard.errors import SettingsError
-from gateway_guard.frontends.background import Background
-from gateway_guard.frontends.envoy import answers, limits
+from gateway_guard.frontends import listen
 from gateway_guard.frontends.envoy.answers import check_response
 from gateway_guard.frontends.envoy.counting import Counting
+from gateway_guard.frontends.envoy.limits import MISASKED_RESPONSE
 from gateway_guard.frontends.envoy.logs import ended
-from gateway_guard.frontends.envoy.peers import Askers
+from gateway_guard.frontends.envoy.peers import address_of
 from gateway_guard.frontends.envoy.question import question
-from gateway_guard.frontends.extauth.leases import Leases
+from gateway_guard.frontends.extauth.desk import Desk
 from gateway_guard.frontends.extauth.original import Misasked
-from gateway_guard.frontends.extauth.settling import Settling
-from gateway_guard.frontends.extauth.usage import Report
-from gateway_guard.guard import Guard
+from gateway_guard.frontends.extauth.telling import MISASKED
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +38,7 @@ Messages = AsyncIterator[bytes]
 #: `grpc.aio.ServicerContext[bytes, bytes]`, which cannot be subscripted where the program runs.
 Context = Any
 
+_MISASKED: Final = check_response(MISASKED)
 _OPTIONS: Final = [
     # Two guards on one port would each get some of the questions.
     ("grpc.so_reuseport", 0),
@@ -56,49 +51,19 @@ _OPTIONS: Final = [
 
 
 class EnvoyServer:
-    """Answers Envoy. Belongs to one event loop.
+    """Answers Envoy. Belongs to one event loop. Whoever made the `desk` closes it, afterwards.
 
     Attributes:
-        guard: the brain.
         counting: the rate-limit service.
-        misasked: questions refused because who asked is not trusted, or set up wrongly.
 
     Args:
-        guard: decides.
-        lease: seconds for a request to end and be logged, or reported; 0 settles every request at
-            once by its estimate: then a limit on concurrency counts nothing.
-        leases: another frontend's, of whose requests the access log speaks as well; None: its own,
-            of `lease` seconds.
-        secret: the guard's, for `credential` in descriptors of the rate-limit service; None: they
-            are not understood.
-        background: of the guard, where other frontends use it, too; `close` leaves it open then.
-            None: its own, closed with its guard.
-        on_decided: told how long each decision took, seconds.
+        desk: decides, and hears how requests ended.
     """
 
-    def __init__(
-        self,
-        guard: Guard,
-        *,
-        lease: float = 0.0,
-        leases: Leases | None = None,
-        secret: bytes | None = None,
-        background: Background | None = None,
-        on_decided: Callable[[float], None] | None = None,
-    ) -> None:
-        self.guard = guard
-        self.counting = Counting(guard, secret)
-        self.misasked = 0
-        leases = Leases(lease) if leases is None else leases
-        self._settling = Settling(guard, leases, background)
-        self._on_decided = on_decided
-        self._askers = Askers()
+    def __init__(self, desk: Desk) -> None:
+        self.counting = Counting(desk.guard)
+        self._desk = desk
         self._server: grpc.aio.Server | None = None
-
-    @property
-    def leases(self) -> Leases:
-        """Requests let through whose end may still be reported."""
-        return self._settling.leases
 
     async def start(self, address: str, *, tls: grpc.ServerCredentials | None = None) -> str:
         """Listen on `host:port`, `[host]:port` or `unix:/path`; the address with the port taken
@@ -123,7 +88,8 @@ class EnvoyServer:
         path = address.removeprefix("unix:")
         unix = path != address
         if unix:
-            _make_room(path)
+            # gRPC replaces whatever socket is there, in use or not.
+            listen.dead_socket(path)
         try:
             port = (
                 server.add_insecure_port(address)
@@ -134,7 +100,8 @@ class EnvoyServer:
             port = 0
         if not port:
             raise SettingsError(
-                f"cannot listen on {address} for Envoy: it is taken, or no host:port or unix:/path"
+                f"cannot listen on {address}: it is taken, or neither host:port nor unix:/path; "
+                "see --envoy"
             )
         if unix:
             os.chmod(path, 0o660)  # noqa: PTH101 - no way of Path either waits for a disk
@@ -143,29 +110,22 @@ class EnvoyServer:
         return address if unix else f"{address.rpartition(':')[0]}:{port}"
 
     async def close(self, *, drain: float = 5.0) -> None:
-        """Take no more questions, answer what has been asked, settle what is leased.
+        """Take no more questions, answer what has been asked.
 
         Calls that take longer than `drain` seconds are cancelled; the access log's last for ever.
         """
         if self._server is not None:
             await self._server.stop(drain)
             self._server = None
-        await self._settling.close()
-
-    async def report(self, report: Report) -> bool:
-        """Settle a request by what it really cost; False when it is not waited for (any more)."""
-        return await self._settling.ended(report.request_id, report.usage())
 
     # Every handler takes a stream of messages, which is the same on the wire as taking one: so a
     # stranger is refused before anything he sends is read into memory.
 
     async def _check(self, messages: Messages, context: Context) -> bytes:
-        refused = answers.MISASKED_RESPONSE
-        return await self._answered(messages, context, self._decided, refused)
+        return await self._answered(messages, context, self._decided, _MISASKED)
 
     async def _rate(self, messages: Messages, context: Context) -> bytes:
-        refused = limits.MISASKED_RESPONSE
-        return await self._answered(messages, context, self._counted, refused)
+        return await self._answered(messages, context, self._counted, MISASKED_RESPONSE)
 
     async def _answered(
         self,
@@ -174,7 +134,7 @@ class EnvoyServer:
         answer: Callable[[bytes], Awaitable[bytes | Misasked]],
         refused: bytes,
     ) -> bytes:
-        why = self._refuses(context)
+        why = self._stranger(context)
         if why is None:
             try:
                 async for message in messages:
@@ -186,24 +146,16 @@ class EnvoyServer:
                 else:
                     why = "a question without a message"
             except Exception as error:  # noqa: BLE001 - an error would let the request through
-                why = f"the question could not be read: {type(error).__name__}"
-        self._misasked(why)
+                why = f"it could not be answered: {type(error).__name__}"
+        self._desk.refuse(why)
         return refused
 
     async def _decided(self, message: bytes) -> bytes | Misasked:
-        guard = self.guard
-        asked = question(message, guard.policy.inspect.max_body)
+        desk = self._desk
+        asked = question(message, desk.guard.policy.inspect.max_body)
         if isinstance(asked, Misasked):
             return asked
-        began = perf_counter()
-        exchange = await guard.decide(asked.wire)
-        if self._on_decided is not None:
-            self._on_decided(perf_counter() - began)
-        plan = exchange.plan
-        tells = plan is not None and plan.enforced and guard.policy.headers
-        # Nothing may be left between the decision and whoever settles it, should the call end here.
-        await self._settling.decided(exchange)
-        return check_response(exchange, claimed=asked.claimed, tells=tells, accept=asked.accept)
+        return check_response(await desk.decide(asked.wire), claimed=asked.claimed)
 
     async def _counted(self, message: bytes) -> bytes | Misasked:
         counting, before = self.counting, self.counting.unknown
@@ -223,39 +175,16 @@ class EnvoyServer:
             await self._turn_away(context)
             try:
                 for request_id, usage in ended(message):
-                    await self._settling.ended(request_id, usage)
+                    await self._desk.ended(request_id, usage)
             except DecodeError:
-                self._misasked("an entry of the access log cannot be read")
+                self._desk.refuse("an entry of the access log cannot be read")
         return b""
 
     async def _turn_away(self, context: Context) -> None:
-        why = self._refuses(context)
+        why = self._stranger(context)
         if why is not None:
-            self._misasked(why)
+            self._desk.refuse(why)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not a trusted proxy")
 
-    def _refuses(self, context: Context) -> str | None:
-        return self._askers.refuses(context.peer(), self.guard.policy.identify)
-
-    def _misasked(self, why: str) -> None:
-        self.misasked += 1
-        # At 1, 2, 4, 8, …: a gateway set up wrongly asks wrongly every time.
-        if not self.misasked & (self.misasked - 1):
-            log.error("a question was refused (%d so far): %s", self.misasked, why)
-
-
-def _make_room(path: str) -> None:
-    """Nothing listens at `path`. gRPC replaces whatever socket is there, in use or not.
-
-    Raises:
-        SettingsError: somebody listens there, or it is something else.
-    """
-    where = Path(path)
-    if not where.exists():
-        return
-    if not stat.S_ISSOCK(where.stat().st_mode):
-        raise SettingsError(f"cannot listen on {path}: it exists and is no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        if probe.connect_ex(path) == 0:
-            raise SettingsError(f"cannot listen on {path}: another process does")
+    def _stranger(self, context: Context) -> str | None:
+        return self._desk.stranger(address_of(context.peer()))

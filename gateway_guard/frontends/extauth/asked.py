@@ -1,14 +1,14 @@
-"""Every way in which gateways ask one guard: HTTP always, SPOE and gRPC beside it."""
+"""Every way in which gateways ask one guard: over HTTP, SPOE and gRPC, whichever are wanted."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
 
+from gateway_guard.errors import SettingsError
 from gateway_guard.frontends import listen
-from gateway_guard.frontends.background import Background
 from gateway_guard.frontends.extauth.app import ExternalAuth
-from gateway_guard.frontends.extauth.leases import Leases
+from gateway_guard.frontends.extauth.desk import Desk
 from gateway_guard.frontends.extauth.usage import usage_route
 from gateway_guard.guard import Guard
 from gateway_guard.record.metrics import Metrics
@@ -19,14 +19,22 @@ class Asked:
 
     Attributes:
         http: the endpoint of `extauth.app`, for the process's listener.
+        upstream: None: gateways forward what they ask about.
+        public: clients never come to that listener.
         routes: for the admin port.
 
     Args:
-        guard: decides.
+        guard: decides; closed at the end of `listening`.
         metrics: where what happens here is shown.
-        lease: as `ExternalAuth` has it.
+        lease: as `Desk` has it.
         spoe, envoy: where HAProxy and Envoy ask, `host:port` or `unix:/path`; None for nowhere.
+
+    Raises:
+        SettingsError: the policy believes nobody, so that nobody could ask.
     """
+
+    upstream = None
+    public = False
 
     def __init__(
         self,
@@ -37,25 +45,31 @@ class Asked:
         spoe: str | None = None,
         envoy: str | None = None,
     ) -> None:
-        self._guard = guard
+        who = guard.policy.identify
+        if not (who.trusted or who.trust_unix):
+            raise SettingsError(
+                "gateways that ask need identify.trusted_proxies in the policy: "
+                "nobody else may say whom a request comes from"
+            )
         self._metrics = metrics
         self._spoe = spoe
         self._envoy = envoy
-        self._leases = Leases(lease)
-        self._background = Background(guard, reload_every=None)
-        self.http = ExternalAuth(
-            guard, leases=self._leases, background=self._background, on_decided=metrics.decided
-        )
-        self.routes = (usage_route(self.http.report),)
-        leases = self._leases
+        desk = self._desk = Desk(guard, lease=lease, on_decided=metrics.decided)
+        self.http = ExternalAuth(desk)
+        self.routes = (usage_route(desk.report),)
+        leases = desk.leases
         metrics.gauge("leased", "Requests whose end may still be reported.", lambda: len(leases))
         metrics.counter(
             "leases_expired", "Requests whose end nobody reported.", lambda: leases.expired
         )
         metrics.counter(
+            "leases_unknown", "Reports about requests that are not waited for.",
+            lambda: leases.unknown,
+        )  # fmt: skip
+        metrics.counter(
             "misasked",
             "Questions refused: the gateway is not trusted, or set up wrongly.",
-            lambda: self.http.misasked,
+            lambda: desk.misasked,
         )
 
     @contextlib.asynccontextmanager
@@ -66,24 +80,51 @@ class Asked:
             SettingsError: an address cannot be listened on, or its extra is not installed.
         """
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._background.close)
+            stack.push_async_callback(self._desk.close)
             if self._spoe is not None:
-                from gateway_guard.frontends.spoe.server import SpoeServer  # noqa: PLC0415
-
-                agent = SpoeServer(
-                    self._guard, leases=self._leases, background=self._background,
-                    on_decided=self._metrics.decided,
-                )  # fmt: skip
-                await agent.start(listen.bind(self._spoe, flag="--spoe"))
-                stack.push_async_callback(agent.close)
+                await self._start_spoe(self._spoe, stack)
             if self._envoy is not None:
-                # Not before the workers are forked: gRPC does not survive it.
-                from gateway_guard.frontends.envoy.server import EnvoyServer  # noqa: PLC0415
-
-                server = EnvoyServer(
-                    self._guard, leases=self._leases, background=self._background,
-                    on_decided=self._metrics.decided,
-                )  # fmt: skip
-                await server.start(self._envoy)
-                stack.push_async_callback(server.close)
+                await self._start_envoy(self._envoy, stack)
             yield
+
+    async def _start_spoe(self, address: str, stack: contextlib.AsyncExitStack) -> None:
+        from gateway_guard.frontends.spoe.server import SpoeServer  # noqa: PLC0415
+
+        agent = SpoeServer(self._desk)
+        await agent.start(listen.bind(address, flag="--spoe"))
+        stack.push_async_callback(agent.close)
+        self._metrics.gauge(
+            "spoe_connections", "Open connections from HAProxy.", lambda: len(agent.connections)
+        )
+        self._metrics.counter(
+            "spoe_broken",
+            "Connections from HAProxy ended because of what was sent over them.",
+            lambda: agent.broken,
+        )
+        self._metrics.counter(
+            "spoe_malformed",
+            "Requests refused over SPOE: their head can be read in two ways.",
+            lambda: agent.malformed,
+        )
+
+    async def _start_envoy(self, address: str, stack: contextlib.AsyncExitStack) -> None:
+        # Not before the workers are forked: gRPC does not survive it.
+        try:
+            from gateway_guard.frontends.envoy.server import EnvoyServer  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"--frontend envoy needs {error.name}: pip install 'gateway-guard[envoy]'"
+            ) from None
+        server = EnvoyServer(self._desk)
+        await server.start(address)
+        stack.push_async_callback(server.close)
+        counting = server.counting
+        self._metrics.counter(
+            "envoy_over_limit", "Answers of the rate-limit service that refused.",
+            lambda: counting.over,
+        )  # fmt: skip
+        self._metrics.counter(
+            "envoy_descriptors_unknown",
+            "Descriptors the rate-limit service did not understand, hence let through.",
+            lambda: counting.unknown,
+        )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from gateway_guard.frontends.background import Background
+from gateway_guard.clock import Clock
+from gateway_guard.frontends.background import Settle
 from gateway_guard.frontends.extauth.leases import Leases
-from gateway_guard.guard import Guard
 from gateway_guard.types import Exchange, Outcome, Usage
 
 #: Seconds between two looks for leases that ran out.
@@ -20,24 +20,19 @@ class Settling:
     """What becomes of decisions whose traffic somebody else carries.
 
     Attributes:
-        leases: requests let through whose end may still be reported.
+        leases: requests let through whose end may still be reported; of 0 seconds: every request is
+            settled at once by its estimate.
 
     Args:
-        guard: whose decisions they are.
-        leases: where they wait, perhaps beside another frontend's; of 0 seconds: every request is
-            settled at once by its estimate.
-        background: of the guard, where other frontends use it, too; `close` leaves it open then.
-            None: its own, closed with its guard.
+        leases: where they wait.
+        settle: settles an exchange to the end, whatever becomes of the caller.
+        clock: the guard's.
     """
 
-    def __init__(self, guard: Guard, leases: Leases, background: Background | None = None) -> None:
+    def __init__(self, leases: Leases, settle: Settle, clock: Clock) -> None:
         self.leases = leases
-        self._guard = guard
-        self._owns = background is None
-        if background is None:
-            background = Background(guard, reload_every=None)
-        self._background = background
-        self._settle = background.settle
+        self._settle = settle
+        self._clock = clock
         self._looking: asyncio.Task[None] | None = None
 
     async def decided(self, exchange: Exchange) -> None:
@@ -67,11 +62,9 @@ class Settling:
             self._looking.cancel()
         for exchange in self.leases.all():
             await self._settle(exchange, _UNSEEN)
-        if self._owns:
-            await self._background.close()
 
     async def _look(self) -> None:
         while len(self.leases):
             await asyncio.sleep(_LOOK)
-            for exchange in self.leases.over(self._guard.clock()):
+            for exchange in self.leases.over(self._clock()):
                 await self._settle(exchange, _UNSEEN)

@@ -7,16 +7,12 @@ in the buffer of one read, then in the kernel's, which is what slows HAProxy dow
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from typing import Final, Protocol, cast
 
-from gateway_guard.frontends.extauth.answers import MISASKED
-from gateway_guard.frontends.refusals import Answer
+from gateway_guard.frontends.extauth.telling import Told
 from gateway_guard.frontends.spoe.answers import variables
 from gateway_guard.frontends.spoe.protocol import Agent, Code, Ended, Notify
-
-log = logging.getLogger(__name__)
 
 #: Most questions of one connection decided at once; HAProxy itself waits for 20
 #: (`max-waiting-frames`).
@@ -28,20 +24,16 @@ class Answering(Protocol):
 
     connections: set[Connection]
 
-    def trusts(self, peer: str | None) -> bool:
-        """Whether `peer` may ask; None is a unix socket."""
-        ...
-
-    def stranger(self, peer: str | None) -> str:
-        """Count a connection that may not ask; what it is told."""
+    def stranger(self, peer: str | None) -> str | None:
+        """What `peer` (None is a unix socket) is told when it may not ask; None when it may."""
         ...
 
     def ended(self, ended: Ended) -> None:
         """Count how a connection ended."""
         ...
 
-    async def asked(self, notify: Notify, peer: str | None) -> Answer:
-        """The answer to a question."""
+    async def asked(self, notify: Notify, peer: str | None) -> Told:
+        """The answer to a question; never raises, but when cancelled."""
         ...
 
 
@@ -92,8 +84,9 @@ class Connection(asyncio.Protocol):
             self._peer = name[0] if name else ""
             # A connection may idle for as long as it likes, but the other end may vanish silently.
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if not self._server.trusts(self._peer):
-            self._agent.end(Code.UNKNOWN, self._server.stranger(self._peer))
+        why = self._server.stranger(self._peer)
+        if why is not None:
+            self._agent.end(Code.UNKNOWN, why)
             self._read()
         else:
             self._timer = self._loop.call_later(self._hello, self._too_late)
@@ -111,7 +104,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """HAProxy reads again."""
         self._congested = False
-        self._read()
+        self._send()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
         """Nobody is there any more. What is being decided is decided to its end: HAProxy may let
@@ -131,7 +124,8 @@ class Connection(asyncio.Protocol):
         self._loop.call_soon(self._loop.call_soon, self._send)
 
     async def cut(self) -> None:
-        """End the connection now. Decisions under way end first, without being heard."""
+        """End the connection now. Decisions under way are given up; what is reserved for one whose
+        store answers later goes back."""
         if self._transport is not None:
             self._transport.abort()
         for task in self._tasks:
@@ -160,13 +154,8 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, notify: Notify) -> None:
         try:
-            try:
-                told = await self._server.asked(notify, self._peer)
-                actions = variables(told, self._agent.room)
-            except Exception as error:  # noqa: BLE001 - HAProxy must not wait for its own timeout
-                log.error("a question could not be answered: %s", type(error).__name__)
-                actions = variables(MISASKED, self._agent.room)
-            self._agent.acknowledge(notify, actions)
+            told = await self._server.asked(notify, self._peer)
+            self._agent.acknowledge(notify, variables(told, self._agent.room))
         finally:
             task = asyncio.current_task()
             if task is not None:
@@ -186,6 +175,8 @@ class Connection(asyncio.Protocol):
         self._read()
         if not self._leaving or self._tasks or self._agent.ended:
             return
+        if self._congested:
+            return  # until HAProxy has read its answers
         if paused:
             self.leave()
         else:

@@ -21,13 +21,12 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.frontends.extauth.original import Misasked
+from gateway_guard.frontends.extauth.original import Headers, Misasked, take_body
+from gateway_guard.frontends.extauth.original import request as request_of
 from gateway_guard.frontends.head import MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET
-from gateway_guard.frontends.spoe.data import BINARY, BOOL, NULL, STRING, Data, Value
+from gateway_guard.frontends.spoe.data import BINARY, BOOL, STRING, Data, Value
 from gateway_guard.frontends.spoe.frames import Message
 from gateway_guard.types import Wire
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class Doubtful(msgspec.Struct, frozen=True, gc=False):
@@ -83,19 +82,11 @@ def request(messages: tuple[Message, ...], *, max_body: int) -> Wire | Misasked 
         return Doubtful(400, "the header fields are malformed")
     if len(headers) > MAX_HEADERS:
         return Doubtful(431, f"more than {MAX_HEADERS} header fields")
-    verb = method.decode().upper()
-    wire = Wire(
-        method="WEBSOCKET" if verb == "GET" and _handshake(headers) else verb,
-        raw_path=raw_path,
-        headers=[field for field in headers if field[0][:8] != b"x-guard-"],
-        peer=_peer(said[b"src"]),
-    )
-    if b"body" in said or b"cut" in said:
-        body = _bytes(said.get(b"body", (NULL, None))) or b""
-        cut = said.get(b"cut") == (BOOL, True)
-        wire.body_too_large = cut or len(body) > max_body or not _whole(headers, body)
-        wire.body = None if wire.body_too_large else body
-    wire.unseen = not wire.body
+    wire = request_of(method.decode(), raw_path, headers, _peer(said[b"src"]), whole=True)
+    shown: bytes | None = None
+    if b"body" in said:
+        shown = _bytes(said[b"body"]) or b""
+    take_body(wire, shown, most=max_body, cut=said.get(b"cut") == (BOOL, True))
     return wire
 
 
@@ -111,24 +102,6 @@ def fields(block: bytes) -> Headers | None:
         (name.lower(), value.strip(b" \t"))
         for name, value in _FIELD.findall(block, 0, len(block) - 2)
     ]
-
-
-def _whole(headers: Headers, body: bytes) -> bool:
-    """Whether `body` is all that the head announces; one without an announced length is."""
-    announced = {value for name, value in headers if name == b"content-length"}
-    if announced:
-        (length, *others) = announced
-        return not others and length.isdigit() and len(length) < 19 and int(length) == len(body)
-    # A chunked body is sent on as it is: nothing of it here means that HAProxy did not wait for it.
-    return bool(body) or not any(name == b"transfer-encoding" for name, _ in headers)
-
-
-def _handshake(headers: Headers) -> bool:
-    fields = dict(headers)
-    return (
-        fields.get(b"upgrade", b"").lower() == b"websocket"
-        and b"upgrade" in fields.get(b"connection", b"").lower()
-    )
 
 
 def _bytes(value: Data) -> bytes | None:

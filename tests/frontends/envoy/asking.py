@@ -1,4 +1,4 @@
-"""Questions as Envoy writes them, and a guard that answers them without a network."""
+"""Questions as Envoy writes them."""
 
 from __future__ import annotations
 
@@ -6,57 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway_guard.frontends.envoy import api
-from gateway_guard.guard import Guard, build_guard
-from gateway_guard.network.unknown import NoNetwork
-from gateway_guard.settings import Settings
-from gateway_guard.types import Exchange
-from tests import build
+from tests.frontends.asking import CHAT
 
-ENVOY = "ipv4:10.0.0.1:4711"
 CLIENT = "192.0.2.7"
-POLICY = """
-mode: enforce
-identify:
-  trusted_proxies: [10.0.0.0/8]
-  client_ip: x-forwarded-for
-limits:
-  requests: { per: account, requests: 3/minute }
-  in-flight: { per: account, concurrent: 2 }
-  tokens: { per: account, tokens: 20000/hour }
-  by-model: { per: [account, model], requests: 2/hour }
-  by-address: { per: client_ip, requests: 2/day }
-  all: { per: everyone, requests: 100/hour }
-  odd: { per: client_ip, requests: 5/10 minutes, when: { path: /v1/** } }
-rules:
-  - name: no-deletes
-    when: { method: DELETE }
-    then: deny
-  - name: no-giants
-    when: { model: giant }
-    then: deny
-    status: 451
-"""
-CHAT = "/v1/chat/completions"
-
-
-class Clock:
-    """A clock the test winds."""
-
-    def __init__(self) -> None:
-        self.now = build.NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def guard_of(
-    policy: str = POLICY, clock: Clock | None = None, learnt: list[Exchange] | None = None
-) -> Guard:
-    """A guard of `policy`; what it settles goes to `learnt`."""
-    return build_guard(
-        build.policy(policy), settings=Settings(secret=build.SECRET), network=NoNetwork(),
-        clock=clock or Clock(), learners=[] if learnt is None else [learnt.append],
-    )  # fmt: skip
 
 
 def check(

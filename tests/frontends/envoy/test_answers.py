@@ -7,16 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway_guard.frontends.envoy import answers, api
+from gateway_guard.frontends.envoy import api
 from gateway_guard.frontends.envoy.answers import check_response
-from gateway_guard.types import Action, Assessment, Exchange
+from gateway_guard.frontends.extauth.telling import MISASKED, tell
+from gateway_guard.types import Action, Assessment, Dialect, Exchange
 from tests import build
 
 APPEND, ADD_IF_ABSENT, OVERWRITE = 0, 1, 2
 
 
-def told(exchange: Exchange, *, tells: bool = True, **more: Any) -> Any:
-    return api.CheckResponse.FromString(check_response(exchange, tells=tells, **more))
+def told(
+    exchange: Exchange, *, tells: bool = True, claimed: tuple[bytes, ...] = (), accept: bytes = b""
+) -> Any:
+    said = tell(exchange, tells=tells, accept=accept)
+    return api.CheckResponse.FromString(check_response(said, claimed=claimed))
 
 
 def refused(status: int, **decision: Any) -> Exchange:
@@ -106,6 +110,23 @@ def test_a_throttle_says_when_to_come_back() -> None:
     assert fields(told(exchange).denied_response.headers)[b"retry-after"][0] == b"20"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "field"),
+    [(Dialect.OPENAI, b"x-ratelimit-remaining-requests"),
+     (Dialect.ANTHROPIC, b"anthropic-ratelimit-requests-remaining")],
+)  # fmt: skip
+def test_a_throttle_shows_the_limits_in_the_clients_dialect(dialect: Dialect, field: bytes) -> None:
+    exchange = build.exchange(
+        request=build.request(dialect=dialect),
+        decision=build.decision(
+            action=Action.THROTTLE, status=429, retry_after=20.0,
+            grants=(build.grant(allowed=False, remaining=0.0),),
+        ),
+    )  # fmt: skip
+
+    assert fields(told(exchange).denied_response.headers)[field] == (b"0", OVERWRITE)
+
+
 def test_a_refusal_speaks_problem_details_to_whoever_asks_for_them() -> None:
     response = told(refused(403), accept=b"application/problem+json")
 
@@ -143,7 +164,7 @@ def test_a_shadow_decision_lets_through() -> None:
 
 
 def test_a_question_nobody_should_have_asked_is_refused() -> None:
-    response = api.CheckResponse.FromString(answers.MISASKED_RESPONSE)
+    response = api.CheckResponse.FromString(check_response(MISASKED))
 
     assert response.status.code != 0
     assert response.denied_response.status.code == 403

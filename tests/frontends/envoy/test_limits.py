@@ -19,8 +19,19 @@ from gateway_guard.frontends.envoy.question import Question, question
 from gateway_guard.frontends.extauth.original import Misasked
 from gateway_guard.types import Charge, Grant
 from tests import build
-from tests.frontends.envoy.asking import CHAT, CLIENT, POLICY, Clock, check, guard_of, rate
+from tests.frontends import asking as asked
+from tests.frontends.asking import CHAT, Clock
+from tests.frontends.envoy.asking import CLIENT, check, rate
 
+POLICY = asked.POLICY.replace(
+    "rules:",
+    """\
+  by-model: { per: [account, model], requests: 2/hour }
+  by-address: { per: client_ip, requests: 2/day }
+  all: { per: everyone, requests: 100/hour }
+  odd: { per: client_ip, requests: 5/10 minutes, when: { path: /v1/** } }
+rules:""",
+)
 OK, OVER = 1, 2
 ACCOUNT = digest(build.SECRET, b"sk-1")
 
@@ -28,10 +39,10 @@ ACCOUNT = digest(build.SECRET, b"sk-1")
 class Asking:
     """Envoy, and the guard's counting."""
 
-    def __init__(self, policy: str = POLICY, secret: bytes | None = build.SECRET) -> None:
-        self.clock = Clock()
-        self.guard = guard_of(policy, self.clock)
-        self.counting = Counting(self.guard, secret)
+    def __init__(self, policy: str = POLICY) -> None:
+        made = asked.Asked(policy)
+        self.clock, self.guard = made.clock, made.guard
+        self.counting = Counting(self.guard)
 
     def ask(self, *descriptors: Mapping[str, str], **more: Any) -> Any:
         return self.raw(rate(*descriptors, **more))
@@ -213,15 +224,6 @@ def test_other_domains_are_somebody_elses() -> None:
     assert asking.counting.unknown == 5
 
 
-def test_without_the_secret_credentials_are_not_understood() -> None:
-    asking = Asking(secret=None)
-
-    answer = asking.ask({"limit": "requests", "credential": "Bearer sk-1"})
-
-    assert answer.overall_code == OK
-    assert "secret" in asking.counting.last_unknown
-
-
 def test_in_shadow_everything_is_ok_and_counted_all_the_same() -> None:
     asking = Asking(POLICY.replace("enforce", "shadow"))
 
@@ -296,7 +298,7 @@ def test_a_store_that_does_not_answer_is_decided_by_the_policy(
         clock=Clock(),
     )  # fmt: skip
     asking = Asking()
-    asking.counting = Counting(guard, build.SECRET)
+    asking.counting = Counting(guard)
 
     assert asking.codes(REQUESTS, times=4) == codes
     assert guard.failures["store"] == 4

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gateway_guard.frontends.envoy.question import Question, question
 from gateway_guard.frontends.extauth.original import Misasked
 from tests import build
-from tests.frontends.envoy.asking import CHAT, CLIENT, check
+from tests.frontends.asking import CHAT, HANDSHAKE
+from tests.frontends.envoy.asking import CLIENT, check
 
 MOST = 1_000_000
 
@@ -66,11 +67,6 @@ def test_what_the_client_claims_of_the_guard_is_named_and_not_believed() -> None
     assert not [name for name, _ in found.wire.headers if name.startswith(b"x-guard")]
 
 
-def test_the_clients_accept_is_kept_for_the_answer() -> None:
-    assert read(check(headers={"accept": "text/html"})).accept == b"text/html"
-    assert read(check()).accept == b""
-
-
 @pytest.mark.parametrize(
     "headers", [{"x-envoy-auth-partial-body": "true"}, {"content-length": "10000"}]
 )
@@ -94,14 +90,11 @@ def test_a_body_longer_than_the_policy_reads_is_unknown() -> None:
 def test_without_a_body_the_rest_is_judged() -> None:
     wire = read(check(headers={"content-length": "57"})).wire
 
-    assert (wire.body, wire.body_too_large) == (b"", False)
-
-
-UPGRADE = {"connection": "keep-alive, Upgrade", "upgrade": "WebSocket"}
+    assert (wire.body, wire.body_too_large, wire.unseen) == (None, False, True)
 
 
 def test_a_handshake_is_judged_as_a_websocket() -> None:
-    assert read(check(method="GET", headers=UPGRADE)).wire.method == "WEBSOCKET"
+    assert read(check(method="GET", headers=HANDSHAKE)).wire.method == "WEBSOCKET"
 
 
 @pytest.mark.parametrize(
@@ -111,12 +104,12 @@ def test_a_handshake_is_judged_as_a_websocket() -> None:
 def test_a_handshake_that_may_hide_a_body_is_a_request_whose_body_is_unknown(
     method: str, headers: dict[str, str]
 ) -> None:
-    wire = read(check(method=method, headers=UPGRADE | headers)).wire
+    wire = read(check(method=method, headers=HANDSHAKE | headers)).wire
 
     assert (wire.method, wire.body_too_large) == (method, True)
 
 
-@pytest.mark.parametrize("headers", [{"upgrade": "websocket"}, UPGRADE | {"upgrade": "h2c"}])
+@pytest.mark.parametrize("headers", [{"upgrade": "websocket"}, HANDSHAKE | {"upgrade": "h2c"}])
 def test_what_envoy_makes_no_websocket_of_is_none(headers: dict[str, str]) -> None:
     assert read(check(method="GET", headers=headers)).wire.method == "GET"
 

@@ -13,34 +13,27 @@ import grpc.aio
 import pytest
 
 from gateway_guard.errors import SettingsError
-from gateway_guard.frontends.background import Background
 from gateway_guard.frontends.envoy import api
 from gateway_guard.frontends.envoy.server import EnvoyServer
 from gateway_guard.frontends.extauth import settling
-from gateway_guard.frontends.extauth.leases import Leases
 from gateway_guard.frontends.extauth.usage import Report
-from gateway_guard.types import Exchange, Outcome
+from gateway_guard.types import Outcome
 from tests import build
 from tests.e2e.servers import certificate
-from tests.frontends.envoy.asking import POLICY, Clock, check, guard_of, logged, rate
+from tests.frontends.asking import POLICY, Asked, trusting
+from tests.frontends.envoy.asking import check, logged, rate
 
-#: Limits by account alone, and clients on loopback are Envoys.
-LOCAL = "\n".join(
-    line for line in POLICY.splitlines() if not line.startswith(("  by-", "  odd:"))
-).replace("[10.0.0.0/8]", "[127.0.0.0/8]")
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 RATE = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 LOGS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
 
-class Running:
+class Running(Asked):
     """A server on a free port, and Envoy's end of a connection to it."""
 
-    def __init__(self, *, policy: str = LOCAL, address: str = "127.0.0.1:0", **server: Any) -> None:
-        self.clock = Clock()
-        self.learnt: list[Exchange] = []
-        self.guard = guard_of(policy, self.clock, self.learnt)
-        self.server = EnvoyServer(self.guard, secret=build.SECRET, **server)
+    def __init__(self, policy: str = POLICY, *, address: str = "127.0.0.1:0", **desk: Any) -> None:
+        super().__init__(policy, **desk)
+        self.server = EnvoyServer(self.desk)
         self._address = address
 
     async def __aenter__(self) -> Self:
@@ -51,6 +44,7 @@ class Running:
     async def __aexit__(self, *_: object) -> None:
         await self.channel.close()
         await self.server.close(drain=0.0)
+        await self.desk.close()
 
     async def check(self, message: Any = None, **question: Any) -> Any:
         message = check(**question) if message is None else message
@@ -106,7 +100,7 @@ def test_a_body_is_judged() -> None:
 
 def test_the_client_is_the_one_envoy_names_and_not_envoy() -> None:
     async def scenario() -> None:
-        async with Running(policy=LOCAL.replace("x-forwarded-for", "peer")) as envoy:
+        async with Running(policy=POLICY.replace("x-forwarded-for", "peer")) as envoy:
             await envoy.check(source="192.0.2.77")
         (exchange,) = envoy.learnt
         assert exchange.request.client_ip == "192.0.2.77"
@@ -131,14 +125,14 @@ def test_nobody_but_a_trusted_peer_may_ask_and_nothing_of_it_is_read(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:
-        async with Running(policy=POLICY) as envoy:
+        async with Running(trusting("10.0.0.0/8")) as envoy:
             assert status(await envoy.check()) == 403
-            assert (await envoy.rate(rate({"limit": "all"}))).overall_code == 2
+            assert (await envoy.rate(rate({"limit": "requests"}))).overall_code == 2
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await envoy.log(logged())
             assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
         assert envoy.learnt == []
-        assert envoy.server.misasked == 3
+        assert envoy.desk.misasked == 3
 
     run(scenario)
     assert "127.0.0.1 is not in identify.trusted_proxies" in caplog.text
@@ -153,7 +147,7 @@ def test_a_malformed_question_is_refused_and_counted(
     async def scenario() -> None:
         async with Running() as envoy:
             assert status(await envoy.check(message)) == 403
-        assert envoy.server.misasked == 1
+        assert envoy.desk.misasked == 1
         assert envoy.learnt == []
 
     run(scenario)
@@ -252,7 +246,7 @@ def test_the_log_of_a_refusal_ends_nothing_twice() -> None:
             refused = await envoy.check(method="DELETE")
             await envoy.log(logged(request_id(refused), status=403, decision={"status": 403.0}))
             assert len(envoy.learnt) == 1
-            assert envoy.server.leases.unknown == 0
+            assert envoy.desk.leases.unknown == 0
 
     run(scenario)
 
@@ -262,9 +256,9 @@ def test_a_log_that_cannot_be_read_is_counted_and_the_stream_goes_on() -> None:
         async with Running(lease=60.0) as envoy:
             first = await envoy.check()
             await envoy.log(b"\xff", logged(request_id(first)), logged("r_never"))
-            assert envoy.server.misasked == 1
+            assert envoy.desk.misasked == 1
             assert len(envoy.learnt) == 1
-            assert envoy.server.leases.unknown == 1
+            assert envoy.desk.leases.unknown == 1
 
     run(scenario)
 
@@ -273,8 +267,8 @@ def test_a_report_ends_a_lease_too() -> None:
     async def scenario() -> None:
         async with Running(lease=60.0) as envoy:
             name = request_id(await envoy.check())
-            assert await envoy.server.report(Report(request_id=name, output_tokens=5))
-            assert not await envoy.server.report(Report(request_id=name, output_tokens=5))
+            assert await envoy.desk.report(Report(request_id=name, output_tokens=5))
+            assert not await envoy.desk.report(Report(request_id=name, output_tokens=5))
 
     run(scenario)
 
@@ -290,7 +284,7 @@ def test_leases_that_run_out_are_settled_by_the_estimate(monkeypatch: pytest.Mon
             assert envoy.learnt == []
             envoy.clock.now += 61.0
             await asyncio.wait_for(settled.wait(), 60)
-        assert envoy.server.leases.expired == 1
+        assert envoy.desk.leases.expired == 1
 
     run(scenario)
 
@@ -298,7 +292,7 @@ def test_leases_that_run_out_are_settled_by_the_estimate(monkeypatch: pytest.Mon
 def test_beyond_a_hundred_thousand_leases_the_oldest_is_settled() -> None:
     async def scenario() -> None:
         async with Running(lease=60.0) as envoy:
-            envoy.server.leases._most = 1
+            envoy.desk.leases._most = 1
             await envoy.check()
             await envoy.check(key="sk-2")
             assert len(envoy.learnt) == 1
@@ -308,12 +302,10 @@ def test_beyond_a_hundred_thousand_leases_the_oldest_is_settled() -> None:
 
 def test_the_log_may_speak_of_another_frontends_requests() -> None:
     async def scenario() -> None:
-        leases = Leases(60.0)
-        async with Running(leases=leases) as envoy:
-            theirs = await envoy.guard.decide(build.wire())
-            leases.hold(theirs)
-            await envoy.log(logged(theirs.request.id))
-            assert envoy.learnt == [theirs]
+        async with Running(lease=60.0) as envoy:
+            theirs = await envoy.desk.decide(build.wire())
+            await envoy.log(logged(theirs.facts["request-id"]))
+            assert len(envoy.learnt) == 1
 
     run(scenario)
 
@@ -323,25 +315,6 @@ def test_what_is_still_leased_at_the_end_is_settled() -> None:
         async with Running(lease=60.0) as envoy:
             await envoy.check()
         assert len(envoy.learnt) == 1
-
-    run(scenario)
-
-
-def test_a_guard_that_others_use_too_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[bool] = []
-
-    async def close() -> None:
-        closed.append(True)
-
-    async def scenario() -> None:
-        guard = guard_of(LOCAL)
-        monkeypatch.setattr(guard, "close", close)
-        shared = Background(guard, reload_every=None)
-        for background in (shared, None):
-            server = EnvoyServer(guard, background=background)
-            await server.start("127.0.0.1:0")
-            await server.close(drain=0.0)
-            assert len(closed) == (background is None)
 
     run(scenario)
 
@@ -363,9 +336,8 @@ def test_over_a_unix_socket_the_policy_says_whether_it_is_believed(tmp_path: Pat
     statuses = []
 
     async def scenario() -> None:
-        for networks in ("[127.0.0.0/8]", "[127.0.0.0/8, unix]"):
-            policy = LOCAL.replace("[127.0.0.0/8]", networks)
-            async with Running(policy=policy, address=address) as envoy:
+        for policy in (POLICY, trusting("unix")):
+            async with Running(policy, address=address) as envoy:
                 statuses.append(status(await envoy.check()))
                 assert (tmp_path / "guard.sock").stat().st_mode & 0o777 == 0o660
 
@@ -377,7 +349,7 @@ def test_over_tls_questions_are_sealed(tmp_path: Path) -> None:
     chain, key = (path.read_bytes() for path in certificate(tmp_path))
 
     async def scenario() -> None:
-        server = EnvoyServer(guard_of(LOCAL))
+        server = EnvoyServer(Asked().desk)
         bound = await server.start("127.0.0.1:0", tls=grpc.ssl_server_credentials([(key, chain)]))
         port = bound.rpartition(":")[2]
         trust = grpc.ssl_channel_credentials(chain)
@@ -399,7 +371,7 @@ def test_an_address_that_is_taken_is_an_error_that_names_it(tmp_path: Path) -> N
             taken = (envoy.bound, f"unix:{path}", f"unix:{tmp_path}/file", "nowhere", "")
             for address in taken:
                 with pytest.raises(SettingsError, match="cannot listen on"):
-                    await EnvoyServer(guard_of(LOCAL)).start(address)
+                    await EnvoyServer(Asked().desk).start(address)
 
     run(scenario)
 
@@ -410,8 +382,7 @@ def test_a_socket_left_behind_by_a_dead_process_is_replaced(tmp_path: Path) -> N
         dead.bind(str(path))
 
     async def scenario() -> None:
-        policy = LOCAL.replace("8]", "8, unix]")
-        async with Running(policy=policy, address=f"unix:{path}") as envoy:
+        async with Running(trusting("unix"), address=f"unix:{path}") as envoy:
             assert status(await envoy.check()) == 200
 
     run(scenario)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway_guard.frontends.extauth.answers import answer
+from gateway_guard.frontends.extauth import answers
 from gateway_guard.frontends.extauth.original import Gateway
+from gateway_guard.frontends.extauth.telling import MISASKED, tell
+from gateway_guard.frontends.refusals import Answer
 from gateway_guard.types import Action, Exchange, Restrictions
 from tests import build
 
 
 def refused(action: Action = Action.DENY, status: int = 403, **decision: object) -> Exchange:
     return build.exchange(decision=build.decision(action=action, status=status, **decision))
+
+
+def answer(gateway: Gateway, exchange: Exchange, *, tells: bool) -> Answer:
+    return answers.answer(gateway, tell(exchange, tells=tells))
 
 
 @pytest.mark.parametrize("gateway", Gateway)
@@ -99,3 +105,11 @@ def test_what_is_to_be_taken_away_is_said_to_whoever_can() -> None:
 @pytest.mark.parametrize("gateway", Gateway)
 def test_in_shadow_a_refusal_lets_through(gateway: Gateway) -> None:
     assert answer(gateway, refused(acted=False), tells=False)[0] == 200
+
+
+def test_a_question_nobody_should_have_asked_is_refused_and_only_nginx_hears_it_in_fields() -> None:
+    for gateway in Gateway:
+        status, headers, _ = answers.answer(gateway, MISASKED)
+
+        assert status == 403
+        assert (b"x-guard-status" in dict(headers)) is (gateway is Gateway.NGINX)

@@ -14,56 +14,20 @@ from starlette.applications import Starlette
 from gateway_guard.frontends.extauth import settling
 from gateway_guard.frontends.extauth.app import ExternalAuth
 from gateway_guard.frontends.extauth.usage import usage_route
-from gateway_guard.guard import Guard, build_guard
-from gateway_guard.network.unknown import NoNetwork
-from gateway_guard.settings import Settings
-from gateway_guard.types import Exchange
 from tests import build
+from tests.frontends import asking
+from tests.frontends.asking import CHAT, HANDSHAKE, POLICY, trusting
 from tests.frontends.fakes import Client, body_of, http_scope
 
-GATEWAY = "10.0.0.1"
-POLICY = """
-mode: enforce
-identify:
-  trusted_proxies: [10.0.0.0/8]
-  client_ip: x-forwarded-for
-limits:
-  requests: { per: account, requests: 3/minute }
-  in-flight: { per: account, concurrent: 2 }
-  tokens: { per: account, tokens: 20000/hour }
-rules:
-  - name: no-deletes
-    when: { method: DELETE }
-    then: deny
-  - name: no-giants
-    when: { model: giant }
-    then: deny
-    status: 451
-"""
-CHAT = "/v1/chat/completions"
+GATEWAY = "127.0.0.1"
 
 
-class Clock:
-    """A clock the test winds."""
-
-    def __init__(self) -> None:
-        self.now = build.NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Asked:
+class Asked(asking.Asked):
     """A gateway and the guard it asks, over ASGI."""
 
-    def __init__(self, *, lease: float = 0.0, policy: str = POLICY) -> None:
-        self.clock = Clock()
-        self.learnt: list[Exchange] = []
-        self.guard: Guard = build_guard(
-            build.policy(policy), settings=Settings(secret=build.SECRET), network=NoNetwork(),
-            clock=self.clock, learners=[self.learnt.append],
-        )  # fmt: skip
-        self.app = ExternalAuth(self.guard, lease=lease)
+    def __init__(self, policy: str = POLICY, **desk: Any) -> None:
+        super().__init__(policy, **desk)
+        self.app = ExternalAuth(self.desk)
 
     def ask(self, path: str = "/auth/nginx", peer: str = GATEWAY, **request: Any) -> httpx.Response:
         return asyncio.run(self.ask_now(path, peer, **request))
@@ -126,7 +90,7 @@ def test_nobody_but_a_trusted_gateway_may_ask(path: str, caplog: pytest.LogCaptu
     answer = gateway.ask(path, peer="203.0.113.9")
 
     assert answer.status_code == 403
-    assert gateway.app.misasked == 1
+    assert gateway.desk.misasked == 1
     assert gateway.learnt == []
     assert "203.0.113.9 is not in identify.trusted_proxies" in caplog.text
 
@@ -140,6 +104,21 @@ def test_a_gateway_that_forgets_to_name_the_request_is_refused_and_told_why(
 
     assert (answer.status_code, gateway.learnt) == (403, [])
     assert "x-original-uri" in caplog.text
+
+
+def test_a_guard_that_cannot_answer_refuses(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = Asked()
+
+    async def fail(_wire: object) -> None:
+        raise RuntimeError("secret of the client")
+
+    monkeypatch.setattr(gateway.guard, "decide", fail)
+
+    assert gateway.ask().status_code == 403
+    assert "RuntimeError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_what_the_client_claims_of_the_guard_is_not_believed() -> None:
@@ -194,7 +173,7 @@ def test_without_leases_a_request_is_settled_at_once_by_its_estimate() -> None:
         assert gateway.ask().status_code == 200
 
     assert len(gateway.learnt) == 3
-    assert len(gateway.app.leases) == 0
+    assert len(gateway.desk.leases) == 0
 
 
 def test_with_leases_a_request_stays_in_flight_until_it_is_reported() -> None:
@@ -215,7 +194,7 @@ def test_with_leases_a_request_stays_in_flight_until_it_is_reported() -> None:
 
 async def report(gateway: Asked, value: object, status: int = 200) -> Any:
     """POST a report to the admin application."""
-    admin = Starlette(routes=[usage_route(gateway.app.report)])
+    admin = Starlette(routes=[usage_route(gateway.desk.report)])
     transport = httpx.ASGITransport(app=admin)
     async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
         content = value if isinstance(value, bytes) else msgspec.json.encode(value)
@@ -294,7 +273,7 @@ def test_leases_that_run_out_are_settled_by_the_estimate(monkeypatch: pytest.Mon
                 await asyncio.sleep(0.001)
 
     run(scenario)
-    assert gateway.app.leases.expired == 1
+    assert gateway.desk.leases.expired == 1
 
 
 def test_what_is_still_leased_at_the_end_is_settled() -> None:
@@ -307,6 +286,9 @@ def test_what_is_still_leased_at_the_end_is_settled() -> None:
         assert [message["type"] for message in server.sent] == [
             "lifespan.startup.complete", "lifespan.shutdown.complete",
         ]  # fmt: skip
+        # Others may still be asking the same desk.
+        assert gateway.learnt == []
+        await gateway.desk.close()
 
     run(scenario)
     assert len(gateway.learnt) == 1
@@ -327,10 +309,9 @@ def test_a_gateway_that_leaves_before_its_question_is_complete_costs_nothing() -
 
 
 def test_over_a_unix_socket_the_policy_says_whether_it_is_believed() -> None:
-    trusting = POLICY.replace("[10.0.0.0/8]", "[10.0.0.0/8, unix]")
     headers = {"x-original-method": "POST", "x-original-uri": CHAT, "x-forwarded-for": "192.0.2.7"}
     statuses = []
-    for policy in (POLICY, trusting):
+    for policy in (POLICY, trusting("unix")):
         gateway = Asked(policy=policy)
         client = Client(body_of(b""))
         scope = http_scope("/auth/nginx", method="GET", client=None, headers=headers)
@@ -339,3 +320,47 @@ def test_over_a_unix_socket_the_policy_says_whether_it_is_believed() -> None:
         statuses.append(client.status)
 
     assert statuses == [403, 200]
+
+
+SOCKET = "/v1/realtime"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/auth/nginx", {"x_original_upgrade": "websocket"}),
+        ("/auth/forward", {"sec_websocket_key": HANDSHAKE["sec-websocket-key"]}),
+        (f"/auth/envoy{SOCKET}", HANDSHAKE),
+        ("/auth/forward", HANDSHAKE),
+    ],
+)
+def test_a_handshake_is_judged_as_a_websocket(path: str, headers: dict[str, str]) -> None:
+    gateway = Asked()
+
+    plain = gateway.ask(path, original="GET", target=SOCKET)
+    socket = gateway.ask(path, original="GET", target=SOCKET, **headers)
+
+    assert plain.status_code == 200
+    assert int(socket.headers.get("x-guard-status", socket.status_code)) == 404
+    assert [exchange.request.method for exchange in gateway.learnt] == ["GET", "WEBSOCKET"]
+
+
+def test_a_question_that_is_a_handshake_itself_is_answered_over_http() -> None:
+    headers = {"x-forwarded-method": "GET", "x-forwarded-for": "192.0.2.7", **HANDSHAKE}
+    statuses = []
+    for target in (SOCKET, "/v1/other"):
+        gateway = Asked()
+        client = Client([{"type": "websocket.connect"}])
+        scope = http_scope(
+            "/auth/forward", client=(GATEWAY, 1), headers=headers | {"x-forwarded-uri": target}
+        )
+        del scope["method"]
+        scope["type"] = "websocket"
+        run(lambda gateway=gateway, client=client, scope=scope: gateway.app(  # type: ignore[misc]
+            scope, client.receive, client.send))  # fmt: skip
+        statuses.append(client.status)
+        assert [message["type"] for message in client.sent] == [
+            "websocket.http.response.start", "websocket.http.response.body",
+        ]  # fmt: skip
+
+    assert statuses == [404, 200]

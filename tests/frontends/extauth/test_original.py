@@ -12,6 +12,8 @@ from gateway_guard.frontends.extauth.original import (
     gateway_of,
     original,
     partial,
+    request,
+    take_body,
 )
 from gateway_guard.types import Wire
 
@@ -105,6 +107,64 @@ def test_what_only_the_question_needs_and_the_guards_own_fields_are_not_the_requ
 def test_envoy_says_when_a_body_is_cut(value: bytes, is_partial: bool) -> None:
     assert partial([(b"x-envoy-auth-partial-body", value)]) is is_partial
     assert not partial([])
+
+
+UPGRADE = (b"upgrade", b"h2c, WebSocket/13")
+CONNECTION = (b"connection", b"keep-alive, Upgrade")
+KEY = (b"sec-websocket-key", b"a")
+
+
+@pytest.mark.parametrize(
+    ("headers", "over_http", "whole"),
+    [
+        ([UPGRADE, CONNECTION, KEY], True, True),
+        ([UPGRADE, CONNECTION], True, True),
+        ([(b"upgrade", b"h2c"), UPGRADE, CONNECTION], True, True),
+        ([UPGRADE], True, False),
+        ([KEY], True, False),
+        ([(b"x-original-upgrade", b"websocket")], True, False),
+        ([(b"upgrade", b"h2c"), CONNECTION], False, False),
+        ([(b"upgrade", b"websockets"), CONNECTION], False, False),
+        ([CONNECTION], False, False),
+    ],
+)
+def test_a_handshake_is_known_by_what_the_gateway_shows_of_it(
+    headers: list[tuple[bytes, bytes]], over_http: bool, whole: bool
+) -> None:
+    for shown, expected in ((False, over_http), (True, whole)):
+        wire = request("get", b"/v1/realtime?model=m", headers, None, whole=shown)
+
+        assert (wire.method, wire.raw_path) == ("WEBSOCKET" if expected else "GET", b"/v1/realtime")
+        assert not wire.body_too_large
+
+
+@pytest.mark.parametrize(
+    ("method", "field"),
+    [("POST", (b"a", b"")), ("GET", (b"content-length", b"05")),
+     ("GET", (b"transfer-encoding", b"chunked"))],
+)  # fmt: skip
+def test_a_handshake_that_may_hide_a_body_is_one_whose_body_nobody_could_read(
+    method: str, field: tuple[bytes, bytes]
+) -> None:
+    wire = request(method, b"/", [UPGRADE, CONNECTION, field], None, whole=True)
+    take_body(wire, b"{}", most=10)
+
+    assert (wire.method, wire.body, wire.body_too_large) == (method, None, True)
+
+
+@pytest.mark.parametrize(
+    ("shown", "cut", "body", "unknown", "unseen"),
+    [(b"{}", False, b"{}", False, False), (b"{}", True, None, True, False),
+     (b"12345678901", False, None, True, False), (None, False, None, False, True),
+     (None, True, None, True, False), (b"", False, b"", False, True)],
+)  # fmt: skip
+def test_a_body_is_known_where_all_of_it_is_shown(
+    shown: bytes | None, cut: bool, body: bytes | None, unknown: bool, unseen: bool
+) -> None:
+    wire = request("POST", b"/", [], None, whole=True)
+    take_body(wire, shown, most=10, cut=cut)
+
+    assert (wire.body, wire.body_too_large, wire.unseen) == (body, unknown, unseen)
 
 
 @given(

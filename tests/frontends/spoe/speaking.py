@@ -22,8 +22,7 @@ from gateway_guard.frontends.spoe.frames import (
     read_pairs,
 )
 from tests import build
-
-CHAT = "/v1/chat/completions"
+from tests.frontends.asking import CHAT
 
 
 def hello(**changes: Data | None) -> bytes:

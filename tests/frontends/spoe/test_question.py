@@ -15,6 +15,7 @@ from gateway_guard.frontends.spoe.data import Data
 from gateway_guard.frontends.spoe.frames import Message
 from gateway_guard.frontends.spoe.question import Doubtful, fields, request
 from gateway_guard.types import Wire
+from tests.costs import within
 from tests.frontends.spoe.speaking import asking, block, chat
 
 MOST = 1024 * 1024
@@ -83,6 +84,7 @@ def test_a_query_is_not_part_of_the_path() -> None:
         ("GET", {"upgrade": "h2c", "connection": "upgrade"}, "GET"),
         ("GET", {"upgrade": "websocket"}, "GET"),
         ("POST", {"upgrade": "websocket", "connection": "upgrade"}, "POST"),
+        ("GET", {"upgrade": "websocket", "connection": "upgrade", "content_length": "3"}, "GET"),
         ("patch", {}, "PATCH"),
     ],
 )
@@ -186,13 +188,8 @@ def test_what_is_read_is_what_is_there(noise: bytes) -> None:
 
 
 def test_a_hostile_block_is_refused_in_no_time() -> None:
-    import time
-
-    began = time.process_time()
     for block_ in (b"a" * 60_000, b"a:\r\n" * 15_000 + b"a", b"a:" + b" " * 60_000 + b"\0\r\n\r\n"):
-        assert fields(block_) is None
-
-    assert time.process_time() - began < 0.5
+        assert within(1.0, lambda: fields(block_)) is None  # noqa: B023
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 import uvloop
 
 from gateway_guard.frontends.extauth import settling
+from gateway_guard.frontends.extauth.telling import Told
 from gateway_guard.frontends.extauth.usage import Report
 from gateway_guard.frontends.listen import bind_tcp, bind_unix
-from gateway_guard.frontends.refusals import Answer
 from gateway_guard.frontends.spoe import connection as connections
 from gateway_guard.frontends.spoe import data, server
 from gateway_guard.frontends.spoe.frames import (
@@ -28,41 +28,11 @@ from gateway_guard.frontends.spoe.frames import (
 )
 from gateway_guard.frontends.spoe.protocol import Code, Notify
 from gateway_guard.frontends.spoe.server import SpoeServer
-from gateway_guard.guard import Guard, build_guard
-from gateway_guard.network.unknown import NoNetwork
-from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange, Wire
 from tests import build
+from tests.frontends.asking import POLICY, Asked, trusting
 from tests.frontends.spoe.speaking import asking, goodbye, hello, notify, said, variables
-
-POLICY = """
-mode: enforce
-identify:
-  trusted_proxies: [127.0.0.1]
-limits:
-  requests: { per: account, requests: 3/minute }
-  in-flight: { per: account, concurrent: 2 }
-rules:
-  - name: no-deletes
-    when: { method: DELETE }
-    then: deny
-  - name: no-giants
-    when: { model: giant }
-    then: deny
-    status: 451
-"""
-#: Seconds any single wait may take before it counts as hanging.
-PATIENCE = 10.0
-
-
-class Clock:
-    """A clock the test winds."""
-
-    def __init__(self) -> None:
-        self.now = build.NOW
-
-    def __call__(self) -> float:
-        return self.now
+from tests.processes import PATIENCE
 
 
 class HAProxy:
@@ -111,17 +81,12 @@ class HAProxy:
         return code
 
 
-class Agent:
+class Agent(Asked):
     """A server with a real guard, and connections to it."""
 
-    def __init__(self, *, policy: str = POLICY, **options: Any) -> None:
-        self.clock = Clock()
-        self.learnt: list[Exchange] = []
-        self.guard: Guard = build_guard(
-            build.policy(policy), settings=Settings(secret=build.SECRET), network=NoNetwork(),
-            clock=self.clock, learners=[self.learnt.append],
-        )  # fmt: skip
-        self.server = SpoeServer(self.guard, **options)
+    def __init__(self, policy: str = POLICY, **desk: Any) -> None:
+        super().__init__(policy, **desk)
+        self.server = SpoeServer(self.desk)
         self.listener: socket.socket = bind_tcp("127.0.0.1", 0, flag="")
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -155,6 +120,7 @@ class Agent:
             yield await self.connect()
         finally:
             await self.server.close(drain=0.01)
+            await self.desk.close()
             for writer in self._writers:
                 writer.close()
                 with contextlib.suppress(ConnectionError):
@@ -215,8 +181,7 @@ def test_body_method_and_path_are_judged(run: Run) -> None:
 
 
 def test_the_client_is_who_the_header_names_where_the_policy_and_the_edge_say_so(run: Run) -> None:
-    policy = POLICY.replace("[127.0.0.1]", "[127.0.0.1, 192.0.2.7]\n  client_ip: x-forwarded-for")
-    agent = Agent(policy=policy)
+    agent = Agent(trusting("127.0.0.0/8", "192.0.2.7"))
 
     async def scenario() -> None:
         async with agent.serving() as haproxy:
@@ -232,7 +197,7 @@ def test_the_client_is_who_the_header_names_where_the_policy_and_the_edge_say_so
 
 
 def test_nobody_but_a_trusted_haproxy_may_ask(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    agent = Agent(policy=POLICY.replace("127.0.0.1", "10.0.0.1"))
+    agent = Agent(trusting("10.0.0.1"))
 
     async def scenario() -> None:
         await agent.server.start(agent.listener)
@@ -240,9 +205,10 @@ def test_nobody_but_a_trusted_haproxy_may_ask(run: Run, caplog: pytest.LogCaptur
         assert await haproxy.code() == Code.UNKNOWN
         haproxy.writer.close()
         await agent.server.close()
+        await agent.desk.close()
 
     run(scenario)
-    assert agent.server.misasked == 1
+    assert agent.desk.misasked == 1
     assert "127.0.0.1 is not in identify.trusted_proxies" in caplog.text
 
 
@@ -250,7 +216,7 @@ def test_nobody_but_a_trusted_haproxy_may_ask(run: Run, caplog: pytest.LogCaptur
 def test_over_a_unix_socket_the_policy_says_whether_haproxy_is_believed(
     run: Run, tmp_path: Path, trusted: bool
 ) -> None:
-    agent = Agent(policy=POLICY.replace("[127.0.0.1]", "[unix]" if trusted else "[127.0.0.1]"))
+    agent = Agent(trusting("unix" if trusted else "127.0.0.0/8"))
     agent.listener.close()
     path = str(tmp_path / "guard")
     agent.listener = bind_unix(path)
@@ -264,6 +230,7 @@ def test_over_a_unix_socket_the_policy_says_whether_haproxy_is_believed(
             assert await haproxy.code() == Code.UNKNOWN
         haproxy.writer.close()
         await agent.server.close()
+        await agent.desk.close()
 
     run(scenario)
     assert [exchange.request.client_ip for exchange in agent.learnt] == ["192.0.2.9"] * trusted
@@ -275,11 +242,11 @@ def test_a_policy_that_stops_trusting_haproxy_is_heard_at_the_next_question(run:
     async def scenario() -> None:
         async with agent.serving() as haproxy:
             assert (await haproxy.ask())["status"] == 200
-            agent.guard.policies.current = build.policy(POLICY.replace("127.0.0.1", "10.0.0.1"))
+            agent.guard.policies.current = build.policy(trusting("10.0.0.1"))
             assert (await haproxy.ask())["status"] == 403
 
     run(scenario)
-    assert agent.server.misasked == 1
+    assert agent.desk.misasked == 1
 
 
 def test_a_question_that_is_asked_wrongly_is_refused_and_the_operator_told_why(
@@ -295,7 +262,7 @@ def test_a_question_that_is_asked_wrongly_is_refused_and_the_operator_told_why(
         assert {answer["status"] for answer in answers} == {403}
 
     run(scenario)
-    assert (agent.server.misasked, agent.learnt) == (3, [])
+    assert (agent.desk.misasked, agent.learnt) == (3, [])
     assert caplog.text.count("no argument src") == 2  # at 1 and at 2
 
 
@@ -350,11 +317,11 @@ def test_health_checks_are_answered_and_closed(run: Run) -> None:
 
 
 def test_whoever_says_no_hello_is_not_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HELLO", 0.01)
     agent = Agent()
 
     async def scenario() -> None:
         async with agent.serving() as greeted:
+            monkeypatch.setattr(server, "HELLO", 0.01)
             silent = await agent.connect(greet=False)
             assert await silent.code() == Code.TIMEOUT
             assert (await greeted.ask())["status"] == 200
@@ -407,7 +374,7 @@ def test_what_goes_beyond_the_bound_stays_unread_until_there_is_room(
     begun: list[int] = []
     asked = agent.server.asked
 
-    async def counted(notify: Notify, peer: str | None) -> Answer:
+    async def counted(notify: Notify, peer: str | None) -> Told:
         begun.append(notify.stream)
         return await asked(notify, peer)
 
@@ -497,6 +464,26 @@ def test_what_is_still_unread_is_answered_before_the_agent_leaves(
     run(scenario)
 
 
+def test_an_agent_that_leaves_waits_idly_for_a_haproxy_that_reads_no_answers(run: Run) -> None:
+    agent = Agent()
+
+    async def scenario() -> None:
+        async with agent.serving() as haproxy:
+            (connection,) = agent.server.connections
+            connection.pause_writing()
+            closing = asyncio.create_task(agent.server.close(drain=PATIENCE))
+            looks, send = [], connection._send
+            connection._send = lambda: (looks.append(1), send())[1]  # type: ignore[method-assign, func-returns-value]
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(looks) <= 1
+            connection.resume_writing()
+            assert await haproxy.code() == Code.NORMAL
+            await closing
+
+    run(scenario)
+
+
 def test_who_takes_too_long_is_cut_off(run: Run) -> None:
     agent = Agent()
 
@@ -566,8 +553,8 @@ def test_with_leases_a_request_stays_in_flight_until_it_is_reported(run: Run) ->
             first, _ = await haproxy.ask(), await haproxy.ask()
             assert (await haproxy.ask())["status"] == 429
             report = Report(request_id=first["request_id"], output_tokens=5)
-            assert await agent.server.report(report)
-            assert not await agent.server.report(report)
+            assert await agent.desk.report(report)
+            assert not await agent.desk.report(report)
             assert (await haproxy.ask())["status"] == 200
 
     run(scenario)
@@ -589,4 +576,4 @@ def test_leases_that_run_out_or_are_left_at_the_end_are_settled(
 
     run(scenario)
     assert len(agent.learnt) == 2
-    assert agent.server.leases.expired == 1
+    assert agent.desk.leases.expired == 1

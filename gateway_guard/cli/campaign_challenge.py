@@ -1,0 +1,76 @@
+"""`gateway-guard campaign challenge`: have every account of a campaign verify itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from gateway_guard.campaigns.membership import JOIN, confidence
+from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.cli import USAGE
+from gateway_guard.cli.casefile import (
+    ByOption,
+    Casefile,
+    FileOption,
+    ReasonOption,
+    author_of,
+    bench_of,
+    opened,
+    reason_of,
+)
+from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
+from gateway_guard.pages.words import many
+from gateway_guard.streams.post import Post
+
+
+def challenge_command(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Its name: c_0001, …")],
+    reason: ReasonOption,
+    by: ByOption = None,
+    file: FileOption = None,
+    store: StoreOption = None,
+    namespace: NamespaceOption = None,
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Have every account that is in a campaign now verify itself before it goes on."""
+    post = post_of(store, namespace, file)
+    case = opened(file) if post is None else None
+    members = _members(name, post, case)
+    bench, why, who = bench_of(post, case), reason_of(reason), author_of(by)
+    for account in members:
+        review = Review(
+            at=time.time(), ruling=Ruling.CHALLENGE, account=account, reason=f"{name}: {why}",
+            by=who,
+        )  # fmt: skip
+        bench.rule(review)
+    if format is Format.JSON:
+        print_json({"campaign": name, "accounts": members})
+        return
+    hears = "a running guard knows" if post is None else "every guard of the store knows"
+    console().print(
+        f"{name}: {many(len(members), 'account')} challenged until verified; {hears} within a "
+        "second or two"
+    )
+
+
+def _members(name: str, post: Post | None, case: Casefile | None) -> list[str]:
+    """The accounts of a campaign.
+
+    Raises:
+        typer.Exit: there is no such campaign.
+    """
+    found: dict[str, str] = {}
+    if post is not None:
+        least = confidence(JOIN)  # neighbours, too, are told of, as less sure
+        found = {a: facts.id for a, facts in post.verdicts().items() if facts.confidence >= least}
+    elif case is not None:
+        found = {a: held.id for held in case.linker.campaigns() for a in held.members}
+    members = sorted(account for account, campaign in found.items() if campaign == name)
+    if not members:
+        held = ", ".join(sorted(set(found.values()))) or "none"
+        typer.echo(f"no campaign '{name}' is held (held: {held})", err=True)
+        raise typer.Exit(USAGE)
+    return members

@@ -1,0 +1,102 @@
+"""The campaigns held, and one of them as its report has it. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway_guard.campaigns.report import Report
+from gateway_guard.frontends.dashboard.actions import action_card
+from gateway_guard.frontends.dashboard.shell import (
+    HOME,
+    Reader,
+    account_path,
+    ago,
+    campaign_path,
+    card,
+    empty,
+    listing,
+    shell,
+)
+from gateway_guard.frontends.dashboard.views import Campaigns
+from gateway_guard.pages.campaign import figures, lede, sections
+from gateway_guard.pages.campaign_tables import number
+from gateway_guard.pages.markup import Child, tag
+from gateway_guard.pages.words import many, moment, sure
+
+_HERE: Final = f"{HOME}/campaigns"
+_NETWORKS: Final = 3
+#: Parts of a report that come before the form: what it did, and the evidence.
+_FIRST: Final = 2
+#: Ways to the parts of a long page.
+_JUMPS: Final = (
+    ("Evidence", "evidence"), ("Decide", "decide"), ("Timeline", "timeline"),
+    ("Graph", "who-shares-what"), ("Members", "members"),
+)  # fmt: skip
+
+
+def campaigns_page(view: Campaigns, reader: Reader, now: float) -> str:
+    """Every campaign, the largest first."""
+    as_of = "" if view.as_of is None else f", as of {moment(view.as_of)}"
+    return shell(
+        "Campaigns", _HERE, reader,
+        tag("p", f"Accounts that act as one: {len(view.found):,} held among "
+            f"{many(view.accounts, 'account')} remembered{as_of}.", cls="lead"),
+        card("Held now", *_listed(view, now)),
+    )  # fmt: skip
+
+
+def campaign_page(
+    report: Report, path: str, reader: Reader, *, done: str = ""
+) -> str:  # fmt: skip
+    """One campaign at `path` (`views.Held.path`): evidence, time, graph, members."""
+    parts = sections(report, link=account_path)
+    for part in parts:
+        part.set("class", f"card {part.get('class', '')}".strip())
+    return shell(
+        f"Campaign {report.id}", _HERE, reader,
+        tag("p", lede(report), cls="lead"),
+        figures(report),
+        tag("p", [tag("a", words, href=f"#{where}") for words, where in _JUMPS], cls="jumps"),
+        parts[:_FIRST],
+        action_card(reader, "campaign", done),
+        parts[_FIRST:],
+        heading=(f"Campaign {path} ", tag("small", many(report.size, "account"))),
+    )  # fmt: skip
+
+
+def _listed(view: Campaigns, now: float) -> list[Child]:
+    if view.off:
+        return [empty(view.off)]
+    if not view.found:
+        return [
+            empty(
+                "None. A campaign is held when accounts of different organisations share more than "
+                "one thing (payment, addresses, sign-up, template, client, pace) beyond what "
+                "chance and ordinary life would give. The policy must ask for it: by a rule or a "
+                "limit with ",
+                tag("code", "campaign"), ".",
+            )
+        ]  # fmt: skip
+    rows = []
+    for one in view.found:
+        names = list(one.networks.items())
+        networks = ", ".join(f"{name} {count:,}" for name, count in names[:_NETWORKS])
+        if len(names) > _NETWORKS:
+            networks += f", {len(names) - _NETWORKS} more"
+        rows.append(
+            (
+                tag("th", tag("a", one.path, href=campaign_path(one.path)), scope="row", cls="w"),
+                number(one.members),
+                tag("td", sure(one.confidence), cls="n"),
+                number(one.exchanges),
+                number(one.share, "{:.1%}"),
+                number(one.refused),
+                tag("td", moment(one.first_seen), cls="w"),
+                tag("td", moment(one.alarm_at), cls="w"),
+                tag("td", ago(one.last_at, now), cls="w"),
+                tag("td", networks, cls="long"),
+            )
+        )
+    heads = ("Campaign", "Accounts >", "Sure >", "Exchanges >", "?Of all >", "?Refused >",
+             "?First seen", "?Alarm", "Last seen", "?Networks")  # fmt: skip
+    return [listing(heads, rows, "Campaigns, the largest first")]

@@ -1,0 +1,87 @@
+"""Stands before everything on the admin port but what probes and Prometheus ask.
+
+/healthz /readyz /metrics       for everybody, as always
+the login page and its style    for everybody, where there is a dashboard
+anything else                   for whom `access` lets in: others are sent to the login page
+                                (a browser) or get 401
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from gateway_guard.frontends.access import Access, Visitor
+
+Scope = MutableMapping[str, Any]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+_OPEN: Final = frozenset(("/healthz", "/readyz", "/metrics"))
+LOGIN: Final = "/dashboard/login"
+STYLE: Final = "/dashboard/style.css"
+#: Where handlers find the `Visitor` in the scope's state.
+VISITOR: Final = "gateway_guard.visitor"
+
+_NOT_HERE: Final = (
+    "Nothing here is for everybody who can connect: set GATEWAY_GUARD_ADMIN_TOKEN or "
+    "GATEWAY_GUARD_ADMIN_PROXIES, or bind the admin port to 127.0.0.1.\n"
+)
+_MISNAMED: Final = (
+    "Without GATEWAY_GUARD_ADMIN_TOKEN this port answers only as 127.0.0.1 or localhost.\n"
+)
+
+
+class Gate:
+    """Lets a request through to `app` when its visitor may come in.
+
+    Args:
+        app: what is behind.
+        access: who may.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, app: App, access: Access, clock: Callable[[], float] = time.time) -> None:
+        self._app = app
+        self._access = access
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve one connection, ASGI 3."""
+        if scope["type"] != "http" or scope["path"] in _OPEN:
+            await self._app(scope, receive, send)
+            return
+        answer = self._stopped(scope)
+        await (self._app if answer is None else answer)(scope, receive, send)
+
+    def _stopped(self, scope: Scope) -> Response | None:
+        """What stops the request; None when it may go on."""
+        access, path = self._access, scope["path"]
+        peer = scope["client"][0] if scope.get("client") else None
+        if not access.allowed:
+            return PlainTextResponse(_NOT_HERE, 403)
+        browsed = path.startswith("/dashboard") or path == "/"
+        if browsed and not access.rightly_named(scope["headers"]):
+            return PlainTextResponse(_MISNAMED, 421)
+        changes = scope["method"] not in ("GET", "HEAD")
+        foreign = any(name == b"origin" for name, _ in scope["headers"])
+        if changes and foreign and not access.same_origin(scope["headers"], peer):
+            return PlainTextResponse("This was sent by a page of another site.\n", 403)
+        visitor = access.visitor(scope["headers"], peer, self._clock())
+        if path in (LOGIN, STYLE) and access.asks:
+            visitor = visitor or Visitor(how="")
+        if visitor is None:
+            return self._unknown(scope, changes, browsed)
+        if changes and not visitor.reviews and not browsed:
+            return PlainTextResponse("This token may only look.\n", 403)
+        scope.setdefault("state", {})[VISITOR] = visitor
+        return None
+
+    def _unknown(self, scope: Scope, changes: bool, browsed: bool) -> Response:
+        accept = b"".join(value for name, value in scope["headers"] if name == b"accept")
+        if browsed and not changes and self._access.logs_in and b"text/html" in accept:
+            return RedirectResponse(LOGIN, 303)
+        headers = {"www-authenticate": 'Bearer realm="gateway-guard admin"'}
+        return PlainTextResponse("Say who you are: Authorization: Bearer …\n", 401, headers)

@@ -1,0 +1,140 @@
+"""What the dashboard shows of traffic, counted beside the event loop, and the latest decisions.
+
+A request only puts its exchange into a bounded queue (0.2 µs measured); a thread counts it a
+few times a second and keeps, within a fixed room, lines of the decision log to explain it by.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gateway_guard.record.beside import Beside
+from gateway_guard.record.line import Addresses, line
+from gateway_guard.record.windows import Tally, Windows
+from gateway_guard.types import Exchange
+
+log = logging.getLogger(__name__)
+
+#: Seconds an exchange may wait before it is counted.
+INTERVAL: Final = 0.25
+#: Exchanges that may wait.
+QUEUE: Final = 20_000
+#: Accounts whose latest decisions are kept, how many of each, and the longest line, bytes: at most
+#: some 16 MB.
+ACCOUNTS: Final = 1_000
+OF_EACH: Final = 8
+_LONGEST: Final = 2_048
+#: Lines made in one turn: the most severe decisions, and the latest.
+_SEVERE: Final = 32
+_LATEST: Final = 32
+
+
+class Watching:
+    """Counts exchanges. One producer thread, any number of tasks; any thread may ask.
+
+    Attributes:
+        dropped: exchanges not counted because the queue was full.
+        failed: exchanges that could not be counted.
+
+    Args:
+        addresses: how much of a client's address the lines hold.
+        clock: Unix seconds.
+        threaded: False where the caller asks often enough by itself, and nothing may happen beside.
+    """
+
+    def __init__(
+        self,
+        *,
+        addresses: Addresses = Addresses.FULL,
+        clock: Callable[[], float] = time.time,
+        threaded: bool = True,
+    ) -> None:
+        self.dropped = 0
+        self.failed = 0
+        self._addresses = addresses
+        self._clock = clock
+        self._windows = Windows(clock(), addresses=addresses is Addresses.FULL)
+        self._waiting: deque[Exchange] = deque()
+        self._lines: OrderedDict[str, deque[bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._beside = Beside(
+            self, Watching.count, name="watching", interval=INTERVAL, keeps=False
+        )  # fmt: skip
+        self._idle = threaded
+
+    def write(self, exchange: Exchange) -> None:
+        """Queue a settled exchange. Never waits, never raises."""
+        waiting = self._waiting
+        if len(waiting) >= QUEUE:
+            self.dropped += 1
+            return
+        waiting.append(exchange)
+        if self._idle:
+            self._idle = False
+            self._beside.start()
+
+    def tally(self) -> Tally:
+        """What was seen until now."""
+        self.count()
+        with self._lock:
+            return self._windows.tally(self._clock(), self.dropped)
+
+    def lines(self, account: str) -> list[bytes]:
+        """The latest decisions on `account` that were kept, newest first, as the decision log has
+        them.
+        """
+        self.count()
+        with self._lock:
+            return list(reversed(self._lines.get(account, ())))
+
+    def count(self) -> None:
+        """Count what waits, now, on the calling thread."""
+        waiting = self._waiting
+        with self._lock:
+            batch = [waiting.popleft() for _ in range(len(waiting))]
+            counted = [exchange for exchange in batch if self._take(exchange)]
+            if counted:
+                self._keep(counted)
+
+    def _take(self, exchange: Exchange) -> bool:
+        try:
+            self._windows.take(exchange)
+        except Exception as error:
+            # One odd exchange must not end the counting.
+            self.failed += 1
+            if self.failed == 1:
+                log.exception("an exchange was not counted: %s", type(error).__name__)
+            return False
+        return True
+
+    def close(self) -> None:
+        """End the thread."""
+        self._beside.end(timeout=5.0)
+
+    def _keep(self, batch: Sequence[Exchange]) -> None:
+        severe = heapq.nlargest(_SEVERE, range(len(batch)), key=lambda i: _severity(batch[i]))
+        for i in sorted({*severe, *range(max(len(batch) - _LATEST, 0), len(batch))}):
+            account = batch[i].request.account
+            if account is None:
+                continue
+            made = line(batch[i], self._addresses)
+            if len(made) > _LONGEST:
+                continue
+            kept = self._lines.get(account)
+            if kept is None:
+                kept = self._lines[account] = deque(maxlen=OF_EACH)
+                if len(self._lines) > ACCOUNTS:
+                    self._lines.popitem(last=False)
+            else:
+                self._lines.move_to_end(account)
+            kept.append(made)
+
+
+def _severity(exchange: Exchange) -> tuple[int, float]:
+    return exchange.decision.action, exchange.assessment.risk

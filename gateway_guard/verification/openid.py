@@ -1,0 +1,171 @@
+"""Who signs in at an OpenID provider: the authorization code flow with PKCE (RFC 7636).
+
+Keys and claims of the ID token are checked as those of access tokens are (`accounts.jwks`,
+`core.tokens`). Source: OpenID Connect Core 1.0 §3.1, Discovery 1.0 §4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx
+import msgspec
+
+from gateway_guard.accounts.jwks import JwtKeys
+from gateway_guard.core.sections import AccountSource, Identify, OpenId
+from gateway_guard.core.tokens import verify
+from gateway_guard.errors import SourceError
+from gateway_guard.types import CredentialFault, Wire
+
+log = logging.getLogger(__name__)
+
+#: Seconds one answer of the provider may take, and its configuration is believed.
+_TIMEOUT: Final = 10.0
+_FRESH: Final = 3600.0
+_LARGEST: Final = 256 * 1024
+_ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
+_LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
+class _Configuration(msgspec.Struct, frozen=True):
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    id_token: str
+
+
+class SignIn:
+    """Asks providers. For one event loop.
+
+    Args:
+        transport: for tests and special networks.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
+        self._keys = JwtKeys(transport)
+        #: The last issuer asked, its configuration and until when that is believed.
+        self._known: tuple[str, _Configuration, float] | None = None
+
+    async def address(
+        self, openid: OpenId, *, state: str, back: str, nonce: str, verifier: str
+    ) -> str:
+        """Where a visitor signs in; `back` is where they are sent afterwards.
+
+        Raises:
+            SourceError: the provider does not say.
+        """
+        configuration = await self._configuration(openid)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        query = {
+            "response_type": "code", "client_id": openid.client_id, "redirect_uri": back,
+            "scope": "openid", "state": state, "nonce": nonce,
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }  # fmt: skip
+        url = configuration.authorization_endpoint
+        return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}"
+
+    async def subject(
+        self, openid: OpenId, *, code: str, back: str, nonce: str, verifier: str, at: float
+    ) -> str | None:
+        """Who signed in, as the provider names them; None when its token says nothing we believe.
+
+        Arguments as `address` had them, but for the `code` that came back; `at` is Unix seconds.
+
+        Raises:
+            SourceError: the provider does not answer, or refuses the code.
+        """
+        configuration = await self._configuration(openid)
+        form = {
+            "grant_type": "authorization_code", "code": code, "redirect_uri": back,
+            "code_verifier": verifier,
+        }  # fmt: skip
+        headers = {}
+        if openid.secret is None:
+            form["client_id"] = openid.client_id
+        else:
+            pair = f"{quote(openid.client_id, safe='')}:{quote(openid.secret, safe='')}"
+            headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        answer = await self._ask("POST", configuration.token_endpoint, form, headers)
+        try:
+            token = msgspec.json.decode(answer, type=_Tokens).id_token.encode("ascii")
+        except (msgspec.DecodeError, ValueError):
+            raise SourceError(f"{configuration.token_endpoint}: no ID token") from None
+        source = AccountSource(
+            kind="jwt", header="authorization", jwks=configuration.jwks_uri,
+            issuer=openid.issuer, audience=openid.client_id, algorithms=_ALGORITHMS,
+        )  # fmt: skip
+        wire = Wire(
+            method="GET", raw_path=b"/", headers=[(b"authorization", b"Bearer " + token)], peer=None
+        )
+        await self._keys.refresh(wire, Identify(accounts=(source,)))
+        who = verify(token, source, self._keys.keys, at)
+        said = verify(token, msgspec.structs.replace(source, claim="nonce"), self._keys.keys, at)
+        fault = who if isinstance(who, CredentialFault) else None
+        if fault is None and said == nonce:
+            return f"{openid.issuer}\0{who}"
+        log.error(
+            "an ID token of %s is not taken: %s", openid.issuer,
+            fault.meaning if fault is not None else "it is not for this sign-in",
+        )  # fmt: skip
+        return None
+
+    async def _configuration(self, openid: OpenId) -> _Configuration:
+        known, now = self._known, time.monotonic()
+        if known is not None and known[0] == openid.issuer and now < known[2]:
+            return known[1]
+        url = f"{openid.issuer.rstrip('/')}/.well-known/openid-configuration"
+        try:
+            found = msgspec.json.decode(await self._ask("GET", url), type=_Configuration)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise SourceError(f"{url}: no configuration of OpenID Connect") from None
+        if found.issuer != openid.issuer:
+            raise SourceError(f"{url}: it is that of another issuer")
+        for there in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
+            parts = urlsplit(there)
+            if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+                raise SourceError(f"{url}: names an address that is not https")
+        self._known = openid.issuer, found, now + _FRESH
+        return found
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The body of a 200.
+
+        Raises:
+            SourceError: there is none; never quotes what was sent.
+        """
+        fields: dict[str, Any] = {"headers": {"accept": "application/json", **(headers or {})}}
+        try:
+            async with (
+                asyncio.timeout(_TIMEOUT),
+                httpx.AsyncClient(transport=self._transport, timeout=_TIMEOUT) as client,
+                client.stream(method, url, data=form, **fields) as response,
+            ):
+                if response.status_code != 200:
+                    raise SourceError(f"{url}: answers {response.status_code}")
+                content = b""
+                async for chunk in response.aiter_bytes(65_536):
+                    content += chunk
+                    if len(content) > _LARGEST:
+                        raise SourceError(f"{url}: its answer is too large")
+                return content
+        except (httpx.HTTPError, OSError, TimeoutError, ValueError) as error:
+            raise SourceError(f"{url}: {type(error).__name__}") from error

@@ -1,0 +1,95 @@
+"""`gateway-guard audit`: what commands decide is written down, and the record is checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import build
+from tests.cli.run import run
+
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
+ACCOUNT = "acct_" + "a" * 16
+
+
+@pytest.fixture
+def audit(path: Path, monkeypatch: Patch, capfd: Capture) -> Path:
+    """A ban and a release, made by commands; where they are written down."""
+    for words in (
+        ("account", "ban", ACCOUNT, "--reason", "stolen card", "--by", "mia"),
+        ("campaign", "release", "c_0001", "--reason", "a class", "--by", "jon"),
+    ):
+        assert run(monkeypatch, capfd, *words).code == 0
+    return Path(f"{path}.audit")
+
+
+@pytest.mark.usefixtures("audit")
+def test_what_commands_decide_is_shown(monkeypatch: Patch, capfd: Capture) -> None:
+    ran = run(monkeypatch, capfd, "audit", "show")
+    only = run(monkeypatch, capfd, "audit", "show", "--campaign", "c_0001", "--format", "json")
+
+    for word in ("ban", ACCOUNT, "mia", "cli", "stolen card", "release", "c_0001", "2 decisions"):
+        assert word in ran.out
+    (entry,) = json.loads(only.out)["entries"]
+    assert (entry["n"], entry["action"], entry["reason"]) == (2, "release", "a class")
+
+
+def test_a_whole_record_is_whole(audit: Path, monkeypatch: Patch, capfd: Capture) -> None:
+    ran = run(monkeypatch, capfd, "audit", "verify")
+    told = json.loads(run(monkeypatch, capfd, "audit", "verify", "--format", "json").out)
+
+    assert (ran.code, ran.err) == (0, "")
+    assert f"{audit}: 2 entries, whole" in ran.out
+    assert told["broken"] is None
+    assert told["last"] in ran.out
+    assert run(monkeypatch, capfd, "audit", "verify", "--last", told["last"]).code == 0
+
+
+def test_the_first_changed_line_is_named(audit: Path, monkeypatch: Patch, capfd: Capture) -> None:
+    audit.write_bytes(audit.read_bytes().replace(b"a class", b"a clas5"))
+
+    ran = run(monkeypatch, capfd, "audit", "verify")
+
+    assert ran.code == 1
+    assert f"{audit}:2: it was changed" in ran.out
+
+
+def test_another_secret_cannot_verify(audit: Path, monkeypatch: Patch, capfd: Capture) -> None:
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", "another secret of some length")
+
+    ran = run(monkeypatch, capfd, "audit", "verify")
+
+    assert ran.code == 3
+    assert "GATEWAY_GUARD_SECRET" in ran.err
+
+
+def test_a_last_that_is_none_is_refused(audit: Path, monkeypatch: Patch, capfd: Capture) -> None:
+    assert run(monkeypatch, capfd, "audit", "verify", "--last", "12:xy").code == 2
+
+
+def test_without_any_file_it_says_what_to_set(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", build.SECRET.decode())
+
+    nothing = run(monkeypatch, capfd, "audit", "verify")
+    missing = run(monkeypatch, capfd, "audit", "verify", "--file", tmp_path / "audit")
+
+    assert (nothing.code, missing.code) == (3, 3)
+    assert "GATEWAY_GUARD_AUDIT_FILE" in nothing.err
+    assert "first decision" in missing.err
+
+
+def test_a_decision_that_cannot_be_written_down_is_not_made(
+    path: Path, tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    monkeypatch.setenv("GATEWAY_GUARD_AUDIT_FILE", str(tmp_path / "nowhere" / "audit"))
+
+    ran = run(monkeypatch, capfd, "account", "ban", ACCOUNT, "--reason", "stolen card")
+
+    assert ran.code == 3
+    assert "nothing was changed" in ran.err
+    assert not Path(f"{path}.reviews").exists()

@@ -1,0 +1,111 @@
+"""What is packed: the extras, and what the source distribution and the wheel hold."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "gateway_guard"
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+
+in_a_checkout = pytest.mark.skipif(
+    not PACKAGE.is_dir(), reason="about the source tree, which is not here"
+)
+
+#: Import name → what is installed, where they differ.
+INSTALLED_AS = {
+    "ahocorasick_rs": "ahocorasick-rs",
+    "cryptography": "pyjwt",  # with its extra `crypto`
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "httptools": "uvicorn",  # with its extra `standard`
+    "jwt": "pyjwt",
+    "prometheus_client": "prometheus-client",
+    "uvloop": "uvicorn",
+    "yaml": "pyyaml",
+}
+
+
+def names(requirements: list[str]) -> set[str]:
+    """What requirements name, without extras and versions."""
+    return {one.replace("[", ">").split(">")[0].lower() for one in requirements}
+
+
+def imported() -> set[str]:
+    """Every top-level module the package imports that is neither Python's nor its own."""
+    found: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"gateway_guard"}
+
+
+def packed(builder: type[Any]) -> set[str]:
+    """The paths a builder packs."""
+    made = builder(str(ROOT))
+    return {entry.distribution_path for entry in made.recurse_included_files()}
+
+
+@in_a_checkout
+def test_whatever_is_imported_is_installed_and_whatever_is_installed_is_imported() -> None:
+    declared = names(PROJECT["dependencies"]) | {
+        name for extra, wanted in EXTRAS.items() if extra != "all" for name in names(wanted)
+    }
+
+    assert {INSTALLED_AS.get(name, name) for name in imported()} == declared
+
+
+def test_all_is_every_extra() -> None:
+    (everything,) = EXTRAS["all"]
+
+    inside = everything.removeprefix(f"{PROJECT['name']}[").removesuffix("]")
+    assert set(inside.split(",")) == set(EXTRAS) - {"all"}
+
+
+@in_a_checkout
+def test_the_source_distribution_holds_what_is_needed_to_build_and_to_test_it() -> None:
+    files = packed(SdistBuilder)
+
+    for path in (
+        *("README.md", "CHANGELOG.md", "SECURITY.md", "Makefile"),
+        *("gateway_guard/data/network.mmdb", "gateway_guard/data/NOTICE", "gateway_guard/py.typed"),
+        *("policies/standard.yaml", "examples/traffic.jsonl.gz", "tests/conftest.py"),
+        *("examples/deploy/Containerfile", "examples/deploy/helm/gateway-guard/Chart.yaml"),
+        "tests/golden/policy/GG203.yaml",
+    ):
+        assert path in files, path
+    tree = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
+    assert tree <= files
+
+
+@in_a_checkout
+def test_neither_holds_what_was_built_or_cached() -> None:
+    for builder in (SdistBuilder, WheelBuilder):
+        for path in packed(builder):
+            parts = set(Path(path).parts)
+            assert not parts & {"__pycache__", ".venv", "dist", "node_modules", ".hypothesis"}, path
+            assert not path.startswith("build/")
+            assert Path(path).suffix not in {".pyc", ".key", ".secret"}, path
+
+
+@in_a_checkout
+def test_the_wheel_holds_the_package_its_data_and_no_tests() -> None:
+    files = packed(WheelBuilder)
+
+    assert all(path.startswith("gateway_guard/") for path in files)
+    for suffix in (".py", ".lua", ".mmdb"):
+        tree = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob(f"*{suffix}")}
+        assert tree <= files
+    assert "gateway_guard/data/demo/policies/standard.yaml" in files

@@ -13,12 +13,12 @@ STAMP  := $(VENV)/.installed
 # The sidecar runs as processes of its own in the tests; what runs there is not counted.
 COVER  ?= 85
 COVER_CORE ?= 99
-CORE   := gateway_guard/core/*,gateway_guard/signals/*,gateway_guard/campaigns/*,gateway_guard/stores/*,gateway_guard/accounts/*
-# Tests that measure seconds, which tracing for coverage doubles: `make wheel` runs them untraced.
+CORE   := */gateway_guard/core/*,*/gateway_guard/signals/*,*/gateway_guard/campaigns/*,*/gateway_guard/stores/*,*/gateway_guard/accounts/*
+# Tests that measure seconds, which tracing for coverage doubles: they run untraced, one at a time.
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
 # A test that fails is repeated once, shown with its traceback; more than three such fail the run.
 RERUN  := --reruns 1 --rerun-show-tracebacks
-# Tests at a time. What starts servers of its own is tested once, against the wheel.
+# Tests at a time.
 JOBS   ?= 2
 # The client for Node that is tested; the last that runs on Node 20.
 NODE_OPENAI := 6.49.0
@@ -34,7 +34,7 @@ DATA     ?=
 SCORE    ?=
 EVALUATE ?=
 
-.PHONY: help venv demo test lint types unit wheel servers node bench evaluate clean
+.PHONY: help venv demo test lint types unit tree wheel servers node bench evaluate clean
 .DEFAULT_GOAL := help
 
 help:
@@ -63,17 +63,17 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy --strict
 
-# The last line printed is pytest's own; the coverage of the core is shown only when it fails.
+# Everything but what starts servers, against the tree: quick, while working.
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) $(RERUN) -m 'not e2e' -k 'not ($(TIMED))' --cov --cov-report=term:skip-covered \
-		--cov-fail-under=$(COVER) $(TESTS)
-	@mkdir -p build
-	@$(BIN)/coverage report --include='$(CORE)' --skip-covered --show-missing \
-		--fail-under=$(COVER_CORE) > build/coverage-core.txt || { cat build/coverage-core.txt; exit 1; }
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not e2e' $(TESTS)
+
+# What can only be told of a checkout: what is packed, what imports what, what the pages say.
+tree: $(STAMP)
+	$(BIN)/python -m pytest -n $(JOBS) $(RERUN) tests/test_*.py
 
 # What users install: the wheel, in a virtual environment of its own, with the tree nowhere on the
 # path. First without extras, as for offline work; then with the sidecar, and every test but the
-# benchmarks.
+# benchmarks; its coverage is shown where it is not enough.
 wheel: $(STAMP)
 	rm -rf build/wheel && mkdir -p build/wheel/run
 	$(BIN)/python -m build --wheel --outdir build/wheel .
@@ -86,9 +86,14 @@ wheel: $(STAMP)
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
 	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(RERUN) -k '$(TIMED)' $(TESTS)
 	cd build/wheel/run && SCREENS=$(CURDIR)/build/screens \
-		../venv/bin/python -m pytest --import-mode=importlib -n $(JOBS) $(RERUN) -k 'not ($(TIMED))' $(TESTS)
+		../venv/bin/python -m pytest --import-mode=importlib -n $(JOBS) $(RERUN) -k 'not ($(TIMED))' \
+		--cov --cov-report= --cov-fail-under=$(COVER) $(TESTS)
+	@cd build/wheel/run && ../venv/bin/python -m coverage report --include='$(CORE)' --skip-covered \
+		--show-missing --fail-under=$(COVER_CORE) > ../../coverage-core.txt \
+		|| { cat ../../coverage-core.txt; exit 1; }
 
-test: servers node lint types wheel unit
+# The tree first: what it finds is found within seconds.
+test: servers node lint types tree wheel
 
 # The shared store and the gateways are tested against real servers, pages in a real browser, and one
 # benchmark compares the sidecar with nginx; where one is missing, what needs it is skipped and says

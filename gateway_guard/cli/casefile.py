@@ -149,9 +149,16 @@ def reason_of(text: str) -> str:
 
 
 def author_of(name: str | None) -> str:
-    """Who decides: `name`, or who runs this process; empty when that cannot be told."""
+    """Who decides: `name`, or who runs this process; empty when that cannot be told.
+
+    Raises:
+        SettingsError: it is empty, far too long, or cannot be printed.
+    """
     if name is not None:
-        return name
+        try:
+            return bench.name_of(name)
+        except SettingsError as error:
+            raise SettingsError(f"--by: {error}") from None
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):

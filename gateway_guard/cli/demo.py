@@ -66,7 +66,7 @@ sys.path.insert(0, sys.argv[1])
 import uvicorn
 from mock_upstream import MockUpstream
 mock = MockUpstream(latency=0.05, interval=0.005)
-server = uvicorn.Server(uvicorn.Config(mock, log_level="warning"))
+server = uvicorn.Server(uvicorn.Config(mock, log_level="warning", timeout_keep_alive=75))
 server.run(sockets=[socket.socket(fileno=int(sys.argv[2]))])
 """
 
@@ -78,6 +78,13 @@ os.environ["GATEWAY_GUARD_SECRET"] = sys.argv.pop(1)
 from gateway_guard.cli import main
 main()
 """
+
+#: Requests under way at once. Where the machine cannot keep the pace the rest wait here, for as
+#: long as it takes, and not in the client's pool, which gives up on them.
+AT_ONCE: Final = 64
+
+#: Seconds between two pieces of an answer, and in which a connection must be made.
+_PATIENCE: Final = 60.0
 
 #: What the sidecar learnt of campaigns, in the demonstration's directory.
 _CAMPAIGNS: Final = "campaigns"
@@ -140,24 +147,36 @@ class Material:
 
 
 async def send_all(exchanges: list[Recorded], url: str, seconds: float, answers: Answers) -> None:
-    """Send every exchange over HTTP at its recorded moment, the minute squeezed into `seconds`."""
+    """Send every exchange over HTTP at its recorded moment, the minute squeezed into `seconds`.
+
+    A machine too slow for that takes longer. Returns when every answer has come, or failed.
+    """
     loop = asyncio.get_running_loop()
     start, first, speed = loop.time(), exchanges[0].at, RECORDED / seconds
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    patience = httpx.Timeout(_PATIENCE, pool=None)
+    free = asyncio.Semaphore(AT_ONCE)
     # Not through a proxy the environment names: the sidecar is on this machine.
     async with httpx.AsyncClient(
-        base_url=url, limits=limits, timeout=30.0, trust_env=False
+        base_url=url, limits=limits, timeout=patience, trust_env=False
     ) as client:
-        tasks = set()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            free.release()
+
         for line in exchanges:
             wait = start + (line.at - first) / speed - loop.time()
             if wait > 0:
                 await asyncio.sleep(wait)
+            await free.acquire()
             task = asyncio.create_task(_send(client, line, answers))
             tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            task.add_done_callback(ended)
+        # To the end: closing the client would break off what is under way.
         if tasks:
-            await asyncio.wait(tasks, timeout=35.0)
+            await asyncio.wait(tasks)
 
 
 async def _send(client: httpx.AsyncClient, line: Recorded, answers: Answers) -> None:
@@ -230,7 +249,7 @@ async def _run(material: Material, directory: Path, seconds: float, forever: boo
 
 async def _settled(decisions: Decisions, sent: int) -> None:
     """Read the log until it holds every decision; it is written a few times a second."""
-    for _ in range(50):
+    for _ in range(300):
         decisions.read()
         if sum(decisions.actions.values()) >= sent:
             return

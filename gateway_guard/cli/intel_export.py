@@ -6,6 +6,7 @@ import enum
 import gzip
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -171,7 +172,7 @@ def seen_in(logs: Iterable[Path]) -> Traffic:
                             traffic.note(network, read.account, read.network, at)
                     except (msgspec.DecodeError, UnicodeDecodeError, IntelError):
                         bad += bool(line.strip())
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise IntelError(f"{path}: cannot be read as a decision log: {error}") from error
     if bad:
         typer.echo(f"{bad:,} lines of decision logs could not be read", err=True)

@@ -221,8 +221,10 @@ def _poll(
 
         def change(held: Table) -> Table:
             nonlocal left
+            known = held.sources.get(name)
+            gone = read.gone(known.indicators) if known is not None else ()  # noqa: B023
             table, left = pruned(
-                merged(held, name, source, read.indicators, read.removed),  # noqa: B023
+                merged(held, name, source, read.indicators, gone),  # noqa: B023
                 now=now, most=settings.max_indicators,  # noqa: B023
             )  # fmt: skip
             return table

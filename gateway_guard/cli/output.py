@@ -27,11 +27,15 @@ FormatOption = Annotated[
 def console(*, stderr: bool = False) -> Console:
     """A console for tables and trees: colour only on a terminal, never with `NO_COLOR`.
 
-    Off a terminal lines are never wrapped, so that what is piped or compared stays whole.
+    Off a terminal lines are never wrapped, so that what is piped or compared stays whole. Brackets
+    and colons are themselves: much of what is shown was written by others.
     """
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 400
-    return Console(stderr=stderr, highlight=False, soft_wrap=not stream.isatty(), width=width)
+    return Console(
+        stderr=stderr, highlight=False, markup=False, emoji=False,
+        soft_wrap=not stream.isatty(), width=width,
+    )  # fmt: skip
 
 
 def print_json(value: object) -> None:

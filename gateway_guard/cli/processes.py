@@ -18,9 +18,11 @@ import httpx
 
 from gateway_guard.errors import UpstreamError
 
-#: Seconds a child gets to end by itself, and to become ready.
+#: Seconds a child gets to end by itself, to do so where what it saves is wanted, and to become
+#: ready.
 GRACE: Final = 5.0
-READY: Final = 30.0
+SAVING: Final = 60.0
+READY: Final = 60.0
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -59,10 +61,11 @@ class Children:
             _wait_for(child)
 
     async def stop(self, name: str) -> None:
-        """End one child, and return once it has ended."""
-        child = self._running.pop(name)
+        """End one child, and return once it has ended and saved what it saves."""
+        child = self._running[name]
         child.terminate()
-        await asyncio.to_thread(_wait_for, child)
+        await asyncio.to_thread(_wait_for, child, SAVING)
+        del self._running[name]
 
     def start(self, name: str, *arguments: str, keep: Sequence[socket.socket] = ()) -> None:
         """Run `python ARGUMENTS`, printing to `NAME.out`; sockets of `keep` stay open in it."""
@@ -130,9 +133,9 @@ async def _answers(client: httpx.AsyncClient, url: str) -> bool:
         return False
 
 
-def _wait_for(child: subprocess.Popen[bytes]) -> None:
+def _wait_for(child: subprocess.Popen[bytes], seconds: float = GRACE) -> None:
     try:
-        child.wait(GRACE)
+        child.wait(seconds)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

@@ -19,7 +19,7 @@ _OPENAI: Final = re.compile(
     rf"|{_VERSION}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
     # A batch runs what was uploaded before; whoever has a session's secret asks the model itself.
     rf"|{_VERSION}/(?:moderations|videos(?:/[^/]+/remix)?|batches"
-    r"|realtime/(?:sessions|client_secrets|transcription_sessions|calls)"
+    r"|realtime/(?:sessions|client_secrets|transcription_sessions|calls(?:/[^/]+/accept)?)"
     # vLLM.
     r"|score|rerank|reranking|classify|pooling|tokenize|detokenize)"
     r"|/(?:score|rerank|reranking|classify|pooling|tokenize|detokenize)"
@@ -27,10 +27,12 @@ _OPENAI: Final = re.compile(
 _ANTHROPIC: Final = re.compile(
     rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages"
 )
-#: Gemini and Vertex, Bedrock, Ollama, Cohere, SageMaker, SGLang, TGI, TEI and llama.cpp.
+#: Gemini and Vertex, Bedrock, Ollama, Cohere, SageMaker, Triton, SGLang, TGI, TEI and llama.cpp.
 _OTHER: Final = re.compile(
     r".*:(?:(?:stream)?generate(?:content|message|text|answer)|batchgeneratecontent|counttokens"
     r"|(?:batch)?embed(?:content|contents|text)|(?:stream)?(?:raw)?predict)"
+    # Live, over a socket, and what is called over gRPC: names of methods behind a service.
+    r"|.*[./](?:bidi|stream)?generatecontent"
     # Whatever else a model is told to do: `:predictLongRunning`, `:computeTokens`, …
     r"|.*/(?:(?:tuned)?models|endpoints)/[^/:]+:[a-z]+"
     rf"|{_VERSION}/interactions"
@@ -40,11 +42,14 @@ _OTHER: Final = re.compile(
     r"|(?:/ollama)?/api/(?:chat|generate|embed|embeddings)"
     # Mistral's agents; Kobold; and whatever ends like a call that generates: Replicate, fill in the
     # middle, batches of chats.
-    rf"|{_VERSION}/conversations(?:/[^/]+)?"
+    rf"|{_VERSION}/conversations(?:/[^/]+(?:/restart)?)?"
+    rf"|{_VERSION}/(?:ocr|batch/jobs)"
+    # KServe's second protocol, as Triton extends it.
+    r"|.*/v2/models/[^/]+(?:/versions/[^/]+)?/(?:infer|generate|generate_stream)"
     r"|/api/extra/generate/stream"
     r"|.*/(?:completions(?:/batch)?|predictions)"
     rf"|{_VERSION}/(?:chat|generate|embed)"
-    r"|/(?:generate|generate_stream|completion|infill|invocations"
+    r"|/(?:generate|generate_stream|vertex_generate|completion|infill|invocations"
     r"|embedding|embed|embed_all|embed_sparse|encode)"
 )
 
@@ -138,6 +143,7 @@ _DECIDING: Final = re.compile(
     r"|.*/model/([^/]+)/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
     r"|converse|converse-stream|count-tokens)"
     r"|.*/models/([^/]+/[^/]+)/predictions"
+    r"|.*/v2/models/([^/]+)(?:/versions/[^/]+)?/(?:infer|generate|generate_stream)"
     r"|.*/(?:tuned)?models/([^/:]+):[a-z]+",
     re.IGNORECASE,
 )

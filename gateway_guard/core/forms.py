@@ -22,18 +22,20 @@ _TYPE: Final = re.compile(
 )
 _DISPOSITION: Final = re.compile(
     rb'content-disposition: form-data; name="([0-9A-Za-z_.-]{1,64}(?:\[\])?)"'
-    rb'(; filename="[^"\\\x00-\x1f\x7f]{0,512}")?',
+    rb'(?:; filename="([^"\\\x00-\x1f\x7f]{0,512})")?',
     re.IGNORECASE,
 )
 _ASIDE: Final = re.compile(
     rb"content-type: [0-9a-z!#$&^_.+/-]{1,127}(?:; ?charset=\"?utf-8\"?)?"
-    rb"|content-length: [0-9]{1,12}",
+    rb"|content-length: ([0-9]{1,12})",
     re.IGNORECASE,
 )
 _COUNTS: Final = frozenset((
     "n", "best_of", "max_tokens", "max_completion_tokens", "max_output_tokens", "top_logprobs",
 ))  # fmt: skip
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+#: The field that says in what the others are written. Source: RFC 7578, section 4.6.
+_CHARSET: Final = "_charset_"
 #: Members that forms write as lists.
 _LISTS: Final = frozenset(("include",))
 
@@ -49,8 +51,9 @@ def parse(body: bytes, content_type: bytes) -> dict[str, Any] | Inspection:
     Counts and flags come in the types JSON has for them; fields `name[]` as one list under `name`.
     Each file counts as one medium in a turn of the user's. Refused: text before the first or after
     the last part, delimiters anywhere but on a line of their own, header fields of a part other
-    than a plain Content-Disposition, Content-Type and Content-Length, a field named twice, a file
-    under the name of a member that decides something, and fields that are not UTF-8.
+    than a plain Content-Disposition, Content-Type and Content-Length, a length that is not the
+    part's, a field named twice, a file without a name (a field to some) or under the name of a
+    member that decides something, and fields that are not UTF-8 or say what others are written in.
 
     Total: never raises.
     """
@@ -68,12 +71,12 @@ def parse(body: bytes, content_type: bytes) -> dict[str, Any] | Inspection:
         head, blank, content = piece[2:-2].partition(b"\r\n\r\n")
         if piece[:2] != b"\r\n" or piece[-2:] != b"\r\n" or not blank:
             return Inspection.SHAPE
-        name, is_file = _named(head)
+        name, file = _named(head, len(content))
         if name is None:
             return Inspection.SHAPE
         bare = name.removesuffix("[]")
-        if is_file:
-            if bare in MEMBERS or bare.casefold() in MEMBERS_FOLDED:
+        if file is not None:
+            if bare.casefold() in MEMBERS_FOLDED or (content and not file):
                 return Inspection.SHAPE
             files.append({"inlineData": {}})
             continue
@@ -81,21 +84,36 @@ def parse(body: bytes, content_type: bytes) -> dict[str, Any] | Inspection:
         if problem is not None:
             return problem
     if files:
+        if "contents" in document:
+            return Inspection.SHAPE
         document["contents"] = [{"role": "user", "parts": files}]
     return document
 
 
-def _named(head: bytes) -> tuple[str | None, bool]:
-    """The name of a part and whether it is a file; None when its header is not the usual one."""
-    first, *rest = head.split(b"\r\n")
-    disposition = _DISPOSITION.fullmatch(first)
-    if disposition is None or len(rest) > 2 or not all(map(_ASIDE.fullmatch, rest)):
-        return None, False
-    return disposition[1].decode("ascii"), disposition[2] is not None
+def _named(head: bytes, length: int) -> tuple[str | None, bytes | None]:
+    """The name of a part of so many bytes, and its file's; None for the name when its header is not
+    the usual one, and for the file's when it is a field."""
+    disposition: re.Match[bytes] | None = None
+    fields = head.split(b"\r\n")
+    for field in fields:
+        found = _DISPOSITION.fullmatch(field)
+        if found is not None and disposition is None:
+            # First or, as aiohttp writes it, behind the type.
+            disposition = found
+            continue
+        aside = _ASIDE.fullmatch(field)
+        # Some readers end a part where its length says.
+        if aside is None or (aside[1] is not None and int(aside[1]) != length):
+            return None, None
+    if disposition is None or len(fields) > 3:
+        return None, None
+    return disposition[1].decode("ascii"), disposition[2]
 
 
 def _add(document: dict[str, Any], name: str, bare: str, content: bytes) -> Inspection | None:
     """Put one field into the document; why not, when it cannot be."""
+    if name.casefold() == _CHARSET:
+        return Inspection.CHARSET
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:

@@ -54,7 +54,7 @@ def rewrite(
 
     Only call it for a body that was inspected (`Inspection.FULL`). Every member that is not changed
     keeps its bytes and its place; white space between top-level members is not kept. An unchanged
-    body without coding is returned as it is, and so is a form.
+    body without coding is returned as it is; a form is never changed.
 
     Args:
         body: as received.
@@ -72,8 +72,8 @@ def rewrite(
     if isinstance(plain, Inspection):
         raise ValueError(f"the body cannot be decoded: {plain.value}")
     if plain[:2] == b"--":
-        # A form: it is read, and forwarded as it came.
-        return body
+        # A form: it is read, and never changed.
+        return plain
     members = _decode(plain)
     changed = force_usage and dialect is Dialect.OPENAI and _ask_for_usage(members)
     if restrictions is not None:

@@ -151,9 +151,10 @@ def _claims_fault(
             continue
         if type(moment) not in (int, float):
             return CredentialFault.MALFORMED
-        if name == "exp" and at >= moment + LEEWAY:
+        # Compared, never added to: a token may hold an integer that no float can.
+        if name == "exp" and at - LEEWAY >= moment:
             return CredentialFault.EXPIRED
-        if name == "nbf" and at < moment - LEEWAY:
+        if name == "nbf" and at + LEEWAY < moment:
             return CredentialFault.NOT_YET_VALID
     if source.issuer is not None and claims.get("iss") != source.issuer:
         return CredentialFault.WRONG_ISSUER

@@ -92,7 +92,7 @@ class Access:
                 return None
             name = session.name if session is not None else ""
             return Visitor(how="open", reviews=True, name=name, session=session)
-        if session is not None and self._tokens:
+        if session is not None and session.signs_in and self._tokens:
             return Visitor(
                 how="session", name=session.name, reviews=session.reviews, session=session
             )  # fmt: skip
@@ -126,7 +126,10 @@ class Access:
             said = [value.decode("latin-1") for value in found.get("referer", ())]
         if len(said) != 1:
             return False
-        where = urlsplit(said[0]).netloc.lower()
+        try:
+            where = urlsplit(said[0]).netloc.lower()
+        except ValueError:
+            return False
         return bool(where) and where in hosts
 
     def rightly_named(self, headers: Headers) -> bool:

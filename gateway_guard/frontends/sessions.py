@@ -30,12 +30,15 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
         until: Unix seconds.
         name: of the reviewer; empty when unknown.
         reviews: whether it may change things; else it may only look.
+        signs_in: whether it is worth a token: the login form made it. Any other only binds forms
+            to a browser, and says nothing of who that is.
     """
 
     nonce: str
     until: float
     name: str
     reviews: bool
+    signs_in: bool = False
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -79,9 +79,13 @@ class Web:
         Raises:
             IntelError: there is none in time, it is too large, or `url` is another server's.
         """
-        target = httpx.URL(url)
-        if target.is_relative_url:
-            target = httpx.URL(self.base).join(target)
+        try:
+            target = httpx.URL(url)
+            if target.is_relative_url:
+                target = httpx.URL(self.base).join(target)
+        except httpx.InvalidURL:
+            # Parts of it are a server's own words, e.g. the id of a status.
+            raise IntelError(f"{self.host} points to something that is no URL") from None
         if (target.scheme, target.host, target.port) != _origin(self.base):
             raise IntelError(
                 f"{self.host} points to another server, {target.host}: credentials stay here. "

@@ -11,7 +11,7 @@ import msgspec
 from gateway_guard.errors import IntelError
 from gateway_guard.intel.indicator import LONGEST, LONGEST_ID, Indicator, checked, named
 from gateway_guard.intel.networks import Limits
-from gateway_guard.intel.patterns import MOST_ALTERNATIVES, read_pattern
+from gateway_guard.intel.patterns import read_pattern
 from gateway_guard.intel.times import parse_stamp
 
 #: Most bytes and objects of one bundle or answer.
@@ -32,7 +32,8 @@ class Taken(msgspec.Struct, kw_only=True):
 
     Attributes:
         indicators: to be kept.
-        removed: ids to be taken out first: revoked, expired, or said anew.
+        removed: ids of objects that were revoked, have expired or are said anew: `gone` says what
+            is to be taken out first.
         skipped: reason → how many were not taken.
         messages: of the first of them that were refused.
     """
@@ -41,6 +42,14 @@ class Taken(msgspec.Struct, kw_only=True):
     removed: set[str] = set()
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
     messages: list[str] = []
+
+    def gone(self, held: Iterable[str]) -> set[str]:
+        """Those of the ids `held` that stand for an object in `removed`, or an alternative of one.
+
+        Looked up among what is held: 200,000 objects may each have had 64 alternatives.
+        """
+        removed = self.removed
+        return {one for one in held if one in removed or one.rpartition("#")[0] in removed}
 
     def refuse(self, reason: str, message: str = "") -> None:
         """Count one that is not taken."""
@@ -121,7 +130,7 @@ def taken(
 def _take(
     out: Taken, id: str, one: Mapping[str, Any], label: str, now: float, limits: Limits, unsaid: int
 ) -> None:
-    out.removed.update(_ids(id, MOST_ALTERNATIVES))
+    out.removed.add(id)
     if one.get("revoked") is True:
         out.refuse("revoked")
         return

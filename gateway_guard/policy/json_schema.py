@@ -2,8 +2,8 @@
 
 An editor completes keys and words with it, shows what they mean and marks what cannot be. It knows
 one value at a time: what two places say together (rules nobody reaches, names that are not
-defined, thresholds out of reach) is for `gateway-guard check`. The other way round it refuses one
-thing that `check` takes: a number in quotes.
+defined, thresholds out of reach) is for `gateway-guard check`. The other way round it marks three
+spellings that `check` takes: numbers in quotes, `true` and `false` in quotes, shares like `1e1%`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,27 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, get_args, get_origin
 
-from gateway_guard.policy import units
 from gateway_guard.policy.countries import COUNTRIES
 from gateway_guard.policy.detectors import parameters
 from gateway_guard.policy.identity import UNIX
+from gateway_guard.policy.json_values import (
+    NETWORK,
+    NUMBER,
+    PATTERNS,
+    PLAIN,
+    SHARES,
+    TEXT,
+    Schema,
+    by_name,
+    number,
+    one_or_some,
+    quantity,
+    some,
+    whole,
+)
 from gateway_guard.policy.quotas import TABLES
 from gateway_guard.policy.schema import KEYS, SCHEMA, UNITS, Key
-from gateway_guard.policy.values import NAME, QUANTITIES, TOKEN, bounds
+from gateway_guard.policy.values import NAME, NEVER_EMPTY, QUANTITIES, bounds
 from gateway_guard.policy.verification import WAYS
 from gateway_guard.types import UNKNOWN
 
@@ -30,8 +44,6 @@ DOCUMENTS: Final = {
     "policy": ("policy", "A gateway-guard policy"),
     "test": ("file", "Tests of a gateway-guard policy (*.test.yaml)"),
 }
-
-Schema = dict[str, Any]
 
 
 def json_schema(document: str, detectors: Mapping[str, type[Any]], version: str) -> Schema:
@@ -96,32 +108,32 @@ class _Writer:
 
     def value(self, section: str, key: Key) -> Schema:
         """The value alone."""
-        if key.kind in _PLAIN:
-            return _PLAIN[key.kind](key)
+        if key.kind in PLAIN:
+            return PLAIN[key.kind](key)
         if key.kind in QUANTITIES:
-            return self.ref(key.kind, lambda: _quantity(key.kind))
+            return self.ref(key.kind, lambda: quantity(key.kind))
         below: dict[str, Callable[[], Schema]] = {
             "section": lambda: self.below(key.of),
             "not": lambda: self.below(key.of),
-            "sections": lambda: _list(self.below(key.of)),
-            "named": lambda: _named(self.below(key.of)),
-            "regions": lambda: _named(_some({**self.country(), "description": key.doc})),
-            "countries": lambda: _some(
-                {"anyOf": [self.country(), {"type": "string", "pattern": _whole(NAME)}]}
+            "sections": lambda: some(self.below(key.of)),
+            "named": lambda: by_name(self.below(key.of)),
+            "regions": lambda: by_name(one_or_some({**self.country(), "description": key.doc})),
+            "countries": lambda: one_or_some(
+                {"anyOf": [self.country(), {"type": "string", "pattern": whole(NAME)}]}
             ),
             "table": lambda: self.table(key),
-            "networks": lambda: _some(
-                {"anyOf": [_NETWORK, {"const": UNKNOWN if section == "when" else UNIX}]}
+            "networks": lambda: one_or_some(
+                {"anyOf": [NETWORK, {"const": UNKNOWN if section == "when" else UNIX}]}
             ),
             "signals": lambda: self.scored() if section == "when" else self.weighted(),
             "ages": lambda: self.bands(key, "duration", UNKNOWN),
             "bands": lambda: self.bands(key, "number"),
             "campaigns": lambda: self.bands(key, "number", "known", UNKNOWN),
-            "indicators": lambda: _some({"anyOf": [_TEXT, self.below(key.of)]}),
-            "given_indicators": lambda: _some({"anyOf": [_TEXT, self.below(key.of)]}),
-            "scores": lambda: self.by_detector(lambda _name: _number(key)),
-            "quotas": lambda: _named(
-                {"anyOf": [_number(KEYS["limit"]["burst"]), {"const": "none"}]}
+            "indicators": lambda: one_or_some({"anyOf": [TEXT, self.below(key.of)]}),
+            "given_indicators": lambda: one_or_some({"anyOf": [TEXT, self.below(key.of)]}),
+            "scores": lambda: self.by_detector(lambda _name: number(key)),
+            "quotas": lambda: by_name(
+                {"anyOf": [number(KEYS["limit"]["burst"]), {"const": "none"}]}
             ),
         }
         made = below[key.kind]()
@@ -130,9 +142,11 @@ class _Writer:
         return made
 
     def below(self, name: str) -> Schema:
+        """A reference to a section."""
         return self.ref(name, lambda: self.section(name))
 
     def country(self) -> Schema:
+        """A reference to the country codes, each with its name."""
         return self.ref(
             "country",
             lambda: {"enum": list(COUNTRIES), "enumDescriptions": list(COUNTRIES.values())},
@@ -143,12 +157,12 @@ class _Writer:
         at, share = TABLES[key.name]
         names = {"type": "string", "pattern": "\\S"}
         if at is not None:
-            names = {"pattern": _NUMBER if at.kind == "number" else _PATTERNS[at.kind]}
+            names = {"pattern": NUMBER if at.kind == "number" else PATTERNS[at.kind]}
         return {
             "type": "object",
             "minProperties": 1,
             "propertyNames": names,
-            "additionalProperties": self.ref(share.kind, lambda: _quantity(share.kind)),
+            "additionalProperties": self.ref(share.kind, lambda: quantity(share.kind)),
         }
 
     def bands(self, key: Key, kind: str, *words: str) -> Schema:
@@ -156,9 +170,9 @@ class _Writer:
         ends = {
             end.name: {
                 **(
-                    _number(dataclasses.replace(key, low=max(0.0, key.low)))
+                    number(dataclasses.replace(key, low=max(0.0, key.low)))
                     if kind == "number"
-                    else self.ref(kind, lambda: _quantity(kind))
+                    else self.ref(kind, lambda: quantity(kind))
                 ),
                 "description": end.doc,
             }
@@ -170,7 +184,7 @@ class _Writer:
             "additionalProperties": False,
             "minProperties": 1,
         }
-        return _some({"anyOf": [band, {"enum": list(words)}]} if words else band)
+        return one_or_some({"anyOf": [band, {"enum": list(words)}]} if words else band)
 
     def by_detector(self, write: Callable[[str], Schema]) -> Schema:
         """A mapping by names of detectors."""
@@ -184,10 +198,12 @@ class _Writer:
         }
 
     def scored(self) -> Schema:
+        """`signal` of a condition: a detector's score within a band."""
         score = Key(name="signal", kind="bands", doc="", low=0, high=1)
         return self.by_detector(lambda _name: self.bands(score, "number"))
 
     def weighted(self) -> Schema:
+        """`signals` of a policy: a detector's settings."""
         return self.by_detector(lambda name: self.detector(self.detectors[name]))
 
     def detector(self, cls: type[Any]) -> Schema:
@@ -211,120 +227,23 @@ class _Writer:
     def parameter(self, kind: Any) -> Schema:
         """A detector's parameter of a Python type, as `policy.detectors` reads it."""
         if get_origin(kind) in (tuple, frozenset, list):
-            return _some(self.parameter(get_args(kind)[0] if get_args(kind) else str))
+            return one_or_some(self.parameter(get_args(kind)[0] if get_args(kind) else str))
         if kind is bool:
             return {"type": "boolean"}
         if kind is int:
             return {"type": "integer"}
         if kind is float:
-            shares = (self.ref(name, lambda n=name: _quantity(n)) for name in _SHARES)  # type: ignore[misc]
+            shares = (self.ref(name, lambda n=name: quantity(n)) for name in SHARES)  # type: ignore[misc]
             return {"anyOf": [{"type": "number"}, *shares]}
-        return dict(_TEXT)
+        return dict(TEXT)
 
-
-def _some(one: Schema) -> Schema:
-    """One, or a list of them."""
-    return {"anyOf": [one, _list(one)]}
-
-
-def _list(one: Schema) -> Schema:
-    return {"type": "array", "items": one, "minItems": 1}
-
-
-def _named(one: Schema) -> Schema:
-    """A mapping by kebab-case names."""
-    names = {"pattern": _whole(NAME), "maxLength": 64}
-    return {"type": "object", "propertyNames": names, "additionalProperties": one}
-
-
-def _whole(pattern: re.Pattern[str]) -> str:
-    return f"^(?:{pattern.pattern})$"
-
-
-def _either_case(words: str) -> str:
-    """A pattern of letters that says nothing of their case, which JSON Schema has no flag for."""
-    return re.sub(r"[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", words)
-
-
-def _amount(unit_names: Mapping[str, object]) -> str:
-    named = "|".join(sorted(unit_names, key=len, reverse=True))
-    return rf"^[0-9]{{1,12}}(?:\.[0-9]{{1,9}})?\s*(?:{_either_case(named)})[sS]?$"
-
-
-_NUMBER: Final = r"^(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)$"
-#: Kind → what its text looks like. Amounts are bounded by the reader, which the description tells.
-_PATTERNS: Final = {
-    "duration": _amount(units.SECONDS),
-    "size": _amount(units.BYTES),
-    "length": r"^[0-9]{1,9}\s*characters?$",
-    "percent": r"^[+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%$",
-    "rate": r"^[0-9]{1,30}\s*(?:/|per)\s*(?:[1-9][0-9]{0,8}\s*)?[a-z]+$",
-}
-#: What a detector's parameter may be spelled as, besides a plain number.
-_SHARES: Final = ("duration", "percent")
-
-
-def _quantity(kind: str) -> Schema:
-    example = QUANTITIES[kind][2]
-    return {"type": "string", "pattern": _PATTERNS[kind], "patternErrorMessage": example}
-
-
-def _number(key: Key) -> Schema:
-    body: Schema = {"type": "integer" if key.kind == "integer" else "number"}
-    if key.low == key.high:
-        return {"const": int(key.low)}
-    if key.low > -float("inf"):
-        body["minimum"] = key.low
-    if key.high < float("inf"):
-        body["maximum"] = key.high
-    return body
-
-
-#: Text that happens to look like a number or a flag is text all the same.
-_TEXT: Final[Schema] = {"type": ["string", "number", "boolean"], "pattern": "\\S"}
-_NETWORK: Final[Schema] = {"type": "string", "pattern": r"^[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?$"}
-
-
-def _words(key: Key) -> Schema:
-    also = [UNKNOWN] if key.name == "network" else []
-    return _some({"enum": list(dict.fromkeys([*key.words, *also]))})
-
-
-def _flags(key: Key) -> Schema:
-    also = [] if key.name == "model_route" else [UNKNOWN]
-    return _some({"enum": [True, False, *also]})
-
-
-_PLAIN: Final[Mapping[str, Callable[[Key], Schema]]] = {
-    "integer": _number,
-    "number": _number,
-    "flag": lambda _key: {"type": "boolean"},
-    "flags": _flags,
-    "word": lambda key: {"enum": list(key.words)},
-    "words": _words,
-    "text": lambda _key: dict(_TEXT),
-    "texts": lambda _key: _some(dict(_TEXT)),
-    "models": lambda _key: _some(dict(_TEXT)),
-    "phrases": lambda _key: _some({**_TEXT, "minLength": 3, "maxLength": 200}),
-    "header": lambda _key: {"type": "string", "pattern": _whole(TOKEN)},
-    "paths": lambda _key: _some({"type": "string", "pattern": f"^(?:/.*|{UNKNOWN})$"}),
-    "accounts": lambda _key: _some({"type": "string", "pattern": f"^(?:known|{UNKNOWN}|acct_.*)$"}),
-    "asns": lambda _key: _some(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
-                {"type": "string", "pattern": f"^(?:AS[0-9]{{1,10}}|{UNKNOWN})$"},
-            ]
-        }
-    ),
-}
 
 #: Section → what its keys are together.
 _TOGETHER: Final[Mapping[str, Schema]] = {
     "account": {"minProperties": 1, "maxProperties": 1},
     "limit": {"oneOf": [{"required": [unit]} for unit in UNITS]},
     "verification": {"oneOf": [{"required": [way]} for way in WAYS]},
-    **{name: {"minProperties": 1} for name in ("when", "with", "adapt", "expect", "indicator")},
+    **{name: {"minProperties": 1} for name in (*NEVER_EMPTY, "with", "expect", "indicator")},
 }
 
 

@@ -51,7 +51,7 @@ def kind_of(node: Node) -> str:
 
 
 #: Sections in which an empty mapping says nothing; in others its absence of keys has its own code.
-_NEVER_EMPTY: Final = frozenset({"when", "adapt", "identify", "inspect", "on_error"})
+NEVER_EMPTY: Final = frozenset({"when", "adapt", "identify", "inspect", "on_error"})
 
 
 class Section:
@@ -78,7 +78,7 @@ class Section:
                 hint=f"keys: {', '.join(known)}",
             )
             return
-        if not node.value and name in _NEVER_EMPTY:
+        if not node.value and name in NEVER_EMPTY:
             found.at("GG206", node, "an empty mapping", hint="leave the key out")
         for key, key_node, value in pairs(found, node):
             if key not in known:

@@ -182,6 +182,12 @@ class Audit:
                 torn=hashlib.sha256(torn).hexdigest() if torn else None,
             )  # fmt: skip
             line, mac = line_of(entry, self._key)
+            if len(line) > LONGEST:
+                # Nobody could read it, nor write anything behind it.
+                raise SourceError(
+                    f"an entry of {len(line):,} bytes is too long for the audit file "
+                    f"({LONGEST:,} at most); nothing was changed. Shorten the reason or the name"
+                )
             view = memoryview((b"\n" if torn else b"") + line)
             while view:
                 view = view[os.write(handle, view) :]

@@ -16,6 +16,7 @@ class Call:
 
     Attributes:
         answer: resolves to what the script said behind its mark, or fails with `StoreError`.
+        sent: whether it was ever sent.
         unsure: whether the server may have acted although no answer came.
         passing: whether the failure is the server's present state, so that later it may succeed.
         again: whether it was sent before, to a connection that broke.
@@ -26,7 +27,7 @@ class Call:
 
     __slots__ = (
         "again", "answer", "args", "asking", "expects", "hops", "keys", "passing", "script",
-        "unsure", "waited",
+        "sent", "unsure", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +44,7 @@ class Call:
         self.expects = id + script.mark
         self.answer = answer
         self.again = False
+        self.sent = False
         self.unsure = False
         self.passing = True
         self.hops = 0

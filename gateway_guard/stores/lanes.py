@@ -230,7 +230,7 @@ class Lanes:
             return []
         commands = [packed(b"SCRIPT", b"LOAD", text) for text in load]
         for call in batch:
-            call.unsure = True
+            call.sent = call.unsure = True
             if call.asking:
                 commands.append(packed(b"ASKING"))
             commands.append(call.command())

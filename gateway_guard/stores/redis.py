@@ -222,9 +222,12 @@ class RedisStore:
         call = self._call(visit, name, self._head(_TAKE, now))
         try:
             return self._read(await call.answer, visit, levels)
-        except BaseException:
-            # The server may have read it, may read it yet, or has said yes to nobody.
-            if call.unsure or _granted_by(call):
+        except BaseException as error:
+            # The server may have read it, may read it yet, or has said yes to nobody. Where it is
+            # said to have done nothing, somebody in between may have said so: who hears of that can
+            # give it back, but who has left does not.
+            left = call.sent and not isinstance(error, Exception) and not _told(call)
+            if call.unsure or left or _granted_by(call):
                 self.abandoned += 1
                 self._undo(charges, visit, name, self._head(_GIVE_UP, now))
             raise
@@ -286,12 +289,15 @@ class RedisStore:
         return tuple(grants)
 
 
-def _granted_by(call: Call) -> bool:
-    """Whether the answer has come and grants, be there anybody to hear of it or not."""
+def _told(call: Call) -> bool:
+    """Whether the answer has come, be there anybody to hear of it or not."""
     answer = call.answer
-    if not answer.done() or answer.cancelled() or answer.exception() is not None:
-        return False
-    return answer.result()[:1] == _GRANTED
+    return answer.done() and not answer.cancelled() and answer.exception() is None
+
+
+def _granted_by(call: Call) -> bool:
+    """Whether the answer has come and grants."""
+    return _told(call) and call.answer.result()[:1] == _GRANTED
 
 
 def _granted(charges: Sequence[Charge], levels: Sequence[float]) -> tuple[Grant, ...]:

@@ -57,11 +57,9 @@ async def filled_in(reception: Reception, request: Request, verification: Verifi
     if filled.trouble:
         return shown(reception, request, verification, form, claims, token, filled)
     address, subnet = reception.address(request)
-    wait = await reception.office.may_try(claims.account, subnet)
-    if wait is not None:
-        answer = reception.told(verification, 429, "Too many tries", "Please try again later.")
-        answer.headers["retry-after"] = str(max(1, round(wait)))
-        return answer
+    too_many = await reception.tried(verification, claims, subnet)
+    if too_many is not None:
+        return too_many
     by, subject, code = "form:address", subnet or "unknown", None
     if form.codes is not None:
         code = good_code(form, said.get(page.CODE, ""))

@@ -134,7 +134,11 @@ class SignIn:
         if found.issuer != openid.issuer:
             raise SourceError(f"{url}: it is that of another issuer")
         for there in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
-            parts = urlsplit(there)
+            try:
+                parts = urlsplit(there)
+                parts.port  # noqa: B018 - read for what it raises
+            except ValueError:
+                raise SourceError(f"{url}: names an address that is no URL") from None
             if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
                 raise SourceError(f"{url}: names an address that is not https")
         self._known = openid.issuer, found, now + _FRESH
@@ -167,5 +171,5 @@ class SignIn:
                     if len(content) > _LARGEST:
                         raise SourceError(f"{url}: its answer is too large")
                 return content
-        except (httpx.HTTPError, OSError, TimeoutError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
             raise SourceError(f"{url}: {type(error).__name__}") from error

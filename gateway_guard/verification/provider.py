@@ -25,8 +25,9 @@ class _Answer(msgspec.Struct, kw_only=True, frozen=True):
     """What a provider says."""
 
     state: str
+    # Said in so many words: whoever forgets it has not verified anybody.
+    verified: bool
     subject: str = ""
-    verified: bool = True
 
 
 def shown(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from typing import Final, Literal
 
@@ -21,6 +22,8 @@ from gateway_guard.verification.office import Office
 from gateway_guard.verification.openid import SignIn
 
 _COOKIE: Final = "gg_verify"
+#: A secret of a browser's as this page makes them: nothing else is taken, nor sent back.
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{24}", re.ASCII)
 AGAIN: Final = "Make your request again: its answer holds a new link."
 #: Why a link is not taken → status, heading, what to do.
 FAULTS: Final = {
@@ -75,6 +78,17 @@ class Reception:
             "Open the link itself, with cookies allowed, and go on from there.",
         )  # fmt: skip
 
+    async def tried(
+        self, verification: Verification, claims: Claims, subnet: str | None
+    ) -> Response | None:
+        """Count one try of a link's account from a subnet; the page for too many, else None."""
+        wait = await self.office.may_try(claims.account, subnet)
+        if wait is None:
+            return None
+        answer = self.told(verification, 429, "Too many tries", "Please try again later.")
+        answer.headers["retry-after"] = str(max(1, round(wait)))
+        return answer
+
     async def admitted(
         self, verification: Verification, claims: Claims, subject: str, *, by: str
     ) -> Response:
@@ -95,7 +109,8 @@ class Reception:
 
     def known(self, request: Request) -> str:
         """The secret of this browser's; a new one where it has none."""
-        return request.cookies.get(_COOKIE) or secrets.token_urlsafe(18)
+        said = request.cookies.get(_COOKIE, "")
+        return said if _SECRET.fullmatch(said) else secrets.token_urlsafe(18)
 
     def remember(
         self, answer: Response, verification: Verification, visitor: str, *, name: str = _COOKIE,

@@ -85,6 +85,11 @@ async def returned(reception: Reception, request: Request, verification: Verific
     if not code:
         # They changed their mind, or the provider knows nobody.
         return reception.unconfirmed(verification)
+    # Whoever has a link must not make the guard hammer its provider with codes. By account only:
+    # a network may hold a whole firm, and codes of a provider are not to be guessed.
+    too_many = await reception.tried(verification, claims, None)
+    if too_many is not None:
+        return too_many
     nonce, verifier = _secrets(reception, visitor, state)
     subject = await reception.sign_in.subject(
         openid, code=code[:4_096], back=_back(verification), nonce=nonce, verifier=verifier,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -63,18 +63,24 @@ def style(verification: Verification) -> str:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port, as browsers write them into `Origin`."""
+    """Scheme, host and port, as browsers write them into `Origin`: in lower case, and without the
+    port that the scheme has anyway.
+    """
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(usual)}"
 
 
 async def body(request: Request) -> bytes | None:
-    """The body; None when it is too large."""
+    """The body; None when it is too large, or its sender went away before its end."""
     data = b""
-    async for piece in request.stream():
-        data += piece
-        if len(data) > _LARGEST:
-            return None
+    try:
+        async for piece in request.stream():
+            data += piece
+            if len(data) > _LARGEST:
+                return None
+    except ClientDisconnect:
+        return None
     return data
 
 

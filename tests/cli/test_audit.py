@@ -93,3 +93,25 @@ def test_a_decision_that_cannot_be_written_down_is_not_made(
     assert ran.code == 3
     assert "nothing was changed" in ran.err
     assert not Path(f"{path}.reviews").exists()
+
+
+@pytest.mark.usefixtures("path")
+def test_a_reason_is_shown_as_it_was_written(monkeypatch: Patch, capfd: Capture) -> None:
+    reason = "see [/ticket] [bold]1[/bold] :smile:"
+    assert run(monkeypatch, capfd, "account", "note", ACCOUNT, "--reason", reason).code == 0
+
+    ran = run(monkeypatch, capfd, "audit", "show")
+
+    assert ran.code == 0
+    assert reason in ran.out
+
+
+@pytest.mark.parametrize("name", ["", "x" * 121, "mia\x1b[2J"])
+def test_a_name_that_cannot_stand_in_the_record_decides_nothing(
+    path: Path, monkeypatch: Patch, capfd: Capture, name: str
+) -> None:
+    ran = run(monkeypatch, capfd, "account", "ban", ACCOUNT, "--reason", "a card", "--by", name)
+
+    assert ran.code != 0
+    assert "--by: say who decides" in ran.err
+    assert not Path(f"{path}.audit").exists()

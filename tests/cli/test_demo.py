@@ -15,16 +15,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from rich.console import Console
 
 from examples.make_traffic import CAST, write
 from gateway_guard.accounts.file import FileDirectory
+from gateway_guard.cli import demo
 from gateway_guard.cli.demo import POLICY, Material, demo_policy
 from gateway_guard.cli.replay import REPLAY_SECRET, Judge, replay
 from gateway_guard.cli.screen import Answers, Decisions, watch
-from gateway_guard.cli.traffic import Traffic
+from gateway_guard.cli.traffic import Recorded, Traffic
 from gateway_guard.core.decide import Policy
 from gateway_guard.errors import SourceError
 from gateway_guard.network.database import NetworkDatabase
@@ -192,6 +194,33 @@ def test_a_request_without_an_answer_is_counted_as_failed() -> None:
     assert (answers.sent, answers.failed) == (3, 1)
 
 
+def test_a_machine_that_cannot_keep_the_pace_takes_longer_and_breaks_nothing_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    under_way, most = 0, 0
+    minute = Material(ROOT).exchanges()[: 4 * demo.AT_ONCE]
+
+    async def slow(client: httpx.AsyncClient, line: Recorded, answers: Answers) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        # Until everybody else who may go on has gone on.
+        for _ in range(4 * demo.AT_ONCE):
+            await asyncio.sleep(0)
+        assert not client.is_closed
+        answers.add(line.account, "200")
+        under_way -= 1
+
+    monkeypatch.setattr(demo, "_send", slow)
+    answers = Answers()
+
+    # All of them are due at once.
+    asyncio.run(demo.send_all(minute, "http://127.0.0.1:1", 1e-6, answers))
+
+    assert (answers.sent, answers.failed) == (len(minute), 0)
+    assert most == demo.AT_ONCE
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_live_screen_fits_a_terminal(columns: int, tmp_path: Path) -> None:
     log = tmp_path / "log"
@@ -257,16 +286,16 @@ def test_off_a_terminal_a_line_now_and_then_says_what_happened(tmp_path: Path) -
 
 @pytest.mark.e2e
 def test_it_runs_to_its_end_shows_every_decision_and_leaves_nothing(tmp_path: Path) -> None:
-    with start("6", tmp_path) as demo:
-        assert demo.stdout is not None
+    with start("6", tmp_path) as running:
+        assert running.stdout is not None
         text = ""
         children: list[int] = []
-        for line in demo.stdout:
+        for line in running.stdout:
             text += line
             if line.startswith("admin"):
-                children = children_of(demo.pid)
+                children = children_of(running.pid)
 
-    assert demo.returncode == 0, text
+    assert running.returncode == 0, text
     assert len(children) == 2
     assert not any(alive(child) for child in children)
     assert not list(tmp_path.iterdir())
@@ -291,15 +320,15 @@ def test_it_runs_to_its_end_shows_every_decision_and_leaves_nothing(tmp_path: Pa
 @pytest.mark.e2e
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_half_way_it_leaves_nothing(how: signal.Signals, tmp_path: Path) -> None:
-    with start("60", tmp_path) as demo:
-        assert demo.stdout is not None
-        for line in demo.stdout:
+    with start("60", tmp_path) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
             if line.startswith("admin"):
                 break
-        children = children_of(demo.pid)
+        children = children_of(running.pid)
         waiting = [os.pidfd_open(child) for child in children]
-        demo.send_signal(how)
-        demo.stdout.read()
+        running.send_signal(how)
+        running.stdout.read()
 
     assert len(children) == 2
     for handle in waiting:
@@ -307,5 +336,5 @@ def test_stopped_half_way_it_leaves_nothing(how: signal.Signals, tmp_path: Path)
         os.close(handle)
         assert ready, "a child outlived the demonstration"
     if how is not signal.SIGKILL:  # nobody can tidy up after that
-        assert demo.returncode == 130
+        assert running.returncode == 130
         assert not list(tmp_path.iterdir())

@@ -27,6 +27,7 @@ WORKS = {
     ("replay", str(EXAMPLES / "traffic.jsonl.gz"), "--policy", STANDARD): "exchanges of",
     ("signal", "template-sweep"): "template-sweep",
     ("rule", "GG203"): "GG203",
+    ("schema",): "$schema",
 }
 #: Arguments → the extra the message names. All exit 3.
 NEEDS_THE_EXTRA = {

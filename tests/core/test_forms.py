@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import httpx
@@ -59,6 +60,15 @@ def test_lists_are_read_under_their_own_name() -> None:
     assert forms.parse(body, TYPE) == {"include": ["logprobs", "x"], "model": "m"}
 
 
+def test_the_type_of_a_part_may_stand_before_its_name() -> None:
+    part = (
+        b"--XyZ\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 9\r\n"
+        b'Content-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+    )
+
+    assert forms.parse(form(part), TYPE) == {"model": "whisper-1"}
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -83,6 +93,15 @@ def test_lists_are_read_under_their_own_name() -> None:
             Inspection.SHAPE,
         ),
         (form(field("model", "m").replace(b"m\r\n", b"\xff\r\n")), Inspection.CHARSET),
+        (form(field("prompt", "abcdef", "\r\nContent-Length: 3")), Inspection.SHAPE),
+        (form(field("prompt", "abc", "\r\nContent-Length: 80")), Inspection.SHAPE),
+        (form(field("voice", "abc", '; filename=""')), Inspection.SHAPE),
+        (form(field("_charset_", "utf-7"), field("prompt", "+AGE-")), Inspection.CHARSET),
+        (form(field("contents", "m"), field("file", "x", '; filename="a"')), Inspection.SHAPE),
+        (
+            form(field("model", "m", '\r\nContent-Disposition: form-data; name="prompt"')),
+            Inspection.SHAPE,
+        ),
         (form(field("n", "many")), Inspection.SHAPE),
         (form(field("n", "²")), Inspection.SHAPE),
         (form(field("stream", "perhaps")), Inspection.SHAPE),
@@ -120,6 +139,18 @@ def test_a_form_is_forwarded_as_it_came() -> None:
     less = Restrictions(max_output_tokens=5, logprobs=False, n=1)
 
     assert rewrite(body, [], Dialect.OPENAI, restrictions=less, force_usage=True) is body
+
+
+def test_a_form_that_came_compressed_is_rewritten_to_what_it_said() -> None:
+    body = form(field("model", "m"))
+    less = Restrictions(max_output_tokens=5, logprobs=False, n=1)
+
+    sent = rewrite(
+        gzip.compress(body), [(b"content-encoding", b"gzip")], Dialect.OPENAI,
+        restrictions=less, force_usage=True,
+    )  # fmt: skip
+
+    assert sent == body
 
 
 pieces = st.sampled_from(

@@ -75,6 +75,8 @@ def test_an_asymmetric_key_verifies() -> None:
         ({"sub": "a", "nbf": NOW + 60}, {}, Fault.NOT_YET_VALID),
         ({"sub": "a", "exp": "soon"}, {}, Fault.MALFORMED),
         ({"sub": "a", "exp": True}, {}, Fault.MALFORMED),
+        ({"sub": "a", "nbf": 10**400}, {}, Fault.NOT_YET_VALID),
+        ({"sub": "a", "exp": -(10**400)}, {}, Fault.EXPIRED),
         ({"sub": "a"}, {"issuer": "https://i.test"}, Fault.WRONG_ISSUER),
         ({"sub": "a", "iss": "https://j.test"}, {"issuer": "https://i.test"}, Fault.WRONG_ISSUER),
         ({"sub": "a"}, {"audience": "api"}, Fault.WRONG_AUDIENCE),

@@ -194,7 +194,8 @@ class Provider:
             def do_GET(self) -> None:
                 query = parse_qs(urlsplit(self.path).query)
                 back = query["return"][0]
-                outer.tell(back, {"state": query["state"][0], "subject": "ada"})
+                said = {"state": query["state"][0], "subject": "ada", "verified": True}
+                outer.tell(back, said)
                 self.send_response(303)
                 self.send_header("location", back)
                 self.send_header("content-length", "0")
@@ -277,7 +278,7 @@ def test_a_callback_counts_once_and_only_with_the_providers_signature(
     visitor = Visitor(link)
     _, text = visitor.ask("GET", visitor.path)
     state = re.findall(r"state=([\w-]+)", text)[0]
-    said: dict[str, object] = {"state": state, "subject": "ada"}
+    said: dict[str, object] = {"state": state, "subject": "ada", "verified": True}
 
     forged = provider.tell(link, said, key=b"somebody else's key, long enough")
     stale = provider.tell(link, said, at=time.time() - 3_600)

@@ -46,8 +46,10 @@ def visitor(
     return Access(given, host).visitor(pairs, peer, NOW)
 
 
-def cookie(given: Settings, *, reviews: bool = True, until: float = NOW + 60) -> tuple[str, str]:
-    session = Session(nonce="n", until=until, name="mia", reviews=reviews)
+def cookie(
+    given: Settings, *, reviews: bool = True, until: float = NOW + 60, signs_in: bool = True
+) -> tuple[str, str]:
+    session = Session(nonce="n", until=until, name="mia", reviews=reviews, signs_in=signs_in)
     return "cookie", f"a=b; {COOKIE}={sealed(session, session_key(given))}; c=d"
 
 
@@ -66,6 +68,8 @@ def cookie(given: Settings, *, reviews: bool = True, until: float = NOW + 60) ->
         (BOTH, [cookie(BOTH, reviews=False)], "192.0.2.9", False),
         (BOTH, [cookie(BOTH, until=NOW)], "192.0.2.9", None),
         (BOTH, [cookie(NOBODY)], "192.0.2.9", None),
+        # Made by a page for its forms, not for a token.
+        (BOTH, [cookie(BOTH, signs_in=False)], "192.0.2.9", None),
         (BOTH, [("x-forwarded-user", "mia")], "192.0.2.9", None),
         (BOTH, [("x-forwarded-user", "mia")], "127.0.0.1", None),
         (PROXIED, [("x-forwarded-user", "mia")], PROXY, False),
@@ -143,6 +147,7 @@ def test_nothing_is_open_to_everybody_who_can_connect(
         ([("host", "g:1"), ("origin", "http://evil")], "x", False),
         ([("host", "g:1"), ("origin", "null")], "x", False),
         ([("host", ""), ("origin", "null")], "x", False),
+        ([("host", "[::1"), ("origin", "http://[::1")], "x", False),
         ([("host", "g:1"), ("origin", "http://g:1"), ("origin", "http://evil")], "x", False),
         ([("host", "g:1"), ("sec-fetch-site", "same-origin")], "x", True),
         ([("host", "g:1"), ("sec-fetch-site", "cross-site")], "x", False),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -132,3 +134,36 @@ def test_liveness_counts_the_workers_that_answer(tmp_path: Path) -> None:
 
     assert nobody[0] == 503
     assert (two[0], two[1]["workers"], two[1]["store"]) == (200, 2, "up")
+
+
+@pytest.mark.parametrize(
+    ("cause", "there"),
+    [(ConnectionRefusedError(), False), (OSError(errno.EMFILE, "no descriptor left"), True)],
+)
+def test_only_a_socket_that_nobody_listens_on_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: OSError, there: bool
+) -> None:
+    async def fail(*_: object) -> httpx.Response:
+        raise httpx.ConnectError("no way there") from cause
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", fail)
+    where = gathering.socket_of(tmp_path, FIRST)
+    where.touch()
+
+    assert run(lambda: Workers(tmp_path).ask("/healthz")) == {}
+
+    assert where.exists() is there
+
+
+def test_asking_a_worker_reads_no_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> int:
+        async with Fake(tmp_path, FIRST, 1):
+            monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", read)
+            return len(await Workers(tmp_path).ask("/healthz"))
+
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("certificates were read")
+
+    assert run(scenario) == 1

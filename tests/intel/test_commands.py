@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import time
@@ -187,6 +188,16 @@ def test_a_source_is_forgotten_by_its_name_and_no_other(intel: Intel, tmp_path: 
     assert (wrong.code, "there are: feed" in wrong.err) == (3, True)
     assert right.code == 0
     assert TableFile(tmp_path / "table").read().size == 0
+
+
+def test_a_log_whose_compression_is_damaged_is_said_to_be(intel: Intel, tmp_path: Path) -> None:
+    whole = gzip.compress(b"x" * 100)
+    (tmp_path / "log.gz").write_bytes(whole[:10] + b"\xff" * len(whole))
+
+    ran = intel("export", "--name", "a", "--format", "stix", "--traffic", "log.gz")
+
+    assert ran.code == 3
+    assert "log.gz: cannot be read as" in ran.err
 
 
 @pytest.mark.parametrize(

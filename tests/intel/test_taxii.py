@@ -304,6 +304,19 @@ def test_a_server_that_leads_in_circles_is_left(document: dict[str, Any], part: 
         list(poll(web))
 
 
+@pytest.mark.parametrize("name", ["\0", "x" * 70_000], ids=["no-text", "too-long"])
+def test_a_status_whose_id_makes_no_url_is_said_to_make_none(name: str) -> None:
+    def handle(_: httpx.Request) -> httpx.Response:
+        said = httpx.ByteStream(msgspec.json.encode({"id": name, "status": "pending"}))
+        return httpx.Response(202, headers={"content-type": MEDIA_TYPE}, stream=said)
+
+    with (
+        Web("http://127.0.0.1:1/c/", transport=httpx.MockTransport(handle)) as web,
+        pytest.raises(IntelError, match="no URL"),
+    ):
+        push(web, objects(1), wait=lambda _: None)
+
+
 def test_something_else_at_the_address_is_no_taxii_server() -> None:
     def handle(_: httpx.Request) -> httpx.Response:
         return httpx.Response(

@@ -122,6 +122,7 @@ def test_what_loads_fits_and_what_has_an_unknown_key_does_not(path: Path) -> Non
         ("version: 1\nlimits: { a: { per: account } }", "'tokens' is a required property"),
         ("version: 1\nlimits: { A: { per: account, requests: 5/minute } }", "'A' does not match"),
         ("version: 1\non_error: { store: open }", "'open' is not one of"),
+        ("version: 1\ninspect: {}", "{} should be non-empty"),
         ("version: 1\nrollout: 0.5\nmode: enforce", "0.5 is not of type 'string'"),
     ],
 )

@@ -261,3 +261,15 @@ def test_it_lies_where_the_settings_say_or_beside_the_campaigns() -> None:
         Audit.configured(Settings(secret=build.SECRET))
     with pytest.raises(SettingsError, match="GATEWAY_GUARD_SECRET"):
         Audit.configured(msgspec.structs.replace(settings, secret_lasts=False))
+
+
+def test_an_entry_that_nobody_could_read_again_is_refused_and_the_chain_goes_on(
+    audit: Audit,
+) -> None:
+    audit.append(review(), via="cli")
+
+    with pytest.raises(SourceError, match="nothing was changed"):
+        audit.append(review(reason="x" * 40_000), via="cli")
+
+    assert audit.append(review(2), via="cli").n == 2
+    assert audit.verify().broken is None

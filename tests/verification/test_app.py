@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -152,6 +152,63 @@ def test_a_form_of_the_same_page_is_taken(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("url", ["https://API.test:443/verify", "https://api.test/verify"])
+def test_the_pages_origin_is_known_as_browsers_write_it(tmp_path: Path, url: str) -> None:
+    async def scenario() -> None:
+        guard = guard_of(tmp_path, url=url)
+        opened, visitor = await asked(guard)
+
+        fields = await visitor.fields(opened)
+        answer = await visitor.send(fields, origin="https://api.test")
+
+        assert answer.status_code == 200
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "secret", ["somebody-else", '"\\012\\015x: y"', "x" * 4_000], ids=["other", "line", "long"]
+)
+def test_a_secret_that_this_page_did_not_make_is_neither_kept_nor_sent_back(
+    tmp_path: Path, secret: str
+) -> None:
+    async def scenario() -> None:
+        url, visitor = await asked(guard_of(tmp_path))
+
+        page = await visitor.http.get(url, headers={"cookie": f"gg_verify={secret}"})
+
+        assert re.match(r"gg_verify=[\w-]{24};", page.headers["set-cookie"], re.ASCII)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("path", ["", "/callback"])
+def test_whoever_goes_away_amid_a_form_does_no_harm(tmp_path: Path, path: str) -> None:
+    messages: list[MutableMapping[str, Any]] = [
+        {"type": "http.request", "body": b"t=", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def scenario() -> None:
+        scope: Scope = {
+            "type": "http", "method": "POST", "path": f"/verify{path}", "query_string": b"",
+            "headers": [], "client": None,
+        }  # fmt: skip
+
+        await VerificationApp(guard_of(tmp_path, provider=PROVIDER))(scope, receive, send)
+
+        assert sent[0]["status"] >= 400
+
+    asyncio.run(scenario())
+
+
 def test_the_cookie_is_for_this_page_alone_and_no_script_reads_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         url, visitor = await asked(guard_of(tmp_path))
@@ -273,7 +330,7 @@ def test_a_check_of_ones_own_has_the_last_word(tmp_path: Path) -> None:
         seen.append(visit)
         if visit.fields["Name"] == "Boom":
             raise RuntimeError("what the visitor wrote: Boom")
-        return "ada" if visit.fields["Name"] == "Ada" else None
+        return {"Ada": "ada", "Odd": "no text: \ud800"}.get(visit.fields["Name"])
 
     async def scenario() -> None:
         guard = guard_of(tmp_path, form="{ fields: [Name], check: ours }")
@@ -282,10 +339,11 @@ def test_a_check_of_ones_own_has_the_last_word(tmp_path: Path) -> None:
         mallory = await visitor.verify(await link(guard), field0="Mallory")
         failing = await visitor.verify(await link(guard), field0="Boom")
         between = await passes(guard)
+        odd = await visitor.verify(await link(guard, "sk-odd"), field0="Odd")
         ada = await visitor.verify(await link(guard), field0=" Ada ")
 
         assert (mallory.status_code, failing.status_code, between) == (403, 403, False)
-        assert ada.status_code == 200
+        assert (odd.status_code, ada.status_code) == (200, 200)
         assert seen[-1].address == "203.0.113.9"
         assert seen[-1].account == (await challenged(guard)).request.account
 
@@ -321,7 +379,7 @@ def test_a_provider_is_sent_a_state_and_the_way_back_and_nothing_can_change_it(
         )
         waiting = await visitor.http.get(back)
         done = await visitor.http.post(
-            **callback(msgspec.json.encode({"state": state, "subject": "ada"}))
+            **callback(msgspec.json.encode({"state": state, "subject": "ada", "verified": True}))
         )
 
         assert back.startswith(f"{URL}/done?t=")
@@ -340,7 +398,8 @@ def test_a_provider_is_sent_a_state_and_the_way_back_and_nothing_can_change_it(
     [
         (b"", 400),
         (b"[]", 400),
-        (b'{"state": "x", "subject": "ada"}', 403),
+        (b'{"state": "x", "subject": "ada", "verified": true}', 403),
+        (b'{"state": "x", "subject": "ada"}', 400),
         (b'{"state": 1}', 400),
         (b"\xff", 400),
         (b"x" * 70_000, 413),
@@ -366,7 +425,7 @@ def test_a_callback_says_who_it_was_or_that_nobody_was_found(tmp_path: Path, sub
         refused = {"state": state, "verified": False}
 
         nobody = await visitor.http.post(
-            **callback(msgspec.json.encode({"state": state, "subject": subject}))
+            **callback(msgspec.json.encode({"state": state, "subject": subject, "verified": True}))
         )
         said = await visitor.http.post(**callback(msgspec.json.encode(refused)))
 
@@ -383,7 +442,7 @@ def test_a_callback_is_signed_by_the_provider_just_now(tmp_path: Path) -> None:
         guard = guard_of(tmp_path, provider=PROVIDER, clock=clock)
         visitor = Visitor(VerificationApp(guard))
         state, _ = await returned(guard, visitor)
-        body = msgspec.json.encode({"state": state, "subject": "ada"})
+        body = msgspec.json.encode({"state": state, "subject": "ada", "verified": True})
 
         forged = await visitor.http.post(**callback(body, key=b"another key of 24 bytes or so"))
         old = await visitor.http.post(**callback(body, at=clock.now - 301))
@@ -405,7 +464,7 @@ def test_a_link_for_visitors_is_none_for_the_provider_nor_the_other_way_round(
         visit = (await link(guard)).partition("t=")[2]
 
         early = await visitor.http.post(
-            **callback(msgspec.json.encode({"state": visit, "subject": "ada"}))
+            **callback(msgspec.json.encode({"state": visit, "subject": "ada", "verified": True}))
         )
         late = await visitor.http.get(URL, params={"t": state})
 

@@ -274,6 +274,8 @@ def test_who_changes_their_mind_is_not_verified(tmp_path: Path) -> None:
         {"issuer": "https://evil.test"},
         {"token_endpoint": "http://login.test/token"},
         {"jwks_uri": 7},
+        {"token_endpoint": "https://[login.test"},
+        {"authorization_endpoint": "https://login.test:port/"},
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_not_followed(
@@ -302,6 +304,20 @@ def test_while_the_provider_refuses_nothing_changes(tmp_path: Path) -> None:
 
         assert refused.status_code == 503
         assert (await scene.visitor.http.get(back)).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_link_asks_the_provider_ten_times_an_hour_at_most(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        back = scene.provider.authorize(await scene.sent())
+        guess = re.sub(r"code=[^&]+", "code=a-guess", back)
+
+        found = [(await scene.visitor.http.get(guess)).status_code for _ in range(12)]
+
+        assert found == [503] * 10 + [429] * 2
+        assert len(scene.provider.asked) == 10
 
     asyncio.run(scenario())
 

@@ -37,6 +37,7 @@ def guard_of(
     folder: Path, *, form: str | None = FORM, provider: str | None = None,
     openid: str | None = None, more: str = "",
     rules: str = "[{ name: everybody, then: challenge }]", clock: Clock | None = None,
+    url: str = URL,
     **options: Any,
 ) -> Guard:  # fmt: skip
     """A guard that challenges everybody, and verifies by a form with one code."""
@@ -49,7 +50,7 @@ def guard_of(
 version: 1
 mode: enforce
 verification:
-  url: {URL}
+  url: {url}
   {how}
 {more}
 rules: {rules}

@@ -157,8 +157,11 @@ class Desk:
 
         return await asyncio.to_thread(look)
 
-    async def decide(self, *reviews: Review) -> Entry:
+    async def decide(self, *reviews: Review, worker: str = "") -> Entry:
         """Write each of `reviews` down and put it in force, in order; the last entry.
+
+        What is about a campaign is told only to its `worker` (`Held.worker`): others may hold
+        another one by that name.
 
         Raises:
             SettingsError: nothing can be changed here.
@@ -169,7 +172,8 @@ class Desk:
         loop = asyncio.get_running_loop()
 
         def tell(one: Review) -> None:
-            asyncio.run_coroutine_threadsafe(self._tell(one), loop).result()
+            whom = worker if one.campaign is not None else ""
+            asyncio.run_coroutine_threadsafe(self._tell(one, whom), loop).result()
 
         bench = Bench(
             via="dashboard", audit=self._audit, post=self._post, journal=self._journal, tell=tell
@@ -179,8 +183,9 @@ class Desk:
         assert entry is not None  # noqa: S101 - there is an audit file
         return entry
 
-    async def _tell(self, review: Review) -> None:
-        done = await asyncio.gather(*(source.review(review) for source in self._sources()))
+    async def _tell(self, review: Review, worker: str) -> None:
+        whom = [one for one in self._sources() if worker in ("", one.label)]
+        done = await asyncio.gather(*(source.review(review) for source in whom))
         if not done or not all(done):
             raise SourceError("not every guard of this host could be told")
 

@@ -193,7 +193,7 @@ class Dashboard:
         if not ACCOUNT.fullmatch(account):
             return self._missing(request, "There is no such account.")
         back = account_path(account)
-        return await self._decide(request, "account", account, self._clock(), back, ())
+        return await self._decide(request, "account", account, self._clock(), back)
 
     async def _decide_campaign(self, request: Request) -> Response:
         path = request.path_params["name"]
@@ -203,7 +203,10 @@ class Dashboard:
         # Recorded traffic may be from a clock that is ahead.
         at = max(self._clock(), report.alarm_at)
         members = tuple(member.account for member in report.members)
-        return await self._decide(request, "campaign", report.id, at, campaign_path(path), members)
+        worker = path.partition("@")[2]
+        return await self._decide(
+            request, "campaign", report.id, at, campaign_path(path), members, worker
+        )
 
     async def _decide(
         self,
@@ -212,7 +215,8 @@ class Dashboard:
         name: str,
         at: float,
         back: str,
-        members: Sequence[str],
+        members: Sequence[str] = (),
+        worker: str = "",
     ) -> Response:
         visitor: Visitor = request.scope["state"][VISITOR]
         form = await _form(request)
@@ -222,7 +226,7 @@ class Dashboard:
         reader = self._reader(request)
         try:
             review = review_of(form, what, name, at, known_as=reader.name if reader.fixed else "")
-            await self._desk.decide(*each_of(review, members))
+            await self._desk.decide(*each_of(review, members), worker=worker)
         except SettingsError as error:
             return HTMLResponse(message_page("Nothing was changed", f"{error}.", reader), 400)
         log.info("decided what=%s about=%s via=dashboard", review.ruling.value, name)
@@ -252,7 +256,7 @@ class Dashboard:
             return HTMLResponse(login_page(f"{error}."), 400)
         log.info("admin-login reviews=%s peer=%s", reviews, _peer(request))
         response = RedirectResponse(HOME, 303)
-        self._set(request, response, self._session(name, reviews))
+        self._set(request, response, self._session(name, reviews, signs_in=True))
         return response
 
     async def _logout(self, request: Request) -> Response:
@@ -301,9 +305,10 @@ class Dashboard:
     def _missing(self, request: Request, why: str) -> Response:
         return HTMLResponse(message_page("Not here", why, self._reader(request)), 404)
 
-    def _session(self, name: str, reviews: bool) -> Session:
+    def _session(self, name: str, reviews: bool, *, signs_in: bool = False) -> Session:
         return Session(
-            nonce=secrets.token_urlsafe(16), until=self._clock() + LASTS, name=name, reviews=reviews
+            nonce=secrets.token_urlsafe(16), until=self._clock() + LASTS, name=name,
+            reviews=reviews, signs_in=signs_in,
         )  # fmt: skip
 
     def _set(self, request: Request, response: Response, session: Session) -> None:
@@ -322,10 +327,13 @@ def _peer(request: Request) -> str | None:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form; of one that is too large or none at all, nothing."""
+    """The fields of a form; of one that is too large, has too many or is none at all, nothing."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MOST:
             return {}
-    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20, errors="replace"))
+    try:
+        return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20, errors="replace"))
+    except ValueError:
+        return {}

@@ -9,7 +9,8 @@
 local record = call('GETDEL', KEYS[1])
 if back == 1 then call('ZREM', KEYS[#KEYS], id) end
 if not record or string.sub(record, 1, 1) ~= '1' then
-  if mode == 1 then call('SET', KEYS[1], '0', 'PX', ceil(lease * 1000)) end
+  -- What was given up before it came stays so, however often it is settled: it may still come.
+  if mode == 1 or record then call('SET', KEYS[1], '0', 'PX', ceil(lease * 1000)) end
   return id .. 's0'
 end
 

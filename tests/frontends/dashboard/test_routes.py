@@ -233,6 +233,10 @@ def test_another_host_name_is_no_way_in_where_nobody_is_asked(serve: Serve) -> N
     client = serve(base="http://evil.example:9901")
 
     assert {client.get(page).status_code for page in PAGES} == {421}
+    # What a page of that name would send; a gateway, which is no browser, may call us so.
+    origin = {"origin": "http://evil.example:9901"}
+    assert client.post("/v1/usage", headers=origin).status_code == 421
+    assert client.post("/v1/usage").status_code == 200
     assert client.get("/metrics").status_code == 200
 
 
@@ -310,6 +314,39 @@ def test_a_form_that_signs_in_from_elsewhere_does_not(serve: Serve) -> None:
 
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "origin"),
+    [
+        ("&".join(f"f{n}=1" for n in range(21)), "http://127.0.0.1:9901"),
+        (f"token={TOKEN}&name=mia", "http://[::1"),
+    ],
+)
+def test_a_form_that_cannot_be_read_signs_nobody_in(serve: Serve, body: str, origin: str) -> None:
+    client = serve(admin_token=TOKEN)
+
+    answer = client.post(
+        "/dashboard/login", content=body,
+        headers={"origin": origin, "content-type": "application/x-www-form-urlencoded"},
+    )  # fmt: skip
+
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_what_a_proxy_let_in_is_no_sign_in_without_it(serve: Serve) -> None:
+    fields: dict[str, Any] = {
+        "host": "0.0.0.0", "admin_token": TOKEN, "admin_reviewers": ("abuse",),
+        "admin_proxies": (ipaddress.ip_network("10.1.2.3"),),
+    }  # fmt: skip
+    user = {"x-forwarded-user": "mia@example.com", "x-forwarded-groups": "abuse"}
+    through = serve(peer="10.1.2.3", **fields).get("/dashboard", headers=user)
+    cookie = through.headers["set-cookie"].partition(";")[0]
+
+    beside = serve(peer="192.0.2.9", **fields).get("/dashboard", headers={"cookie": cookie})
+
+    assert (through.status_code, beside.status_code) == (200, 401)
 
 
 def test_who_signed_in_to_look_may_only_look(serve: Serve, guard: Fake) -> None:
@@ -401,6 +438,20 @@ def test_several_workers_are_one_page(serve: Serve) -> None:
     assert 'href="/dashboard/campaigns/c_0001@1"' in overview
     assert client.get("/dashboard/campaigns/c_0001@1").status_code == 200
     assert client.get("/dashboard/campaigns/c_0001@7").status_code == 404
+
+
+def test_a_release_is_told_only_to_the_worker_that_holds_that_campaign(serve: Serve) -> None:
+    first, second = Fake("0"), Fake("1")
+    client = serve(sources=[first, second])
+    where = "/dashboard/campaigns/c_0001@1"
+    form = {"ruling": "release", "reason": "a class", "by": "mia",
+            "form": token_in(client.get(where).text)}  # fmt: skip
+
+    answer = client.post(where, data=form, headers={"origin": "http://127.0.0.1:9901"})
+
+    assert answer.status_code == 303
+    assert [one.campaign for one in second.told] == ["c_0001"]
+    assert not first.told
 
 
 @pytest.mark.parametrize(

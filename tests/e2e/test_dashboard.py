@@ -195,7 +195,7 @@ def releases(browser: Browser, base: str) -> None:
     tab_to(browser, "release")
     browser.press(Keys.ENTER)
     # It shows the campaign with a word, or no longer has it.
-    arrives(browser, r"done=release|/campaigns$")
+    arrives(browser, r"done=release|/campaigns(#.*)?$")
 
 
 @needs_browser

@@ -97,6 +97,8 @@ class TaxiiApp:
         self._users_file = _Watched(users, _MOST_LIST)
         self._collection: Collection
         self._users: dict[str, bytes]
+        #: Why a file's last good content is served; said once, whoever asks how often.
+        self._trouble = ""
         self._refresh()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
@@ -106,7 +108,11 @@ class TaxiiApp:
         try:
             await asyncio.to_thread(self._refresh)
         except IntelError as error:
-            log.warning("taxii-kept reason=%s", error)
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                log.warning("taxii-kept reason=%s", error)
+        else:
+            self._trouble = ""
         told = await asyncio.to_thread(self._answer, scope)
         headers = [(name.encode(), value.encode()) for name, value in told.headers.items()]
         headers.append((b"content-length", str(len(told.body)).encode()))
@@ -125,13 +131,16 @@ class TaxiiApp:
         return answer(ask, self._collection, self._users, self._title)
 
     def _refresh(self) -> None:
-        data = self._collection_file.newer()
-        if data is not None:
-            self._collection = decode(data, str(self._collection_file.path))
-        data = self._users_file.newer()
-        if data is not None:
-            text = data.decode("utf-8", "replace")
-            self._users = read_users(text, str(self._users_file.path))
+        # Each for itself: a damaged collection lets nobody go on reading whom the list lost.
+        try:
+            data = self._users_file.newer()
+            if data is not None:
+                text = data.decode("utf-8", "replace")
+                self._users = read_users(text, str(self._users_file.path))
+        finally:
+            data = self._collection_file.newer()
+            if data is not None:
+                self._collection = decode(data, str(self._collection_file.path))
 
 
 class _Server(uvicorn.Server):

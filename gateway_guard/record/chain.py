@@ -29,8 +29,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     Attributes:
         n: its number, from 1 on, through all files of a chain.
         at: Unix seconds.
-        action: the ruling (`ban`, `allow`, `clear`, `release`, `note`); or `failed`: the entry
-            before could not be put in force.
+        action: the ruling (`campaigns.reviews.Ruling`); or `failed`: an entry before it could not
+            be put in force.
         account, campaign: what it is about, one of them.
         reason: why, in the reviewer's words; of `failed`, what went wrong.
         by: who; empty when unknown.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway_guard.campaigns.reviews import Review, Ruling
@@ -25,6 +26,27 @@ from gateway_guard.streams.wire import pack_review
 _FAULTS: Final = {b"used": LinkFault.USED, b"crowded": LinkFault.CROWDED}
 
 
+class HeardStanding(Standing):
+    """Where accounts stand, written by two threads: one serves visitors, one hears other guards.
+
+    Reading needs no turn.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writing = threading.Lock()
+
+    def heed(self, review: Review) -> None:
+        """As `Standing.heed`, from any thread."""
+        with self._writing:
+            super().heed(review)
+
+    def load(self, places: Mapping[str, Place]) -> None:
+        """As `Standing.load`, from any thread."""
+        with self._writing:
+            super().load(places)
+
+
 class SharedRegister:
     """The register of all guards of one store: a link is used once, whoever hears of it first.
 
@@ -33,7 +55,7 @@ class SharedRegister:
 
     def __init__(self, address: Address, keys: Keys, key: bytes) -> None:
         """`key` is the fingerprint of the secret."""
-        self.standing = Standing()
+        self.standing: Standing = HeardStanding()
         self._address = address
         self._keys = keys
         self._key = key

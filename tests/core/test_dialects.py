@@ -8,6 +8,7 @@ from gateway_guard.core.dialects import (
     by_body,
     by_headers,
     compile_routes,
+    model_by_path,
     model_in_path,
     route,
     streams,
@@ -158,6 +159,7 @@ def test_a_model_may_stand_in_the_path() -> None:
     assert model_in_path("/openai/deployments/mine/chat/completions") == "mine"
     assert model_in_path("/model/a.b/invoke") == "a.b"
     assert model_in_path("/v1/chat/completions") is None
+    assert model_by_path("/v2/models/llama/versions/1/generate") == "llama"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,8 +12,8 @@ import msgspec
 import pytest
 
 from gateway_guard.errors import IntelError
-from gateway_guard.frontends.taxii import read_users
-from gateway_guard.intel.collection import Collection, empty, published
+from gateway_guard.frontends.taxii import TaxiiApp, read_users
+from gateway_guard.intel.collection import Collection, empty, encode, published
 from gateway_guard.intel.http import Web
 from gateway_guard.intel.stix import bundle
 from gateway_guard.intel.taxii import MEDIA_TYPE, Answer, Ask, answer
@@ -315,6 +317,32 @@ def test_a_status_whose_id_makes_no_url_is_said_to_make_none(name: str) -> None:
         pytest.raises(IntelError, match="no URL"),
     ):
         push(web, objects(1), wait=lambda _: None)
+
+
+def test_a_damaged_collection_is_told_once_and_keeps_no_reader_who_was_taken_out(
+    held: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, headers={"authorization": AUTH}) as web:
+            first = await web.get("http://taxii.test/taxii2/")
+            collection.unlink()
+            kept = [await web.get("http://taxii.test/taxii2/") for _ in range(3)]
+            users.write_text("somebody-else 0123456789abcdef\n")
+            after = await web.get("http://taxii.test/taxii2/")
+            return [one.status_code for one in (first, *kept, after)]
+
+    collection, users = tmp_path / "collection", tmp_path / "users"
+    collection.write_bytes(encode(held))
+    users.write_text("me 0123456789abcdef\n")
+    app = TaxiiApp(collection, users, "title")
+
+    found = asyncio.run(scenario())
+
+    assert found == [200, 200, 200, 200, 401]
+    assert [line.getMessage()[:10] for line in caplog.records if "taxii" in line.name] == [
+        "taxii-kept"
+    ]
 
 
 def test_something_else_at_the_address_is_no_taxii_server() -> None:

@@ -117,11 +117,15 @@ def test_who_leaves_after_somebody_between_said_readonly_is_charged_nothing() ->
     assert asyncio.run(main()) == (1.0, 0.0, 1)
 
 
-def test_what_was_given_up_takes_nothing_though_it_comes_after_its_settlement() -> None:
+@pytest.mark.parametrize("sent_twice", [False, True])
+def test_what_was_given_up_takes_nothing_when_it_comes_late(sent_twice: bool) -> None:
     async def main() -> tuple[float, float]:
         async with opened(shared_server().uri) as store:
             charges = (tokens(), flying())
             (visit,) = store._layout.visits(charges, "late")
+            if sent_twice:
+                assert await take(store, *charges, id="late")
+            # Settled to nothing besides: two who do not know of each other may both say so.
             for head in (store._head(1, build.NOW), store._head(0, build.NOW)):
                 store._undo(charges, visit, b"late", head)
                 await store.drained()

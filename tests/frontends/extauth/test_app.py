@@ -238,7 +238,7 @@ def test_a_second_report_of_the_same_request_changes_nothing() -> None:
     "value",
     [b"", b"{", b'"r_1"', b"{}", b'{"request_id": "r_1", "output_tokens": -1}',
      b'{"request_id": "r_1", "tokens": 3}', b'{"request_id": "r_1", "status": 7}',
-     b'[{"request_id": 3}]'],
+     b'[{"request_id": 3}]', b'{"request_id": "\xff"}'],
 )  # fmt: skip
 def test_a_report_that_cannot_be_read_settles_nothing_and_says_what_is_expected(
     value: bytes,

@@ -18,8 +18,8 @@ CORE   := */gateway_guard/core/*,*/gateway_guard/signals/*,*/gateway_guard/campa
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
 # A test that fails is repeated once, shown with its traceback; more than three such fail the run.
 RERUN  := --reruns 1 --rerun-show-tracebacks
-# Tests at a time.
-JOBS   ?= 2
+# Tests at a time: one more than the two cores CI has, as many of them wait for servers.
+JOBS   ?= 3
 # The client for Node that is tested; the last that runs on Node 20.
 NODE_OPENAI := 6.49.0
 # Narrows `make wheel` and `make unit` to some tests while working on them.

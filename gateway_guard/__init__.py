@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gateway_guard.building import build_guard
     from gateway_guard.core.decide import Policy
     from gateway_guard.errors import GuardError, PolicyError
     from gateway_guard.frontends.asgi import GuardMiddleware
-    from gateway_guard.guard import Guard, build_guard
+    from gateway_guard.guard import Guard
     from gateway_guard.policy.compile import load_policy
     from gateway_guard.types import Action, Decision, Exchange, Signal
     from gateway_guard.verification.app import VerificationApp
@@ -40,7 +41,7 @@ _HOMES = {
     "Exchange": "gateway_guard.types",
     "Signal": "gateway_guard.types",
     "Guard": "gateway_guard.guard",
-    "build_guard": "gateway_guard.guard",
+    "build_guard": "gateway_guard.building",
     "GuardError": "gateway_guard.errors",
     "PolicyError": "gateway_guard.errors",
     "GuardMiddleware": "gateway_guard.frontends.asgi",

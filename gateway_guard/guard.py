@@ -13,12 +13,10 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from gateway_guard.accounts.base import AskedDirectory, Directory
 from gateway_guard.accounts.jwks import JwtKeys
-from gateway_guard.accounts.opening import open_directory
 from gateway_guard.clock import Clock, steady_clock
 from gateway_guard.core.adapt import hold
 from gateway_guard.core.assess import assess
@@ -34,14 +32,10 @@ from gateway_guard.ids import request_ids
 from gateway_guard.intel.file import Indicators
 from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
-from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.register import LocalRegister, Register
-from gateway_guard.settings import Settings
 from gateway_guard.stores.base import ImmediateStore, Store
-from gateway_guard.stores.connect import TIMEOUT, open_store
 from gateway_guard.stores.patience import PatientStore
-from gateway_guard.streams.opening import open_linking
 from gateway_guard.streams.shared import SharedLinking
 from gateway_guard.types import (
     Action,
@@ -356,91 +350,3 @@ class Guard:
         if not count & (count - 1):
             # The type only: the message of a foreign exception may quote what it choked on.
             log.error("%s failed: %s (%d times)", dependency, type(error).__name__, count)
-
-
-def build_guard(
-    policy: str | Path | Policy,
-    *,
-    settings: Settings | None = None,
-    accounts: Directory | None = None,
-    network: Network | None = None,
-    store: Store | str | None = None,
-    campaign_of: Callable[[str], CampaignFacts | None] | None = None,
-    learners: Sequence[Learner] = (),
-    clock: Clock | None = None,
-) -> Guard:
-    """A guard for `policy` (a file, or one compiled already) with everything else at its default.
-
-    `store` is where limits are counted: a URI (`stores.connect`), a store of one's own, or None for
-    the URI in the settings, without one this process's memory. One that has to be waited for is
-    waited for within the settings' budget (`stores.patience`).
-
-    Campaigns are looked for in the guard's own traffic while its policy asks for them, unless
-    `campaign_of` says who is in one. Where a URI names a shared store, they are looked for in the
-    traffic of all its guards.
-
-    Raises:
-        PolicyError: the policy does not load; every finding is in it.
-        SettingsError: an environment variable makes no sense.
-        IntelError: the table of indicators cannot be used.
-        SnapshotError: what was kept of campaigns cannot be taken over; says what to do.
-        SourceError: the accounts or network file cannot be used.
-    """
-    settings = Settings.from_environment() if settings is None else settings
-    policies = PolicySource.fixed(policy) if isinstance(policy, Policy) else PolicySource(policy)
-    if accounts is None:
-        accounts = open_directory(settings)
-    linking: Linking | SharedLinking | None = None
-    if campaign_of is None:
-        where = store if isinstance(store, str) else settings.store if store is None else None
-        linking = open_linking(where, settings, policies)
-        campaign_of = linking.facts
-        learners = (*learners, linking.write)
-    guard = Guard(
-        policies=policies,
-        network=NetworkDatabase.bundled(settings.network_files) if network is None else network,
-        accounts=accounts,
-        store=_store(store, settings),
-        profiles=Profiles(settings.max_accounts),
-        secret=settings.secret,
-        jwt=JwtKeys(),
-        campaign_of=campaign_of,
-        linking=linking,
-        indicators=Indicators.configured(settings, clock=clock),
-        group_key=settings.intel_group_key,
-        register=linking.register if linking is not None else None,
-        learners=learners,
-        clock=clock,
-    )
-    if isinstance(linking, SharedLinking):
-        linking.reload = guard.reload
-    return guard
-
-
-def _store(store: Store | str | None, settings: Settings) -> Store:
-    """The store to ask, bounded in time where it has to be waited for."""
-    keeps = False
-    if store is None or isinstance(store, str):
-        uri = store or settings.store or "memory://"
-        found = open_store(
-            uri,
-            secret=settings.secret,
-            namespace=settings.store_namespace,
-            max_keys=settings.max_keys,
-            timeout=max(TIMEOUT, 2.0 * settings.store_budget),
-            # Told in time that a slot is moving, a decision knows that the store is not down.
-            patience=0.8 * settings.store_budget,
-            unsettled=settings.store_unsettled,
-        )
-        if not isinstance(found, ImmediateStore):
-            settings.require_secret()
-        store, keeps = found, True
-    if isinstance(store, ImmediateStore | PatientStore):
-        return store
-    return PatientStore(
-        store,
-        keeps=keeps,
-        budget=settings.store_budget,
-        share=1.0 / settings.total_workers,
-        max_keys=settings.max_keys,
-    )

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway_guard.building import build_guard
 from gateway_guard.core.tokens import RETRY, KeySet
 from gateway_guard.frontends.refusals import refusal
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.record.line import line
 from gateway_guard.record.metrics import Metrics

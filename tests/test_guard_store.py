@@ -9,11 +9,12 @@ from typing import cast
 
 import pytest
 
+from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.admin import Health
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.frontends.upstream import Upstream
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.record.line import line
 from gateway_guard.settings import UNSETTLED, Settings

@@ -14,7 +14,7 @@ PACKAGE = Path(gateway_guard.__file__).parent
 
 #: From the ground up; a layer may import its own and lower ones. Names of one line are one layer.
 LAYERS = (
-    ("types", "errors", "settings", "clock", "ids", ""),
+    ("types", "errors", "settings", "clock", "ids", "files", ""),
     ("signals",),
     ("core",),
     ("campaigns",),
@@ -22,8 +22,8 @@ LAYERS = (
     ("network", "accounts", "stores", "record", "intel"),
     ("linking",),
     ("streams",),
-    ("streams",),
     ("guard",),
+    ("building",),
     ("pages",),
     ("verification",),
     ("frontends",),

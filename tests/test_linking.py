@@ -12,13 +12,14 @@ from typing import Any, cast
 
 import pytest
 
+from gateway_guard.building import build_guard
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.errors import SettingsError, SnapshotError
 from gateway_guard.frontends.admin import Health
 from gateway_guard.frontends.upstream import Upstream
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.linking import Linking
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.record.keeping import LOOK_EVERY, SAVE_EVERY, Keeper

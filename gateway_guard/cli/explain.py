@@ -12,11 +12,12 @@ import typer
 
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.building import build_guard
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.tree import print_tree
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.errors import SourceError
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.record.line import line
 from gateway_guard.settings import Settings
 from gateway_guard.types import Action, Exchange, Outcome, Usage, Wire

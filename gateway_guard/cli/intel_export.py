@@ -19,9 +19,10 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.cli.casefile import FileOption, opened
 from gateway_guard.cli.output import console
 from gateway_guard.errors import IntelError, SettingsError
+from gateway_guard.files import write_whole
 from gateway_guard.intel.bundle import bundle_of, signed
 from gateway_guard.intel.evidence import Case, Traffic, case_of
-from gateway_guard.intel.file import read_bounded, write_whole
+from gateway_guard.intel.file import read_bounded
 from gateway_guard.intel.groups import Group, group_of
 from gateway_guard.intel.keys import Signer
 from gateway_guard.intel.networks import shared_network

@@ -14,8 +14,9 @@ from gateway_guard.cli import FINDINGS
 from gateway_guard.cli.intel_options import TableOption, report, secret_in, table_file
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.errors import IntelError, SettingsError
+from gateway_guard.files import write_whole
 from gateway_guard.intel import collection as collections
-from gateway_guard.intel.file import TableFile, limits_of, locked, read_bounded, write_whole
+from gateway_guard.intel.file import TableFile, limits_of, locked, read_bounded
 from gateway_guard.intel.http import Web
 from gateway_guard.intel.keys import source_name
 from gateway_guard.intel.networks import Limits

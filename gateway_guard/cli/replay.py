@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from gateway_guard.accounts.base import Directory
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.building import build_guard
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.sighting import sighting_of
 from gateway_guard.campaigns.snapshot import freeze
@@ -31,7 +32,7 @@ from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.linking import address_seed
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import msgspec
 
 from gateway_guard.accounts.base import Directory
+from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
 from gateway_guard.core.decide import Policy
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
@@ -34,7 +35,7 @@ from gateway_guard.frontends.refusals import refusal
 from gateway_guard.frontends.rewriting import rewritten
 from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
-from gateway_guard.guard import Guard, Learner, build_guard
+from gateway_guard.guard import Guard, Learner
 from gateway_guard.network.base import Network
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
@@ -80,7 +81,7 @@ class GuardMiddleware:
 
     Raises:
         TypeError: neither or both of `policy` and `guard` were given.
-        PolicyError, SettingsError, SourceError: as `guard.build_guard`.
+        PolicyError, SettingsError, SourceError: as `building.build_guard`.
     """
 
     def __init__(
@@ -116,8 +117,8 @@ class GuardMiddleware:
             on_decided: told how long each decision took, seconds, e.g. `Metrics.decided`; must not
                 raise.
             settings, accounts, network, store, campaign_of, learners, clock: as
-                `guard.build_guard`; only next to `policy`. Where the settings name a decision log
-                (`GATEWAY_GUARD_DECISION_LOG`), it is written.
+                `building.build_guard`; only next to `policy`. Where the settings name a decision
+                log (`GATEWAY_GUARD_DECISION_LOG`), it is written.
         """
         decisions: DecisionLog | None = None
         if policy is not None and guard is None:

@@ -24,6 +24,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from gateway_guard.accounts.http import HttpDirectory
+from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.admin import Health
 from gateway_guard.frontends.dashboard.mount import one_guard
@@ -34,7 +35,7 @@ from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Files, Reloader
 from gateway_guard.frontends.upstream import Timeouts
-from gateway_guard.guard import Guard, Learner, build_guard
+from gateway_guard.guard import Guard, Learner
 from gateway_guard.record.line import Addresses
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics

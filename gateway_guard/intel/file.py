@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway_guard.errors import IntelError
+from gateway_guard.files import write_whole
 from gateway_guard.intel.groups import group_of
 from gateway_guard.intel.matching import Found, Matcher
 from gateway_guard.intel.networks import Limits
@@ -107,24 +108,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Put `data` in place of `path`: readers see the old content or the new, whole.
-
-    Raises:
-        OSError: it cannot be written; the old content stays.
-    """
-    beside = path.with_name(f".{path.name}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(handle, view) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    beside.replace(path)
 
 
 class Indicators:

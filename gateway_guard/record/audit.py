@@ -23,6 +23,7 @@ from typing import Final, Self
 
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.errors import SettingsError, SourceError
+from gateway_guard.files import write_whole
 from gateway_guard.record.chain import (
     LONGEST,
     Checked,
@@ -241,21 +242,8 @@ class Audit:
         return Place.parse(place)
 
     def _note(self, last: Place) -> None:
-        beside = Path(f"{self.path}{_HEAD}.new")
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(
-                handle, f"{last} {mac_of(self._key, b'head ' + str(last).encode())}\n".encode()
-            )
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        beside.replace(f"{self.path}{_HEAD}")
-        folder = os.open(self.path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        line = f"{last} {mac_of(self._key, b'head ' + str(last).encode())}\n"
+        write_whole(Path(f"{self.path}{_HEAD}"), line.encode())
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

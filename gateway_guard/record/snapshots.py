@@ -10,6 +10,7 @@ from typing import Self
 
 from gateway_guard.campaigns.snapshot import Snapshot, thaw
 from gateway_guard.errors import SettingsError, SnapshotError
+from gateway_guard.files import write_whole
 from gateway_guard.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -145,19 +146,4 @@ class SnapshotFile:
         Raises:
             OSError: it cannot be written; the old content stays.
         """
-        beside = f"{self.path}.new"
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(beside, self.path)  # noqa: PTH105  (`beside` is no Path)
-        # The new name must be on the disk, too.
-        folder = os.open(self.path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(self.path, data)

@@ -16,7 +16,8 @@ from typing import Final
 
 from gateway_guard.record.beside import Beside
 from gateway_guard.record.line import Addresses, line
-from gateway_guard.record.windows import Tally, Windows
+from gateway_guard.record.tally import Tally
+from gateway_guard.record.windows import Windows
 from gateway_guard.types import Exchange
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,20 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final
 
-import msgspec
-
-from gateway_guard.types import Exchange
+from gateway_guard.record.tally import (
+    ACTIONS,
+    AccountSeen,
+    Bar,
+    LimitSeen,
+    NetworkSeen,
+    Seen,
+    Tally,
+    Window,
+)
+from gateway_guard.record.top import Top
+from gateway_guard.types import Exchange, Grant
 
 HOUR: Final = 3_600.0
 DAY: Final = 86_400.0
@@ -26,7 +35,6 @@ _HOURS: Final = 24
 _MINUTES: Final = 1_440
 #: Seconds of a bar of the day's timeline.
 DAY_BAR: Final = 900
-ACTIONS: Final = 5
 #: Networks, accounts and limits a pane remembers; up to twice as many between two prunings.
 MOST_NETWORKS: Final = 128
 MOST_ACCOUNTS: Final = 128
@@ -37,172 +45,8 @@ _MOST_COUNTRIES: Final = 300
 SHOWN: Final = 20
 #: A limit of which less is left is near exhaustion.
 _NEAR: Final = 0.5
-#: Seconds after which what was in flight is not believed any more.
-_IN_FLIGHT: Final = 60.0
 
 UNKNOWN: Final = "unknown"
-
-K = TypeVar("K")
-
-
-class Seen(msgspec.Struct, array_like=True, gc=False):
-    """Exchanges, and how many of them were not simply allowed."""
-
-    all: int = 0
-    stopped: int = 0
-
-
-class NetworkSeen(msgspec.Struct, frozen=True, gc=False):
-    """One network. `asn` is None when unknown; `all` and `stopped` are the least there were."""
-
-    asn: int | None
-    org: str
-    all: int
-    stopped: int
-
-
-class AccountSeen(msgspec.Struct, frozen=True, gc=False):
-    """One account that stood out.
-
-    Attributes:
-        account: keyed digest.
-        risk: the highest of its exchanges, in [0, 1].
-        all, stopped: its exchanges since it stood out, and those not simply allowed.
-        at: Unix seconds of the latest.
-        country: of its latest address; empty when unknown.
-        campaign: the one it is held to be in; empty for none.
-    """
-
-    account: str
-    risk: float
-    all: int
-    stopped: int
-    at: float
-    country: str
-    campaign: str
-
-
-class LimitSeen(msgspec.Struct, frozen=True, gc=False):
-    """One limit of somebody, as it was last seen.
-
-    Attributes:
-        limit: its name.
-        who: whose: an account, or what else it is counted by; empty where that is an address that
-            is not to be shown.
-        unit: as `Charge.unit`.
-        remaining, capacity: units.
-        rate: units regained a second.
-        refused: whether it refused.
-        at: Unix seconds.
-    """
-
-    limit: str
-    who: str
-    unit: str
-    remaining: float
-    capacity: float
-    rate: float
-    refused: bool
-    at: float
-
-    def left(self, now: float) -> float:
-        """The share of it that is left at `now` if nobody used it since, in [0, 1]."""
-        if self.capacity <= 0.0:
-            return 1.0
-        if not self.rate:
-            return 1.0 if now - self.at > _IN_FLIGHT else self.remaining / self.capacity
-        regained = self.remaining + self.rate * max(now - self.at, 0.0)
-        return min(regained / self.capacity, 1.0)
-
-
-class Bar(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Decisions of one piece of time from `at` (Unix seconds) on, by action in rising severity."""
-
-    at: float
-    actions: tuple[int, ...]
-
-
-class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """An hour or a day.
-
-    Attributes:
-        actions: decisions by action, in rising severity.
-        rehearsed: of those not `allow`, how many were in shadow.
-        countries: code, or `unknown` → exchanges.
-        networks: the busiest first.
-        flags: `tor`, `vpn` …, `none` and `unknown` → exchanges; one may have several.
-        accounts: the riskiest first.
-        bars: its timeline, oldest first, without gaps.
-    """
-
-    actions: tuple[int, ...] = (0,) * ACTIONS
-    rehearsed: int = 0
-    countries: dict[str, Seen] = {}
-    networks: tuple[NetworkSeen, ...] = ()
-    flags: dict[str, Seen] = {}
-    accounts: tuple[AccountSeen, ...] = ()
-    bars: tuple[Bar, ...] = ()
-
-    @property
-    def all(self) -> int:
-        """Exchanges."""
-        return sum(self.actions)
-
-
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """What one or several guards saw.
-
-    Attributes:
-        now: Unix seconds it is true at.
-        since: Unix seconds from which on was counted.
-        hour, day: the windows.
-        limits: near exhaustion, the least left first.
-        dropped: exchanges that were not counted: there was no time.
-    """
-
-    now: float
-    since: float
-    hour: Window = Window()
-    day: Window = Window()
-    limits: tuple[LimitSeen, ...] = ()
-    dropped: int = 0
-
-
-class Top(Generic[K]):
-    """The most frequent keys of a stream, in a fixed room.
-
-    Space-saving (Metwally et al. 2005), pruned in batches: a key that comes when there is no room
-    any more starts from the highest count that was forgotten, its possible error. `found` gives
-    what is certain.
-    """
-
-    __slots__ = ("_floor", "_most", "counts")
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._floor = 0
-        #: key → [count, stopped, error]
-        self.counts: dict[K, list[int]] = {}
-
-    def add(self, key: K, times: int = 1, stopped: int = 0) -> None:
-        """Count `key`."""
-        known = self.counts.get(key)
-        if known is not None:
-            known[0] += times
-            known[1] += stopped
-            return
-        if len(self.counts) >= 2 * self._most:
-            self._prune()
-        self.counts[key] = [self._floor + times, stopped, self._floor]
-
-    def found(self) -> list[tuple[K, int, int]]:
-        """(key, count, stopped), each at least that often."""
-        return [(key, n - error, stopped) for key, (n, stopped, error) in self.counts.items()]
-
-    def _prune(self) -> None:
-        ranked = sorted(self.counts.items(), key=lambda item: -item[1][0])
-        self._floor = ranked[self._most][1][0]
-        self.counts = dict(ranked[: self._most])
 
 
 class _Pane:
@@ -298,7 +142,7 @@ class Windows:
         for grant in decision.grants:
             charge = grant.charge
             if grant.remaining < _NEAR * charge.capacity or not grant.allowed:
-                self._near(exchange, grant.allowed, grant.remaining, charge.key)
+                self._near(exchange, grant)
             elif charge.key in self._limits:
                 del self._limits[charge.key]
 
@@ -351,18 +195,17 @@ class Windows:
                     into[i] += n
         return tuple(Bar(float(n * seconds), tuple(actions)) for n, actions in sums.items())
 
-    def _near(self, exchange: Exchange, allowed: bool, remaining: float, key: str) -> None:
-        limits = self._limits
-        charge = next(g.charge for g in exchange.decision.grants if g.charge.key == key)
-        at = exchange.request.at
+    def _near(self, exchange: Exchange, grant: Grant) -> None:
+        limits, charge, at = self._limits, grant.charge, exchange.request.at
+        key = charge.key
         if key not in limits and len(limits) >= 2 * MOST_LIMITS:
             kept = heapq.nsmallest(
                 MOST_LIMITS, limits.items(), key=lambda item: item[1].left(at)
             )  # fmt: skip
             self._limits = limits = dict(kept)
         limits[key] = LimitSeen(
-            charge.limit, self._who(exchange, charge.limit, key), charge.unit, remaining,
-            charge.capacity, charge.rate, not allowed, at,
+            charge.limit, self._who(exchange, charge.limit, key), charge.unit, grant.remaining,
+            charge.capacity, charge.rate, not grant.allowed, at,
         )  # fmt: skip
 
     def _who(self, exchange: Exchange, limit: str, key: str) -> str:

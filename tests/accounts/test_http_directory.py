@@ -20,9 +20,9 @@ from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.http import HttpDirectory, checked, understood
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.accounts.opening import open_directory
+from gateway_guard.building import build_guard
 from gateway_guard.core.breaker import IN_A_ROW, LONGEST_REST, State
 from gateway_guard.errors import SettingsError, SourceError
-from gateway_guard.guard import build_guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.settings import Settings

@@ -17,13 +17,14 @@ import grpc.aio
 import uvicorn
 import uvloop
 
+from gateway_guard.building import build_guard
 from gateway_guard.frontends.envoy.answers import check_response
 from gateway_guard.frontends.envoy.question import Question, question
 from gateway_guard.frontends.envoy.server import EnvoyServer
 from gateway_guard.frontends.extauth.app import ExternalAuth
 from gateway_guard.frontends.extauth.desk import Desk
 from gateway_guard.frontends.extauth.telling import tell
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from tests import build

@@ -6,7 +6,8 @@ import itertools
 import random
 from pathlib import Path
 
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.building import build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.settings import Settings
 from gateway_guard.types import Client, Inspection, PromptShape, Request, RoleShape, Usage

@@ -15,9 +15,10 @@ import yaml
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from gateway_guard.building import build_guard
 from gateway_guard.core.decide import Policy
 from gateway_guard.frontends.asgi import GuardMiddleware
-from gateway_guard.guard import Guard, Learner, build_guard
+from gateway_guard.guard import Guard, Learner
 from gateway_guard.linking import Linking
 from gateway_guard.policy.compile import compile_policy, load_policy
 from gateway_guard.record.log import DecisionLog

@@ -15,9 +15,10 @@ import pytest
 import stix2
 from taxii2client.v21 import ApiRoot, Server, as_pages
 
+from gateway_guard.files import write_whole
 from gateway_guard.intel.bundle import bundle_of, signed
 from gateway_guard.intel.collection import decode, empty, encode, published
-from gateway_guard.intel.file import TableFile, write_whole
+from gateway_guard.intel.file import TableFile
 from gateway_guard.intel.keys import Signer
 from gateway_guard.intel.stix import bundle
 from tests.cli.run import run

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from gateway_guard.building import build_guard
 from gateway_guard.frontends.asgi import GuardMiddleware
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from gateway_guard.stores.patience import PatientStore

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway_guard.building import build_guard
 from gateway_guard.frontends.extauth.desk import Desk
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any, cast
 
+from gateway_guard.building import build_guard
 from gateway_guard.frontends.admin import Health
 from gateway_guard.frontends.upstream import Upstream
-from gateway_guard.guard import build_guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from tests import build

@@ -6,9 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from gateway_guard.building import build_guard
 from gateway_guard.campaigns.sighting import client_digest, template_keys
 from gateway_guard.core.explain import explain_tree
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.intel.file import TableFile
 from gateway_guard.intel.groups import group_of
 from gateway_guard.intel.indicator import Indicator

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.building import build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange, Usage, Wire

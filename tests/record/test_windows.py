@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.record.tally import LimitSeen, Tally
+from gateway_guard.record.top import Top
 from gateway_guard.record.windows import (
     DAY,
     HOUR,
     MOST_ACCOUNTS,
     MOST_LIMITS,
     SHOWN,
-    LimitSeen,
-    Tally,
-    Top,
     Windows,
     merged,
 )

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends import background
 from gateway_guard.frontends.asgi import GuardMiddleware
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.linking import Linking
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import LINKER, Settings

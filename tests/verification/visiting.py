@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 
+from gateway_guard.building import build_guard
 from gateway_guard.core.callbacks import sign
-from gateway_guard.guard import Guard, build_guard
+from gateway_guard.guard import Guard
 from gateway_guard.policy.compile import compile_policy
 from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange

@@ -11,7 +11,7 @@ from gateway_guard.campaigns.known import Known
 from gateway_guard.campaigns.membership import JOIN
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.frontends.dashboard.actions import action_card
-from gateway_guard.frontends.dashboard.overview import limit_level
+from gateway_guard.frontends.dashboard.overview import accounts_table, limit_level
 from gateway_guard.frontends.dashboard.shell import (
     HOME,
     Reader,
@@ -27,11 +27,10 @@ from gateway_guard.frontends.dashboard.shell import (
 )
 from gateway_guard.frontends.dashboard.traffic import meter, risk_level
 from gateway_guard.frontends.dashboard.views import AccountView, Campaigns, Told
-from gateway_guard.pages.campaign_tables import number
 from gateway_guard.pages.markup import Child, tag
 from gateway_guard.pages.words import date, many, moment, short, signed, sure
 from gateway_guard.record.chain import Entry
-from gateway_guard.record.windows import AccountSeen, LimitSeen, Tally
+from gateway_guard.record.tally import AccountSeen, LimitSeen, Tally
 from gateway_guard.types import AccountFacts
 
 _HERE: Final = f"{HOME}/accounts"
@@ -122,19 +121,7 @@ def _stood_out(found: Sequence[AccountSeen], now: float, wanted: str) -> list[El
     if not found:
         words = f"None with {wanted!r} in it stood out" if wanted else "Nobody stood out"
         return [empty(f"{words}: no signal saw anything and nobody was refused.")]
-    rows = [
-        (
-            tag("th", account_link(one.account), scope="row", cls="w"),
-            tag("td", meter(one.risk, f"risk {one.risk:.2f}", level=risk_level(one.risk))),
-            number(one.risk, "{:.2f}"),
-            tag("td", f"{one.stopped:,} of {one.all:,}", cls="n"),
-            tag("td", campaign_link(one.campaign) if one.campaign else "–"),
-            tag("td", ago(one.at, now), cls="w"),
-        )
-        for one in found
-    ]
-    heads = ("Account", "?", "Risk >", "?Stopped >", "Campaign", "?Latest")
-    return [listing(heads, rows, "Accounts by risk")]
+    return [accounts_table(found, now)]
 
 
 def _now(view: AccountView, now: float) -> list[Element]:

@@ -28,7 +28,8 @@ from gateway_guard.record.audit import Audit
 from gateway_guard.record.chain import Entry
 from gateway_guard.record.reviews import Journal
 from gateway_guard.record.snapshots import SnapshotFile
-from gateway_guard.record.windows import LimitSeen, merged
+from gateway_guard.record.tally import LimitSeen
+from gateway_guard.record.windows import merged
 from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import parse_address
 from gateway_guard.streams.bench import Bench

@@ -29,7 +29,7 @@ from gateway_guard.pages.campaign_tables import number
 from gateway_guard.pages.markup import Child, tag
 from gateway_guard.pages.words import many, moment, short, sure
 from gateway_guard.policy.countries import COUNTRIES
-from gateway_guard.record.windows import LimitSeen, Seen, Tally, Window
+from gateway_guard.record.tally import AccountSeen, LimitSeen, Seen, Tally, Window
 
 _COUNTRIES: Final = 10
 _CAMPAIGNS: Final = 6
@@ -186,6 +186,11 @@ def _accounts(window: Window, now: float, span: str) -> list[Element]:
                 ".",
             )
         ]
+    return [accounts_table(window.accounts[:12], now)]
+
+
+def accounts_table(found: Sequence[AccountSeen], now: float) -> Element:
+    """Accounts that stood out, as they come."""
     rows = [
         (
             tag("th", account_link(one.account), scope="row", cls="w"),
@@ -195,10 +200,10 @@ def _accounts(window: Window, now: float, span: str) -> list[Element]:
             tag("td", campaign_link(one.campaign) if one.campaign else "–"),
             tag("td", ago(one.at, now), cls="w"),
         )
-        for one in window.accounts[:12]
+        for one in found
     ]
     heads = ("Account", "?", "Risk >", "?Stopped >", "Campaign", "?Latest")
-    return [listing(heads, rows, "Accounts by risk")]
+    return listing(heads, rows, "Accounts by risk")
 
 
 def _campaigns(campaigns: Campaigns, now: float) -> list[Child]:

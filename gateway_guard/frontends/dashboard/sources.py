@@ -39,8 +39,8 @@ from gateway_guard.guard import Guard
 from gateway_guard.linking import Linking
 from gateway_guard.record.read import exchange_of
 from gateway_guard.record.search import latest_lines
+from gateway_guard.record.tally import LimitSeen
 from gateway_guard.record.watching import Watching
-from gateway_guard.record.windows import LimitSeen
 from gateway_guard.types import Exchange
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from gateway_guard.pages.markup import tag
 from gateway_guard.pages.plots import scale
-from gateway_guard.record.windows import Bar
+from gateway_guard.record.tally import Bar
 from gateway_guard.types import Action
 
 #: In rising severity, as `Bar.actions` has them.

@@ -10,7 +10,7 @@ from gateway_guard.campaigns.known import Known
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.campaigns.summary import Summary
 from gateway_guard.record.chain import Checked, Entry
-from gateway_guard.record.windows import LimitSeen, Tally
+from gateway_guard.record.tally import LimitSeen, Tally
 from gateway_guard.types import AccountFacts, CampaignFacts
 
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from gateway_guard.pages.markup import tag
 from gateway_guard.policy.countries import COUNTRIES
-from gateway_guard.record.windows import Seen
+from gateway_guard.record.tally import Seen
 
 _ROWS: Final = """
 .. .. .. .. .. .. GL .. .. .. .. NO .. .. FI .. .. .. .. .. .. .. .. .. .. .. .. .. .. .. .. ..

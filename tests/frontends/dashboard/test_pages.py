@@ -26,7 +26,7 @@ from gateway_guard.frontends.dashboard.views import (
 from gateway_guard.frontends.dashboard.world import PLACES, shade
 from gateway_guard.policy.countries import COUNTRIES
 from gateway_guard.record.chain import Checked, Entry, Place
-from gateway_guard.record.windows import Tally
+from gateway_guard.record.tally import Tally
 from tests import build
 from tests.campaigns import ring
 from tests.frontends.dashboard import views

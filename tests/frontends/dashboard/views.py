@@ -17,15 +17,7 @@ from gateway_guard.frontends.dashboard.views import (
     Told,
 )
 from gateway_guard.record.chain import Entry
-from gateway_guard.record.windows import (
-    AccountSeen,
-    Bar,
-    LimitSeen,
-    NetworkSeen,
-    Seen,
-    Tally,
-    Window,
-)
+from gateway_guard.record.tally import AccountSeen, Bar, LimitSeen, NetworkSeen, Seen, Tally, Window
 from gateway_guard.types import AccountFacts, CampaignFacts
 from tests import build
 

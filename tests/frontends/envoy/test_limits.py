@@ -288,7 +288,7 @@ class Broken:
 def test_a_store_that_does_not_answer_is_decided_by_the_policy(
     choice: str, codes: list[int]
 ) -> None:
-    from gateway_guard.guard import build_guard
+    from gateway_guard.building import build_guard
     from gateway_guard.network.unknown import NoNetwork
     from gateway_guard.settings import Settings
 
@@ -328,7 +328,7 @@ class Directory:
 
 
 def test_a_directory_is_asked_before_a_limit_by_organisation_is_charged() -> None:
-    from gateway_guard.guard import build_guard
+    from gateway_guard.building import build_guard
     from gateway_guard.network.unknown import NoNetwork
     from gateway_guard.settings import Settings
 

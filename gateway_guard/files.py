@@ -1,0 +1,38 @@
+"""Files that are replaced whole: whoever reads one sees the old content or the new."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put `data` in place of `path`, on the disk when this returns.
+
+    Written beside it first, under one name, so that a process that is killed leaves one file at
+    most: two that write at once need a lock of their own.
+
+    Raises:
+        OSError: it cannot be written; the old content stays.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        beside.replace(path)
+    except OSError:
+        # Half a file on a disk that is full helps nobody.
+        beside.unlink(missing_ok=True)
+        raise
+    # The new name must be on the disk, too.
+    folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

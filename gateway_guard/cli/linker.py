@@ -138,7 +138,7 @@ class Process:
         loop.add_signal_handler(signal.SIGHUP, look.set)
         async with contextlib.AsyncExitStack() as stack:
             if listener is not None:
-                from gateway_guard.frontends.server import beside  # noqa: PLC0415
+                from gateway_guard.frontends.serving import beside  # noqa: PLC0415
 
                 await stack.enter_async_context(beside(self._app(), listener))
             await asyncio.gather(

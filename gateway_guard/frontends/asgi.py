@@ -114,8 +114,7 @@ class GuardMiddleware:
             reload_every: seconds between two looks at the policy file; None never looks. By default
                 `background.RELOAD_EVERY` next to `policy`, and never for a ready `guard`, which is
                 its owner's to reload.
-            on_decided: told how long each decision took, seconds, e.g. `Metrics.decided`; must not
-                raise.
+            on_decided: told how long each decision took, seconds (`Metrics.decided`); never raises.
             settings, accounts, network, store, campaign_of, learners, clock: as
                 `building.build_guard`; only next to `policy`. Where the settings name a decision
                 log (`GATEWAY_GUARD_DECISION_LOG`), it is written.

@@ -33,7 +33,7 @@ from gateway_guard import __version__
 from gateway_guard.frontends.admin import json_response
 from gateway_guard.frontends.dashboard.mount import several_guards
 from gateway_guard.frontends.dashboard.sources import Remote
-from gateway_guard.frontends.server import beside
+from gateway_guard.frontends.serving import beside
 from gateway_guard.record.gather import Gathered, Worker
 from gateway_guard.settings import Settings
 

@@ -16,7 +16,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 import uvicorn
@@ -34,6 +34,7 @@ from gateway_guard.frontends.forwarding import Forwarding
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Files, Reloader
+from gateway_guard.frontends.serving import Server, beside
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.record.line import Addresses
@@ -49,8 +50,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at the connections, at most.
 SWEEP_EVERY = 1.0
-#: Seconds for the TLS handshakes of connections accepted while the listener closes.
-TAKE_SECONDS = 2.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,64 +90,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     drain: float = 30.0
     drain_delay: float = 0.5
     dashboard: bool = False
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: this module's own do more."""
-
-    announce = False
-    ready: Callable[[], None] | None = None
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.announce:
-            log.info("serving")
-            if self.ready is not None:
-                self.ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._take_backlog(sockets or [])
-        await super().shutdown(sockets)
-
-    async def _take_backlog(self, sockets: list[socket.socket]) -> None:
-        """Stop listening, but serve those the kernel has connected already.
-
-        Closing a listener resets every connection it holds that was not accepted. So the loop lets
-        go of it first, while a duplicate keeps it open; what has queued up until then is accepted
-        here, the last of them microseconds before the closing. Those few the kernel leaves nobody.
-        """
-        loop = asyncio.get_running_loop()
-        held = [listener.dup() for listener in sockets]
-        for server in self.servers:
-            server.close()
-        await asyncio.sleep(0)
-        accepted: list[socket.socket] = []
-        for listener in held:
-            listener.setblocking(False)
-            try:
-                while True:
-                    accepted.append(listener.accept()[0])
-            except OSError:
-                listener.close()
-        taken = [loop.create_task(self._take(connection)) for connection in accepted]
-        if taken:
-            await asyncio.wait(taken, timeout=TAKE_SECONDS)
-
-    async def _take(self, connection: socket.socket) -> None:
-        config = self.config
-        connection.setblocking(False)
-        with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: config.http_protocol_class(  # type: ignore[call-arg]
-                    config=config, server_state=self.server_state, app_state=self.lifespan.state
-                ),
-                connection,
-                ssl=config.ssl,
-            )
 
 
 class Sidecar:
@@ -338,7 +279,7 @@ class Sidecar:
 
     def _server(
         self, app: ASGIApp, protocol: type[GuardProtocol], tls: ssl.SSLContext | None
-    ) -> _Server:
+    ) -> Server:
         config = uvicorn.Config(
             app,
             interface="asgi3",
@@ -354,17 +295,17 @@ class Sidecar:
         )
         config.load()
         config.ssl = tls
-        server = _Server(config)
+        server = Server(config)
         server.announce = True
         return server
 
-    async def _drain(self, main: _Server, protocol: type[GuardProtocol]) -> None:
+    async def _drain(self, main: Server, protocol: type[GuardProtocol]) -> None:
         self.draining = protocol.draining = True
         log.info("draining connections=%s", len(main.server_state.connections))
         await asyncio.sleep(self.options.drain_delay)
         main.should_exit = True
 
-    async def _sweep(self, main: _Server) -> None:
+    async def _sweep(self, main: Server) -> None:
         """Close the connections that let others wait, at most a quarter of the limit late."""
         limits = self.options.limits
         shortest = min(limits.head, limits.body, limits.idle, limits.write)
@@ -376,26 +317,3 @@ class Sidecar:
             for connection in list(main.server_state.connections):
                 if isinstance(connection, GuardProtocol):
                     connection.sweep(now)
-
-
-@contextlib.asynccontextmanager
-async def beside(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve `app` on `listener` until the block ends."""
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -17,6 +15,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from gateway_guard.errors import IntelError
+from gateway_guard.frontends.serving import Server
 from gateway_guard.intel.collection import MAX_BYTES, Collection, decode
 from gateway_guard.intel.file import read_bounded
 from gateway_guard.intel.taxii import Answer, Ask, answer, password_digest
@@ -143,14 +142,6 @@ class TaxiiApp:
                 self._collection = decode(data, str(self._collection_file.path))
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers, which end the process by the signal."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def run(app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -165,7 +156,7 @@ async def _serve(app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | N
     )  # fmt: skip
     config.load()
     config.ssl = tls
-    server = _Server(config)
+    server = Server(config)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

@@ -1,0 +1,103 @@
+"""uvicorn as it is used here: no signals of its own, and nobody is lost who was connected."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+log = logging.getLogger(__name__)
+
+#: Seconds for the TLS handshakes of connections accepted while the listener closes.
+TAKE_SECONDS = 2.0
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: whoever starts it has its own.
+
+    Attributes:
+        announce: whether it says in the log that it serves.
+        ready: told once it does.
+    """
+
+    announce = False
+    ready: Callable[[], None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.announce:
+            log.info("serving")
+            if self.ready is not None:
+                self.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._take_backlog(sockets or [])
+        await super().shutdown(sockets)
+
+    async def _take_backlog(self, sockets: list[socket.socket]) -> None:
+        """Stop listening, but serve those the kernel has connected already.
+
+        Closing a listener resets every connection it holds that was not accepted. So the loop lets
+        go of it first, while a duplicate keeps it open; what has queued up until then is accepted
+        here, the last of them microseconds before the closing. Those few the kernel leaves nobody.
+        """
+        loop = asyncio.get_running_loop()
+        held = [listener.dup() for listener in sockets]
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)
+        accepted: list[socket.socket] = []
+        for listener in held:
+            listener.setblocking(False)
+            try:
+                while True:
+                    accepted.append(listener.accept()[0])
+            except OSError:
+                listener.close()
+        taken = [loop.create_task(self._take(connection)) for connection in accepted]
+        if taken:
+            await asyncio.wait(taken, timeout=TAKE_SECONDS)
+
+    async def _take(self, connection: socket.socket) -> None:
+        config = self.config
+        connection.setblocking(False)
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: config.http_protocol_class(  # type: ignore[call-arg]
+                    config=config, server_state=self.server_state, app_state=self.lifespan.state
+                ),
+                connection,
+                ssl=config.ssl,
+            )
+
+
+@contextlib.asynccontextmanager
+async def beside(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on `listener` until the block ends."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task

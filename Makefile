@@ -1,7 +1,12 @@
 # make demo      the guard at work: a mock model API, the sidecar, a minute of traffic
 # make test      everything that must hold; what CI runs
 # make bench     costs, as ratios measured in one run
+# make bench-peers  the guard beside other middlewares and proxies, each in its own environment
 # make evaluate  labelled traffic: what is caught, and what it costs everybody else
+# make fuzz      every reader of others' bytes, fuzzed for FUZZ_SECONDS each
+# make soak      load, reloads, faults and kills for SOAK_MINUTES (10), every decision checked
+# make mutants   SAMPLE (300) small changes to the core, each of which some test must notice
+# make audit     is anything that the package installs known to be broken
 #
 # Every target installs what it needs into .venv. Needs Python 3.11 or later with venv; nothing else.
 
@@ -18,12 +23,27 @@ CORE   := */gateway_guard/core/*,*/gateway_guard/signals/*,*/gateway_guard/campa
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
 # A test that fails is repeated once, shown with its traceback; more than three such fail the run.
 RERUN  := --reruns 1 --rerun-show-tracebacks
-# Tests at a time: one more than the two cores CI has, as many of them wait for servers.
+# Tests at a time: one more than the two cores CI has, as many of them wait for servers. Whoever has
+# nothing left takes over from others, or the last minutes are one worker's.
 JOBS   ?= 3
+SPREAD := -n $(JOBS) --dist worksteal
 # The client for Node that is tested; the last that runs on Node 20.
 NODE_OPENAI := 6.49.0
 # Narrows `make wheel` and `make unit` to some tests while working on them.
 TESTS  ?=
+
+# Seconds for each target of `make fuzz`; FUZZ='usage paths' names some of them.
+FUZZ_SECONDS ?= 60
+FUZZ ?=
+
+# Changes tried by `make mutants`, and which: another SEED draws others. MUTANTS='limits paths' keeps
+# to modules of such names.
+SAMPLE ?= 300
+SEED   ?= 1
+MUTANTS ?=
+
+# Minutes of `make soak`; 1 will do while working on it.
+SOAK_MINUTES ?= 10
 
 DEMO_SECONDS ?= 60
 DEMO_FOREVER ?= 0
@@ -33,12 +53,14 @@ DEMO_FOREVER ?= 0
 DATA     ?=
 SCORE    ?=
 EVALUATE ?=
+# Options of the comparison (python -m tests.peers --help).
+PEERS    ?=
 
-.PHONY: help venv demo test lint types unit tree wheel servers node bench evaluate clean
+.PHONY: help venv demo test lint types unit tree wheel compiled servers node bench bench-compiled bench-peers evaluate fuzz soak mutants audit clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 4
+	@sed -n 's/^# //p' Makefile | head -n 9
 
 venv: $(STAMP)
 
@@ -86,7 +108,7 @@ wheel: $(STAMP)
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
 	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(RERUN) -k '$(TIMED)' $(TESTS)
 	cd build/wheel/run && SCREENS=$(CURDIR)/build/screens \
-		../venv/bin/python -m pytest --import-mode=importlib -n $(JOBS) $(RERUN) -k 'not ($(TIMED))' \
+		../venv/bin/python -m pytest --import-mode=importlib $(SPREAD) $(RERUN) -k 'not ($(TIMED))' \
 		--cov --cov-report= --cov-fail-under=$(COVER) $(TESTS)
 	@cd build/wheel/run && ../venv/bin/python -m coverage report --include='$(CORE)' --skip-covered \
 		--show-missing --fail-under=$(COVER_CORE) > ../../coverage-core.txt \
@@ -122,10 +144,61 @@ build/node/node_modules/openai:
 bench: $(STAMP) servers
 	$(BIN)/python -m tests.bench
 
+# The wheel whose busiest files are compiled to C, and every test of what is compiled, against it.
+# Made from the source distribution, so that nothing compiled is left in the tree.
+compiled: $(STAMP) servers
+	rm -rf build/compiled && mkdir -p build/compiled/run
+	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/python -m build --outdir build/compiled .
+	$(PYTHON) -m venv build/compiled/venv
+	build/compiled/venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/compiled/venv/bin/python -m pip install --quiet "$$(ls build/compiled/*.whl)[sidecar,redis]" --group dev
+	cp -r tests examples policies pyproject.toml README.md CHANGELOG.md SECURITY.md build/compiled/run/
+	cd build/compiled/run && ../venv/bin/python -m pytest --import-mode=importlib $(SPREAD) $(RERUN) \
+		-k 'not ($(TIMED))' $(addprefix tests/,accounts campaigns contracts core frontends golden intel network \
+		policy property record signals stores test_guard.py test_guard_keys.py test_guard_store.py \
+		$(addprefix e2e/test_,forwarding.py websockets.py upstream_faults.py hostile_framing.py hostile_heads.py))
+
+# What compiling saves: the same table from both, in turns.
+bench-compiled: $(STAMP) servers
+	test -d build/compiled/run/tests || $(MAKE) compiled
+	for turn in 1 2; do \
+		$(BIN)/python -m tests.bench middleware; \
+		(cd build/compiled/run && ../venv/bin/python -m tests.bench middleware); \
+	done
+
+# The guard beside what else is used for parts of its work, each in an environment of its own under
+# build/peers, which the first run makes; PEERS='--rounds 3 --only Envoy nginx' for less,
+# PEERS=--readme to write table and picture down. With `make compiled` before, that build, too.
+bench-peers: $(STAMP) servers
+	$(BIN)/python -m tests.peers $(PEERS)
+
 # Labelled traffic replayed through the recommended policy and two baselines, scored. Traffic and
 # scorer do not come with this repository.
 evaluate: $(STAMP)
 	$(BIN)/python -m tests.evaluate $(if $(DATA),--data $(DATA)) $(if $(SCORE),--score $(SCORE)) $(EVALUATE)
+
+# What is found is kept in tests/fuzz/corpus, which `make test` replays.
+fuzz: $(STAMP)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --group fuzz \
+		|| echo "atheris could not be installed; fuzzing goes on without coverage"
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+# Everything at once, against real servers; says what it saw, and ends with 1 if anything broke.
+soak: $(STAMP) servers
+	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m tests.soak
+
+# Changes are made in memory, in a copy of the tree; survivors are left in build/mutants.
+mutants: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group mutants
+	$(BIN)/python -m tests.mutation --sample $(SAMPLE) --seed $(SEED) --verbose $(MUTANTS)
+
+# What a user gets with every extra, looked up one by one; says so where it cannot be looked up.
+audit: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group audit
+	rm -rf build/audit && $(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/audit/bin/python -m pip install --quiet '.[all]'
+	$(BIN)/python -m tests.supply.audit build/audit/bin/python
 
 clean:
 	rm -rf build dist $(STAMP) .mypy_cache .ruff_cache .coverage

@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gateway_guard.building import build_guard
-    from gateway_guard.core.decide import Policy
+    from gateway_guard.core.policy import Policy
     from gateway_guard.errors import GuardError, PolicyError
     from gateway_guard.frontends.asgi import GuardMiddleware
     from gateway_guard.guard import Guard

@@ -9,7 +9,7 @@ from gateway_guard.accounts.base import Directory
 from gateway_guard.accounts.jwks import JwtKeys
 from gateway_guard.accounts.opening import open_directory
 from gateway_guard.clock import Clock
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.core.profile import Profiles
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.intel.file import Indicators

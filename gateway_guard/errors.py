@@ -17,6 +17,13 @@ A denial is a `types.Decision`, never an exception.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+#: What decoding somebody's JSON or msgpack may raise: not of that form or type, no UTF-8, or nested
+#: deeper than the interpreter's stack (about 1,000), which msgspec has no error of its own for.
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class GuardError(Exception):

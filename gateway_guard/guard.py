@@ -21,10 +21,13 @@ from gateway_guard.clock import Clock, steady_clock
 from gateway_guard.core.adapt import hold
 from gateway_guard.core.assess import assess
 from gateway_guard.core.credentials import digest
-from gateway_guard.core.decide import Policy, conclude, decide
+from gateway_guard.core.decide import conclude, decide
+from gateway_guard.core.dialects import by_headers, route
 from gateway_guard.core.identify import identify, needs_body
 from gateway_guard.core.limits import actuals
 from gateway_guard.core.links import NONCE, linked
+from gateway_guard.core.paths import canonical
+from gateway_guard.core.policy import Policy
 from gateway_guard.core.profile import Profiles, observe, observe_usage
 from gateway_guard.core.stated import stated
 from gateway_guard.errors import StoreError
@@ -166,6 +169,26 @@ class Guard:
             return self._failed(policy, request, error)
         state = stated(wire, policy.identify) if policy.identify.attributes else wire.state
         return await self.judge(request, state=state)
+
+    def unjudged(
+        self, wire: Wire, *, rule: str, reason: str, retry_after: Callable[[str], float]
+    ) -> Exchange:
+        """The refusal (503) of a request that there was no time to look at: nobody is identified,
+        nothing charged. `retry_after` gives seconds for the request's id. Not acted upon in shadow,
+        nor where the policy acts for some accounts only: whose it is nobody has looked.
+        """
+        policy = self.policies.current
+        path = canonical(wire.raw_path)
+        request_id = self._next_id()
+        request = Request(
+            id=request_id, at=self.clock(), method=wire.method, path=path,
+            dialect=(route(path) if path else None) or by_headers(dict(wire.headers)),
+        )  # fmt: skip
+        decision = Decision(
+            action=Action.DENY, acted=policy.enforce and policy.rollout >= 1.0, rule=rule,
+            reason=reason, status=503, retry_after=retry_after(request_id), policy=policy.digest,
+        )  # fmt: skip
+        return Exchange(request=request, decision=decision)
 
     async def judge(self, request: Request, *, state: Mapping[str, Any] | None = None) -> Exchange:
         """Everything after `identify`: enrich, assess, decide, reserve. Never raises."""

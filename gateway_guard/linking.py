@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import xxhash
 
+from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
-from gateway_guard.campaigns.sighting import Sighting, sighting_of
+from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.core.credentials import subkey
 from gateway_guard.record.beside import Beside
 from gateway_guard.record.keeping import Keeper
@@ -96,6 +97,23 @@ class Linking:
     def trouble(self) -> str | None:
         """What an operator should know; None when all is well."""
         return self.keeper.file.trouble if self.keeper is not None else None
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        memory = self.linker.memory
+        return {
+            "sightings_queue": (len(self._waiting), self._limit),
+            "campaign_accounts": (len(memory.traces), memory.bounds.accounts),
+        }
+
+    def position(self) -> dict[str, object]:
+        """How far the linker is, for a diagnostic snapshot."""
+        cases = self.linker.cases
+        return {
+            "linker": "here", "waiting": len(self._waiting), "dropped": self.dropped,
+            "failed": self.failed, "campaigns": len(cases.held), "members": len(cases.member_of),
+        }  # fmt: skip
 
     def facts(self, account: str) -> CampaignFacts | None:
         """The campaign `account` is held to belong to; None for none."""

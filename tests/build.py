@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.policy.compile import compile_policy
 from gateway_guard.types import (
     AccountFacts,

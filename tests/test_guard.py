@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from gateway_guard.building import build_guard
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.errors import StoreError
 from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
@@ -34,8 +34,24 @@ rules:
 """
 
 
-class BrokenStore(MemoryStore):
-    """A store that cannot be reached."""
+class BrokenStore:
+    """A store that cannot be reached, and answers so at once."""
+
+    async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+        return self.reserve_now(charges, id=id, now=now)
+
+    async def settle(
+        self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+    ) -> None:
+        self.settle_now(charges, actual, id=id, now=now)
+
+    def settle_now(
+        self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+    ) -> None:
+        raise StoreError("connection refused")
+
+    async def close(self) -> None:
+        return None
 
     def reserve_now(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         raise StoreError("connection refused")

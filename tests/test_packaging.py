@@ -14,7 +14,11 @@ from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "gateway_guard"
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT: dict[str, Any] = PYPROJECT["project"]
+HATCH: dict[str, Any] = PYPROJECT["tool"]["hatch"]
+#: Files that may be compiled.
+COMPILED: list[str] = HATCH["build"]["targets"]["wheel"]["hooks"]["mypyc"]["include"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 in_a_checkout = pytest.mark.skipif(
@@ -29,6 +33,7 @@ INSTALLED_AS = {
     "grpc": "grpcio",
     "httptools": "uvicorn",  # with its extra `standard`
     "jwt": "pyjwt",
+    "opentelemetry": "opentelemetry-exporter-otlp-proto-http",  # with the API and the SDK
     "prometheus_client": "prometheus-client",
     "uvloop": "uvicorn",
     "yaml": "pyyaml",
@@ -109,3 +114,21 @@ def test_the_wheel_holds_the_package_its_data_and_no_tests() -> None:
         tree = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob(f"*{suffix}")}
         assert tree <= files
     assert "gateway_guard/data/demo/policies/standard.yaml" in files
+
+
+_BUILT_IN = {"int", "str", "bytes", "float", "tuple", "list"}
+
+
+@in_a_checkout
+@pytest.mark.parametrize("name", COMPILED)
+def test_what_is_compiled_holds_nothing_mypyc_cannot_make(name: str) -> None:
+    """Classes made by a metaclass lose what its arguments say: `msgspec.Struct`s their options."""
+    tree = ast.parse((ROOT / name).read_text("utf-8"))
+
+    bases = {
+        ast.unparse(base)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for base in (*node.bases, *(word.value for word in node.keywords))
+    }
+    assert not {one for one in bases if one.startswith(("msgspec.", "enum.")) or one in _BUILT_IN}

@@ -16,7 +16,7 @@ import msgspec
 from gateway_guard.accounts.attributes import read
 from gateway_guard.accounts.state import merged
 from gateway_guard.core.credentials import digest, name_digest
-from gateway_guard.errors import SourceError
+from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import AccountFacts
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def _json_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, A
             continue
         try:
             row = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             raise SourceError(f"{path}:{number}: not JSON") from None
         if not isinstance(row, dict):
             raise SourceError(f"{path}:{number}: not a JSON object")

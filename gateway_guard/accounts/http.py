@@ -112,6 +112,15 @@ class HttpDirectory:
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        return {
+            "accounts_kept": (len(self), round(self._known.maxsize)),
+            "strangers_kept": (len(self._strangers), round(self._strangers.maxsize)),
+            "account_questions": (len(self._running), MOST_RUNNING),
+        }
+
     def lookup(self, account: str, state: Mapping[str, Any] | None) -> AccountFacts:
         """What was last said of the account with the application's on top; else all unknown."""
         answer = self._known.get(account)

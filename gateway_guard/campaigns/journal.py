@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.errors import UNDECODABLE
 
 #: Longest line, bytes: whoever writes more has not written a review.
 LONGEST: Final = 16_384
@@ -44,7 +45,7 @@ def review_of(line: bytes) -> Review:
         raise ValueError(f"longer than {LONGEST:,} bytes")
     try:
         review = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ValueError(f"not a review: {error}") from None
     if (review.account is None) is (review.campaign is None):
         raise ValueError("names both an account and a campaign, or neither")

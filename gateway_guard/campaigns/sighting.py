@@ -5,20 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-import xxhash
 
-from gateway_guard.types import Client, Exchange, PromptShape
-
-_xxh3: Final = xxhash.xxh3_64_intdigest
-_MASK: Final = (1 << 64) - 1
-#: Keeps a digest of one role apart from the same digest of another, and ends from each other.
-_SALT: Final = {
-    "system": 0x9E3779B97F4A7C15,
-    "user": 0xC2B2AE3D27D4EB4F,
-    "tool": 0x165667B19E3779F9,
-}
-#: One fragment in so many is kept; a power of two. A prompt has about 18 (DETECTION T2).
-FRAGMENT_SAMPLE: Final = 4
 #: Most content keys of one exchange.
 MOST_KEYS: Final = 16
 
@@ -68,77 +55,3 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tokens: int = 0
     refused: bool = False
     sample: str | None = None
-
-
-def template_keys(prompt: PromptShape) -> list[int]:
-    """The digests of the ends and the skeleton of each role of a prompt."""
-    keys: list[int] = []
-    for role in prompt.roles:
-        salt = _SALT.get(role.role, 0)
-        if role.head:
-            keys.append(role.head ^ salt)
-        if role.tail:
-            keys.append((role.tail ^ salt) + 1 & _MASK)
-        if role.skeleton:
-            keys.append((role.skeleton ^ salt) + 2 & _MASK)
-    return keys
-
-
-def content_keys(prompt: PromptShape) -> tuple[int, ...]:
-    """The digests under which a prompt can be found again, at most `MOST_KEYS`.
-
-    The ends and the skeleton of each role first, then every fourth fragment.
-    """
-    keys = template_keys(prompt)
-    for fragment in prompt.shingles:
-        if not fragment % FRAGMENT_SAMPLE:
-            keys.append(fragment)
-    return tuple(dict.fromkeys(keys[:MOST_KEYS]))
-
-
-def client_digest(client: Client) -> int:
-    """A 64-bit digest of what the client software shows of itself; 0 when it shows nothing.
-
-    Not `hash()`, which would change with every start.
-    """
-    shown = f"{client.agent}|{client.sdk or ''}|{client.tls or ''}"
-    return _xxh3(shown.encode()) if shown != "0||" else 0
-
-
-def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
-    """What the linker may know of a settled exchange; None when it has nothing to learn from it.
-
-    Nothing is learnt from requests without an account or off the model routes. `seed` keys the
-    digests of the address.
-    """
-    request = exchange.request
-    account = request.account
-    if account is None or not request.model_route:
-        return None
-    facts, usage, prompt = exchange.facts, exchange.usage, request.prompt
-    known, network = facts.account, facts.network
-    address, subnet = request.client_ip, request.subnet
-    tokens = 0
-    if usage is not None:
-        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-    return Sighting(
-        at=request.at,
-        account=account,
-        organisation=known.organisation,
-        payment=known.payment,
-        created_at=known.created_at,
-        verified=known.verified,
-        address=_xxh3(address.encode(), seed) if address is not None else 0,
-        subnet=_xxh3(subnet.encode(), seed) if subnet is not None else 0,
-        country=network.country,
-        asn=network.asn,
-        flags=network.flags,
-        declared=known.country,
-        client=client_digest(request.client),
-        model=request.model,
-        keys=content_keys(prompt) if prompt is not None else (),
-        chars=prompt.chars if prompt is not None else 0,
-        tokens=tokens,
-        refused=exchange.decision.acted and exchange.decision.action.refuses,
-        sample=prompt.sample if prompt is not None else None,
-    )

@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "campaign",
     "account",
     "audit",
+    "export",
     "intel",
     "linker",
     "guards",

@@ -198,6 +198,10 @@ async def _send(client: httpx.AsyncClient, line: Recorded, answers: Answers) -> 
 
 
 async def _run(material: Material, directory: Path, seconds: float, forever: bool) -> None:
+    main = asyncio.current_task()
+    if main is not None:
+        # In the loop's own time: raised wherever the signal finds it, an exception may get lost.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     out = console()
     material.write(directory, time.time())
     log = directory / "decisions.jsonl"
@@ -313,7 +317,10 @@ def register(app: typer.Typer) -> None:
         material = Material(root)
         signal.signal(signal.SIGTERM, _interrupt)
         with tempfile.TemporaryDirectory(prefix="gateway-guard-demo-") as name:
-            asyncio.run(_run(material, Path(name), seconds, forever))
+            try:
+                asyncio.run(_run(material, Path(name), seconds, forever))
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

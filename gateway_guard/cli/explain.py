@@ -16,7 +16,7 @@ from gateway_guard.building import build_guard
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.tree import print_tree
 from gateway_guard.core.explain import explain_tree
-from gateway_guard.errors import SourceError
+from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.guard import Guard
 from gateway_guard.record.line import line
 from gateway_guard.settings import Settings
@@ -85,13 +85,14 @@ def explain(description: Description, guard: Guard, clock: list[float]) -> Excha
     `clock` holds the one number the guard reads as the time.
     """
     now = clock[0]
+    count = sum(max(part.times, 0) for part in description.history)
+    if count > _MOST:
+        raise SourceError(f"history: {count} requests; at most {_MOST} are replayed")
     earlier = sorted(
         (now - part.ago + part.every * index, order, index, part)
         for order, part in enumerate(description.history)
         for index in range(part.times)
     )
-    if len(earlier) > _MOST:
-        raise SourceError(f"history: {len(earlier)} requests; at most {_MOST} are replayed")
 
     async def run() -> Exchange:
         for at, _, index, part in earlier:
@@ -175,7 +176,7 @@ def _read(path: Path) -> Description:
         return msgspec.json.decode(path.read_bytes(), type=Description)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise SourceError(f"{path}: {error}") from error
 
 

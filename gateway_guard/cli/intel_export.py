@@ -18,7 +18,7 @@ import typer
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.cli.casefile import FileOption, opened
 from gateway_guard.cli.output import console
-from gateway_guard.errors import IntelError, SettingsError
+from gateway_guard.errors import UNDECODABLE, IntelError, SettingsError
 from gateway_guard.files import write_whole
 from gateway_guard.intel.bundle import bundle_of, signed
 from gateway_guard.intel.evidence import Case, Traffic, case_of
@@ -171,7 +171,7 @@ def seen_in(logs: Iterable[Path]) -> Traffic:
                         if read.account and read.client_ip and at is not None:
                             network = shared_network(read.client_ip)
                             traffic.note(network, read.account, read.network, at)
-                    except (msgspec.DecodeError, UnicodeDecodeError, IntelError):
+                    except (*UNDECODABLE, IntelError):
                         bad += bool(line.strip())
         except (OSError, EOFError, zlib.error) as error:
             raise IntelError(f"{path}: cannot be read as a decision log: {error}") from error

@@ -57,6 +57,7 @@ PAGES: Final[dict[str, Page]] = {
         "gateway-guard campaign challenge c_0001 --reason 'alike, not yet sure'"
     ),
     "campaign release": Page(f"gateway-guard campaign release c_0001 {_RELEASED}"),
+    "export": Page("gateway-guard export ecs decisions.jsonl"),
     "account show": Page("gateway-guard account show acct_f72s2pqm"),
     "account allow": Page(f"gateway-guard account allow acct_f72s2pqm {_RELEASED}"),
     "account ban": Page("gateway-guard account ban acct_f72s2pqm --reason 'resells answers'"),

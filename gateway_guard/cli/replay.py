@@ -21,8 +21,8 @@ from gateway_guard.accounts.base import Directory
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
+from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.sighting import sighting_of
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli import CLEAN, FINDINGS
 from gateway_guard.cli.labels import read_labels

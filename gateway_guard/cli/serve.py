@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import os
 import signal
@@ -29,6 +30,14 @@ FRONTENDS: Final = ("proxy", "extauth", "spoe", "envoy")
 #: Where HAProxy and Envoy ask unless told otherwise.
 SPOE: Final = "127.0.0.1:9002"
 ENVOY: Final = "127.0.0.1:9003"
+
+
+class LogFormat(enum.StrEnum):
+    """What `--log-format` may say: the log's own schema, or one of `record.exporting.SCHEMAS`."""
+
+    GUARD = "guard"
+    ECS = "ecs"
+    OCSF = "ocsf"
 
 
 def register(app: typer.Typer) -> None:
@@ -143,6 +152,26 @@ def serve(
     verify: str | None = typer.Option(
         None, "--verify", help="Receive visitors who verify an account here, not at --port."
     ),
+    log_format: LogFormat = typer.Option(  # noqa: B008
+        LogFormat.GUARD,
+        "--log-format",
+        help="Schema of the decision log: the guard's own, ECS or OCSF (see export).",
+    ),
+    otel: bool = typer.Option(
+        False,
+        "--otel",
+        help="Send spans and metrics over OTLP/HTTP, as the OTEL_… variables say (extra: otel).",
+    ),
+    snapshot_dir: str | None = typer.Option(
+        None,
+        "--snapshot-dir",
+        help="Where SIGUSR1 puts snapshot-PID.json; without it, one line on standard error.",
+    ),
+    core_dumps: bool = typer.Option(
+        False,
+        "--core-dumps",
+        help="Let a crash write memory to disk, and debuggers attach: keys and prompts are in it.",
+    ),
     log_level: str = typer.Option("info", "--log-level", help="debug, info, warning or error."),
 ) -> None:
     """Guard a model API: listen here, decide, forward to --upstream (or answer a gateway)."""
@@ -163,7 +192,7 @@ def serve(
         settings.require_secret()
         require_library()
     _log_to_stderr(log_level)
-    from gateway_guard.frontends import gathering, listen  # noqa: PLC0415  (uvicorn is an extra)
+    from gateway_guard.frontends import coredumps, gathering, listen  # noqa: PLC0415  (an extra)
     from gateway_guard.frontends.access import opens  # noqa: PLC0415
     from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
     from gateway_guard.frontends.server import Options, Sidecar  # noqa: PLC0415
@@ -171,6 +200,8 @@ def serve(
     from gateway_guard.frontends.workers import supervise  # noqa: PLC0415
     from gateway_guard.policy.compile import load_policy  # noqa: PLC0415
 
+    if not core_dumps:
+        coredumps.forbid()
     settings = msgspec.structs.replace(
         settings,
         store=store or None,
@@ -199,6 +230,9 @@ def serve(
         drain=drain,
         drain_delay=drain_delay,
         dashboard=pages,
+        log_format=log_format.value,
+        otel=otel,
+        snapshot_dir=snapshot_dir,
     )
     if ssl_keyfile and not ssl_certfile:
         raise SettingsError("--ssl-keyfile needs --ssl-certfile")
@@ -244,6 +278,8 @@ def serve(
         if sidecar is not None:
             # Meant for a supervisor; there is nothing to replace here.
             signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+            # Heeded once it serves; until then it must not end the process.
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             sidecar.run(listeners, admin, tls, visitors=visitors)
             status = 0
         else:
@@ -366,5 +402,6 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=number, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
-    logging.getLogger("uvicorn").setLevel(max(number, logging.WARNING))
-    logging.getLogger("websockets").setLevel(max(number, logging.WARNING))
+    # They write targets and header fields, some of which are secrets.
+    for name in ("uvicorn", "websockets", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.types import AccountFacts, Action, Exchange
 
 #: An account is contained when at least half of its last so many exchanges were refused.

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from gateway_guard.core.sections import AccountSource, Identify, IPNetwork
-from gateway_guard.errors import SourceError
+from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import Outcome, Usage, Wire
 
 #: Longest line read, bytes. A longer one is reported and skipped.
@@ -151,7 +151,7 @@ class Traffic:
                 continue
             try:
                 line = _decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNDECODABLE as error:
                 if text.strip():
                     yield Malformed(number, _short(error))
                 continue
@@ -174,5 +174,5 @@ def _cut(error: Exception) -> str:
 
 
 def _short(error: Exception) -> str:
-    text = str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8"
+    text = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
     return text.split("\n", 1)[0][:200]

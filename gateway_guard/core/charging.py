@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from gateway_guard.core.adapt import Adapt
 from gateway_guard.core.limits import Limit, charge_for, charges_for, estimates
@@ -35,7 +33,7 @@ _OF_ACCOUNT: Final = frozenset((
 ))  # fmt: skip
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _Line(NamedTuple):
     """One limit, taken apart.
 
     Attributes:
@@ -58,7 +56,7 @@ class _Line(msgspec.Struct, frozen=True):
 _Row = tuple[tuple[Test, ...], int, Charge | None, Limit]
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _Kept(NamedTuple):
     """What is asked of one account as long as all of this holds.
 
     Attributes:
@@ -76,13 +74,28 @@ class _Kept(msgspec.Struct, frozen=True):
 class Charging:
     """The limits of one policy.
 
-    `limits` are `Policy.limits`. Bounded: `MOST_KEPT` accounts.
+    `limits` are `Policy.limits`. At most `most` accounts are kept, and all of them until `missed`
+    requests of others found no room.
     """
 
-    __slots__ = ("_calm", "_counting", "_kept", "_lines", "_missed", "_regional", "limits")
+    __slots__ = (
+        "_calm",
+        "_counting",
+        "_kept",
+        "_lines",
+        "_missed",
+        "_most",
+        "_most_missed",
+        "_regional",
+        "limits",
+    )
 
-    def __init__(self, limits: Sequence[Limit]) -> None:
+    def __init__(
+        self, limits: Sequence[Limit], *, most: int = MOST_KEPT, missed: int = MOST_MISSED
+    ) -> None:
         self.limits = limits
+        self._most = most
+        self._most_missed = missed
         self._lines = tuple(
             _Line(
                 limit,
@@ -111,9 +124,9 @@ class Charging:
             return charges_for(self.limits, request, facts, assessment)
         kept = self._kept.get(name)
         if kept is None:
-            if len(self._kept) >= MOST_KEPT:
+            if len(self._kept) >= self._most:
                 self._missed += 1
-                if self._missed < MOST_MISSED:
+                if self._missed < self._most_missed:
                     return charges_for(self.limits, request, facts, assessment)
                 self._kept.clear()
                 self._missed = 0

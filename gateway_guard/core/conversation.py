@@ -149,41 +149,11 @@ PLAIN: Final = frozenset((
 ))  # fmt: skip
 
 
-def ordinary(document: dict[str, Any]) -> Reader | None:
-    """The texts of a chat of nothing but turns of plain text; None for anything else."""
-    messages = document.get("messages")
-    if type(messages) is not list:
-        return None
-    chars = extra = 0
-    user = before = ""
-    system: list[str] = []
-    try:
-        for message in messages:
-            text = message["content"]
-            role = message["role"]
-            if type(text) is not str or len(message) != 2:
-                return None
-            if role == "user":
-                if text:
-                    before = user
-                    user = text
-            elif role == "system" or role == "developer":
-                system.append(text)
-            elif role != "assistant":
-                return None
-            chars += len(text)
-            if not text.isascii():
-                extra += len(text.encode("utf-8", "replace")) - len(text)
-    except (KeyError, TypeError):  # a member is missing, or what should be an object is none
-        return None
-    return Reader(system, user, before, len(messages), chars, extra)
-
-
 def read_texts(document: dict[str, Any], reader: Reader) -> int:
     """Read every place a dialect keeps its prompt in; how many prompts are completed at once."""
     prompts = 1
     for name, value in document.items():
-        if value is None:
+        if name not in _READ or value is None:
             continue
         if name == "messages" or name == "contents" or name == "chat_history":
             reader.conversation([value] if name == "contents" and type(value) is dict else value)
@@ -206,6 +176,8 @@ _SYSTEM: Final = frozenset((
 #: What rankers and scorers compare; nobody's turn.
 _COMPARED: Final = frozenset(("query", "queries", "documents", "text_1", "text_2"))
 _PROMPTS: Final = frozenset(("prompt", "input", "inputs", "message", "suffix"))
+#: All that is read; others there may be 60,000 of.
+_READ: Final = _SYSTEM | _COMPARED | _PROMPTS | {"messages", "contents", "chat_history", "text"}
 
 
 def _prompt(name: str, value: Any, reader: Reader) -> int:

@@ -121,6 +121,8 @@ def _basic(token: bytes) -> Credential | CredentialFault:
         plain = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except ValueError:
         return CredentialFault.AMBIGUOUS_SPELLING
+    if not plain:  # nothing but padding, which is no base64 to some readers and nobody to others
+        return CredentialFault.AMBIGUOUS_SPELLING
     return Credential(base64.b64encode(plain), "basic")
 
 

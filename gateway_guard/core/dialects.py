@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from gateway_guard.core.globs import path_matcher
 from gateway_guard.types import Dialect
 
 # How the paths of model calls look, lower case. Gateways mount them under all kinds of prefixes
 # (`/openai/v1/…`, `/api/v1/…`), so the end counts; but an application's own `/surveys/7/responses`
 # or `/rooms/7/messages` is none, so words that others use, too, need the API's version before them.
-_VERSION: Final = r"(?:.*/v[0-9]+(?:alpha|beta)?[0-9]*)"
+# Digits are in one place only and never given back: `/v1111…` would be tried at every one of them.
+_VERSION: Final = r"(?:.*/v[0-9]++(?:(?:alpha|beta)[0-9]*+)?)"
 _OPENAI: Final = re.compile(
     rf"(?:{_VERSION}|.*/openai|.*/deployments/[^/]+|.*/engines/[^/]+|)"
     r"/(?:completions|embeddings|responses(?:/compact|/input_tokens)?|realtime"
@@ -54,12 +56,12 @@ _OTHER: Final = re.compile(
 )
 
 
-def route(path: str, patterns: Sequence[re.Pattern[str]] = ()) -> Dialect | None:
+def route(path: str, own: Callable[[str], bool] | None = None) -> Dialect | None:
     """The dialect of a model route, or None when the path reaches no model.
 
     `path` is canonical (`core.paths`). Case and a trailing slash do not matter: an upstream that
-    ignores them must not be reached unguarded. `patterns` are the policy's own (`compile_routes`);
-    a path only they know is `Dialect.OTHER` until headers or body say more.
+    ignores them must not be reached unguarded. `own` knows the policy's own (`compile_routes`); a
+    path only it knows is `Dialect.OTHER` until headers or body say more.
     """
     low = path.casefold().rstrip("/")
     if low.endswith("/chat/completions"):
@@ -72,25 +74,12 @@ def route(path: str, patterns: Sequence[re.Pattern[str]] = ()) -> Dialect | None
         return Dialect.ANTHROPIC
     if _OTHER.fullmatch(low):
         return Dialect.OTHER
-    for pattern in patterns:
-        if pattern.fullmatch(low):
-            return Dialect.OTHER
-    return None
+    return Dialect.OTHER if own is not None and own(low) else None
 
 
-def compile_routes(globs: Sequence[str]) -> tuple[re.Pattern[str], ...]:
+def compile_routes(globs: Sequence[str]) -> Callable[[str], bool]:
     """Path patterns as policies write them: `*` is one segment or a part of it, `**` any number."""
-    return tuple(re.compile(_glob(glob.lower().rstrip("/"))) for glob in globs)
-
-
-def _glob(glob: str) -> str:
-    parts = []
-    for segment in glob.split("/"):
-        if segment == "**":
-            parts.append("(?:/.*)?")
-        elif segment or parts:
-            parts.append("/" + re.escape(segment).replace(r"\*", "[^/]*"))
-    return "".join(parts)
+    return path_matcher([f"/{glob.strip('/')}" for glob in globs])
 
 
 def by_headers(headers: Mapping[bytes, bytes]) -> Dialect:

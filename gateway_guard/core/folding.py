@@ -1,8 +1,9 @@
 """Text as it is searched: what it looks like to a reader, whatever the letters are dressed in.
 
-Folded away are case, white space, compatibility forms (full-width, mathematical, ligatures),
-accents, invisible characters (zero-width, soft hyphen, bidi controls, tags, variation selectors)
-and the Cyrillic and Greek letters that look Latin. Phrases are folded the same way.
+Folded away are case, white space, compatibility forms (full-width, mathematical, enclosed,
+ligatures), accents and strokes, invisible characters (zero-width, soft hyphen, bidi controls, tags,
+variation selectors, private use) and the letters of other scripts that look Latin, small capitals
+among them. Phrases are folded the same way.
 
 Every character folds by itself, by one look-up in a table made at import, so the work is linear
 whatever the text and the first hostile text costs no more than the second. Measured per MiB of
@@ -25,13 +26,39 @@ _FOLD: Final = bytes(
     0x20 if b in b"\t\n\v\f\r" else b + 32 if 0x41 <= b <= 0x5A else b for b in range(256)
 )
 
-#: Letters of other scripts that print like a Latin one (a part of Unicode TR39's confusables).
-_LOOKALIKES: Final = str.maketrans(
-    "аеорсухіјѕһԁԛԝӏьαοριυκτνχγ",
-    "aeopcyxijshdqwlbaopiuktvxy",
+#: For words that are looked for however they are broken: what is put between letters goes, but for
+#: what makes a tag or a member's name; digits and signs that stand for letters are those.
+_BETWEEN: Final = _BLANKS + b"*_~+|-.,'`#"
+_LEET: Final = bytes(_FOLD).translate(bytes.maketrans(b"013457@$!", b"oieastasi"))
+
+#: Letters that print like a Latin one (a part of Unicode TR39's confusables), as case folding
+#: leaves them: Cyrillic, Greek, Armenian, Coptic, Cherokee and Lisu; small capitals; with a stroke,
+#: a hook or no dot.
+_PRINTED_LIKE: Final = {
+    "a": "аαⲁᎪꓮᴀɑ", "b": "вьβⲂᏏꓐʙƀƃɓ", "c": "сⲥᏟꓚᴄƈȼɕ", "d": "ԁᎠꓓᴅɖɗđ", "e": "еεⲉᎬꓰᴇɇɛ",
+    "f": "ꓝꜰƒ", "g": "Ꮐꓖɢɠǥɡ", "h": "нһհᎻꓧʜħɦ", "i": "іιⲓᎥꓲɪıɨ", "j": "јյꓙᴊɉʝ", "k": "кκⲕᏦꓗᴋƙ",
+    "l": "ӏᏞꓡʟƚłɫɬɭ", "m": "мⲙᎷꓟᴍɱ", "n": "ոⲛꓠɴɲƞɳ", "o": "оοօⲟᎤꓳᴏøɵ𐐬", "p": "рρⲣᏢꓑᴘƥ", "q": "ԛꞯɋ",
+    "r": "ᎡꓣʀɍɼɽꞦ", "s": "ѕտᏚꓢꜱʂȿ", "t": "тτⲧᎢꓔᴛŧƭʈ", "u": "υսꓴᴜʉ", "v": "νᏙꓦꓥᴠʋ", "w": "ԝωᎳꓪᴡ",
+    "x": "хχⲭꓫ", "y": "уγⲩᎩꓬʏɏƴ", "z": "ζⲌᏃꓜᴢƶȥʐʑ",
+}  # fmt: skip
+_LOOKALIKES: Final = {ord(odd): latin for latin, alike in _PRINTED_LIKE.items() for odd in alike}
+#: Letters without ink, and what no font shows: Hangul fillers, the replacement for an object, and
+#: what is not assigned but always hidden.
+_HIDDEN_RANGES: Final = (
+    (0x80, 0x9F),
+    (0x2065, 0x2065),
+    (0xFDD0, 0xFDEF),
+    (0xFFF0, 0xFFF8),
 )
-#: Letters without ink: Hangul fillers.
-_FILLERS: Final = "\u115f\u1160\u3164\uffa0"
+_FILLERS: Final = "\u115f\u1160\u3164\uffa0\ufffc" + "".join(
+    chr(point) for first, last in _HIDDEN_RANGES for point in range(first, last + 1)
+)
+#: White space that is no white space to compatibility forms.
+_BLANK: Final = "\x85\u1680\u2028\u2029\u2800"
+#: Letters in brackets, in black circles and squares, and those that make flags.
+_ENCLOSED: Final = (0x249C, 0x1F110, 0x1F150, 0x1F170, 0x1F1E6)
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
+_PRIVATE: Final = range(0xE000, 0xF900)
 #: Longest compatibility form used, characters. Longer ones are squared words (`㌖`) and one Arabic
 #: benediction (18), which would make a megabyte many: they stand for themselves.
 _LONGEST_FORM: Final = 4
@@ -43,7 +70,8 @@ def fold(text: str) -> bytes:
 
 
 def squeeze(text: str) -> bytes:
-    """`fold` without any white space, so that words match however they are broken or spaced out.
+    """`fold` without white space and marks between letters, and with letters for the digits that
+    stand for them (`th0ught`), so that words match however they are broken or spaced out.
 
     A little cheaper, a little looser (it also matches across the ends of other words): for long
     phrases that only count as hints.
@@ -72,7 +100,7 @@ def spaced_apart(plain: bytes) -> list[bytes]:
 
 def unspaced(plain: bytes) -> bytes:
     """`squeeze` of a text from its `undressed` form."""
-    return plain.translate(_FOLD, _BLANKS)
+    return plain.translate(_LEET, _BETWEEN)
 
 
 def collapsed(folded: bytes) -> bytes:
@@ -91,11 +119,11 @@ _RUNS: Final = (b" " * 64, b" " * 8)
 def _undressed(text: str) -> bytes:
     raw = text.encode("utf-8", "replace")
     smuggled = b""
-    if _TAGS in raw:
-        # Invisible, but models read them: looked at beside the text they hide in.
+    if _BEYOND_PLANES in raw or _LAST_PLANE in raw:
+        # Invisible, but models read the tags: looked at beside the text they hide in.
         pieces = _TAG_RUNS.split(text)
         text = "".join(pieces[::2])
-        smuggled = "".join(pieces[1::2]).translate(_SMUGGLED).encode()
+        smuggled = "".join(pieces[1::2]).translate(_SMUGGLED).encode("ascii", "ignore")
     folded = _western(text) if len(raw) - len(text) <= len(text) * 3 >> 3 else None
     if folded is None:
         plain = text.translate(_TABLE)
@@ -105,11 +133,13 @@ def _undressed(text: str) -> bytes:
     return folded + b" " + smuggled if smuggled else folded
 
 
-#: How the UTF-8 of a tag, and that of a compatibility ideograph beyond the table, begins.
-_TAGS: Final = b"\xf3\xa0"
+#: How the UTF-8 of a tag and of private use begins, and that of a compatibility ideograph: they are
+#: beyond the table.
+_BEYOND_PLANES: Final = b"\xf3"
+_LAST_PLANE: Final = b"\xf4"
 _IDEOGRAPHS: Final = b"\xf0\xaf"
-#: Tags and variation selectors, all of them hidden: beyond the table.
-_TAG_RUNS: Final = re.compile("([\U000e0000-\U000e0fff]+)")
+#: Tags, variation selectors and private use, all of them hidden.
+_TAG_RUNS: Final = re.compile("([\U000e0000-\U0010ffff]+)")
 #: The ASCII that tags stand for, and the one that selectors are used to number.
 _SMUGGLED: Final = dict.fromkeys(range(0xE0000, 0xE1000)) | {
     first + byte: chr(byte) for first in (0xE0000, 0xE0100 - 16) for byte in range(0x20, 0x7F)
@@ -122,7 +152,12 @@ _END: Final = 0x1FC00
 
 #: Blocks without compatibility forms, case or marks: ideographs, Yi syllables, surrogates and
 #: private use, scripts of antiquity. Left out to make the table in a third of the time.
-_THEMSELVES: Final = ((0x3400, 0xA490), (0xD7FC, 0xF900), (0x12000, 0x13430), (0x17000, 0x1BC00))
+_THEMSELVES: Final = (
+    (0x3400, 0xA490),
+    (0xD7FC, 0xF900),
+    (0x12000, 0x13430),
+    (0x17000, 0x1BC00),
+)
 
 
 def _table() -> list[int | str | None]:
@@ -152,6 +187,11 @@ def _table() -> list[int | str | None]:
         elif len(compatible) <= _LONGEST_FORM:
             shown = "".join([c for c in form if c not in hidden]).translate(_LOOKALIKES)
             table[ord(char)] = shown or None
+    for char in _BLANK:
+        table[ord(char)] = " "
+    for first in _ENCLOSED:
+        table[first : first + 26] = _ALPHABET
+    table[_PRIVATE.start : _PRIVATE.stop] = [None] * len(_PRIVATE)
     return table
 
 

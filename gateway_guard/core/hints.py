@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from gateway_guard.core.shapes import LONGEST_AGENT, Seeds, agent
+from gateway_guard.core.seeds import Seeds
+from gateway_guard.core.shapes import LONGEST_AGENT, agent
 from gateway_guard.types import Client
 
 _SDK: Final = (

@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 
 from gateway_guard.core import body as bodies
-from gateway_guard.core import dialects, hints, members, prepared, prompt, shapes
+from gateway_guard.core import dialects, hints, members, prepared, prompt
 from gateway_guard.core.account import account
 from gateway_guard.core.fields import Headers, lines_of
 from gateway_guard.core.origin import origin
 from gateway_guard.core.sections import Identify, Inspect
+from gateway_guard.core.seeds import seeds
 from gateway_guard.core.tokens import Keys
 from gateway_guard.types import Dialect, Inspection, PromptShape, Request, Wire
 
@@ -63,7 +64,7 @@ def identify(
     model_route = dialect is not None
     address, subnet, source, trusted = origin(wire, ready, fields, repeated)
     who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys)
-    seeds = shapes.seeds(secret if group_key is None else group_key)
+    digesting = seeds(secret if group_key is None else group_key)
     tls = fields.get(ready.tls) if trusted and ready.tls is not None else None
 
     inspection: Inspection = _NONE
@@ -95,7 +96,7 @@ def identify(
                 model = placed or model or dialects.model_in_path(path or "")
                 shape = prompt.shape(
                     document,
-                    seeds,
+                    digesting,
                     ready.phrases,
                     digests=inspect.shapes,
                     assumed_output_tokens=inspect.default_output_tokens,
@@ -109,6 +110,9 @@ def identify(
                 dialect = dialects.by_headers(fields)
                 if dialect is _OTHER:
                     dialect = dialects.by_body(document)
+    else:
+        # Nothing is asked of it, but where the path decides it is that model.
+        model = placed
     # At most 15 members in one call, here and in `prompt.shape`: beyond that CPython passes them in
     # a dict, which costs 0.5 µs, ten times the record. So the rarest member is put in afterwards.
     request = Request(
@@ -124,7 +128,7 @@ def identify(
         subnet=subnet,
         account=who,
         credential=credential,
-        client=hints.client(fields, tls, seeds),
+        client=hints.client(fields, tls, digesting),
         inspection=inspection,
         prompt=shape,
     )

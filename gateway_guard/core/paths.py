@@ -23,6 +23,8 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NEVER_ESCAPED: Final = frozenset(b"/\\;?#")
 _DOUBLE: Final = re.compile(r"%[0-9A-Fa-f]{2}|%[uU]")
 _STRUCTURE: Final = str.maketrans("", "", "/\\.;?#%")
+#: Turkish letters that comparing without regard to case makes an `i` of, here or there.
+_LIKE_I: Final = str.maketrans("ıİ", "ii")
 
 
 def canonical(raw_path: bytes) -> str | None:
@@ -42,6 +44,9 @@ def canonical(raw_path: bytes) -> str | None:
     - invalid or overlong UTF-8, invisible characters, and characters whose compatibility form is
       one of `/ \\ . ; ? # %` (full-width solidus and the like);
     - more than `LONGEST` bytes.
+
+    Letters and digits in compatibility forms (full-width, enclosed, mathematical, ligatures) come
+    out as the plain ones: whoever reads `/ａdmin` as `/admin` gets what is judged as that.
 
     Total: never raises.
     """
@@ -72,8 +77,11 @@ def _slow(raw_path: bytes) -> str | None:
         return None
     if not path.isprintable() or _DOUBLE.search(path):
         return None
-    if not path.isascii() and _hides_structure(path):
-        return None
+    if not path.isascii():
+        plain = unicodedata.normalize("NFKC", path)
+        if _structure(plain) != _structure(path):
+            return None
+        path = plain.translate(_LIKE_I)
     return _resolve(path)
 
 
@@ -81,12 +89,9 @@ def _decode(escape: re.Match[bytes]) -> bytes:
     return bytes((int(escape[1], 16),))
 
 
-def _hides_structure(path: str) -> bool:
-    """Whether compatibility normalisation makes more of the characters that structure a path."""
-    plain = unicodedata.normalize("NFKC", path)
-    return len(plain) - len(plain.translate(_STRUCTURE)) != len(path) - len(
-        path.translate(_STRUCTURE)
-    )
+def _structure(path: str) -> int:
+    """How many of its characters structure a path."""
+    return len(path) - len(path.translate(_STRUCTURE))
 
 
 def _resolve(path: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -29,6 +30,23 @@ _MOST_RESTS: Final = 32
 #: takes 1.6 ns a byte.
 _DECOYS: Final = tuple(bytes((byte, 1)) for byte in range(0x20, 0x7F))
 
+#: What people put between the letters of a word they spell out; and how many of them must have it
+#: between them for a text to be looked at more closely.
+_SPELLING: Final = (
+    b" ", b".", b"-", b"_", b"*", b"|", b"/", b",", b"+", b"~", b"**", b", ", b"- ", b" - ", b" | ",
+    b" . ", b"', '", b'", "',
+)  # fmt: skip
+_SPELLED_FIRST: Final = 4
+#: Fewest letters of a phrase that is looked for spelled out, and of a run of single letters.
+_SHORTEST_SPELLED: Final = 6
+#: Label of those beginnings; nothing a caller sees.
+_SPELLED: Final = ""
+#: Bytes of either end of a text in which letters are put together: 30 ns each.
+_SPELLED_END: Final = 64 * 1024
+_MARKS: Final = bytes(b for b in range(0x80) if not chr(b).isalnum())
+_ALONE: Final = bytes(0x20 if b in _MARKS else 0x78 for b in range(256))
+_LETTERS_ALONE: Final = re.compile(rb"(?<!x)x(?: {1,9}x(?!x)){%d,}" % (_SHORTEST_SPELLED - 1))
+
 _Automaton = ahocorasick_rs.BytesAhoCorasick
 
 
@@ -45,14 +63,26 @@ class Phrases:
     """
 
     def __init__(
-        self, labelled: Iterable[tuple[str, str]], folding: Callable[[str], bytes] = fold
+        self,
+        labelled: Iterable[tuple[str, str]],
+        folding: Callable[[str], bytes] = fold,
+        *,
+        spelled: bool = False,
     ) -> None:
         patterns: dict[bytes, set[str]] = {}
+        letters: list[tuple[str, str]] = []
         for phrase, label in labelled:
             folded = folding(phrase)
             if folded:
                 for spelling in (folded, *_disguises(folded)):
                     patterns.setdefault(spelling, set()).add(label)
+            together = folded.translate(None, _MARKS) if spelled else b""
+            if len(together) >= _SHORTEST_SPELLED and together.isascii():
+                letters.append((together.decode(), label))
+                first = [bytes((byte,)) for byte in together[:_SPELLED_FIRST]]
+                for between in _SPELLING:
+                    patterns.setdefault(between.join(first), set()).add(_SPELLED)
+        self._letters = Phrases(letters) if letters else None
         self.longest = max(map(len, patterns), default=0)
         self._patterns = list(patterns)
         self._labels = [frozenset(labels) for labels in patterns.values()]
@@ -64,14 +94,18 @@ class Phrases:
         if self._automaton is None:
             return ()
         if len(folded) > _BLOCK:
-            return self._find_in_blocks(folded)
-        hits = self._automaton.find_matches_as_indexes(folded, overlapping=True)
-        if not hits:
-            return ()
-        labels = self._labels
-        return tuple(sorted(frozenset().union(*[labels[index] for index in {h[0] for h in hits}])))
+            found = self._find_in_blocks(folded)
+        else:
+            hits = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+            if not hits:
+                return ()
+            labels = self._labels
+            found = frozenset().union(*[labels[index] for index in {hit[0] for hit in hits}])
+        if _SPELLED in found and self._letters is not None:
+            found = (found - {_SPELLED}).union(self._letters.find(_put_together(folded)))
+        return tuple(sorted(found))
 
-    def _find_in_blocks(self, folded: bytes) -> tuple[str, ...]:
+    def _find_in_blocks(self, folded: bytes) -> frozenset[str]:
         """The same in long text, where a phrase said a hundred thousand times is heard once.
 
         Hits cost a hundred times as much as bytes.
@@ -88,7 +122,7 @@ class Phrases:
                     automaton, labels = self._without(found)
             start += size
             size *= 2
-        return tuple(sorted(found))
+        return found
 
     def _without(self, found: frozenset[str]) -> tuple[_Automaton | None, list[frozenset[str]]]:
         """An automaton of the phrases that can add a label to `found`, with their labels."""
@@ -110,6 +144,14 @@ def _automaton(patterns: list[bytes]) -> _Automaton | None:
     if not patterns:
         return None
     return _Automaton([*patterns, *_DECOYS], implementation=ahocorasick_rs.Implementation.DFA)
+
+
+def _put_together(folded: bytes) -> bytes:
+    """The letters of folded text that stand alone, several in a row, without what is between."""
+    if len(folded) > 2 * _SPELLED_END:
+        folded = folded[:_SPELLED_END] + b"\n\n\n\n\n" + folded[-_SPELLED_END:]
+    runs = _LETTERS_ALONE.finditer(folded.translate(_ALONE))
+    return b"\n".join([folded[run.start() : run.end()].translate(None, _MARKS) for run in runs])
 
 
 def _disguises(folded: bytes) -> Iterable[bytes]:

@@ -42,7 +42,9 @@ class Prepared:
         self.trust = client_ip.Trust(identify.trusted)
         self.tls = identify.tls_header.lower().encode() if identify.tls_header else None
         self.phrases = (
-            Phrases((phrase, phrase) for phrase in inspect.phrases) if inspect.phrases else None
+            Phrases(((phrase, phrase) for phrase in inspect.phrases), spelled=True)
+            if inspect.phrases
+            else None
         )
         self.by_peer = not identify.trusted and not identify.trust_unix
         # The guard's own headers are never believed from outside.

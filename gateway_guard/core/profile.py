@@ -195,7 +195,7 @@ def _gap(profile: Profile, gap: float) -> None:
     profile.gap_sum += C_LOG_C[count + 1] - C_LOG_C[count]
     profile.gaps += 1
     if profile.gaps >= GAPS_KEPT:
-        bins = sketch[GAPS_AT : GAPS_AT + GAP_BINS].translate(_HALVE)
+        bins = bytes(sketch[GAPS_AT : GAPS_AT + GAP_BINS].translate(_HALVE))
         sketch[GAPS_AT : GAPS_AT + GAP_BINS] = bins
         profile.gaps = sum(bins)
         profile.gap_sum = sum([C_LOG_C[count] for count in bins])

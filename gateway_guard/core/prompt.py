@@ -8,14 +8,7 @@ from typing import Any, Final
 import msgspec
 import xxhash
 
-from gateway_guard.core.conversation import (
-    PLAIN,
-    Reader,
-    ordinary,
-    read_batch,
-    read_texts,
-    read_tools,
-)
+from gateway_guard.core.conversation import PLAIN, Reader, read_batch, read_texts, read_tools
 from gateway_guard.core.folding import squeeze, undressed, unspaced
 from gateway_guard.core.members import (
     MEMBERS,
@@ -28,8 +21,10 @@ from gateway_guard.core.members import (
     logprobs,
     whole,
 )
+from gateway_guard.core.ordinary import ordinary
 from gateway_guard.core.phrases import Phrases
-from gateway_guard.core.shapes import Seeds, fragments, role_shape
+from gateway_guard.core.seeds import Seeds
+from gateway_guard.core.shapes import fragments, role_shape
 from gateway_guard.core.texts import phrases_in
 from gateway_guard.core.wrapped import unwrapped
 from gateway_guard.signals.reasoning_elicit import PATTERNS
@@ -118,10 +113,13 @@ def shape(
         if reader.user:
             if keep:
                 sample = reader.user[:keep]
-            user, window = role_shape("user", reader.user, keys)
+            bare = undressed(_both_ends(reader.user))
+            user, window = role_shape("user", bare, len(reader.user), keys)
             roles = (*roles, user)
             pieces = fragments(window, keys)
-            asked = _elicits(reader.user, reader.before)
+            asked = _elicits(bare)
+            if reader.before:
+                asked = _both(asked, _across(reader.before, reader.user))
             categories = _both(asked, categories)
 
     # At most 15 members: see `identify`.
@@ -158,25 +156,29 @@ _END: Final = 32 * 1024
 _SEAM: Final = 64
 
 
-def _elicits(text: str, before: str = "") -> tuple[str, ...]:
-    """The elicitation categories in a text, in what is wrapped in it, and across the seam to the
-    turn of the user `before` it."""
-    if len(text) > 2 * _END:
-        text = f"{text[:_END]}\n{text[-_END:]}"
+def _both_ends(text: str) -> str:
+    return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
+
+
+def _elicits(plain: bytes) -> tuple[str, ...]:
+    """The elicitation categories in the ends of a text (`undressed`), and in what is wrapped in
+    it."""
     phrases = elicitation()
-    plain = undressed(text)
     found = phrases.find(unspaced(plain))
     inner = unwrapped(plain)
-    if inner:
-        found = _both(found, phrases.find(squeeze(inner)))
-    if before:
-        before = before[-_SEAM:]
-        across = phrases.find(squeeze(before + text[:_SEAM]))
-        if across:
-            # What that turn said by itself is past.
-            said = phrases.find(squeeze(before))
-            found = _both(found, tuple([label for label in across if label not in said]))
-    return found
+    return _both(found, phrases.find(squeeze(inner))) if inner else found
+
+
+def _across(before: str, text: str) -> tuple[str, ...]:
+    """Those across the seam from the turn of the user `before` to a text."""
+    phrases = elicitation()
+    before = before[-_SEAM:]
+    across = phrases.find(squeeze(before + text[:_SEAM]))
+    if not across:
+        return ()
+    # What that turn said by itself is past.
+    said = phrases.find(squeeze(before))
+    return tuple([label for label in across if label not in said])
 
 
 def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
@@ -194,8 +196,9 @@ def _system(text: str, keys: Seeds) -> tuple[RoleShape, tuple[str, ...]]:
     digest = xxhash.xxh3_128_digest(text.encode("utf-8", "replace"), keys.head)
     known = _systems.get(digest)
     if known is None:
-        shape_of, _ = role_shape("system", text, keys)
-        known = shape_of, _elicits(text)
+        plain = undressed(_both_ends(text))
+        shape_of, _ = role_shape("system", plain, len(text), keys)
+        known = shape_of, _elicits(plain)
         if len(_systems) >= _MOST_SYSTEMS:
             _systems.clear()
         _systems[digest] = known

@@ -78,6 +78,7 @@ def rewrite(
     changed = force_usage and dialect is Dialect.OPENAI and _ask_for_usage(members)
     if restrictions is not None:
         changed = _restrict(members, restrictions, dialect, path or "") or changed
+        changed = _restrict_batch(members, restrictions, dialect) or changed
     return _encode(members) if changed else plain
 
 
@@ -125,23 +126,30 @@ def _restrict(members: _Members, restrictions: Restrictions, dialect: Dialect, p
                 inner.pop(probability, None)
         if inner != old:
             members[name] = msgspec.Raw(_encode(inner))
-    requests = members.get("requests")
-    if requests is not None:
-        _restrict_batch(members, requests, restrictions, dialect)
     return members != before
 
 
-def _restrict_batch(
-    members: _Members, requests: msgspec.Raw, restrictions: Restrictions, dialect: Dialect
-) -> None:
-    batch = msgspec.json.decode(requests, type=list[_Members])
+def _restrict_batch(members: _Members, restrictions: Restrictions, dialect: Dialect) -> bool:
+    """The same in every request of a batch; whether there was anything to do.
+
+    One level: `requests` within a request are nobody's batch and were not read.
+    """
+    raw = members.get("requests")
+    # What is no list was not read as a batch either.
+    if raw is None or not bytes(raw).startswith(b"["):
+        return False
+    changed = False
+    batch = msgspec.json.decode(raw, type=list[_Members])
     for request in batch:
-        raw = request.get("params")
-        if raw is not None:
-            params = _decode(raw)
+        inner = request.get("params")
+        if inner is not None:
+            params = _decode(inner)
             if _restrict(params, restrictions, dialect, ""):
                 request["params"] = msgspec.Raw(_encode(params))
-    members["requests"] = msgspec.Raw(_encode(batch))
+                changed = True
+    if changed:
+        members["requests"] = msgspec.Raw(_encode(batch))
+    return changed
 
 
 def _lower(members: _Members, name: str, most: int) -> bool:

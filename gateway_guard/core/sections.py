@@ -96,6 +96,35 @@ class Inspect(msgspec.Struct, frozen=True, kw_only=True):
     keep_samples: int = 0
 
 
+class Adaptive(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy's `overload.upstream`, compiled: see `core.gradient`.
+
+    Attributes:
+        floor: so many may always wait for their first token, >= 1.
+        ceiling: most that ever may, >= `floor`.
+        tolerance: how many times the usual wait is none too long, > 1.
+        window: seconds that are measured together at least, > 0.
+    """
+
+    floor: int = 20
+    ceiling: int = 1000
+    tolerance: float = 1.5
+    window: float = 1.0
+
+
+class Overload(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy's `overload` section, compiled: when the excess is told to come back.
+
+    Attributes:
+        lag: seconds of CPU the event loop may take for one turn, again and again; None for what
+            the frontend is made for (`frontends.admission`).
+        upstream: how many may wait for the upstream; None bounds them by connections only.
+    """
+
+    lag: float | None = None
+    upstream: Adaptive | None = None
+
+
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """What the built-in page asks of a visitor.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+import re
 from typing import Final
 
-import msgspec
 import xxhash
 
-from gateway_guard.core.credentials import subkey
+from gateway_guard.core.seeds import Seeds
 from gateway_guard.types import RoleShape
 
 _xxh3: Final = xxhash.xxh3_64_intdigest
@@ -39,43 +38,36 @@ _MASK: Final = bytes(
     b + 32 if 0x41 <= b <= 0x5A else 0x30 if 0x30 <= b <= 0x39 else 0x20 if b in b"\t\r\v\f" else b
     for b in range(256)
 )
+_CONTROLS: Final = bytes(b for b in (*range(0x20), 0x7F) if b not in b"\t\n\v\f\r")
+_SPACES: Final = re.compile(rb"  +")
 _VERSION: Final = b"0123456789."
 #: Longest part of a user agent looked at, bytes.
 LONGEST_AGENT: Final = 512
 
 
-class Seeds(msgspec.Struct, frozen=True, gc=False):
-    """Keys of the 64-bit digests, one per use, so that a head never equals a fragment."""
-
-    head: int
-    tail: int
-    skeleton: int
-    fragment: int
-    agent: int
-
-
-@functools.lru_cache(maxsize=16)
-def seeds(secret: bytes) -> Seeds:
-    """The digest keys derived from `secret`."""
-    key = subkey(secret, b"shapes")
-    return Seeds(*(int.from_bytes(key[at : at + 6], "big") for at in range(0, 30, 6)))
+def _window(plain: bytes) -> bytes:
+    if not plain.isascii():
+        text = plain.decode("utf-8", "replace")
+        if len(text) > _FIRST + _LAST:
+            plain = f"{text[:_FIRST]}\n{text[-_LAST:]}".encode()
+    elif len(plain) > _FIRST + _LAST:
+        plain = b"%b\n%b" % (plain[:_FIRST], plain[-_LAST:])
+    window = plain.translate(_MASK, _CONTROLS)
+    # From the end, because CPython searches two equal bytes twice as fast that way.
+    return _SPACES.sub(b" ", window) if window.rfind(b"  ") >= 0 else window
 
 
-def _window(text: str) -> bytes:
-    if len(text) > _FIRST + _LAST:
-        text = f"{text[:_FIRST]}\n{text[-_LAST:]}"
-    return text.encode("utf-8", "replace").translate(_MASK)
+def role_shape(role: str, plain: bytes, chars: int, keys: Seeds) -> tuple[RoleShape, bytes]:
+    """The shape of one role's text of so many characters, and the masked window `fragments` reads.
 
-
-def role_shape(role: str, text: str, keys: Seeds) -> tuple[RoleShape, bytes]:
-    """The shape of one role's text, and the masked window `fragments` reads.
-
-    Work is bounded: only the first 1,000 and the last 400 characters are looked at.
+    `plain` is the text, or its ends if it is long, as `folding.undressed` leaves it: what is only
+    written with other letters has the same shape. Work is bounded: only the first 1,000 and the
+    last 400 characters are looked at.
     """
-    window = _window(text)
+    window = _window(plain)
     head, tail = _ends(window, keys)
     shape = RoleShape(
-        role=role, head=head, tail=tail, skeleton=_skeleton(window, keys), chars=len(text)
+        role=role, head=head, tail=tail, skeleton=_skeleton(window, keys), chars=chars
     )
     return shape, window
 

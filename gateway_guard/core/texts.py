@@ -25,8 +25,18 @@ MOST_WORK: Final = 17 * 512 * 1024
 _FOREIGN: Final = 8
 _BLANKS: Final = 4
 
-#: Members whose strings name things; they are not text a model reads as prompt.
+#: Members whose strings name things; they are not text a model reads as prompt, but for roles that
+#: are none: templates write those into the prompt.
 _NAMING: Final = frozenset(("role", "type", "model"))
+_ROLES: Final = frozenset((
+    "user", "assistant", "system", "developer", "tool", "function", "model", "bot", "human", "ai",
+    "context", "ipython", "chatbot",
+))  # fmt: skip
+#: Members whose own members are named by the client, and shown to the model so.
+_NAMED_FREELY: Final = frozenset((
+    "properties", "patternProperties", "$defs", "definitions", "arguments", "args", "response",
+    "variables",
+))  # fmt: skip
 #: Members through which text gets to the model, whatever the dialect; others only stand by.
 _TELLING: Final = frozenset((
     "messages", "contents", "chat_history", "requests", "params", "content", "parts", "text",
@@ -35,6 +45,12 @@ _TELLING: Final = frozenset((
 ))  # fmt: skip
 #: Types of parts and items whose text is prompt; an upstream may pass over any other.
 _TEXTUAL: Final = frozenset(("text", "input_text", "output_text", "message"))
+
+#: Lists longer than this, members, are looked at for text only if they can have any: embeddings and
+#: tokens have none.
+_LONG_LIST: Final = 64
+_TEXTLESS: Final = frozenset((int, float, bool, type(None)))
+_HOLDING: Final = frozenset((str, dict, list))
 
 #: What a string is to the model, as bits: part of the prompt, and in the user's own turns.
 _ASIDE: Final = 0
@@ -52,8 +68,13 @@ def strings(value: Any) -> list[str]:
         if kind is str:
             found.append(item)
         elif kind is dict:
-            stack.extend([item[key] for key in reversed(item) if key not in _NAMING])
-        elif kind is list:
+            stack.extend([
+                inner for key, inner in reversed(item.items())
+                if type(inner) in _HOLDING and key not in _NAMING
+            ])  # fmt: skip
+        elif kind is list and not (
+            len(item) > _LONG_LIST and _TEXTLESS.issuperset(map(type, item))
+        ):
             stack.extend(reversed(item))
     return found
 
@@ -61,19 +82,24 @@ def strings(value: Any) -> list[str]:
 def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
     """`strings` of a document, and of each what it is to the model (`_TOLD`, `_USERS`).
 
-    `document` is no deeper than `body.MOST_DEPTH`.
+    Behind them come names that reach the model, too: those of what tools take and were given, and
+    roles nobody has. `document` is no deeper than `body.MOST_DEPTH`.
     """
     found: list[str] = []
     kinds = bytearray()
+    names: list[str] = []
 
     def walk_list(items: list[Any], kind: int) -> None:
+        if len(items) > _LONG_LIST and _TEXTLESS.issuperset(map(type, items)):
+            return
         for inner in items:
-            if type(inner) is str:
+            what = type(inner)
+            if what is str:
                 found.append(inner)
                 kinds.append(kind)
-            elif type(inner) is dict:
+            elif what is dict:
                 walk(inner, kind)
-            elif type(inner) is list:
+            elif what is list:
                 walk_list(inner, kind)
 
     def walk(item: dict[str, Any], kind: int) -> None:
@@ -81,19 +107,28 @@ def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
         if what is not None and type(what) is str and what not in _TEXTUAL:
             kind = _ASIDE
         role = item.get("role")
-        if role is not None and type(role) is str and role != "user" and role.lower() != "user":
-            kind &= ~_USERS
+        if role is not None and type(role) is str and role != "user":
+            known = role.lower()
+            if known != "user":
+                kind &= ~_USERS
+                if known not in _ROLES:
+                    names.append(role)
         for key, inner in item.items():
             if type(inner) is str:
                 if key not in _NAMING:
                     found.append(inner)
                     kinds.append(kind if key in _TELLING else _ASIDE)
             elif type(inner) is dict and key not in _NAMING:
+                if key in _NAMED_FREELY:
+                    names.extend(inner)
                 walk(inner, kind if key in _TELLING else _ASIDE)
             elif type(inner) is list and key not in _NAMING:
                 walk_list(inner, kind if key in _TELLING else _ASIDE)
 
     walk(document, _TOLD | _USERS)
+    if names:
+        found += names
+        kinds += bytes(len(names))
     return found, bytes(kinds)
 
 

@@ -283,13 +283,14 @@ class UsageReader:
         if self._events > self._next_sample:
             self._sample(data, before, events)
         if _KEY in data or (lines and _LINE_KEY in data):
-            return self._with_usage(data.splitlines(keepends=True) if lines else _split(data))
+            return self._with_usage(_lines(data) if lines else _split(data))
         return data
 
     def _with_usage(self, events: list[bytes]) -> bytes:
         kept: list[bytes] = []
+        lines = self._kind == _LINES
         for event in events:
-            if _KEY in event or _LINE_KEY in event:
+            if _KEY in event or (lines and _LINE_KEY in event):
                 counts = counts_in(event, fragment=self._cut)
                 self._note(counts)
                 if self._hide and counts is not None and is_usage_chunk(event):
@@ -315,7 +316,7 @@ class UsageReader:
         """Keep the events that are due, by their number: the same however the stream is cut."""
         samples = self._samples
         if self._kind == _LINES:
-            parts = data.splitlines(keepends=True)
+            parts = _lines(data)
         else:
             parts = _split(data) if events > 1 else [data]
         for number, event in enumerate(parts, first):
@@ -365,6 +366,13 @@ class UsageReader:
         self._carry.clear()
 
 
+def _lines(data: bytes) -> list[bytes]:
+    """Lines with their ends, which are line feeds: `splitlines` takes a lone CR for one."""
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
 def _split(data: bytes) -> list[bytes]:
     """Events with their separators; joined they are `data` again."""
     if b"\r" not in data:
@@ -373,11 +381,17 @@ def _split(data: bytes) -> list[bytes]:
         return pieces if pieces[-1] else pieces[:-1]
     events = []
     start = 0
+    # Each mark is looked for once beyond where it was found: a stream may have only one of them.
+    lf, crlf = data.find(b"\n\n"), data.find(b"\n\r\n")
     while start < len(data):
-        ends = [
-            at + len(mark) for mark in (b"\n\n", b"\n\r\n") if (at := data.find(mark, start)) >= 0
-        ]
-        end = min(ends, default=len(data))
+        if 0 <= lf < start:
+            lf = data.find(b"\n\n", start)
+        if 0 <= crlf < start:
+            crlf = data.find(b"\n\r\n", start)
+        if lf >= 0 and (crlf < 0 or lf < crlf):
+            end = lf + 2
+        else:
+            end = crlf + 3 if crlf >= 0 else len(data)
         events.append(data[start:end])
         start = end
     return events

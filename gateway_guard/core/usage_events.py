@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.errors import UNDECODABLE
+
 #: No upstream counts more tokens than this in one response; a larger number is noise.
 _MOST: Final = 10**12
 #: Longest usage object looked for in a fragment, bytes.
@@ -124,7 +126,7 @@ def counts_in(event: bytes, *, fragment: bool = False) -> Counts | None:
     data = payload(event)
     try:
         found = _event(data)
-    except (msgspec.DecodeError, ValueError):
+    except UNDECODABLE:
         return _otherwise(data) or _last_usage(event)
     usage = found.usage
     if usage is not None:
@@ -140,7 +142,7 @@ def _otherwise(data: bytes) -> Counts | None:
     """The counts of APIs that have no `usage` at the top: Gemini, Ollama, llama.cpp, Cohere."""
     try:
         found = _others(data)
-    except (msgspec.DecodeError, ValueError):
+    except UNDECODABLE:
         return None
     if found.gemini is not None:
         return _of_gemini(found.gemini)
@@ -180,7 +182,7 @@ def both_in(body: bytes) -> tuple[int, int] | None:
         return None
     try:
         usage = _event(body).usage
-    except (msgspec.DecodeError, ValueError):
+    except UNDECODABLE:
         return None
     if usage is None:
         return None
@@ -205,7 +207,7 @@ def _last_usage(text: bytes) -> Counts | None:
         if name in _COUNTERS:
             end = _close(text, start)
             if end > 0:
-                with contextlib.suppress(msgspec.DecodeError, ValueError):
+                with contextlib.suppress(*UNDECODABLE):
                     if name == b'"':
                         return _counts(_numbers(text[start:end]), opening=False)
                     return _of_gemini(_gemini(text[start:end]))
@@ -244,7 +246,7 @@ def _counts(numbers: _Numbers, *, opening: bool) -> Counts | None:
         return Counts(int(asked), int(answered), None, opening)
     read, written = _whole(asked), _whole(answered)
     if numbers.tokens:
-        with contextlib.suppress(msgspec.DecodeError, ValueError):
+        with contextlib.suppress(*UNDECODABLE):
             pair = _pair(numbers.tokens)
             numbers.input_tokens, numbers.output_tokens = pair.input_tokens, pair.output_tokens
     if read is None:
@@ -273,7 +275,7 @@ def is_usage_chunk(event: bytes) -> bool:
     """Whether an event carries usage and nothing else: the one `include_usage` adds (OpenAI)."""
     try:
         found = _shape(payload(event))
-    except (msgspec.DecodeError, ValueError):
+    except UNDECODABLE:
         return False
     return found.choices == [] and found.usage is not None
 
@@ -282,7 +284,7 @@ def delta_bytes(event: bytes) -> int | None:
     """Bytes of generated text an event delivers, UTF-8; None when its shape is not known."""
     try:
         found = _any(payload(event))
-    except (msgspec.DecodeError, ValueError):
+    except UNDECODABLE:
         return None
     if not isinstance(found, dict):
         return None

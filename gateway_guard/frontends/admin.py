@@ -7,6 +7,7 @@
            503 `unready` (upstream unreachable) or `draining`
 /metrics   Prometheus text
 /v1/usage  where gateways ask: what requests really cost (`extauth.usage`)
+/debug/snapshot  how the process is, for diagnosis (`snapshot`)
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class Health:
     async def report(self) -> tuple[int, dict[str, Any]]:
         """HTTP status and body of `/readyz`."""
         await self._look()
+        return self.state()
+
+    def state(self) -> tuple[int, dict[str, Any]]:
+        """As `report`, by the latest look at the upstream; from any thread."""
         policies = self._guard.policies
         policy = policies.current
         network = self._guard.network.describe()

@@ -20,18 +20,18 @@ from types import EllipsisType
 from typing import Any, Final
 from urllib.parse import quote
 
-import msgspec
-
 from gateway_guard.accounts.base import Directory
 from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
+from gateway_guard.frontends.admission import PROCESS, Admission, Waiting, come_back
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.headers import merge, rate_limit_headers
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
 from gateway_guard.frontends.outbox import Outbox
-from gateway_guard.frontends.refusals import refusal
+from gateway_guard.frontends.overruling import overruled
+from gateway_guard.frontends.refusals import OVERLOADED, refusal
 from gateway_guard.frontends.rewriting import rewritten
 from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
@@ -43,6 +43,7 @@ from gateway_guard.stores.base import Store
 from gateway_guard.types import (
     Action,
     CampaignFacts,
+    Decision,
     Exchange,
     Outcome,
     Usage,
@@ -76,6 +77,7 @@ class GuardMiddleware:
         app: the application being guarded.
         guard: the brain; shared between several middlewares if you like.
         tarpit: the refusals being held back.
+        admission: what is turned away because there is too much of it.
         abandoned: requests whose client left before its body was complete, since the start. They
             are not judged, so they cost no quota and the decision log does not know them.
 
@@ -92,6 +94,7 @@ class GuardMiddleware:
         guard: Guard | None = None,
         grace: float | None = GRACE,
         max_held: int = 100,
+        lag: float | None = None,
         reload_every: float | EllipsisType | None = ...,
         on_decided: Callable[[float], None] | None = None,
         settings: Settings | None = None,
@@ -111,6 +114,9 @@ class GuardMiddleware:
             grace: seconds an application on a model route may go on after its client has left
                 before it is cancelled; None never cancels it.
             max_held: most refusals held in the tarpit at once; more are answered at once.
+            lag: seconds of CPU one turn of the event loop may take, again and again, before
+                requests are turned away (503); the policy's `overload.lag` goes before it. None for
+                any number.
             reload_every: seconds between two looks at the policy file; None never looks. By default
                 `background.RELOAD_EVERY` next to `policy`, and never for a ready `guard`, which is
                 its owner's to reload.
@@ -139,6 +145,7 @@ class GuardMiddleware:
         self.app = app
         self.guard = guard
         self.tarpit = Tarpit(max_held)
+        self.admission = Admission(lag)
         self.abandoned = 0
         self._grace = grace
         self._lookout = Lookout()
@@ -184,6 +191,13 @@ class GuardMiddleware:
             state=_state(scope) if scope.get("state") else None,
         )
         inbox = Inbox(receive)
+        overload = guard.policies.current.overload
+        admission = self.admission
+        if admission.turns_away(overload):
+            exchange = guard.unjudged(wire, rule=OVERLOADED, reason=PROCESS, retry_after=come_back)
+            if exchange.decision.acted:
+                await self._refuse(scope, exchange, headers, receive, send, unread=False)
+                return
         if guard.needs_body(method, wire.raw_path, headers):
             cap = guard.policies.current.inspect.max_body
             wire.body = await inbox.read(fields.get(b"content-length"), cap)
@@ -205,17 +219,27 @@ class GuardMiddleware:
         if decision.acted and decision.action >= _REFUSALS:
             await self._refuse(scope, exchange, headers, receive, send, unread=inbox.too_large)
             return
+        model_route = exchange.request.model_route
+        waiting: Waiting | None = None
+        if model_route and overload.upstream is not None:
+            waiting = admission.enter(exchange, overload.upstream)
+            if waiting is None and not exchange.decision.forwards:
+                await self._refuse(scope, exchange, headers, receive, send, unread=False)
+                return
         scope[EXCHANGE_KEY] = exchange
         plan = exchange.plan
         enforced = plan is not None and plan.enforced
-        model_route = exchange.request.model_route
         tells = enforced and guard.policies.current.headers
         outbox = Outbox(exchange, inbox, send, self._background.settle, tells, model_route)
+        if waiting is not None:
+            outbox.awaits(waiting)
         if wire.body is not None:
             if enforced:
                 try:
                     scope = rewritten(scope, exchange, wire, inbox, outbox)
                 except BaseException:
+                    if waiting is not None:
+                        waiting.end()
                     await outbox.settle(Outcome.UPSTREAM_ERROR)
                     raise
             wire.body = None
@@ -240,6 +264,8 @@ class GuardMiddleware:
             if not outbox.started:
                 outcome = Outcome.UPSTREAM_ERROR
         finally:
+            if waiting is not None:
+                waiting.end()
             if not exchange.settled:
                 await outbox.settle(outcome)
 
@@ -314,6 +340,7 @@ class GuardMiddleware:
 
         async def closing(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                self.admission.close()
                 await background.close()
                 if self._decisions is not None:
                     self._decisions.close()
@@ -380,21 +407,11 @@ def _with_limits(exchange: Exchange, send: Send) -> Send:
     return sending
 
 
-def _framing(exchange: Exchange) -> Any:
-    plan = exchange.plan
-    return msgspec.structs.replace(
-        exchange.decision,
-        action=Action.DENY,
-        acted=plan.enforced if plan is not None else exchange.decision.acted,
-        rule="guard:trailers",
-        where=None,
+def _framing(exchange: Exchange) -> Decision:
+    return overruled(
+        exchange, rule="guard:trailers", status=400,
         reason="a repeated header of a chunked request may be a trailer in disguise",
-        status=400,
-        retry_after=None,
-        restrictions=None,
-        challenge_url=None,
-        tarpit=0.0,
-    )
+    )  # fmt: skip
 
 
 __all__ = ["EXCHANGE_KEY", "GRACE", "LOOK_EVERY", "GuardMiddleware", "full_path"]

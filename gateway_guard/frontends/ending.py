@@ -67,6 +67,12 @@ class EndingProtocol(HttpToolsProtocol):
         current = self._current
         return current is not None and not current.complete
 
+    @property
+    def streaming(self) -> bool:
+        """Whether an answer has begun and is not complete."""
+        current = self._current
+        return current is not None and current.started and not current.complete
+
     def cut(self) -> None:
         """Break the connection so that no response in progress can look complete."""
         cycle = self._current

@@ -10,13 +10,16 @@ A request's fields are copied byte for byte except these:
   dropped and written anew; a trusted peer's `X-Forwarded-For` is continued, anybody else's
   replaced.
 - `X-Guard-*`, always the guard's own.
-- fields that make an upstream see another method, path or client than was judged (`ALIASES`).
+- fields that make an upstream see another method, path or client than was judged (`ALIASES`,
+  `CLIENT_ADDRESS`): the latter pass from trusted peers, the former where the policy knows its
+  accounts by them.
 """
 
 from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -41,17 +44,12 @@ HOP_BY_HOP: Final = frozenset(
     )
 )
 
-#: Fields by which an upstream may be told another method, path or client address.
-ALIASES: Final = frozenset(
-    (
-        b"x-http-method-override",
-        b"x-http-method",
-        b"x-method-override",
-        b"x-original-url",
-        b"x-rewrite-url",
-        b"x-original-host",
-        b"proxy",
-    )
+#: Fields by which an upstream may be told another method, host or path than was judged, or that
+#: it has been asked already. (`x-original-url`, `x-rewrite-uri`, `x-http-method-override`, …)
+ALIASES: Final = re.compile(
+    rb"x-(?:original|originally|rewrite|http)-.*|x-(?:method|host|path|url|uri)(?:-override)?"
+    rb"|x-envoy-original-.*|(?:script|path)-(?:name|info)|request-uri|base-url|http-host"
+    rb"|forwarded-host|x-middleware-subrequest|x-accel-.*|x-sendfile-type|proxy"
 )
 
 #: Fields in which edges hand over the client's address; believed, and passed on, from trusted
@@ -84,6 +82,12 @@ CLIENT_ADDRESS: Final = frozenset(
         b"x-forwarded",
     )
 )
+#: The same by how they are made: `X-Sucuri-ClientIP`, `Ali-CDN-Real-IP`, `X-Forward-For`, …
+_CLIENT_ADDRESS: Final = re.compile(
+    rb"(?:.*-)?(?:(?:client|real|remote|source|src|user|peer|origin|viewer|visitor"
+    rb"|connecting|connection)-?(?:ip|ips|addr|address)|forward(?:ed)?-for|coming-from)"
+    rb"|x-(?:envoy-.*|ips?)|ip"
+)
 
 #: Fields a client cannot have removed by naming them in `Connection`.
 PROTECTED: Final = frozenset(
@@ -102,9 +106,33 @@ PROTECTED: Final = frozenset(
 )
 
 _OWN: Final = frozenset((b"host", b"content-length", b"expect", b"forwarded", b"x-real-ip"))
-_DROPPED: Final = HOP_BY_HOP | ALIASES | CLIENT_ADDRESS | _OWN
-_DROPPED_TRUSTED: Final = _DROPPED - CLIENT_ADDRESS
+_NEVER: Final = HOP_BY_HOP | _OWN
 _PREFIXES: Final = (b"x-forwarded-", b"x-guard-")
+
+#: Who may send a field that is passed on: anybody, a trusted peer, or whom the policy knows by it.
+_ANYBODY, _TRUSTED, _KNOWN, _NOBODY = range(4)
+#: Field names → who; each name is looked up once, as long as it is no longer than real ones are.
+_senders: dict[bytes, int] = {}
+_MOST_SENDERS: Final = 4096
+_LONGEST_NAME: Final = 64
+
+
+def _sender(name: bytes) -> int:
+    if name in _NEVER or name.startswith(_PREFIXES):
+        who = _NOBODY
+    elif name in CLIENT_ADDRESS:
+        who = _TRUSTED
+    elif ALIASES.fullmatch(name):
+        who = _KNOWN
+    else:
+        who = _TRUSTED if _CLIENT_ADDRESS.fullmatch(name) else _ANYBODY
+    if len(name) <= _LONGEST_NAME:
+        if len(_senders) >= _MOST_SENDERS:
+            _senders.clear()
+        _senders[name] = who
+    return who
+
+
 _SIMPLE: Final = frozenset((b"close", b"keep-alive", b""))
 #: Fields of an answer that concern the connection to the upstream only.
 _RESPONSE_DROPPED: Final = HOP_BY_HOP - {b"proxy-authenticate"}
@@ -130,16 +158,17 @@ def request_fields(
     `trusted`: the peer is a proxy whose word about the client is believed. `protected`: further
     names the policy judges by, lower case.
     """
-    dropped = _DROPPED_TRUSTED if trusted else _DROPPED
+    most = _TRUSTED if trusted else _ANYBODY
     named: frozenset[bytes] = frozenset()
     out = []
     for field in headers:
         name = field[0]
-        if name in dropped:
+        who = _senders.get(name)
+        if who is None:
+            who = _sender(name)
+        if who > most and (who != _KNOWN or name not in protected):
             if name == b"connection" and field[1].lower() not in _SIMPLE:
                 named = named_in_connection(headers, protected)
-            continue
-        if name[:2] == b"x-" and name.startswith(_PREFIXES):
             continue
         out.append(b"%b: %b\r\n" % field)
     if named:

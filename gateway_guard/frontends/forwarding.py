@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 from starlette.routing import Route
 
+from gateway_guard.frontends.admission import SIDECAR_LAG, publish_admission
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.frontends.proxy import Forward
 from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream, tls_context
@@ -57,6 +58,7 @@ class Forwarding:
         max_body: int,
     ) -> None:
         origin = Origin.parse(url)
+        self._most = max_connections
         upstream = self.upstream = Upstream(
             origin,
             timeouts=timeouts,
@@ -66,7 +68,10 @@ class Forwarding:
         forward = Forward(
             upstream, policy=lambda: guard.policy, preserve_host=preserve_host, max_body=max_body
         )
-        middleware = self.http = GuardMiddleware(forward, guard=guard, on_decided=metrics.decided)
+        middleware = self.http = GuardMiddleware(
+            forward, guard=guard, lag=SIDECAR_LAG, on_decided=metrics.decided
+        )
+        publish_admission(middleware.admission, metrics)
         metrics.gauge(
             "upstream_connections", "Open connections to the upstream.", lambda: upstream.open
         )
@@ -78,6 +83,15 @@ class Forwarding:
             "Requests whose client left before the body was complete; not judged.",
             lambda: middleware.abandoned,
         )
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        tarpit = self.http.tarpit
+        return {
+            "upstream_connections": (self.upstream.open, self._most),
+            "refusals_held": (tarpit.held, tarpit.capacity),
+        }
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:

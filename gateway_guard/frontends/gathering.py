@@ -6,6 +6,7 @@ its last metrics there. Nothing of this is on a request's way.
 /healthz   200 while a worker answers
 /readyz    200 while one is ready, `degraded` when not all are well; 503 otherwise
 /metrics   counts summed over all workers, those that have ended included; states labelled by worker
+/debug/snapshot  every worker's own (`snapshot`)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway_guard import __version__
+from gateway_guard.frontends import snapshot
 from gateway_guard.frontends.admin import json_response
 from gateway_guard.frontends.dashboard.mount import several_guards
 from gateway_guard.frontends.dashboard.sources import Remote
@@ -78,10 +80,12 @@ class Workers:
         if kept.exists():
             self._gathered.take_over(kept.read_text("utf-8"))
 
-    async def ask(self, path: str) -> dict[Worker, httpx.Response]:
+    async def ask(self, path: str, *, patience: float = PATIENCE) -> dict[Worker, httpx.Response]:
         """Every worker's answer to `GET path`; who does not answer is left out."""
         workers = sorted(self._present())
-        answers = await asyncio.gather(*(self._ask(worker, path) for worker in workers))
+        answers = await asyncio.gather(
+            *(self._ask(worker, path, patience=patience) for worker in workers)
+        )
         return {w: a for w, a in zip(workers, answers, strict=True) if a is not None}
 
     async def metrics(self) -> bytes:
@@ -149,7 +153,7 @@ class Workers:
 
 
 def admin_app(workers: Workers) -> Starlette:
-    """The three routes."""
+    """The routes that ask every worker."""
 
     async def healthz(request: Request) -> Response:  # noqa: ARG001
         answers = [_body(answer) for answer in (await workers.ask("/healthz")).values()]
@@ -166,11 +170,20 @@ def admin_app(workers: Workers) -> Starlette:
         headers = {"content-type": CONTENT_TYPE_PLAIN_0_0_4}
         return Response(await workers.metrics(), media_type=None, headers=headers)
 
+    async def snapshots(request: Request) -> Response:  # noqa: ARG001
+        answers = await workers.ask(snapshot.PATH, patience=PAGE_PATIENCE)
+        taken = [
+            {"worker": worker.number, "generation": worker.generation, **_body(answer)}
+            for worker, answer in answers.items()
+        ]
+        return json_response(200 if taken else 503, {"workers": taken})
+
     return Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", scrape),
+            Route(snapshot.PATH, snapshots),
         ]
     )
 

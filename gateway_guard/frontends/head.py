@@ -4,8 +4,8 @@ llhttp (strict, as httptools runs it) refuses already: bare CR or LF, folded lin
 control bytes, white space in or after names, odd or repeated Content-Length, Content-Length with
 Transfer-Encoding. Here is what it lets through and a guard must not: other codings than one
 `chunked`, HTTP/0.9 and 2.0, missing, repeated or malformed Host, targets in other than origin
-form, fields that some upstream reads as another field (`X_Forwarded_For`), and two lines of a
-field that has one value.
+form, methods that act on a second path, fields that some upstream reads as another field
+(`X_Forwarded_For`, `Content.Type`), and two lines of a field that has one value.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ MAX_HEADERS: Final = 100
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_TARGET: Final = 32 * 1024
 
-#: Methods served. CONNECT would open a tunnel; TRACE echoes credentials; the rest llhttp
-#: knows belong to RTSP or Icecast.
+#: Methods served. CONNECT would open a tunnel; TRACE echoes credentials; COPY, MOVE, BIND, LINK and
+#: their like act on a second path (`Destination`), which nobody has judged; the rest llhttp knows
+#: belong to RTSP or Icecast.
 METHODS: Final = frozenset(
-    b"GET HEAD POST PUT DELETE OPTIONS PATCH COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK "
-    b"BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE "
-    b"MKCALENDAR LINK UNLINK QUERY".split()
+    b"GET HEAD POST PUT DELETE OPTIONS PATCH LOCK MKCOL PROPFIND PROPPATCH SEARCH UNLOCK ACL "
+    b"REPORT MKACTIVITY CHECKOUT MERGE NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR "
+    b"QUERY".split()
 )
 
 #: Fields with one value, where a second line means two readers may see two requests.
@@ -50,9 +51,14 @@ _LOOKED_ALIKE: Final = re.compile(
     rb"^(x-forwarded.*|forwarded|x-real-ip|x-guard-.*|transfer-encoding|content-length|authorization|"
     rb"x-api-key|host|connection)$"
 )
+_PLAIN: Final = b"abcdefghijklmnopqrstuvwxyz0123456789-"
 _ALIAS: Final = re.compile(rb"[^a-z0-9-]")
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
-_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#@]+)(.*)", re.DOTALL)
+_HOST: Final = re.compile(
+    rb"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
+)
+#: Longest name of a host, its port included; names end at 253 bytes.
+_LONGEST_HOST: Final = 262
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]+)(.*)", re.DOTALL)
 
 
 class BadHead(Exception):  # noqa: N818  (a verdict about input, turned into a status at once)
@@ -93,28 +99,43 @@ class Head(msgspec.Struct, gc=False):
     close: bool = False
 
 
-@functools.lru_cache(maxsize=1024)
 def host_is_sound(host: bytes) -> bool:
     """Whether `host` is a name or address with an optional port, and nothing else."""
+    return len(host) <= _LONGEST_HOST and _host_is_sound(host)
+
+
+@functools.lru_cache(maxsize=1024)
+def _host_is_sound(host: bytes) -> bool:
     match = _HOST.fullmatch(host)
     return match is not None and (match[1] is None or int(match[1]) <= 65535)
 
 
-@functools.lru_cache(maxsize=4096)
-def _name(name: bytes) -> bytes | None:
-    """The field's lower-case name; None for one to leave out, because it has an underscore.
+#: Field names as they came → in lower case, or empty for one to leave out. Long ones are not
+#: remembered: a table of them would be as large as their senders like.
+_names: dict[bytes, bytes] = {}
+_MOST_NAMES: Final = 4096
+_LONGEST_NAME: Final = 64
 
-    Servers that turn `-` into `_` (CGI, WSGI) cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
+
+def _name(name: bytes) -> bytes:
+    """The field's lower-case name; empty for one to leave out, because of its characters.
+
+    Servers that turn `-` into `_` (CGI, WSGI) cannot tell `X_Forwarded_For` from `X-Forwarded-For`;
+    some turn others into it, too. Nobody's fields are named with anything but letters, digits and
+    `-`.
 
     Raises:
         BadHead: another look-alike of a field that matters.
     """
     lower = name.lower()
-    if b"_" in lower:
-        return None
-    plain = _ALIAS.sub(b"-", lower)
-    if plain != lower and _LOOKED_ALIKE.match(plain):
-        raise BadHead(400, "a header field's name imitates another one")
+    if lower.translate(None, _PLAIN):
+        if b"_" not in lower and _LOOKED_ALIKE.match(_ALIAS.sub(b"-", lower)):
+            raise BadHead(400, "a header field's name imitates another one")
+        lower = b""
+    if len(name) <= _LONGEST_NAME:
+        if len(_names) >= _MOST_NAMES:
+            _names.clear()
+        _names[name] = lower
     return lower
 
 
@@ -135,10 +156,13 @@ def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> He
     if len(target) > MAX_TARGET:
         raise BadHead(414, f"the request target is longer than {MAX_TARGET} bytes")
     headers: Headers = []
+    names = _names
     seen: dict[bytes, bytes] = {}
     for raw, untrimmed in fields:
-        name = _name(raw)
+        name = names.get(raw)
         if name is None:
+            name = _name(raw)
+        if not name:
             continue
         value = untrimmed.strip(b" \t")
         headers.append((name, value))

@@ -93,6 +93,8 @@ class GuardProtocol(EndingProtocol):
         self._waiting.clear()
         self.flow.resume_writing()
         self.parser = None  # type: ignore[assignment]
+        # A timer may hold this object for some seconds more, but need not hold the last head.
+        self._fields, self.url = [], b""
 
     def eof_received(self) -> bool:  # type: ignore[override]
         current = self._current

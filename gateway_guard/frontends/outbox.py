@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway_guard.core.usage import UsageReader, is_plain_json, usage_of
+from gateway_guard.frontends.admission import Waiting
 from gateway_guard.frontends.background import Settle
 from gateway_guard.frontends.headers import merge, rate_limit_headers
 from gateway_guard.frontends.inbox import Inbox
@@ -111,6 +112,17 @@ class Outbox(msgspec.Struct, eq=False):
         if more and not passed:
             return None
         return {"type": message["type"], "body": passed, "more_body": more}
+
+    def awaits(self, waiting: Waiting) -> None:
+        """Tell `waiting` of the first token, and nothing of what comes later."""
+        send = self._send
+
+        async def first(message: Message) -> None:
+            if waiting.seen(message):
+                self._send = send
+            await send(message)
+
+        self._send = first
 
     def settle(self, outcome: Outcome) -> Awaitable[None]:
         """Settle on what was delivered until now. Only the first call counts. To be awaited."""

@@ -17,7 +17,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.errors import UpstreamError, UpstreamTimeoutError
 from gateway_guard.frontends.asgi import EXCHANGE_KEY
 from gateway_guard.frontends.cycle import BODY_FOLLOWS

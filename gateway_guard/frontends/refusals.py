@@ -106,6 +106,7 @@ _OPENAI: Final[Mapping[str, tuple[str, str | None]]] = {
     "throttled": ("requests", "rate_limit_exceeded"),
     "failed": ("server_error", "internal_error"),
     "uncounted": ("server_error", "service_unavailable"),
+    "overloaded": ("server_error", "overloaded"),
     "bad-gateway": ("server_error", "bad_gateway"),
     "timeout": ("server_error", "timeout"),
     "too-slow": ("invalid_request_error", "request_timeout"),
@@ -124,11 +125,16 @@ _ANTHROPIC: Final[Mapping[str, str]] = {
     "throttled": "rate_limit_error",
     "failed": "api_error",
     "uncounted": "api_error",
+    "overloaded": "overloaded_error",
     "bad-gateway": "api_error",
     "timeout": "timeout_error",
     "too-slow": "timeout_error",
 }
 
+_REDUCED: Final = (
+    "temporary-reduced-capacity",
+    "Request cannot be satisfied due to temporary server capacity constraints",
+)
 #: kind → (registered problem type or nothing, title); every other kind is just its status.
 _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "challenged": ("", "Verification Required"),
@@ -136,10 +142,8 @@ _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "throttled": (
         "quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
     ),
-    "uncounted": (
-        "temporary-reduced-capacity",
-        "Request cannot be satisfied due to temporary server capacity constraints",
-    ),
+    "uncounted": _REDUCED,
+    "overloaded": _REDUCED,
 }  # fmt: skip
 
 
@@ -189,6 +193,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "unreadable": "The type, character set or encoding of the request body is not supported.",
     "failed": "The request could not be processed.",
     "uncounted": "The service is temporarily unable to take this request.",
+    "overloaded": "The service has more to do than it can. Please try again shortly.",
 }
 
 _KINDS: Final[Mapping[int, str]] = {
@@ -201,6 +206,9 @@ _KINDS: Final[Mapping[int, str]] = {
     500: "failed",
     503: "uncounted",
 }
+
+#: What a refusal is called in the decision log that nothing but too much load is the reason for.
+OVERLOADED: Final = "guard:overload"
 
 #: Status of a request that could not be forwarded, or came back without an answer → kind.
 _FAILURES: Final[Mapping[int, str]] = {
@@ -226,7 +234,9 @@ def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
     kind = _KINDS.get(status, "denied" if status < 500 else "failed")
     unit = ""
     limits: tuple[str, ...] = ()
-    if decision.action is Action.CHALLENGE:
+    if decision.rule == OVERLOADED:
+        kind, text = "overloaded", _TEXTS["overloaded"]
+    elif decision.action is Action.CHALLENGE:
         kind = "unverified" if status == 401 else "challenged"
         url = decision.challenge_url
         text = f"{_TEXTS[kind]} Verify at {url}" if url else _TEXTS[kind]

@@ -3,6 +3,7 @@
     SIGTERM, SIGINT   drain: not ready any more, answers close their connections, nothing new is
                       accepted, what is in flight finishes within `drain` seconds
     SIGHUP            policy, network data and accounts are read again, the decision log reopened
+    SIGUSR1           a diagnostic snapshot is taken (`snapshot`)
 
 Files are also watched, once a second (`reload`).
 """
@@ -17,11 +18,13 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
 from gateway_guard.accounts.http import HttpDirectory
 from gateway_guard.building import build_guard
@@ -35,8 +38,10 @@ from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Files, Reloader
 from gateway_guard.frontends.serving import Server, beside
+from gateway_guard.frontends.snapshot import OnSignal, Sizes, Snapshot, sizes_of
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
+from gateway_guard.record.exporting import OWN, encoder
 from gateway_guard.record.line import Addresses
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
@@ -45,6 +50,9 @@ from gateway_guard.settings import Settings
 from gateway_guard.stores.published import publish
 from gateway_guard.streams.shared import SharedLinking
 from gateway_guard.verification.app import VerificationApp
+
+if TYPE_CHECKING:
+    from gateway_guard.frontends.otlp import Otlp
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +81,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         drain_delay: how long new requests are still taken after SIGTERM, for a load balancer to
             notice.
         dashboard: whether the admin port has one.
+        log_format: schema of the decision log (`record.exporting`).
+        otel: whether spans and metrics are sent over OTLP, too.
+        snapshot_dir: where a snapshot that SIGUSR1 asks for is put; None for standard error.
     """
 
     policy: str
@@ -90,6 +101,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     drain: float = 30.0
     drain_delay: float = 0.5
     dashboard: bool = False
+    log_format: str = OWN
+    otel: bool = False
+    snapshot_dir: str | None = None
 
 
 class Sidecar:
@@ -107,7 +121,7 @@ class Sidecar:
         self.options = options
         self.draining = False
         self.metrics = Metrics()
-        self._log = DecisionLog.configured(settings)
+        self._log = DecisionLog.configured(settings, encoder(options.log_format))
         learners: list[Learner] = [self.metrics.settled]
         if self._log is not None:
             learners.append(self._log.write)
@@ -125,6 +139,22 @@ class Sidecar:
             )
         self._front = self._opened(options)
         others = (settings.accounts_file, settings.intel_file)
+        self._otlp = _exporting() if options.otel else None
+        self._server_state: ServerState | None = None
+        self._late = 0.0
+        self.metrics.counter(
+            "event_loop_late_seconds",
+            "Seconds a timer that runs at least once a second came too late, summed up.",
+            lambda: self._late,
+        )
+        self.metrics.gauges(
+            "table_entries", "Entries of each bounded table.", "table",
+            lambda: {name: entries for name, (entries, _) in self._sizes().items()},
+        )  # fmt: skip
+        self.metrics.gauges(
+            "table_capacity", "Most entries each of them may have.", "table",
+            lambda: {name: most for name, (_, most) in self._sizes().items()},
+        )  # fmt: skip
         self._files = Files([*settings.network_files, *(path for path in others if path)])
         if settings.intel_file:
             indicators = self.guard.indicators
@@ -217,6 +247,8 @@ class Sidecar:
         app: ASGIApp = front.http
         if visitors is None and front.public:
             app = self._visitors(app).route
+        if self._otlp is not None:
+            app = self._otlp.traced(app, self.guard)
         main = self._server(app, protocol, tls)
         main.ready = ready
         loop = asyncio.get_running_loop()
@@ -240,15 +272,15 @@ class Sidecar:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
+        self._server_state = main.server_state
         health = Health(self.guard, front.upstream, self)
+        snapshot = self.snapshot(health)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:
-                app = one_guard(
-                    admin, self.guard, health, self.metrics, self._watching, self._settings,
-                    front.routes
-                )  # fmt: skip
+                app = self.admin_app(admin, health, snapshot)
                 await stack.enter_async_context(beside(app, admin))
             await stack.enter_async_context(front.listening())
+            stack.callback(OnSignal(snapshot, loop, self.options.snapshot_dir).close)
             if visitors is not None:
                 await stack.enter_async_context(self._receiving(visitors, protocol, tls))
             for work in (self._sweep(main), reloader.run()):
@@ -266,8 +298,57 @@ class Sidecar:
             stopping.cancel()
         if self._log is not None:
             self._log.close()
+        if self._otlp is not None:
+            await asyncio.to_thread(self._otlp.close)
         if self._watching is not None:
             self._watching.close()
+
+    def admin_app(self, listener: socket.socket, health: Health, snapshot: Snapshot) -> ASGIApp:
+        """What answers on the admin port at `listener`."""
+        shown = self._settings
+        if self.options.log_format != OWN:
+            # Pages read the log's own schema only.
+            shown = msgspec.structs.replace(shown, decision_log=None)
+        more = [*self._front.routes, snapshot.route()]
+        return one_guard(listener, self.guard, health, self.metrics, self._watching, shown, more)
+
+    def snapshot(self, health: Health) -> Snapshot:
+        """Of this process, as it is when it is asked for."""
+        linked = self.guard.linking
+        return Snapshot(
+            self._settings,
+            parts={
+                "health": lambda: health.state()[1],
+                "requests": self._requests,
+                "campaigns": linked.position if linked is not None else lambda: None,
+                "counts": self._counts,
+            },
+            sizes=self._sizes,
+        )
+
+    def _requests(self) -> dict[str, Any]:
+        """What is going on, for a snapshot."""
+        state = self._server_state
+        connections = list(state.connections) if state is not None else []
+        return {
+            "connections": len(connections),
+            "open": len(state.tasks) if state is not None else 0,
+            "streaming": sum(getattr(one, "streaming", False) for one in connections),
+            "draining": self.draining,
+        }
+
+    def _counts(self) -> dict[str, float]:
+        """What is counted, without what a snapshot shows as tables."""
+        counted = self.metrics.flat().items()
+        return {k: v for k, v in counted if not k.startswith("gateway_guard_table_")}
+
+    def _sizes(self) -> Sizes:
+        state, most = self._server_state, self.options.max_connections
+        return {
+            "connections": (len(state.connections) if state is not None else 0, most),
+            "indicators": (self.guard.indicators.loaded, self._settings.max_indicators),
+            **sizes_of(self.guard, self.metrics, self._log, self._watching, self._front),
+        }
 
     def _limits(self) -> Limits:
         proxies = TrustedPeers(self.guard.policy.identify.trusted)
@@ -312,8 +393,26 @@ class Sidecar:
         every = min(SWEEP_EVERY, shortest / 4)
         loop = asyncio.get_running_loop()
         while True:
+            due = loop.time() + every
             await asyncio.sleep(every)
             now = loop.time()
+            if main.announce:
+                self._late += max(0.0, now - due)
             for connection in list(main.server_state.connections):
                 if isinstance(connection, GuardProtocol):
                     connection.sweep(now)
+
+
+def _exporting() -> Otlp:
+    """Who sends spans and metrics; loaded only where somebody wants it.
+
+    Raises:
+        SettingsError: the extra is not installed.
+    """
+    try:
+        from gateway_guard.frontends.otlp import Otlp  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"--otel needs {error.name}: pip install 'gateway-guard[otel]'"
+        ) from None
+    return Otlp()

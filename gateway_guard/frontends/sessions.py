@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway_guard.core.credentials import subkey
+from gateway_guard.errors import UNDECODABLE
 from gateway_guard.settings import Settings
 
 #: The cookie's name, and how long a session lasts, seconds.
@@ -66,7 +67,7 @@ def opened(cookie: str, key: bytes, now: float) -> Session | None:
         return None
     try:
         session = _decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (msgspec.DecodeError, ValueError):
+    except (*UNDECODABLE, ValueError):
         return None
     return session if now < session.until else None
 

@@ -6,12 +6,29 @@ what RFC 9110 §7.8 allows and what keeps one reading of the bytes that follow.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway_guard.frontends.head import BadHead, Head
 
 if TYPE_CHECKING:
     from gateway_guard.frontends.inbound import GuardProtocol
+
+log = logging.getLogger(__name__)
+
+
+class _Quiet(logging.Filter):
+    """Drops what uvicorn says of every handshake: the target with its query, where some clients
+    have their key, and the client's address. It also calls a refusal an error of the application's,
+    and whoever is refused could fill the log with that.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        refused = record.msg == "ASGI callable returned without completing handshake."
+        return record.levelno >= logging.WARNING and not refused
+
+
+log.addFilter(_Quiet())
 
 
 def is_handshake(head: Head, method: bytes, *, busy: bool) -> bool:
@@ -45,6 +62,7 @@ def hand_over(http: GuardProtocol, head: Head) -> None:
         server_state=http.server_state,
         app_state=http.app_state,
     )
+    protocol.logger = log
     protocol.connection_made(http.transport)
     protocol.client = http.client  # PROXY protocol may have named another than the socket
     protocol.data_received(b"".join(lines))

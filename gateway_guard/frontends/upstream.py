@@ -66,9 +66,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise SettingsError(f"upstream {url!r}: {error}") from None
         odd = parts.query or parts.fragment or parts.username is not None
-        if parts.scheme not in ("http", "https") or not host or odd or not url.isascii():
+        # Both go into the head of every request as they are.
+        odd = odd or not url.isascii() or not url.isprintable() or " " in url
+        if parts.scheme not in ("http", "https") or not host or odd:
+            # What it says may be a password.
+            said = "the URL" if parts.username is not None or parts.query else repr(url)
             raise SettingsError(
-                f"upstream {url!r}: write http://host:port, https://host/prefix or unix:/path"
+                f"upstream {said}: write http://host:port, https://host/prefix or unix:/path"
             )
         secure = parts.scheme == "https"
         default = 443 if secure else 80

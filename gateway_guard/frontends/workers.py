@@ -1,7 +1,7 @@
 """Several processes on one listener: fork, watch, pass signals on, replace the dead and the old.
 
     SIGTERM, SIGINT   all workers drain and end
-    SIGHUP            passed on
+    SIGHUP, SIGUSR1   passed on
     SIGUSR2           each worker is replaced, one after the other: its successor is started, and
                       told apart from one that cannot start, before the old one drains
 
@@ -34,7 +34,7 @@ TOO_SOON: Final = 2.0
 Work = Callable[[Worker, Callable[[], None]], None]
 
 _SIGNALS: Final = (
-    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD
 )  # fmt: skip
 
 
@@ -138,6 +138,8 @@ class _Supervisor:
             self._stop()
         elif number == signal.SIGHUP:
             self._tell(signal.SIGHUP)
+        elif number == signal.SIGUSR1:
+            self._tell(signal.SIGUSR1)
         elif number == signal.SIGUSR2 and not self._stopped:
             if self._successor is not None or self._old:
                 self._again = True
@@ -185,6 +187,8 @@ class _Supervisor:
             signal.signal(number, signal.SIG_DFL)
         # Meant for the supervisor, wherever it was sent.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        # A worker heeds it once it serves; until then it must not end it.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         if worker is None:
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.errors import IntelError
+from gateway_guard.errors import UNDECODABLE, IntelError
 from gateway_guard.intel.indicator import Indicator, shown
 from gateway_guard.intel.keys import Signer, Trusted
 from gateway_guard.intel.table import Source
@@ -148,7 +148,7 @@ def _opened(data: bytes) -> _Envelope:
         raise IntelError(f"a bundle of {len(data):,} bytes: {MAX_BYTES:,} is the most")
     try:
         return msgspec.json.decode(data, type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise IntelError(
             "this is no signed bundle (`gateway-guard intel export` writes one): "
             f"{str(error)[:200]}"

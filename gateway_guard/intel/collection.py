@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.errors import IntelError
+from gateway_guard.errors import UNDECODABLE, IntelError
 from gateway_guard.intel.sharing import identifier
 from gateway_guard.intel.times import fine_stamp, parse_stamp
 
@@ -108,7 +108,7 @@ def decode(data: bytes, where: str) -> Collection:
     """
     try:
         collection = msgspec.json.decode(data, type=Collection)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise IntelError(f"{where}: no collection: {str(error)[:200]}") from None
     if collection.format != _FORMAT or collection.version != 1:
         raise IntelError(f"{where}: no collection that this version reads")

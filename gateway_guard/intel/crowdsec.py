@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.errors import IntelError
+from gateway_guard.errors import UNDECODABLE, IntelError
 from gateway_guard.intel.evidence import Case, Finding
 from gateway_guard.intel.http import Reply, Web, retry_hint
 from gateway_guard.intel.indicator import LONGEST, Indicator, checked, named
@@ -218,7 +218,7 @@ def _json(web: Web, reply: Reply, expected: tuple[int, ...]) -> object:
         raise IntelError(f"{web.host} answers {reply.status}{_why(reply)}")
     try:
         document: object = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         raise IntelError(
             f"{web.host} answers something that is no JSON: is this CrowdSec's local API, "
             "http://127.0.0.1:8080/v1/?"

@@ -20,9 +20,9 @@ from typing import Final
 
 import msgspec
 
+from gateway_guard.campaigns.digests import FRAGMENT_SAMPLE
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.sighting import FRAGMENT_SAMPLE
 from gateway_guard.types import Campaign
 
 #: Fewest members and organisations that share what is handed on, and the least share of all who

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from gateway_guard.campaigns.sighting import client_digest, template_keys
+from gateway_guard.campaigns.digests import client_digest, template_keys
 from gateway_guard.errors import IntelError
 from gateway_guard.intel.groups import Group
 from gateway_guard.intel.indicator import Indicator

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.errors import IntelError
+from gateway_guard.errors import UNDECODABLE, IntelError
 from gateway_guard.intel.indicator import LONGEST, LONGEST_ID, Indicator, checked, named
 from gateway_guard.intel.networks import Limits
 from gateway_guard.intel.patterns import read_pattern
@@ -68,7 +68,7 @@ def read_bundle(data: bytes) -> list[Mapping[str, Any]]:
         raise IntelError(f"a STIX bundle of {len(data):,} bytes: {MAX_BYTES:,} is the most")
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise IntelError(f"this is no STIX bundle: no JSON: {str(error)[:200]}") from None
     return objects_of(document)
 
@@ -143,6 +143,7 @@ def _take(
     if until is None or until <= since:
         out.refuse("with a valid_until that makes no sense")
         return
+    until = int(min(until, since + LONGEST))
     if until <= now:
         out.refuse("expired")
         return
@@ -168,7 +169,7 @@ def _take(
             return
         indicator = Indicator(
             id=name, kind=kind, value=value, name=label, confidence=confidence, since=int(since),
-            until=int(min(until, since + LONGEST)),
+            until=until,
         )  # fmt: skip
         try:
             out.indicators.append(checked(indicator, limits))

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.errors import IntelError
+from gateway_guard.errors import UNDECODABLE, IntelError
 from gateway_guard.intel.indicator import Indicator
 
 _FORMAT: Final = "gateway-guard indicators"
@@ -142,7 +142,7 @@ def decode(data: bytes) -> Table:
     """
     try:
         file = msgspec.json.decode(data, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise IntelError(f"no table of indicators: {str(error)[:200]}") from None
     if file.format != _FORMAT or file.version != _VERSION:
         raise IntelError(

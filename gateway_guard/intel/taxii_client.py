@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.errors import IntelError
+from gateway_guard.errors import UNDECODABLE, IntelError
 from gateway_guard.intel.http import Reply, Web, retry_hint
 from gateway_guard.intel.indicator import named
 from gateway_guard.intel.stix_reading import objects_of
@@ -161,7 +161,7 @@ def _document(web: Web, reply: Reply, expected: int) -> dict[str, Any]:
         )
     try:
         document = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         document = None
     if not isinstance(document, dict):
         raise IntelError(f"{web.host} answers something that is no JSON object")
@@ -177,7 +177,7 @@ def _why(reply: Reply) -> str:
         return retry_hint(reply)
     try:
         document = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return ""
     title = named(document.get("title"), "") if isinstance(document, dict) else ""
     return f": {title}" if title else ""

@@ -195,6 +195,12 @@ class NetworkDatabase:
             return UNKNOWN_NETWORK
         return self._cached(ip)
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        asked = getattr(self._cached, "cache_info", None)
+        return {"addresses_cached": (asked().currsize if asked is not None else 0, CACHED)}
+
     def reload(self) -> bool:
         """Read the files that changed; False when one is not usable and its last good is kept."""
         self._refresh()

@@ -18,8 +18,9 @@ from yaml.nodes import MappingNode, Node, SequenceNode
 
 from gateway_guard.core import dialects
 from gateway_guard.core.address import parse_ip, subnet_of
-from gateway_guard.core.decide import Policy, conclude, decide
+from gateway_guard.core.decide import conclude, decide
 from gateway_guard.core.paths import canonical
+from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import load_policy, read_source
 from gateway_guard.policy.countries import bad_code

@@ -201,6 +201,11 @@ CODES: Final[dict[str, Code]] = {
         "An absolute `https://` URL was expected (`http://` only for loopback and private "
         "names in `jwks`), without credentials in it.",
     ),
+    "GG222": Code(
+        "bounds the wrong way round",
+        "A least and a most number are given, and the least is the greater. Both are included, so "
+        "they may be equal.",
+    ),
     "GG301": Code(
         "rule after a catch-all",
         "An earlier rule has no conditions, is enforced, and therefore always wins; this rule "

@@ -1,4 +1,4 @@
-"""A policy's bytes → `core.decide.Policy`, or every mistake in them."""
+"""A policy's bytes → `core.policy.Policy`, or every mistake in them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
-from gateway_guard.core.decide import OnError, Policy, Weighted
 from gateway_guard.core.limits import Limit
+from gateway_guard.core.policy import OnError, Policy, Weighted
 from gateway_guard.core.sections import Inspect
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.detectors import compile_signals
@@ -27,6 +27,7 @@ from gateway_guard.policy.judgement import (
 )
 from gateway_guard.policy.locations import country
 from gateway_guard.policy.nodes import MAX_BYTES, compose, decode
+from gateway_guard.policy.overload import compile_overload
 from gateway_guard.policy.quotas import compile_limits
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.scope import Scope
@@ -148,6 +149,7 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
         limits=limits,
         rules=tuple(read.rule for read in rules if read.rule is not None),
         headers=headers is not False,
+        overload=compile_overload(found, document.section("overload")),
         verification=compile_verification(found, document.section("verification")),
         campaigns=campaigns,
         recover=max((limit.adapt.recover for limit in limits if limit.adapt), default=0.0),

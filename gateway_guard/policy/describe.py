@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway_guard.core.decide import Policy
 from gateway_guard.core.limits import Limit
+from gateway_guard.core.policy import Policy
 from gateway_guard.core.rules import Condition, Rule
 from gateway_guard.policy.units import show_seconds, show_share
 from gateway_guard.types import Action

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from gateway_guard.core.decide import Weighted
+from gateway_guard.core.policy import Weighted
 from gateway_guard.policy import units
 from gateway_guard.policy.diagnostics import suggest
 from gateway_guard.policy.schema import KEYS

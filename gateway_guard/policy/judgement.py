@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from yaml.nodes import Node, SequenceNode
 
-from gateway_guard.core.decide import OnError
+from gateway_guard.core.policy import OnError
 from gateway_guard.core.rules import Rule
 from gateway_guard.policy.conditions import compile_when
 from gateway_guard.policy.schema import KEYS

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from yaml.nodes import Node, ScalarNode
 
+from gateway_guard.core.globs import model_matcher, path_matcher
 from gateway_guard.core.paths import canonical
 from gateway_guard.policy.countries import COUNTRIES, bad_code, is_name
 from gateway_guard.policy.diagnostics import nearest
-from gateway_guard.policy.globs import model_matcher, path_matcher
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import Key
 from gateway_guard.policy.scope import Compiled, Scope, member

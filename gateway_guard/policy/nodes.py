@@ -7,6 +7,7 @@ while reading. No value is interpreted: `NO` stays the two letters `NO`.
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any, Final
 
@@ -30,8 +31,9 @@ def decode(source: bytes, found: Findings) -> str | None:
     if len(source) > MAX_BYTES:
         found.file("GG102", f"{len(source):,} bytes, more than {MAX_BYTES:,}")
         return None
+    source = source.removeprefix(codecs.BOM_UTF8)
     try:
-        text = source.decode("utf-8-sig")
+        text = source.decode("utf-8")
     except UnicodeDecodeError as error:
         # Shown with replacement characters; what stands before the bad byte is good text.
         found.text(source.decode("utf-8", "replace"))

@@ -14,6 +14,8 @@ from gateway_guard.policy.diagnostics import CODES, Diagnostic, Severity
 MAX_FINDINGS: Final = 200
 #: What YAML 1.1 calls a line break; marks count lines by these.
 _BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+#: What would break or end a line on somebody's screen.
+_UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class TooMany(Exception):  # noqa: N818 - a signal to stop reading, never seen outside the package
@@ -86,6 +88,8 @@ class Findings:
         self, code: str, message: str, hint: str, line: int, column: int, source: str, width: int
     ) -> None:
         severity = CODES[code].severity
+        # What it quotes may have line breaks.
+        message = _UNSHOWN.sub(" ", message)
         if severity is Severity.WARNING and len(self.all) >= MAX_FINDINGS:
             return
         self.all.append(

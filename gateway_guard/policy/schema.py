@@ -108,6 +108,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="identify", kind="section", of="identify", doc="who is asking, from where"),
         Key(name="inspect", kind="section", of="inspect", doc="how bodies are read"),
         Key(name="on_error", kind="section", of="on_error", doc="when a dependency fails"),
+        Key(name="overload", kind="section", of="overload",
+            doc="when what is too much is told to come back (503)"),
         Key(name="verification", kind="section", of="verification",
             doc="how accounts meet a challenge"),
         Key(name="regions", kind="regions", doc="name → list of country codes"),
@@ -175,6 +177,24 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="guard", kind="word", words=DENY_OR_ALLOW, doc="the guard itself fails"),
         Key(name="body", kind="word", words=DENY_OR_ALLOW, doc="a body cannot be read"),
         Key(name="path", kind="word", words=DENY_OR_ALLOW, doc="a path's spelling is ambiguous"),
+    ),
+    "overload": (
+        Key(name="lag", kind="duration", low=0.001, high=60,
+            doc="CPU that one turn of the event loop may take, again and again, before some of the "
+            "new requests are turned away (default: 50 ms in the sidecar, none elsewhere)"),
+        Key(name="upstream", kind="section", of="adaptive",
+            doc="bound those who wait for their first token by how long they wait "
+            "(default: not bounded)"),
+    ),
+    "adaptive": (
+        Key(name="min", kind="integer", low=1, high=1_000_000,
+            doc="so many may always wait, for each worker (default: 20)"),
+        Key(name="max", kind="integer", low=1, high=1_000_000,
+            doc="most that ever may, for each worker (default: 1000)"),
+        Key(name="tolerance", kind="percent", low=1.05, high=10,
+            doc="of the usual wait, what is none too long (default: 150%)"),
+        Key(name="window", kind="duration", low=0.01, high=60,
+            doc="time that is measured together (default: 1 second)"),
     ),
     "verification": (
         Key(name="url", kind="text", required=True,

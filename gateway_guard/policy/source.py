@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import compile_policy, load_policy, read_source
 

@@ -55,9 +55,10 @@ def duration(text: str) -> float:
 def percent(text: str) -> float:
     """A share, dimensionless: `25%` is 0.25."""
     body = text.removesuffix("%")
-    if body == text or _NUMBER.fullmatch(body.strip()) is None:
+    digits = body.strip(" \t")
+    if body == text or _NUMBER.fullmatch(digits) is None:
         raise ValueError(f"'{text[:40]}' is not a percentage")
-    return float(body) / 100.0
+    return float(digits) / 100.0
 
 
 def size(text: str) -> int:

@@ -13,6 +13,7 @@ from typing import Final, Self
 import msgspec
 
 from gateway_guard.core.credentials import subkey
+from gateway_guard.errors import UNDECODABLE
 
 #: Longest line, bytes: whoever writes more has not written an entry.
 LONGEST: Final = 32_768
@@ -122,7 +123,7 @@ def entry_of(line: bytes, key: bytes) -> tuple[Entry, str]:
         raise ValueError("it was changed, or written with another secret")
     try:
         return _decode(body + b"}"), expected
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ValueError(f"it is of another version of the guard: {error}") from None
 
 

@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Self
 
 from gateway_guard.errors import SettingsError
@@ -55,6 +56,7 @@ class DecisionLog:
         *,
         queue: int = 10_000,
         addresses: Addresses = Addresses.FULL,
+        encode: Callable[[Exchange, Addresses], bytes] = line,
     ) -> None:
         self.path = os.fspath(path)
         self.dropped = 0
@@ -62,6 +64,7 @@ class DecisionLog:
         self.errors = 0
         self.lost = 0
         self._addresses = addresses
+        self._encode = encode
         self._limit = queue
         self._waiting: deque[bytes] = deque()
         self._drain = threading.Lock()
@@ -83,8 +86,10 @@ class DecisionLog:
         self._beside.at_exit()
 
     @classmethod
-    def configured(cls, settings: Settings) -> Self | None:
-        """The log `settings` ask for; None when they ask for none.
+    def configured(
+        cls, settings: Settings, encode: Callable[[Exchange, Addresses], bytes] = line
+    ) -> Self | None:
+        """The log `settings` ask for; None when they ask for none. `encode` makes its lines.
 
         Raises:
             SettingsError: as the class.
@@ -93,8 +98,13 @@ class DecisionLog:
             return None
         return cls(
             settings.decision_log, queue=settings.log_queue,
-            addresses=Addresses(settings.log_addresses),
+            addresses=Addresses(settings.log_addresses), encode=encode,
         )  # fmt: skip
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        return {"log_queue": (len(self._waiting), self._limit)}
 
     def write(self, exchange: Exchange) -> None:
         """Queue the line of one settled exchange. Never waits for the disk, never raises."""
@@ -104,7 +114,7 @@ class DecisionLog:
             self.dropped += 1
             return
         try:
-            self._waiting.append(line(exchange, self._addresses))
+            self._waiting.append(self._encode(exchange, self._addresses))
         except Exception as error:  # noqa: BLE001 - one odd exchange must not end the log
             self._failed("encode", type(error).__name__, lost=1)
 

@@ -74,6 +74,16 @@ class Metrics:
         self._registry.register(_Published(self))
         ProcessCollector(registry=self._registry)
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        return {
+            # Each action, acted upon or not, has an `other` besides.
+            "metric_decisions": (len(self._decisions), MOST_KEYS + 2 * len(Action)),
+            "metric_shadow": (len(self._shadow), MOST_KEYS),
+            "metric_limits": (len(self._limits), MOST_KEYS),
+        }
+
     def settled(self, exchange: Exchange) -> None:
         """Count one settled exchange."""
         decision = exchange.decision
@@ -149,6 +159,16 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The page and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def flat(self) -> dict[str, float]:
+        """Everything counted so far but buckets, `name{label="value"}` → value."""
+        found = {}
+        for family in self.families():
+            for sample in family.samples:
+                if "le" not in sample.labels:
+                    labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+                    found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+        return found
 
     def families(self) -> Iterator[Metric]:
         """Everything counted so far, as Prometheus families."""

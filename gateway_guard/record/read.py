@@ -6,7 +6,7 @@ from math import inf
 
 import msgspec
 
-from gateway_guard.errors import SourceError
+from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.record.line import Line
 from gateway_guard.types import (
     AccountFacts,
@@ -46,7 +46,7 @@ def exchange_of(text: bytes) -> Exchange:
     try:
         line = _decode(text)
         return _exchange(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, ValueError) as error:
+    except (*UNDECODABLE, KeyError, ValueError) as error:
         raise SourceError(f"not a line of a decision log: {error}") from None
 
 

@@ -69,6 +69,14 @@ class Watching:
         )  # fmt: skip
         self._idle = threaded
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        return {
+            "watching_queue": (len(self._waiting), QUEUE),
+            "watching_accounts": (len(self._lines), ACCOUNTS),
+        }
+
     def write(self, exchange: Exchange) -> None:
         """Queue a settled exchange. Never waits, never raises."""
         waiting = self._waiting

@@ -40,6 +40,11 @@ class LocalStore:
         self._arrears = arrears
         self._memory = MemoryStore(max_keys=max_keys)
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """As `MemoryStore.sizes`."""
+        return self._memory.sizes
+
     def reserve_now(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         """As `Store.reserve`, for this worker's share; never raises."""
         share = self._arrears.share

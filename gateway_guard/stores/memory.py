@@ -9,10 +9,10 @@ from array import array
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
 import xxhash
 
 from gateway_guard.core.buckets import ROUNDING, TICK, fits, reset_after, wait
+from gateway_guard.stores.bucket import Bucket
 from gateway_guard.types import Charge, Grant
 
 #: Growing one dict to a million keys stalls 30 ms once; 64 of them 1.4 ms (PERFORMANCE, State).
@@ -65,20 +65,6 @@ class Overflow:
         return digest % len(self._used)
 
 
-class _Bucket(msgspec.Struct, gc=False):
-    """As `core.buckets.Bucket`, with what eviction goes by: the key, and the rate and capacity of
-    the last charge asked for, granted or not.
-
-    A record and no row of arrays of numbers: looking into those costs more than twice as much.
-    """
-
-    key: str
-    used: float
-    at: float
-    rate: float
-    capacity: float
-
-
 class MemoryStore:
     """An `ImmediateStore` for one process and one event loop: exact, bounded, under 300 bytes a
     bucket.
@@ -118,9 +104,9 @@ class MemoryStore:
         self._cells = overflow_cells
         self._seed = secrets.randbits(64) if seed is None else seed
         self._random = random.Random(self._seed)  # noqa: S311 - secrecy lies in the seed
-        self._shards: list[dict[str, _Bucket]] = [{} for _ in range(_SHARDS)]
+        self._shards: list[dict[str, Bucket]] = [{} for _ in range(_SHARDS)]
         #: The same, for drawing one at random.
-        self._buckets: list[_Bucket] = []
+        self._buckets: list[Bucket] = []
         self._overflow: dict[str, Overflow] = {}
         self._flying: dict[str, int] = {}
         self._held: dict[str, tuple[float, Sequence[Charge]]] = {}
@@ -134,6 +120,14 @@ class MemoryStore:
     def in_flight(self) -> int:
         """Reservations not settled yet."""
         return len(self._held)
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        return {
+            "limit_keys": (len(self), self.max_keys),
+            "reservations": (self.in_flight, self.max_reservations),
+        }
 
     def holds(self, id: str) -> bool:
         """Whether a reservation of this id was granted and is not settled yet."""
@@ -157,7 +151,7 @@ class MemoryStore:
         grants: list[Grant] = []
         # Written as it goes and taken back when a later charge does not fit: nobody can look in
         # between, and nearly every request fits.
-        written: list[tuple[_Bucket, float, float]] = []
+        written: list[tuple[Bucket, float, float]] = []
         fresh: list[tuple[Charge, float]] | None = None
         flown: list[str] | None = None
         for charge in charges:
@@ -307,7 +301,7 @@ class MemoryStore:
             bucket.used = level
             return
         if len(self._buckets) < self.max_keys:
-            bucket = _Bucket(key, level, now, charge.rate, charge.capacity)
+            bucket = Bucket(key, level, now, charge.rate, charge.capacity)
             self._buckets.append(bucket)
         else:
             bucket = self._evicted(now)
@@ -318,7 +312,7 @@ class MemoryStore:
             bucket.capacity = charge.capacity
         shard[key] = bucket
 
-    def _evicted(self, now: float) -> _Bucket:
+    def _evicted(self, now: float) -> Bucket:
         """The bucket that owes least of a sample, for another key; what it owed is remembered."""
         buckets = self._buckets
         count, draw = len(buckets), self._random.random

@@ -20,7 +20,13 @@ import msgspec
 
 from gateway_guard.core.breaker import Breaker, State
 from gateway_guard.errors import SlotMovingError, StoreError
-from gateway_guard.stores.arrears import Arrears, Settlement, nothing
+from gateway_guard.stores.arrears import (
+    MOST_DEBTS,
+    MOST_SETTLEMENTS,
+    Arrears,
+    Settlement,
+    nothing,
+)
 from gateway_guard.stores.aside import Aside
 from gateway_guard.stores.base import Store
 from gateway_guard.stores.local import LocalStore
@@ -143,6 +149,16 @@ class PatientStore:
     def calls(self) -> int:
         """Calls of the store under way."""
         return self._waiting if self._aside is None else len(self._aside)
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be); the limits among them are those counted here."""
+        return {
+            **self.local.sizes,
+            "store_calls": (self.calls, self._most),
+            "waiting_settlements": (self.arrears.settlements, MOST_SETTLEMENTS),
+            "waiting_keys": (self.arrears.debts, MOST_DEBTS),
+        }
 
     def health(self) -> StoreHealth:
         """How the store is right now."""

@@ -11,6 +11,7 @@ import msgspec
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.errors import UNDECODABLE
 from gateway_guard.streams.keys import order
 from gateway_guard.streams.wire import Refusal, Told, read_batch, read_order
 from gateway_guard.types import CampaignFacts
@@ -45,7 +46,7 @@ def position_of(data: bytes) -> Position:
     try:
         found = _decode(data) if data else Position()
         order(found.sightings), order(found.reviews)
-    except (msgspec.DecodeError, ValueError):
+    except (*UNDECODABLE, ValueError):
         return Position()
     return found
 

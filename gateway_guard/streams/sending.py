@@ -35,6 +35,7 @@ class Sender:
         sent: sightings that are in the stream.
         dropped: sightings lost because the queue was full.
         failed: attempts that did not reach the server.
+        most: sightings that may wait.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Sender:
         self._stream = keys.sightings
         self._key = fingerprint(secret)
         self._disguise = Disguise(secret)
-        self._limit = queue
+        self.most = queue
         self._queue: deque[Sighting] = deque()
         #: Batches on their way: how many sightings, and the bytes. Not changed until they arrived.
         self._leaving: list[tuple[int, bytes]] = []
@@ -66,7 +67,7 @@ class Sender:
 
     def put(self, seen: Sighting) -> None:
         """Send `seen` soon, or count it as dropped."""
-        if len(self._queue) >= self._limit:
+        if len(self._queue) >= self.most:
             self.dropped += 1
         else:
             self._queue.append(seen)

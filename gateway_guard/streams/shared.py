@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from gateway_guard.campaigns.sighting import sighting_of
+from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.linking import address_seed
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.stores.connect import parse_address
@@ -123,6 +123,41 @@ class SharedLinking:
         if self._thread is not None and not self.follower.current:
             return "verdicts on campaigns cannot be followed; the last ones stay"
         return None
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        found = {"sightings_queue": (self.sender.waiting, self.sender.most)}
+        pupil = self.leader.pupil if self.leader is not None else None
+        if pupil is not None:
+            memory = pupil.linker.memory
+            found["campaign_accounts"] = (len(memory.traces), memory.bounds.accounts)
+        return found
+
+    def position(self) -> dict[str, object]:
+        """How far what is sent, followed and, where it is here, linked is; for a diagnostic
+        snapshot.
+        """
+        follower, leader = self.follower, self.leader
+        here = leader is not None and leader.lease.held
+        found: dict[str, object] = {
+            "linker": "here" if here else "elsewhere",
+            "waiting": self.sender.waiting,
+            "dropped": self.sender.dropped,
+            "verdicts_current": follower.current,
+            "verdicts": len(follower.told.facts),
+            "guards": len(self.heart.peers),
+        }
+        pupil = leader.pupil if leader is not None else None
+        if leader is not None and pupil is not None:
+            found |= {
+                "fence": leader.lease.fence,
+                "caught_up": leader.caught_up,
+                "lag_milliseconds": leader.lag,
+                "sightings_at": pupil.position.sightings.decode("ascii"),
+                "reviews_at": pupil.position.reviews.decode("ascii"),
+            }
+        return found
 
     def facts(self, account: str) -> CampaignFacts | None:
         """The campaign `account` is held to belong to; None for none."""

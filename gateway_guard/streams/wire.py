@@ -14,6 +14,7 @@ import msgspec
 from gateway_guard.campaigns.journal import line_of, review_of
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting
+from gateway_guard.errors import UNDECODABLE
 from gateway_guard.streams.disguise import Disguise
 from gateway_guard.types import CampaignFacts
 
@@ -224,7 +225,7 @@ def read_beat(data: bytes) -> Beat | None:
     """The beat in `data`; None when there is none that this version understands."""
     try:
         return _beat(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
 
 
@@ -241,7 +242,7 @@ def read_table(table: dict[bytes, bytes]) -> dict[str, CampaignFacts]:
             name, sure = _facts(data)
             if 0.0 <= sure <= 1.0:
                 found[account.decode()] = CampaignFacts(id=name, confidence=sure)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             continue
     return found
 
@@ -249,7 +250,7 @@ def read_table(table: dict[bytes, bytes]) -> dict[str, CampaignFacts]:
 def _opened(data: bytes, key: bytes, decode: Callable[[msgspec.Raw], T]) -> T:
     try:
         head = _head(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         raise Refusal("malformed") from None
     if head.version != VERSION:
         raise Refusal("version")
@@ -257,7 +258,7 @@ def _opened(data: bytes, key: bytes, decode: Callable[[msgspec.Raw], T]) -> T:
         raise Refusal("secret")
     try:
         return decode(head.rest)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         raise Refusal("malformed") from None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import hmac
 import logging
 import time
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ import msgspec
 from gateway_guard.accounts.jwks import JwtKeys
 from gateway_guard.core.sections import AccountSource, Identify, OpenId
 from gateway_guard.core.tokens import verify
-from gateway_guard.errors import SourceError
+from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import CredentialFault, Wire
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class SignIn:
         answer = await self._ask("POST", configuration.token_endpoint, form, headers)
         try:
             token = msgspec.json.decode(answer, type=_Tokens).id_token.encode("ascii")
-        except (msgspec.DecodeError, ValueError):
+        except (*UNDECODABLE, ValueError):
             raise SourceError(f"{configuration.token_endpoint}: no ID token") from None
         source = AccountSource(
             kind="jwt", header="authorization", jwks=configuration.jwks_uri,
@@ -114,7 +115,10 @@ class SignIn:
         who = verify(token, source, self._keys.keys, at)
         said = verify(token, msgspec.structs.replace(source, claim="nonce"), self._keys.keys, at)
         fault = who if isinstance(who, CredentialFault) else None
-        if fault is None and said == nonce:
+        ours = isinstance(said, str) and hmac.compare_digest(
+            said.encode("utf-8", "replace"), nonce.encode()
+        )
+        if fault is None and ours:
             return f"{openid.issuer}\0{who}"
         log.error(
             "an ID token of %s is not taken: %s", openid.issuer,
@@ -129,7 +133,7 @@ class SignIn:
         url = f"{openid.issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
             found = msgspec.json.decode(await self._ask("GET", url), type=_Configuration)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             raise SourceError(f"{url}: no configuration of OpenID Connect") from None
         if found.issuer != openid.issuer:
             raise SourceError(f"{url}: it is that of another issuer")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway_guard.core.callbacks import signed
 from gateway_guard.core.links import Claims, LinkFault, Purpose
 from gateway_guard.core.sections import Provider, Verification
-from gateway_guard.errors import StoreError
+from gateway_guard.errors import UNDECODABLE, StoreError
 from gateway_guard.verification import page, web
 from gateway_guard.verification.reception import FAULTS, Reception
 
@@ -57,7 +57,7 @@ async def called_back(
         return web.json(401, "not signed with the key of this provider, or not just now")
     try:
         said = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return web.json(400, "a JSON object with state, subject and verified was expected")
     claims = reception.office.read(said.state, Purpose.RETURN)
     if isinstance(claims, LinkFault):

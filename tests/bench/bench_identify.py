@@ -8,9 +8,20 @@ import random
 import timeit
 from collections.abc import Callable
 
-from gateway_guard.core import body, client_ip, credentials, hints, paths, phrases, prompt, shapes
+from gateway_guard.core import (
+    body,
+    client_ip,
+    credentials,
+    folding,
+    hints,
+    paths,
+    phrases,
+    prompt,
+    shapes,
+)
 from gateway_guard.core.identify import identify
 from gateway_guard.core.sections import Identify, Inspect
+from gateway_guard.core.seeds import seeds
 from gateway_guard.types import Wire
 
 SECRET = b"a secret of benchmarks, 32 bytes"
@@ -78,11 +89,12 @@ def parts() -> dict[str, float]:
         body=content,
     )
     fields = dict(HEADERS)
-    keys = shapes.seeds(SECRET)
+    keys = seeds(SECRET)
     document = body.parse(content)
     assert isinstance(document, dict)
     user = document["messages"][1]["content"]
-    _, window = shapes.role_shape("user", user, keys)
+    plain = folding.undressed(user)
+    _, window = shapes.role_shape("user", plain, len(user), keys)
     squeezed = phrases.squeeze(user)
     trust = client_ip.Trust(rules.trusted)
 
@@ -97,7 +109,9 @@ def parts() -> dict[str, float]:
         "  client hints": microseconds(lambda: hints.client(fields, None, keys)),
         "  strict JSON": microseconds(lambda: body.parse(content)),
         "  prompt shape": microseconds(lambda: prompt.shape(document, keys)),
-        "    one role's shape": microseconds(lambda: shapes.role_shape("user", user, keys)),
+        "    one role's shape": microseconds(
+            lambda: shapes.role_shape("user", plain, len(user), keys)
+        ),
         "    fragments": microseconds(lambda: shapes.fragments(window, keys)),
         "    squeeze": microseconds(lambda: phrases.squeeze(user)),
         "    phrases": microseconds(lambda: prompt.elicitation().find(squeezed)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 from gateway_guard.building import build_guard
@@ -51,27 +53,44 @@ def exchange(guard: Guard, draw: random.Random, number: int, account: str) -> No
         return
 
 
-def rows() -> list[Row]:
-    """The table."""
+def grown(*, linking: bool) -> list[int]:
+    """Bytes of this process: at the start, with `ACCOUNTS` accounts, with each half of the
+    strangers, and with as many strangers again."""
     settings = Settings(secret=b"a secret of benchmarks, 32 bytes", max_accounts=ACCOUNTS)
-    guard = build_guard(POLICY, settings=settings, network=NetworkDatabase.bundled())
+    guard = build_guard(
+        POLICY, settings=settings, network=NetworkDatabase.bundled(),
+        campaign_of=None if linking else lambda _account: None,
+    )  # fmt: skip
     draw, turn = random.Random(7), itertools.count()
     for _ in range(2_000):
         exchange(guard, draw, next(turn), "acct_warm")
-    start = resident()
+    sizes = [resident()]
     for _ in range(EACH):
         for number in range(ACCOUNTS):
             exchange(guard, draw, next(turn), f"acct_{number:010d}")
-    full = resident()
-    for number in range(STRANGERS // 2):
+    sizes.append(resident())
+    for number in range(2 * STRANGERS):
         exchange(guard, draw, next(turn), f"acct_s{number:09d}")
-    half = resident()
-    for number in range(STRANGERS // 2, STRANGERS):
-        exchange(guard, draw, next(turn), f"acct_s{number:09d}")
-    end = resident()
-    each = f"{(full - start) / ACCOUNTS:,.0f} B"
-    return [
-        Row(f"memory of an account, {ACCOUNTS:,} with {EACH} requests", each),
-        Row("memory after 500,000 random accounts and addresses", f"{half / 2**20:,.0f} MB", "1"),
-        Row("memory after 1,000,000", f"{end / 2**20:,.0f} MB", f"{end / half:.2f}"),
-    ]
+        if number + 1 in (STRANGERS // 2, STRANGERS, 2 * STRANGERS):
+            sizes.append(resident())
+    return sizes
+
+
+def rows() -> list[Row]:
+    """The table."""
+    out = []
+    for what, linking in (("without looking for campaigns", False), ("with the linker", True)):
+        # A process each: what one has freed is not the other's to fill.
+        code = f"from tests.bench.bench_memory import grown; print(*grown(linking={linking}))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        start, full, half, end, twice = map(int, done.stdout.split())
+        each = (full - start) / ACCOUNTS
+        out.append(
+            Row(f"memory of an account, {ACCOUNTS:,} of {EACH} requests, {what}", f"{each:,.0f} B")
+        )
+        for strangers, size in ((STRANGERS // 2, half), (STRANGERS, end), (2 * STRANGERS, twice)):
+            name = f"memory after {strangers:,} random accounts and addresses, {what}"
+            out.append(Row(name, f"{size / 2**20:,.0f} MB", f"{size / half:.2f}"))
+    return out

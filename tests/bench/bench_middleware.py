@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from gateway_guard.building import build_guard
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.linking import Linking

@@ -16,7 +16,7 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 
 from gateway_guard.core.assess import assess
-from gateway_guard.core.decide import Weighted
+from gateway_guard.core.policy import Weighted
 from gateway_guard.core.profile import Profiles, observe, observe_usage
 from gateway_guard.signals import DETECTORS
 from gateway_guard.types import Client, Facts, PromptShape, Request, RoleShape, Usage

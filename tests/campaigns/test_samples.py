@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.report import report_of
 from gateway_guard.campaigns.samples import _FIRST, AGE, MOST, Samples
-from gateway_guard.campaigns.sighting import Sighting, sighting_of
+from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.core.identify import identify
 from gateway_guard.record.line import line

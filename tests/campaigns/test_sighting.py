@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.campaigns.sighting import (
-    FRAGMENT_SAMPLE,
-    MOST_KEYS,
-    content_keys,
-    sighting_of,
-)
+from gateway_guard.campaigns.digests import FRAGMENT_SAMPLE, content_keys, sighting_of
+from gateway_guard.campaigns.sighting import MOST_KEYS
 from gateway_guard.types import Action, NetworkFacts, PromptShape, RoleShape, Usage
 from tests import build
 

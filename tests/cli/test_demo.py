@@ -27,7 +27,7 @@ from gateway_guard.cli.demo import POLICY, Material, demo_policy
 from gateway_guard.cli.replay import REPLAY_SECRET, Judge, replay
 from gateway_guard.cli.screen import Answers, Decisions, watch
 from gateway_guard.cli.traffic import Recorded, Traffic
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.errors import SourceError
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.policy.compile import compile_policy

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway_guard.cli.labels import Label, by_class, read_labels, score, wilson
 from gateway_guard.cli.tally import Fate, Tally
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.errors import SourceError
 from tests.cli.test_replay import Bench, Capture, exchange
 

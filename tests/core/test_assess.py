@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway_guard.core import assess as module
 from gateway_guard.core.assess import assess, errors
-from gateway_guard.core.decide import Weighted
+from gateway_guard.core.policy import Weighted
 from gateway_guard.types import Facts, Request, Signal
 from tests import build
 

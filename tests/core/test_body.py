@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,15 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_guard.core.body import MOST_DEPTH, decoded, media, parse, read
+from gateway_guard.core.body import (
+    ALWAYS_UNPACKED,
+    MOST_DEPTH,
+    MOST_EXTREMES,
+    decoded,
+    media,
+    parse,
+    read,
+)
 from gateway_guard.types import Inspection as I  # noqa: N817
 from tests.costs import within
 
@@ -334,3 +343,31 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
 )
 def test_no_megabyte_takes_a_second(body: bytes) -> None:
     assert isinstance(within(1.0, lambda: parse(body)), dict)
+
+
+def test_a_body_unpacks_in_proportion_to_what_was_sent() -> None:
+    bomb = b"a" * LIMIT
+    repeats = random.Random(3).randbytes(40_000).hex().encode() * 8
+    small = b"a" * ALWAYS_UNPACKED
+
+    assert decoded(_gzip(bomb), [b"gzip"], LIMIT) is I.TOO_LARGE
+    assert decoded(brotli.compress(bomb), [b"br"], LIMIT) is I.TOO_LARGE
+    assert decoded(_gzip(repeats), [b"gzip"], LIMIT) == repeats
+    assert decoded(_gzip(small), [b"gzip"], LIMIT) == small
+
+
+def numbers(number: str, count: int) -> bytes:
+    return b'{"a":[%b]}' % ",".join([number] * count).encode()
+
+
+@pytest.mark.parametrize("number", ["8e300", "8E+300", "1.25e-300", "8e0300"])
+def test_thousands_of_numbers_that_are_hard_to_read_are_not_read(number: str) -> None:
+    # Shorter bodies take no time whatever they hold.
+    assert parse(numbers(number, MOST_EXTREMES + 4_000)) is I.SHAPE
+    assert parse(numbers(number, MOST_EXTREMES)) is not I.SHAPE
+
+
+def test_prose_about_such_numbers_is_read() -> None:
+    document = {"text": 'about 8e300, "1e-300", \\" and so on; ' * 20_000}
+
+    assert parse(json.dumps(document).encode()) == document

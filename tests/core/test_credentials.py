@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.credentials import digest, name_digest
+from gateway_guard.core.credentials import digest, name_digest, read_credential
 from gateway_guard.core.identify import identify
 from gateway_guard.core.sections import AccountSource, Identify, Inspect
 from gateway_guard.types import CredentialFault, Request, Wire
@@ -156,6 +156,16 @@ def test_the_application_knows_best() -> None:
 @pytest.mark.parametrize("name", [None, "", True, 1.5, ["a"], {"a": 1}, b"alice", "x" * 600])
 def test_a_state_that_makes_no_sense_names_nobody(name: object) -> None:
     assert seen((b"x-api-key", KEY), state={"account": name}).account == ACCOUNT
+
+
+@pytest.mark.parametrize("header", [b"authorization", b"proxy-authorization"])
+@pytest.mark.parametrize("padding", [b"=", b"==", b"===="])
+def test_a_basic_token_of_nothing_but_padding_is_a_fault_and_no_empty_key(
+    header: bytes, padding: bytes
+) -> None:
+    read = read_credential(header, [b"Basic " + padding])
+
+    assert read is CredentialFault.AMBIGUOUS_SPELLING
 
 
 @given(st.binary(max_size=60))

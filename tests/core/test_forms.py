@@ -15,7 +15,7 @@ from gateway_guard.core.body import read
 from gateway_guard.core.members import model_of
 from gateway_guard.core.prompt import shape
 from gateway_guard.core.rewrite import rewrite
-from gateway_guard.core.shapes import seeds
+from gateway_guard.core.seeds import seeds
 from gateway_guard.types import Dialect, Inspection, Restrictions
 from tests.build import SECRET
 

@@ -13,7 +13,8 @@ from gateway_guard.core.members import Misshapen, counts, model_of
 from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.prompt import shape
 from gateway_guard.core.rewrite import rewrite
-from gateway_guard.core.shapes import fragments, seeds
+from gateway_guard.core.seeds import seeds
+from gateway_guard.core.shapes import fragments
 from gateway_guard.types import Dialect, Inspection, Restrictions
 from tests.build import SECRET
 

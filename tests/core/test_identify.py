@@ -155,6 +155,13 @@ def test_the_model_may_stand_in_the_path() -> None:
     assert (request.model, request.dialect) == ("gem-2", Dialect.OTHER)
 
 
+def test_the_model_in_the_path_is_that_of_a_request_without_a_body() -> None:
+    path = "/v1beta/models/ultra:generateContent"
+
+    assert seen(build.wire(path, body=b"")).model == "ultra"
+    assert seen(build.wire("/v1/chat/completions", body=b"")).model is None
+
+
 def test_hints_are_read_and_bounded() -> None:
     request = seen(
         build.wire(

@@ -37,6 +37,12 @@ ONE_READING = [
     (b"/{id}|x", "/{id}|x"),
     (b"/%7Bid%7D", "/{id}"),
     (b"/ADMIN", "/ADMIN"),
+    # Full-width, enclosed and mathematical letters, a ligature, and the Turkish ones.
+    (b"/%ef%bc%a1dmin", "/Admin"),
+    (b"/%e2%93%90dmin", "/admin"),
+    (b"/%f0%9d%9a%8admin", "/admin"),
+    (b"/%ef%ac%81les", "/files"),
+    (b"/adm%c4%b1n/%c4%b0x", "/admin/ix"),
 ]
 TWO_READINGS = [
     b"", b"*", b"admin", b"api.test:443", b"?x", b"#", b"http://api.test/admin", b"HTTP://a/",

@@ -258,3 +258,16 @@ def test_a_cap_the_upstream_does_not_read_does_not_stand_in_for_one_it_does(path
     inner = {"/api/chat": "options", "/model/x/converse": "inferenceConfig"}[path]
 
     assert inner in less({"messages": [], "max_tokens": 5}, OTHER, path=path)
+
+
+@pytest.mark.parametrize(
+    "requests", [5, "x", None, True, {}, [], [{"params": {"requests": [5], "prompt": "hi"}}]]
+)
+def test_requests_that_are_no_batch_are_left_as_they_are(requests: object) -> None:
+    found = less({"model": "m", "requests": requests, "prompt": "hi"})
+
+    if isinstance(requests, list) and requests:
+        assert found["requests"][0]["params"]["requests"] == [5]
+        assert found["requests"][0]["params"]["max_tokens"] == found["max_tokens"]
+    else:
+        assert found["requests"] == requests

@@ -13,7 +13,7 @@ from gateway_guard.core.folding import SEPARATOR, fold, squeeze, undressed
 from gateway_guard.core.members import Misshapen
 from gateway_guard.core.phrases import _BLOCK, Phrases
 from gateway_guard.core.prompt import elicitation, shape
-from gateway_guard.core.shapes import seeds
+from gateway_guard.core.seeds import seeds
 from gateway_guard.core.texts import MOST_WORK, phrases_in, strings, strings_and_kinds
 from tests.build import SECRET
 

@@ -19,6 +19,7 @@ from gateway_guard.core.usage_events import delta_bytes
 from gateway_guard.types import Dialect, Outcome, Usage
 from tests.core import streams
 from tests.core.streams import SAMPLES, SSE, Sample
+from tests.costs import within
 
 _status = st.sampled_from([200, 400, 500])
 _cuts = st.lists(st.integers(0, 10_000), max_size=40)
@@ -520,3 +521,47 @@ def test_a_compressed_stream_of_lines_is_read() -> None:
 
     assert passed == coded
     assert (usage.input_tokens, usage.output_tokens) == (sample.read, sample.written)
+
+
+@pytest.mark.parametrize("content_type", [SSE, b"application/json", b"application/x-ndjson"])
+def test_an_answer_nested_deeper_than_the_stack_passes_unharmed(content_type: bytes) -> None:
+    body = b'data: {"usage":' + b"[" * 100_000 + b"\n\n"
+    subject = UsageReader(Dialect.OPENAI, content_type=content_type)
+
+    passed = subject.feed(body) + subject.finish()
+
+    assert passed == body
+    assert not subject.usage(Outcome.COMPLETED, 200).reported
+
+
+@pytest.mark.parametrize("cut", [0, 20, 40])
+def test_an_event_without_usage_counts_nothing_whatever_comes_in_one_piece_with_it(
+    cut: int,
+) -> None:
+    body = b'data: {"eval_count":7}\n\ndata: {"choices":[],"usage":null,"id":1}\n\n'
+    body += b'data: {"x":"\\"usage"}\n\n'
+
+    chunks = [body[:cut], body[cut:]] if cut else [body]
+
+    assert not read(sse(body), chunks)[1].reported
+
+
+def test_splitting_a_stream_of_nothing_but_line_ends_takes_no_time() -> None:
+    body = b"\r\n" * (1 << 17) + b'data: {"usage":null}\r\n\r\n'
+    subject = reader(sse(body))
+
+    passed = within(0.5, lambda: subject.feed(body))
+
+    assert passed == body
+
+
+@pytest.mark.parametrize("cut", [3, 8, 14])
+def test_a_lone_carriage_return_ends_no_line_of_json(cut: int) -> None:
+    body = b'{"a":\r1}\n{"response":" word",\r"done":false}\n' * 20
+    sample = Sample(Dialect.OTHER, b"application/x-ndjson", body, None, None)
+
+    whole = read(sample, [body])
+
+    assert read(sample, [body[at : at + cut] for at in range(0, len(body), cut)]) == whole
+    assert whole[1].output_tokens is not None
+    assert 0 < whole[1].output_tokens < len(body) / 4

@@ -19,7 +19,8 @@ import msgspec
 from gateway_guard.campaigns.evidence import USUAL, Burden
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.core.decide import Policy, decide
+from gateway_guard.core.decide import decide
+from gateway_guard.core.policy import Policy
 from gateway_guard.types import CampaignFacts, Exchange, Request
 
 #: Confidences for which the policy is asked; one between two of them is taken for the lower.

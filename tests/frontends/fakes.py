@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.frontends.asgi import App, Receive, Scope, Send
 from gateway_guard.types import Decision, Dialect, Exchange, Inspection, Plan, Usage, Wire
 from tests import build

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Inspect
 from gateway_guard.frontends.asgi import EXCHANGE_KEY, GuardMiddleware, Receive, Scope, Send
 from gateway_guard.types import Action, Inspection, Outcome, Restrictions

@@ -8,7 +8,9 @@ import pytest
 
 from gateway_guard.errors import SettingsError, UpstreamError
 from gateway_guard.frontends.forwarded import (
+    _MOST_SENDERS,
     TrustedPeers,
+    _senders,
     forwarding_fields,
     request_fields,
     response_fields,
@@ -83,6 +85,40 @@ def test_client_address_fields_pass_from_trusted_peers_only() -> None:
     assert request_fields(headers, trusted=True) == [b"cf-connecting-ip: 203.0.113.1\r\n"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [b"x-sucuri-clientip", b"ali-cdn-real-ip", b"x-backend-remote-addr", b"x-forward-for", b"x-ip",
+     b"x-envoy-internal", b"cloudfront-viewer-address", b"x-originating-ip"],
+)  # fmt: skip
+def test_a_field_made_like_a_clients_address_passes_from_trusted_peers_only(name: bytes) -> None:
+    headers = [(name, b"203.0.113.1")]
+
+    assert request_fields(headers, trusted=False) == []
+    assert request_fields(headers, trusted=True) == [name + b": 203.0.113.1\r\n"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"x-original-uri", b"x-rewrite-path", b"x-http-path-override", b"x-host", b"x-accel-mapping",
+     b"script-name", b"forwarded-host", b"x-middleware-subrequest"],
+)  # fmt: skip
+def test_a_field_that_names_another_request_passes_only_where_accounts_are_known_by_it(
+    name: bytes,
+) -> None:
+    headers = [(name, b"/admin")]
+
+    assert request_fields(headers, trusted=True) == []
+    assert request_fields(headers, trusted=False, protected={name}) == [name + b": /admin\r\n"]
+
+
+def test_what_is_remembered_of_names_is_bounded() -> None:
+    for number in range(_MOST_SENDERS + 10):
+        request_fields([(b"x-%d" % number, b""), (b"y" * 999, b"")], trusted=False)
+
+    assert 0 < len(_senders) <= _MOST_SENDERS
+    assert max(map(len, _senders)) <= 64
+
+
 def test_an_answers_connection_fields_stay_here() -> None:
     headers = [(b"connection", b"X-A, Content-Type"), (b"x-a", b"1"), (b"content-type", b"t")]
 
@@ -138,7 +174,11 @@ def test_origins(url: str, authority: bytes, prefix: bytes) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "model:80", "ftp://x", "http://", "http://a:x", "http://u@h", "http://h?q", "unix:x"],
+    [
+        *("", "model:80", "ftp://x", "http://", "http://a:x", "http://u@h", "http://h?q", "unix:x"),
+        # They would go into every request's head as they are.
+        *("http://h/a b", "http://h/\x00", "http://[::1%\x00a]/", "http://h/\x7f", "http://h\t/x"),
+    ],
 )
 def test_urls_that_are_no_origin_say_what_to_write(url: str) -> None:
     with pytest.raises(SettingsError, match="upstream"):

@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_guard.frontends.head import (
+    _LONGEST_NAME,
+    _MOST_NAMES,
     MAX_HEADERS,
     BadHead,
+    _names,
     error_response,
     host_is_sound,
     read_head,
@@ -64,6 +67,40 @@ def test_fields_with_underscores_are_left_out() -> None:
     assert head.headers == [(b"host", b"api.test")]
 
 
+@pytest.mark.parametrize(
+    "name", [b"Content.Type", b"Api!Key", b"x^original^url", b"Te.", b"a" * 70 + b"_"]
+)
+def test_fields_named_with_anything_but_letters_digits_and_dashes_are_left_out(name: bytes) -> None:
+    for _ in range(2):  # the first time it is looked up, then remembered
+        head = read_head(b"GET", b"/", "1.1", [HOST, (name, b"1"), (b"X-Plain", b"2")])
+
+        assert head.headers == [(b"host", b"api.test"), (b"x-plain", b"2")]
+
+
+def test_what_is_remembered_of_names_and_hosts_is_bounded() -> None:
+    for number in range(_MOST_NAMES + 10):
+        read_head(b"GET", b"/", "1.1", [HOST, (b"x-%d" % number, b""), (b"y" * 999, b"")])
+    host_is_sound(b"a" * 300)
+
+    assert 0 < len(_names) <= _MOST_NAMES
+    assert max(map(len, _names)) <= _LONGEST_NAME
+
+
+@pytest.mark.parametrize("method", [b"COPY", b"MOVE", b"BIND", b"REBIND", b"LINK", b"UNLINK"])
+def test_methods_that_act_on_a_second_path_are_not_served(method: bytes) -> None:
+    with pytest.raises(BadHead) as refused:
+        read_head(method, b"/v1/x", "1.1", [HOST, (b"Destination", b"/admin")])
+
+    assert refused.value.status == 405
+
+
+@pytest.mark.parametrize("target", [b"http://api.test@evil/v1/x", b"http://api.test:80@evil/"])
+def test_what_stands_before_an_at_is_no_host(target: bytes) -> None:
+    for fields in ([HOST], []):
+        with pytest.raises(BadHead):
+            read_head(b"GET", target, "1.0", fields)
+
+
 def test_an_upgrade_counts_only_when_connection_says_so() -> None:
     upgrade = (b"Upgrade", b"WebSocket")
 
@@ -79,8 +116,9 @@ def test_sound_hosts(host: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", [b"", b"a b", b"a/b", b"a@b", b"a:65536", b"[::1", b"a,b", b"a?x", b"a#", b"a:"]
-)
+    "host", [b"", b"a b", b"a/b", b"a@b", b"a:65536", b"[::1", b"a,b", b"a?x", b"a#", b"a:",
+             b".", b"..", b".a", b"a..b", b"a" * 300]
+)  # fmt: skip
 def test_unsound_hosts(host: bytes) -> None:
     assert not host_is_sound(host)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Inspect
 from gateway_guard.frontends import lookout
 from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send
 from gateway_guard.types import Action, Outcome
 from tests import build

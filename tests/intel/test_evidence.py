@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway_guard.campaigns.sighting import FRAGMENT_SAMPLE
+from gateway_guard.campaigns.digests import FRAGMENT_SAMPLE
 from gateway_guard.intel import evidence
 from gateway_guard.intel.evidence import Traffic, case_of
 from gateway_guard.intel.groups import group_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_guard.building import build_guard
-from gateway_guard.campaigns.sighting import client_digest, template_keys
+from gateway_guard.campaigns.digests import client_digest, template_keys
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.guard import Guard
 from gateway_guard.intel.file import TableFile

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway_guard.campaigns.sighting import client_digest, template_keys
+from gateway_guard.campaigns.digests import client_digest, template_keys
 from gateway_guard.intel.groups import Group, group_of
 from gateway_guard.intel.indicator import Indicator
 from gateway_guard.intel.matching import MOST_MATCHES, Matcher

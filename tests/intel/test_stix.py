@@ -169,6 +169,11 @@ def test_a_pattern_comes_back_as_what_it_was_made_of(kind: str, value: str) -> N
         ({"valid_until": "2025-01-01T00:00:00Z"}, "with a valid_until that makes no sense"),
         ({"valid_until": 7}, "with a valid_until that makes no sense"),
         ({"valid_until": "2026-02-01T00:00:00Z"}, "expired"),
+        # Longer than the longest that anything is believed.
+        (
+            {"valid_from": "2024-01-01T00:00:00Z", "valid_until": "2036-01-01T00:00:00Z"},
+            "expired",
+        ),
         ({"confidence": 101}, "with a confidence that is not from 0 to 100"),
         ({"confidence": True}, "with a confidence that is not from 0 to 100"),
         ({"pattern_type": "snort"}, "with patterns the guard cannot match"),

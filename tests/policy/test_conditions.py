@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway_guard.core.decide import Policy
+from gateway_guard.core.policy import Policy
 from gateway_guard.types import (
     Assessment,
     CampaignFacts,

@@ -159,3 +159,19 @@ def test_any_value_under_any_key_gives_a_policy_or_findings(
     policy, findings = check_policy(text.encode(), "any.yaml")
 
     assert policy is not None or findings
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_byte_that_is_no_utf_8_is_named_behind_a_byte_order_mark_too(mark: bytes) -> None:
+    _, (finding,) = check_policy(mark + b"version: 1\nmode: \xc0\n", "x.yaml")
+
+    assert (finding.line, finding.column) == (2, 7)
+    assert "0xc0" in finding.message
+
+
+@pytest.mark.parametrize("source", [b"si\n\n%", b'version: "1\n\n2"\n', b"mode: 'a\x7f\n\nb'"])
+def test_a_message_is_one_line_whatever_it_quotes(source: bytes) -> None:
+    _, findings = check_policy(source, "x.yaml")
+
+    assert findings
+    assert all(finding.message.isprintable() for finding in findings)

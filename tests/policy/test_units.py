@@ -61,7 +61,9 @@ def test_percentages_are_shares(text: str, share: float) -> None:
     assert units.percent(text) == pytest.approx(share)
 
 
-@pytest.mark.parametrize("text", ["0.25", "25", "%", "nan%", "inf%", "1e999%", "25 percent"])
+@pytest.mark.parametrize(
+    "text", ["0.25", "25", "%", "nan%", "inf%", "1e999%", "25 percent", "8\x1f%"]
+)
 def test_what_is_no_percentage(text: str) -> None:
     with pytest.raises(ValueError, match="'"):
         units.percent(text)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.reviews import Review, Ruling
-from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting, sighting_of
+from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting
 from gateway_guard.linking import address_seed
 from gateway_guard.streams import wire
 from gateway_guard.streams.disguise import Disguise

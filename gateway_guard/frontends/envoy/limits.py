@@ -33,8 +33,8 @@ from google.protobuf.message import DecodeError
 from gateway_guard.core import dialects, paths
 from gateway_guard.core.address import parse_ip, subnet_of
 from gateway_guard.core.credentials import Credential, read_credential
-from gateway_guard.core.decide import Policy
 from gateway_guard.core.limits import charge_for
+from gateway_guard.core.policy import Policy
 from gateway_guard.frontends.envoy.api import RateLimitRequest, RateLimitResponse
 from gateway_guard.frontends.extauth.original import Misasked
 from gateway_guard.types import (

@@ -9,6 +9,7 @@ from gateway_guard.errors import SettingsError
 from gateway_guard.frontends import listen
 from gateway_guard.frontends.extauth.app import ExternalAuth
 from gateway_guard.frontends.extauth.desk import Desk
+from gateway_guard.frontends.extauth.leases import MOST
 from gateway_guard.frontends.extauth.usage import usage_route
 from gateway_guard.guard import Guard
 from gateway_guard.record.metrics import Metrics
@@ -71,6 +72,11 @@ class Asked:
             "Questions refused: the gateway is not trusted, or set up wrongly.",
             lambda: desk.misasked,
         )
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Table → (entries, most there may be)."""
+        return {"leases": (len(self._desk.leases), MOST)}
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:

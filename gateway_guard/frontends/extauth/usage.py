@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway_guard.errors import UNDECODABLE
 from gateway_guard.types import Usage
 
 #: Largest report, bytes; some thousand requests.
@@ -59,7 +60,7 @@ def usage_route(settle: Callable[[Report], Awaitable[bool]]) -> Route:
                 return _said(413, {"error": f"a report may have at most {_MOST} bytes"})
         try:
             said = _decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             return _said(400, {"error": f"{error}", "expected": _EXPECTED})
         reports = [said] if isinstance(said, Report) else said
         unknown = [report.request_id for report in reports if not await settle(report)]

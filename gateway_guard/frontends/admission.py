@@ -1,0 +1,235 @@
+"""Whether a request may begin at all: not where this process or the upstream cannot keep up.
+
+    the process   its event loop takes too long for each turn, again and again (`core.shedding`):
+                  a share of the requests is turned away before anybody looks at them
+    the upstream  more wait for their first token than it gives in time (`core.gradient`): those
+                  above the bound are turned away once they have been judged, and charged nothing
+
+Both are a 503 with `Retry-After`, in the decision log as `guard:overload`. What the policy denies
+or throttles is told that instead, where there is time to look. In shadow nobody is turned away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import monotonic, thread_time
+from typing import Any, Final
+
+import msgspec
+
+from gateway_guard.core.gradient import Gradient
+from gateway_guard.core.sections import Adaptive, Overload
+from gateway_guard.core.shedding import Shedding
+from gateway_guard.frontends.overruling import overruled
+from gateway_guard.frontends.refusals import OVERLOADED
+from gateway_guard.record.metrics import Metrics
+from gateway_guard.types import Action, Exchange, ShadowHit
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+#: Seconds between two looks at how long a turn of the loop takes. Not measured.
+LOOK_EVERY: Final = 0.025
+#: Looks after which nobody looks any more where no request has come; the next one starts anew.
+QUIET: Final = 200
+#: Requests after which it is made sure that the loop looked at is the one that runs.
+SURE_EVERY: Final = 1024
+#: What the sidecar's loop may take for one turn, seconds of CPU: nothing but the guard runs there,
+#: and a request takes about four turns. An application's own loop may be as slow as it likes.
+SIDECAR_LAG: Final = 0.05
+#: Seconds after which those turned away may come back, spread so that they do not all do at once.
+#: Not measured.
+SOONEST: Final = 1
+LATEST: Final = 3
+
+PROCESS: Final = "this process has more to do than it can"
+
+
+def come_back(id: str) -> float:
+    """Seconds until the request `id` should be tried again, in [`SOONEST`, `LATEST`]."""
+    return float(SOONEST + zlib.crc32(id.encode()) % (LATEST - SOONEST + 1))
+
+
+class Waiting:
+    """One request that waits for its first token. `end` counts once, whoever calls it first."""
+
+    __slots__ = ("_gradient", "_kind", "_over", "_place", "_since", "_status")
+
+    def __init__(self, gradient: Gradient, kind: str, since: float, place: int) -> None:
+        self._gradient = gradient
+        self._kind = kind
+        self._since = since
+        self._place = place
+        self._status = 0
+        self._over = False
+
+    def end(self, *, answered: bool = False) -> None:
+        """It waits no longer."""
+        if not self._over:
+            self._over = True
+            self._gradient.leave(
+                self._since, monotonic(), place=self._place, answered=answered, kind=self._kind
+            )
+
+    def seen(self, message: Message) -> bool:
+        """Look at what goes to the client; True once nothing more needs to be looked at."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+        elif message.get("body") or not message.get("more_body", False):
+            # An upstream that says no does so at once, however busy it is.
+            self.end(answered=200 <= self._status < 400)
+            return True
+        return False
+
+
+class Admission:
+    """Turns requests away that would only make all others wait.
+
+    Attributes:
+        lag: seconds of CPU a turn of the loop may take unless the policy says; None for any number.
+        shedding: what this process takes.
+        gradient: what the upstream takes; None until a policy asks for a bound.
+
+    Args:
+        lag: as above.
+    """
+
+    def __init__(self, lag: float | None = None) -> None:
+        self.lag = lag
+        self.shedding = Shedding()
+        self.gradient: Gradient | None = None
+        self._asked = 0
+        self._target = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._look: asyncio.Handle | None = None
+        self._turn = 0.0
+        self._quiet = 0
+        self._heard = 0
+
+    def turns_away(self, overload: Overload) -> bool:
+        """Whether the request that has just come is one too many for this process."""
+        lag = overload.lag
+        if lag is None:
+            lag = self.lag
+            if lag is None:
+                return False
+        self._target = lag
+        self._asked += 1
+        if self._look is None:
+            self._start()
+        elif self.shedding.share < 1.0 or self._asked % SURE_EVERY == 0:
+            if self._loop is asyncio.get_running_loop():
+                return not self.shedding.takes()
+            # What was measured was another loop, which is gone.
+            self._start()
+        return False
+
+    def enter(self, exchange: Exchange, setting: Adaptive) -> Waiting | None:
+        """Send `exchange` to the upstream, or overrule its decision and return None.
+
+        In shadow the decision only notes what would have become of it.
+        """
+        gradient = self.gradient
+        if gradient is None:
+            gradient = self.gradient = Gradient(setting)
+        elif gradient.setting is not setting:
+            gradient.change(setting)
+        now = monotonic()
+        if place := gradient.enter(now):
+            request = exchange.request
+            kind = f"{request.model}|{'stream' if request.prompt and request.prompt.stream else ''}"
+            return Waiting(gradient, kind, now, place)
+        plan = exchange.plan
+        if plan is not None and plan.enforced:
+            exchange.decision = overruled(
+                exchange, rule=OVERLOADED, status=503, retry_after=come_back(exchange.request.id),
+                reason=f"{gradient.waiting} requests wait for the upstream's first token, "
+                f"{gradient.ratio:.1f} times as long as usual; at most {int(gradient.bound)} may",
+            )  # fmt: skip
+        else:
+            hit = ShadowHit(rule=OVERLOADED, action=Action.DENY)
+            exchange.decision = msgspec.structs.replace(
+                exchange.decision, shadow=(*exchange.decision.shadow, hit)
+            )
+        return None
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    # A turn is measured from one callback to the next: in between the loop does all that is due. In
+    # CPU time, because a process that others keep from running has not too much to do itself; what
+    # has piled up meanwhile shows in the turns that follow.
+
+    def _start(self) -> None:
+        self.close()
+        self.shedding.forget()
+        self._quiet = 0
+        self._loop = asyncio.get_running_loop()
+        self._look = self._loop.call_later(LOOK_EVERY, self._begin)
+
+    def _begin(self) -> None:
+        assert self._loop is not None  # noqa: S101
+        if self._heard == self._asked:
+            self._quiet += 1
+            if self._quiet >= QUIET:
+                self.shedding.forget()
+                self._look = None
+                return
+        else:
+            self._heard, self._quiet = self._asked, 0
+        # What is due now goes first, what comes meanwhile later: from its place at the front of one
+        # turn to that of the next a callback sees everything a turn does.
+        self._look = self._loop.call_soon(self._front)
+
+    def _front(self) -> None:
+        assert self._loop is not None  # noqa: S101
+        self._look = self._loop.call_soon(self._first)
+
+    def _first(self) -> None:
+        assert self._loop is not None  # noqa: S101
+        self._turn = thread_time()
+        self._look = self._loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        assert self._loop is not None  # noqa: S101
+        self.shedding.measured(thread_time() - self._turn, self._target)
+        self._look = self._loop.call_later(LOOK_EVERY, self._begin)
+
+
+def publish_admission(admission: Admission, metrics: Metrics) -> None:
+    """Show what is turned away, and why."""
+
+    def refused() -> dict[str, float]:
+        gradient = admission.gradient
+        return {
+            "process": admission.shedding.refused,
+            "upstream": 0 if gradient is None else gradient.refused,
+        }
+
+    def of_upstream(read: Callable[[Gradient], float], otherwise: float) -> Callable[[], float]:
+        return lambda: otherwise if admission.gradient is None else read(admission.gradient)
+
+    metrics.counters(
+        "overload", "Requests turned away with 503, by who could not keep up.", "cause", refused
+    )
+    metrics.gauge(
+        "overload_taken", "Share of requests this process takes; below 1 where it cannot keep up.",
+        lambda: admission.shedding.share,
+    )  # fmt: skip
+    metrics.gauge(
+        "loop_turn_seconds", "CPU of the shortest of the last few turns of the event loop.",
+        lambda: admission.shedding.least,
+    )  # fmt: skip
+    metrics.gauge(
+        "upstream_waiting", "Requests that wait for the upstream's first token, where bounded.",
+        of_upstream(lambda gradient: gradient.waiting, 0.0),
+    )  # fmt: skip
+    metrics.gauge(
+        "upstream_bound", "Most that may; 0 where the policy has no bound.",
+        of_upstream(lambda gradient: gradient.bound, 0.0),
+    )  # fmt: skip

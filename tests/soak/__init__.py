@@ -1,0 +1,1 @@
+"""Load, reloads, faults and kills, all at once for ten minutes, and each decision checked."""

@@ -1,0 +1,1 @@
+"""The guard beside what else is used for parts of its work: the same load, in turns."""

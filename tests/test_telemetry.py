@@ -67,8 +67,8 @@ def tables() -> set[str]:
     policy = FOLDER.parent.parent / "policies" / "minimal.yaml"
     settings = Settings(secret=build.SECRET, store="redis://127.0.0.1:1/0", decision_log="-")
     options = Options(policy=str(policy), upstream="http://127.0.0.1:1", dashboard=True)
-    shared = Sidecar(options, settings)._sizes()
-    local = Sidecar(options, Settings(secret=build.SECRET))._sizes()
+    shared = Sidecar(options, settings).instruments._sizes()
+    local = Sidecar(options, Settings(secret=build.SECRET)).instruments._sizes()
     return {*shared, *local}
 
 

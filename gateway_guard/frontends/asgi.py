@@ -13,16 +13,16 @@ refusal sent, no stream option forced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from types import EllipsisType
 from typing import Any, Final
-from urllib.parse import quote
 
 from gateway_guard.accounts.base import Directory
 from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
+from gateway_guard.core.fields import lines
 from gateway_guard.core.policy import Policy
 from gateway_guard.frontends.admission import PROCESS, Admission, Waiting, come_back
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
@@ -33,6 +33,7 @@ from gateway_guard.frontends.outbox import Outbox
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED, refusal
 from gateway_guard.frontends.rewriting import rewritten
+from gateway_guard.frontends.scopes import Scope, full_path, peer_of, state_of
 from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
 from gateway_guard.guard import Guard, Learner
@@ -50,7 +51,6 @@ from gateway_guard.types import (
     Wire,
 )
 
-Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -188,7 +188,7 @@ class GuardMiddleware:
             raw_path=raw if raw and 0x3F not in raw else full_path(scope),
             headers=headers,
             peer=client[0] if client else None,
-            state=_state(scope) if scope.get("state") else None,
+            state=state_of(scope) if scope.get("state") else None,
         )
         inbox = Inbox(receive)
         overload = guard.policies.current.overload
@@ -277,7 +277,7 @@ class GuardMiddleware:
         await self._background.settle(exchange, _refused(decision.status))
         if decision.tarpit > 0.0 and await self.tarpit.hold(decision.tarpit, receive):
             return
-        status, answer, body = refusal(exchange, accept=_header(headers, b"accept"))
+        status, answer, body = refusal(exchange, accept=b", ".join(lines(headers, b"accept")))
         if unread and scope.get("http_version", "1.1") in ("1.0", "1.1"):
             # Nobody will read the rest of that body: say so instead of taking it in.
             answer.append((b"connection", b"close"))
@@ -291,7 +291,7 @@ class GuardMiddleware:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         wire = Wire(
             method="WEBSOCKET", raw_path=full_path(scope), headers=headers,
-            peer=_peer(scope), state=_state(scope),
+            peer=peer_of(scope), state=state_of(scope),
         )  # fmt: skip
         timed = self._on_decided
         began = perf_counter()
@@ -326,7 +326,7 @@ class GuardMiddleware:
         if decision.tarpit > 0.0 and await self.tarpit.hold(decision.tarpit, receive):
             return
         if "websocket.http.response" in (scope.get("extensions") or {}):
-            status, answer, body = refusal(exchange, accept=_header(headers, b"accept"))
+            status, answer, body = refusal(exchange, accept=b", ".join(lines(headers, b"accept")))
             await send(
                 {"type": "websocket.http.response.start", "status": status, "headers": answer}
             )
@@ -348,47 +348,6 @@ class GuardMiddleware:
 
         await background.begin()
         await self.app(scope, receive, closing)
-
-
-def full_path(scope: Scope) -> bytes:
-    """The path as the client sent it, percent-encoded, mounts included, no query string.
-
-    `raw_path` stays whole under mounts in every framework tried. A server that does not give it (it
-    is optional in ASGI) gets `path` quoted, behind `root_path` where a mount has cut that off.
-    """
-    raw: bytes | None = scope.get("raw_path")
-    if raw:
-        # Some servers leave the query string on.
-        return raw if 0x3F not in raw else raw.partition(b"?")[0]
-    path: str = scope["path"]
-    root: str = scope.get("root_path") or ""
-    if root and not (path == root or path.startswith(root.rstrip("/") + "/")):
-        path = root.rstrip("/") + path
-    return quote(path, safe="/:@!$&'()*+,;=~-._", errors="surrogateescape").encode("ascii")
-
-
-def _peer(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return client[0] if client else None
-
-
-def _state(scope: Scope) -> Mapping[str, Any] | None:
-    state = scope.get("state")
-    if not state:
-        return None
-    if type(state) is dict and "gateway_guard" not in state:
-        return None
-    ours = (
-        state.get("gateway_guard")
-        if isinstance(state, Mapping)
-        else getattr(state, "gateway_guard", None)
-    )
-    return ours if isinstance(ours, Mapping) else None
-
-
-def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
-    """All lines of a header as one list value; empty when absent."""
-    return b", ".join([value for key, value in headers if key == name])
 
 
 def _refused(status: int | None) -> Usage:
@@ -414,4 +373,4 @@ def _framing(exchange: Exchange) -> Decision:
     )  # fmt: skip
 
 
-__all__ = ["EXCHANGE_KEY", "GRACE", "LOOK_EVERY", "GuardMiddleware", "full_path"]
+__all__ = ["EXCHANGE_KEY", "GRACE", "LOOK_EVERY", "GuardMiddleware", "Scope"]

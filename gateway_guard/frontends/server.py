@@ -18,15 +18,13 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
-from uvicorn.server import ServerState
 
-from gateway_guard.accounts.http import HttpDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.admin import Health
@@ -35,10 +33,11 @@ from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
 from gateway_guard.frontends.forwarding import Forwarding
 from gateway_guard.frontends.inbound import GuardProtocol
+from gateway_guard.frontends.instruments import Instruments
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Files, Reloader
 from gateway_guard.frontends.serving import Server, beside
-from gateway_guard.frontends.snapshot import OnSignal, Sizes, Snapshot, sizes_of
+from gateway_guard.frontends.snapshot import OnSignal, Snapshot
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.record.exporting import OWN, encoder
@@ -47,7 +46,6 @@ from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.record.watching import Watching
 from gateway_guard.settings import Settings
-from gateway_guard.stores.published import publish
 from gateway_guard.streams.shared import SharedLinking
 from gateway_guard.verification.app import VerificationApp
 
@@ -112,6 +110,7 @@ class Sidecar:
     Attributes:
         guard: the brain.
         draining: whether SIGTERM has come.
+        instruments: what this process tells of itself.
 
     Raises:
         PolicyError, SettingsError, SourceError: as `build_guard`, `Origin.parse`.
@@ -140,40 +139,12 @@ class Sidecar:
         self._front = self._opened(options)
         others = (settings.accounts_file, settings.intel_file)
         self._otlp = _exporting() if options.otel else None
-        self._server_state: ServerState | None = None
-        self._late = 0.0
-        self.metrics.counter(
-            "event_loop_late_seconds",
-            "Seconds a timer that runs at least once a second came too late, summed up.",
-            lambda: self._late,
-        )
-        self.metrics.gauges(
-            "table_entries", "Entries of each bounded table.", "table",
-            lambda: {name: entries for name, (entries, _) in self._sizes().items()},
-        )  # fmt: skip
-        self.metrics.gauges(
-            "table_capacity", "Most entries each of them may have.", "table",
-            lambda: {name: most for name, (_, most) in self._sizes().items()},
-        )  # fmt: skip
         self._files = Files([*settings.network_files, *(path for path in others if path)])
-        if settings.intel_file:
-            indicators = self.guard.indicators
-            self.metrics.gauge(
-                "indicators", "Shared indicators that can match.", lambda: indicators.loaded
-            )
-        if isinstance(self.guard.accounts, HttpDirectory):
-            self.guard.accounts.publish(self.metrics)
-        if self.guard.linking is not None:
-            self.guard.linking.publish(self.metrics)
-        if self.guard.shared is not None:
-            publish(self.guard.shared, self.metrics)
-        if self._log is not None:
-            decisions = self._log
-            self.metrics.counter(
-                "log_dropped",
-                "Decisions not logged: the queue was full.",
-                lambda: decisions.dropped,
-            )
+        self.instruments = Instruments(
+            self.guard, self.metrics, settings, decisions=self._log,
+            connections=options.max_connections, draining=lambda: self.draining,
+            others=(self._watching, self._front),
+        )  # fmt: skip
 
     def _opened(self, options: Options) -> Forwarding | Asked:
         """What this process does with requests. Whether it has an upstream is asked only here."""
@@ -272,9 +243,9 @@ class Sidecar:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
-        self._server_state = main.server_state
+        self.instruments.state = main.server_state
         health = Health(self.guard, front.upstream, self)
-        snapshot = self.snapshot(health)
+        snapshot = self.instruments.snapshot(health)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:
                 app = self.admin_app(admin, health, snapshot)
@@ -311,44 +282,6 @@ class Sidecar:
             shown = msgspec.structs.replace(shown, decision_log=None)
         more = [*self._front.routes, snapshot.route()]
         return one_guard(listener, self.guard, health, self.metrics, self._watching, shown, more)
-
-    def snapshot(self, health: Health) -> Snapshot:
-        """Of this process, as it is when it is asked for."""
-        linked = self.guard.linking
-        return Snapshot(
-            self._settings,
-            parts={
-                "health": lambda: health.state()[1],
-                "requests": self._requests,
-                "campaigns": linked.position if linked is not None else lambda: None,
-                "counts": self._counts,
-            },
-            sizes=self._sizes,
-        )
-
-    def _requests(self) -> dict[str, Any]:
-        """What is going on, for a snapshot."""
-        state = self._server_state
-        connections = list(state.connections) if state is not None else []
-        return {
-            "connections": len(connections),
-            "open": len(state.tasks) if state is not None else 0,
-            "streaming": sum(getattr(one, "streaming", False) for one in connections),
-            "draining": self.draining,
-        }
-
-    def _counts(self) -> dict[str, float]:
-        """What is counted, without what a snapshot shows as tables."""
-        counted = self.metrics.flat().items()
-        return {k: v for k, v in counted if not k.startswith("gateway_guard_table_")}
-
-    def _sizes(self) -> Sizes:
-        state, most = self._server_state, self.options.max_connections
-        return {
-            "connections": (len(state.connections) if state is not None else 0, most),
-            "indicators": (self.guard.indicators.loaded, self._settings.max_indicators),
-            **sizes_of(self.guard, self.metrics, self._log, self._watching, self._front),
-        }
 
     def _limits(self) -> Limits:
         proxies = TrustedPeers(self.guard.policy.identify.trusted)
@@ -397,7 +330,7 @@ class Sidecar:
             await asyncio.sleep(every)
             now = loop.time()
             if main.announce:
-                self._late += max(0.0, now - due)
+                self.instruments.late += max(0.0, now - due)
             for connection in list(main.server_state.connections):
                 if isinstance(connection, GuardProtocol):
                     connection.sweep(now)

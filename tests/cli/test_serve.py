@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from gateway_guard.cli import build_app
-from gateway_guard.cli.serve import _check_frontends
+from gateway_guard.cli.fitting import check_frontends
 from tests.cli.run import ROOT, run
 from tests.deploying import serve_commands
 
@@ -126,7 +126,7 @@ def test_every_command_of_the_examples_pages_is_one(page: str, words: list[str])
 
     asked = command.commands["serve"].make_context("serve", list(words)).params
 
-    _check_frontends(
+    check_frontends(
         asked["frontend"], asked["upstream"], asked["spoe"], asked["envoy"], asked["usage_lease"],
         asked["workers"],
     )  # fmt: skip

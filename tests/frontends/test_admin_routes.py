@@ -72,7 +72,8 @@ class Port:
             options = Options(policy=str(policy), dashboard=True, **given)
             self._sidecar = Sidecar(options, self.settings)
             health = Health(self._sidecar.guard, None, self._sidecar)
-            app = self._sidecar.admin_app(listener, health, self._sidecar.snapshot(health))
+            snapshot = self._sidecar.instruments.snapshot(health)
+            app = self._sidecar.admin_app(listener, health, snapshot)
         assert isinstance(app, Gate)
         self.app = app
         self.ways = list(ways_of(app))

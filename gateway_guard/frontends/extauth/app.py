@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from gateway_guard.frontends.asgi import full_path
 from gateway_guard.frontends.extauth.answers import answer
 from gateway_guard.frontends.extauth.desk import Desk
 from gateway_guard.frontends.extauth.original import (
@@ -27,6 +26,7 @@ from gateway_guard.frontends.extauth.original import (
 from gateway_guard.frontends.extauth.telling import MISASKED, Told
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.refusals import Answer
+from gateway_guard.frontends.scopes import full_path
 from gateway_guard.types import Wire
 
 Scope = MutableMapping[str, Any]

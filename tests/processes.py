@@ -16,6 +16,19 @@ from typing import Self
 PATIENCE = 60.0
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory a process holds now.
+
+    Raises:
+        OSError: there is no such process.
+        AssertionError: it has ended, and nobody has asked how.
+    """
+    for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"process {pid} has no memory: it has ended")
+
+
 class Child:
     """A child process, from its start to its end.
 

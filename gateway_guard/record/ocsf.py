@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway_guard import __version__
+from gateway_guard.record.risks import CRITICAL, HIGH, LOW, MEDIUM
 
 VERSION: Final = "1.8.0"
 CLASS: Final = 4002
@@ -43,7 +44,9 @@ DISPOSITIONS: Final[Mapping[str, tuple[int, str, int, str, int]]] = {
 _REHEARSED: Final = (3, "Observed", 17, "Logged", 1)
 _SEVERITIES: Final = ("Unknown", "Informational", "Low", "Medium", "High")
 #: From which risk on a level begins. Not measured.
-_RISKS: Final = ((0.95, 4, "Critical"), (0.85, 3, "High"), (0.5, 2, "Medium"), (0.2, 1, "Low"))
+_RISKS: Final = (
+    (CRITICAL, 4, "Critical"), (HIGH, 3, "High"), (MEDIUM, 2, "Medium"), (LOW, 1, "Low"),
+)  # fmt: skip
 
 #: Fields of the line that OCSF has no name for.
 OWN: Final = (

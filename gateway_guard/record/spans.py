@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway_guard.record.risks import HIGH, LOW, MEDIUM
 from gateway_guard.types import Dialect, Exchange, Outcome, Request
 
 Attributes = dict[str, str | bool | int | float | tuple[str, ...]]
@@ -55,7 +56,7 @@ _ENDS: Final = (
 )
 
 #: From which risk on a band begins.
-_BANDS: Final = ((0.85, "high"), (0.5, "medium"), (0.2, "low"), (0.0, "none"))
+_BANDS: Final = ((HIGH, "high"), (MEDIUM, "medium"), (LOW, "low"), (0.0, "none"))
 
 _LONGEST: Final = 256
 _LONGEST_MODEL: Final = 128

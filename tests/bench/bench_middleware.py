@@ -12,8 +12,6 @@ from typing import Any
 
 import msgspec
 import yaml
-from starlette.applications import Starlette
-from starlette.routing import Route
 
 from gateway_guard.building import build_guard
 from gateway_guard.core.policy import Policy
@@ -25,13 +23,13 @@ from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.settings import Settings
 from tests.bench.measure import Row, interleaved
+from tests.peers.child import SECRET, bare, starlette
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 REQUESTS = 400
 ACCOUNTS = 50
-SECRET = b"a secret of benchmarks, 32 bytes"
 SLOWAPI = "slowapi ASGI, one limit"
 TOLD = "slowapi ASGI, one limit, headers on"
 
@@ -39,7 +37,6 @@ _WORDS = (
     "river", "engine", "copper", "letter", "garden", "signal", "window", "basket", "planet",
     "button", "marble", "thunder", "harbour", "lantern", "meadow", "cobalt",
 )  # fmt: skip
-_ANSWER = b'{"id":"x","choices":[],"usage":{"prompt_tokens":500,"completion_tokens":20}}'
 
 
 def body(number: int) -> bytes:
@@ -56,16 +53,6 @@ def body(number: int) -> bytes:
             ],
         }
     )
-
-
-async def bare(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the body and answers, as the smallest model API would."""
-    more = True
-    while more:
-        more = (await receive()).get("more_body", False)
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": _ANSWER})
 
 
 def load(app: App, loop: asyncio.AbstractEventLoop, requests: int = REQUESTS) -> Callable[[], None]:
@@ -191,22 +178,9 @@ def streaming(events: int) -> App:
     return app
 
 
-class Endpoint:
-    """The bare app as a route."""
-
-    __name__ = "endpoint"
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await bare(scope, receive, send)
-
-
-def starlette_alone() -> Starlette:
-    """The bare app as a route of Starlette: what slowapi's middleware is put around."""
-    return Starlette(routes=[Route("/v1/chat/completions", Endpoint(), methods=["POST"])])
-
-
 def slow_api(*, headers: bool) -> App | None:
-    """The same with slowapi's ASGI middleware and one limit; None when it is not installed.
+    """The bare app as a route of Starlette with slowapi's ASGI middleware around it and one limit;
+    None when slowapi is not installed.
 
     `headers`: whether it tells the client of the limit, as the guard always does.
     """
@@ -216,12 +190,13 @@ def slow_api(*, headers: bool) -> App | None:
         from slowapi.util import get_remote_address
     except ImportError:
         return None
-    app = starlette_alone()
+    app: Any = starlette()
     app.state.limiter = Limiter(
         key_func=get_remote_address, default_limits=["100000000/minute"], headers_enabled=headers
     )
     app.add_middleware(SlowAPIASGIMiddleware)
-    return app
+    around: App = app
+    return around
 
 
 def chats(loop: asyncio.AbstractEventLoop) -> list[Row]:
@@ -245,7 +220,7 @@ def chats(loop: asyncio.AbstractEventLoop) -> list[Row]:
     }
     slow, told = slow_api(headers=False), slow_api(headers=True)
     if slow is not None and told is not None:
-        apps |= {"Starlette alone": starlette_alone(), SLOWAPI: slow, TOLD: told}
+        apps |= {"Starlette alone": starlette(), SLOWAPI: slow, TOLD: told}
     runs = {name: load(app, loop) for name, app in apps.items()}
     links = Linking(SECRET, threaded=False)
     linked = load(GuardMiddleware(bare, guard=guard(standard, linking=links)), loop)

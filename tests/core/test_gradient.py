@@ -72,6 +72,13 @@ def busy(**fields: float) -> Upstream:
     return upstream
 
 
+def overrun() -> tuple[Upstream, float]:
+    """One that twice as many want to be served by as it can, and the bound that has come of it."""
+    upstream = busy(rate=400.0)
+    upstream.run(20)
+    return upstream, upstream.gradient.bound
+
+
 def test_below_capacity_nobody_is_turned_away() -> None:
     upstream = busy()
 
@@ -97,9 +104,7 @@ def test_at_twice_capacity_those_let_in_wait_no_longer_than_twice() -> None:
 
 @pytest.mark.parametrize("slots", [50, 20, 10])
 def test_the_bound_follows_an_upstream_that_loses_capacity_within_ten_windows(slots: int) -> None:
-    upstream = busy(rate=400.0)
-    upstream.run(20)
-    before = upstream.gradient.bound
+    upstream, before = overrun()
 
     upstream.slots = slots
     upstream.run(10)
@@ -110,9 +115,7 @@ def test_the_bound_follows_an_upstream_that_loses_capacity_within_ten_windows(sl
 
 @pytest.mark.parametrize("slots", [50, 20, 10])
 def test_it_is_back_within_ten_windows_once_the_capacity_is(slots: int) -> None:
-    upstream = busy(rate=400.0)
-    upstream.run(20)
-    before = upstream.gradient.bound
+    upstream, before = overrun()
     upstream.slots = slots
     upstream.run(30)
     assert upstream.gradient.bound < before

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from email.message import Message as Headers
+from typing import Any
 
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -20,12 +18,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from tests.answering import Answering
 
-class Collector:
+
+class Collector(Answering):
     """Listens on a free port of loopback while the block runs.
 
     Attributes:
-        url: for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+        origin: for `OTEL_EXPORTER_OTLP_ENDPOINT`.
         raw: every body as it came, uncompressed.
         traces, metrics: what was in them.
     """
@@ -34,42 +34,7 @@ class Collector:
         self.raw: list[bytes] = []
         self.traces: list[ExportTraceServiceRequest] = []
         self.metrics: list[ExportMetricsServiceRequest] = []
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                answer = collector._take(self.path, body)
-                self.send_response(200 if answer is not None else 404)
-                data = answer.SerializeToString() if answer is not None else b""
-                self.send_header("content-type", "application/x-protobuf")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join(60.0)
-        self._server.server_close()
+        super().__init__(self._answer)
 
     def spans(self) -> list[tuple[Any, dict[str, Any]]]:
         """Every span and its attributes."""
@@ -97,6 +62,15 @@ class Collector:
     def resource(self) -> dict[str, Any]:
         """What the latest spans came from."""
         return attributes(self.traces[-1].resource_spans[0].resource.attributes)
+
+    def _answer(
+        self, method: str, path: str, headers: Headers, body: bytes
+    ) -> tuple[int, str, bytes]:
+        if headers["content-encoding"] == "gzip":
+            body = gzip.decompress(body)
+        answer = self._take(path, body)
+        data = answer.SerializeToString() if answer is not None else b""
+        return 200 if answer is not None else 404, "application/x-protobuf", data
 
     def _take(self, path: str, body: bytes) -> Message | None:
         self.raw.append(body)

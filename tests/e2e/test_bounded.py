@@ -15,6 +15,7 @@ import pytest
 
 from tests import build
 from tests.e2e.servers import STREAM, Client, Seen, Sidecar, Upstream, ask, chunk, get
+from tests.peers.processes import cpu
 
 pytestmark = pytest.mark.e2e
 
@@ -139,16 +140,10 @@ def test_many_who_send_nothing_or_slowly_stop_nobody(tmp_path: Path, sends: byte
 def sidecar_cpu(sidecar: Sidecar, requests: int) -> float:
     """CPU seconds of the sidecar for so many requests, one after the other; all are answered."""
     with Client(sidecar.port) as client:
-        began = cpu(sidecar.process.pid)
+        began = cpu([sidecar.process.pid])
         for _ in range(requests):
             assert client.send(get("/v1/models")).answer().status == 200
-        return cpu(sidecar.process.pid) - began
-
-
-def cpu(pid: int) -> float:
-    """CPU seconds a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+        return cpu([sidecar.process.pid]) - began
 
 
 def test_those_who_do_not_read_stop_nobody(tmp_path: Path) -> None:

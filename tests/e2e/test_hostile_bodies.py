@@ -8,7 +8,6 @@ import gzip
 import json
 import struct
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import brotli
@@ -16,7 +15,7 @@ import msgspec
 import pytest
 import zstandard
 
-from tests.e2e.hostile import MARK, MODEL, Case, Site, not_refused, outcomes, site
+from tests.e2e.hostile import MARK, MODEL, Case, Site, not_refused, outcomes
 
 pytestmark = pytest.mark.e2e
 
@@ -62,6 +61,7 @@ MESSAGES = TEXT.partition('"messages"')[2]
 GZ, BR, ZLIB = gzip.compress(DENIED), brotli.compress(DENIED), zlib.compress(DENIED)
 ZSTD = zstandard.compress(DENIED)
 SKIPPED = struct.pack("<II", 0x184D2A50, 4) + b"abcd"
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(DENIED), DENIED)
 DICTIONARY = zlib.compressobj(zdict=b"messages")
 
 
@@ -95,7 +95,7 @@ CODED = {
     "zlib, and more": ("deflate", ZLIB + b"x"),
     "zlib with a dictionary": ("deflate", DICTIONARY.compress(DENIED) + DICTIONARY.flush()),
     "plain that says compress": ("compress", DENIED),
-    "plain that says aws-chunked": ("aws-chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (73, DENIED)),
+    "plain that says aws-chunked": ("aws-chunked", CHUNKS),
     "plain that says chunked": ("chunked", DENIED),
     "plain that says utf-8": ("utf-8", DENIED),
     "plain that says an empty word": ("", DENIED),
@@ -294,12 +294,6 @@ SERVED: dict[str, Case] = {
     "with a line end": post(FINE + b"\r\n"),
     "to nobody who reads it": post(GZ, coding="gzip", path="/v1/files"),
 }
-
-
-@pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("hostile")) as running:
-        yield running
 
 
 def test_what_is_denied_in_any_reading_of_a_body_never_arrives(where: Site) -> None:

@@ -3,12 +3,11 @@ reaches the upstream."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.hostile import Case, Site, not_refused, outcomes, site
+from tests.e2e.hostile import Case, Site, not_refused, outcomes
 
 pytestmark = pytest.mark.e2e
 
@@ -201,12 +200,6 @@ NOTHING: dict[str, Case] = {
     "head cut": (post()[:-2], CUT),
     "line cut": (b"GET /v1/x?t={T}", CUT),
 }
-
-
-@pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("hostile")) as running:
-        yield running
 
 
 def test_what_has_two_readings_is_refused(where: Site) -> None:

@@ -7,11 +7,10 @@ import base64
 import hashlib
 import socket
 import struct
-from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.hostile import Case, Site, not_refused, outcomes, site
+from tests.e2e.hostile import Case, Site, not_refused, outcomes
 from tests.e2e.servers import Client, Seen, Upstream, ask
 
 pytestmark = pytest.mark.e2e
@@ -104,10 +103,9 @@ def accepts(connection: socket.socket, request: Seen, upstream: Upstream) -> boo
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("hostile")) as running:
-        running.upstream.scripts["/v1/live"] = accepts
-        yield running
+def where(where: Site) -> Site:
+    where.upstream.scripts["/v1/live"] = accepts
+    return where
 
 
 def test_a_handshake_that_is_none_is_refused(where: Site) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.hostile import Case, Outcome, Site, not_refused, outcomes, site
 from tests.e2e.servers import Client
+from tests.processes import resident
 
 pytestmark = pytest.mark.e2e
 
@@ -121,12 +121,6 @@ CONNECTIONS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("hostile")) as running:
-        yield running
-
-
 def test_what_is_denied_or_read_in_two_ways_never_arrives(where: Site) -> None:
     assert not_refused(where, REFUSED) == {}
 
@@ -172,7 +166,7 @@ def test_names_and_hosts_that_are_never_the_same_take_no_memory(
     tmp_path: Path,
 ) -> None:
     with site(tmp_path) as where, Client(where.port) as client:
-        before = resident(where)
+        before = resident(where.sidecar.process.pid)
 
         for _ in range(1000):
             name = secrets.token_hex(30_000)
@@ -180,10 +174,4 @@ def test_names_and_hosts_that_are_never_the_same_take_no_memory(
             assert client.answer().status == 200
 
         # Remembered, they would be 120 MB.
-        assert resident(where) - before < 60
-
-
-def resident(where: Site) -> int:
-    """Memory of the sidecar, MB."""
-    lines = Path(f"/proc/{where.sidecar.process.pid}/status").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS"))
+        assert resident(where.sidecar.process.pid) - before < 60 << 20

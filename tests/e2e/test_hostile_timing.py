@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -31,12 +31,6 @@ LEAVING: dict[str, Callable[[socket.socket], object]] = {
     "by a reset": reset,
     "by half": lambda connection: connection.shutdown(socket.SHUT_WR),
 }
-
-
-@pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("hostile")) as running:
-        yield running
 
 
 @pytest.mark.parametrize("raw", [POST, CHUNKED], ids=["length", "chunks"])

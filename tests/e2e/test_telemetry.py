@@ -56,7 +56,7 @@ def test_a_trace_goes_on_through_the_guard_and_says_what_it_decided(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Collector() as collector, Upstream(scripts={CHAT: answering}) as upstream:
-        hurried(monkeypatch, collector.url)
+        hurried(monkeypatch, collector.origin)
         policy = POLICY + "identify: { trusted_proxies: [127.0.0.1] }\n"
         with Sidecar(tmp_path, upstream.url, "--otel", policy=policy) as sidecar:
             allowed = chat(
@@ -112,7 +112,7 @@ def test_what_waits_is_sent_when_the_process_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Collector() as collector, Upstream() as upstream:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.origin)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
         with Sidecar(tmp_path, upstream.url, "--otel") as sidecar:
             ask(sidecar.port, get("/v1/models"))

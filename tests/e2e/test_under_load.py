@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.servers import PATIENCE, Answer, Client, Sidecar, Upstream, ask, get
 from tests.e2e.servers import Seen as Request
+from tests.processes import resident
 from tests.servers import until
 
 pytestmark = pytest.mark.e2e
@@ -185,11 +186,3 @@ def test_an_answer_nobody_reads_is_not_held_in_memory(tmp_path: Path) -> None:
         assert sent < MANY
         assert after - before < 8 * 1024 * 1024
         assert ask(sidecar.port, get("/v1/models")).status == 200
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory the process holds."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")

@@ -8,12 +8,12 @@ belongs to the key.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from email.message import Message
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.answering import Answering
 
 #: Field → type, as `required` and `properties` have them.
 ALERT = {
@@ -35,8 +35,8 @@ def decision(**fields: Any) -> dict[str, Any]:
     } | fields  # fmt: skip
 
 
-class StandIn:
-    """One API on a free port of loopback, in a `with`.
+class StandIn(Answering):
+    """One API.
 
     Attributes:
         url: as a client is given it.
@@ -51,51 +51,19 @@ class StandIn:
         self.alerts: list[dict[str, Any]] = []
         self._events: list[tuple[str, dict[str, Any]]] = []
         self._cursors: dict[str, int] = {"bouncer-key": 0, "other-key": 0}
-        stand_in = self
+        super().__init__(self._answer)
+        self.url = f"{self.origin}/v1/"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                stand_in.asked.append(f"GET {self.path}")
-                self._send(*stand_in.get(self.path, self.headers.get("X-Api-Key", "")))
-
-            def do_POST(self) -> None:
-                stand_in.asked.append(f"POST {self.path}")
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                kind = self.headers.get("Content-Type", "")
-                token = self.headers.get("Authorization", "")
-                self._send(*stand_in.post(self.path, kind, token, json.loads(body)))
-
-            def _send(self, status: int, document: object) -> None:
-                body = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1/"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join(30.0)
-        self._server.server_close()
+    def _answer(
+        self, method: str, path: str, headers: Message, body: bytes
+    ) -> tuple[int, str, bytes]:
+        self.asked.append(f"{method} {path}")
+        if method == "GET":
+            status, document = self.get(path, headers.get("X-Api-Key", ""))
+        else:
+            kind, token = headers.get("Content-Type", ""), headers.get("Authorization", "")
+            status, document = self.post(path, kind, token, json.loads(body))
+        return status, "application/json; charset=utf-8", json.dumps(document).encode()
 
     def decide(self, *decisions: dict[str, Any]) -> None:
         """Make decisions."""

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from tests.evaluate.sets import ROOT
+from tests.peers.child import ONE_LIMIT, SECRET
 from tests.peers.environments import Environment
 
 #: Ours: as it stands in the tree, and the wheel whose busiest files are compiled.
@@ -18,7 +19,7 @@ COMPILED: Final = Environment(
 )
 
 
-class InProcess(msgspec.Struct, frozen=True, kw_only=True):
+class InProcess(msgspec.Struct, frozen=True):
     """A middleware or dependency.
 
     Attributes:
@@ -58,45 +59,36 @@ _OURS: Final = {
 
 IN_PROCESS: Final[tuple[InProcess, ...]] = (
     *(
-        InProcess(name=f"{build}, {policy}", environment=environment, does=does)
+        InProcess(f"{build}, {policy}", environment, does)
         for build, environment in (("gateway_guard", PLAIN), ("gateway_guard compiled", COMPILED))
         for policy, does in _OURS.items()
     ),
     InProcess(
-        name=FLOOR, environment=PLAIN,
-        does="body and usage decoded, the key hashed, one count, two headers; no rule",
+        FLOOR, PLAIN, "body and usage decoded, the key hashed, one count, two headers; no rule"
+    ),
+    InProcess("asgi-ratelimit", _RATELIMIT, "one limit for each key, by path; no headers"),
+    InProcess("slowapi", _SLOWAPI, "its ASGI middleware: one limit for each key; no headers"),
+    InProcess(
+        "slowapi, headers on", _SLOWAPI, "the same, and headers with the limit, as the guard's"
     ),
     InProcess(
-        name="asgi-ratelimit", environment=_RATELIMIT,
-        does="one limit for each key, by path; no headers",
+        "fastapi-limiter", _LIMITER,
+        "its dependency as its page shows it: one bucket for all keys; no headers",
     ),
     InProcess(
-        name="slowapi", environment=_SLOWAPI,
-        does="its ASGI middleware: one limit for each key; no headers",
+        "throttled-py", _THROTTLED, "its decorator for FastAPI: one limit for each key; no headers"
     ),
     InProcess(
-        name="slowapi, headers on", environment=_SLOWAPI,
-        does="the same, and headers with the limit, as the guard's",
+        "throttled-py, headers on", _THROTTLED,
+        "the same with its middleware for headers with the limit",
     ),
     InProcess(
-        name="fastapi-limiter", environment=_LIMITER,
-        does="its dependency as its page shows it: one bucket for all keys; no headers",
+        "fastapi-guard, limit only", _GUARD,
+        "its pure ASGI middleware: one limit for each address, its patterns switched off",
     ),
     InProcess(
-        name="throttled-py", environment=_THROTTLED,
-        does="its decorator for FastAPI: one limit for each key; no headers",
-    ),
-    InProcess(
-        name="throttled-py, headers on", environment=_THROTTLED,
-        does="the same with its middleware for headers with the limit",
-    ),
-    InProcess(
-        name="fastapi-guard, limit only", environment=_GUARD,
-        does="its pure ASGI middleware: one limit for each address, its patterns switched off",
-    ),
-    InProcess(
-        name="fastapi-guard", environment=_GUARD,
-        does="the middleware its page shows, with its defaults but Redis: one limit for each "
+        "fastapi-guard", _GUARD,
+        "the middleware its page shows, with its defaults but Redis: one limit for each "
         "address, and the body searched for attacks",
     ),
 )  # fmt: skip
@@ -125,21 +117,15 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
     version: tuple[str, ...] = ()
 
 
-#: One limit for each account, and nothing else that costs anything.
-ONE_LIMIT: Final = """\
-version: 1
-mode: enforce
-limits:
-  requests: { per: account, requests: 100000000/minute }
-"""
-
 _SERVE: Final = (
     "@PYTHON@", "-m", "gateway_guard", "serve", "--policy", "@FOLDER@/policy.yaml",
     "--upstream", "http://127.0.0.1:@UPSTREAM@", "--port", "@PORT@", "--admin-port", "-1",
     # So that its memory can be read from outside.
     "--core-dumps",
 )  # fmt: skip
-_SECRET: Final = {"GATEWAY_GUARD_SECRET": "a secret of benchmarks, 32 bytes"}
+_SECRET: Final = {"GATEWAY_GUARD_SECRET": SECRET.decode()}
+#: As in process.
+_ONE_LIMIT: Final = ONE_LIMIT.decode()
 
 
 def _file(name: str) -> dict[str, str]:
@@ -158,10 +144,10 @@ def _ours(name: str, does: str, policy: str, environment: Environment) -> Proxy:
 
 
 PROXIES: Final[tuple[Proxy, ...]] = (
-    _ours("gateway_guard, one limit", _ONE, ONE_LIMIT, PLAIN),
+    _ours("gateway_guard, one limit", _ONE, _ONE_LIMIT, PLAIN),
     _ours("gateway_guard, minimal.yaml", _MINIMAL, _policy("minimal"), PLAIN),
     _ours("gateway_guard, standard.yaml", _STANDARD, _policy("standard"), PLAIN),
-    _ours("gateway_guard compiled, one limit", _ONE, ONE_LIMIT, COMPILED),
+    _ours("gateway_guard compiled, one limit", _ONE, _ONE_LIMIT, COMPILED),
     _ours("gateway_guard compiled, standard.yaml", _STANDARD, _policy("standard"), COMPILED),
     Proxy(
         name=RELAY, does="by uvloop, with nothing read of them: no proxy in Python costs less",

@@ -29,7 +29,8 @@ PLENTY = 100_000_000
 ENOUGH = 1.0
 ANSWER = b'{"id":"x","choices":[],"usage":{"prompt_tokens":500,"completion_tokens":20}}'
 SECRET = b"a secret of benchmarks, 32 bytes"
-ONE_LIMIT = b"""
+#: One limit for each account, and nothing else that costs anything.
+ONE_LIMIT = b"""\
 version: 1
 mode: enforce
 limits:

@@ -45,6 +45,17 @@ class Asked(msgspec.Struct):
 _decode = msgspec.json.Decoder(Asked).decode
 
 
+def first_request(buffer: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """The head in lower case and the body of the first request in `buffer`, and what comes after
+    it; None while it is not complete. Of requests with a length or no body."""
+    end = buffer.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head, begin = buffer[:end].lower(), end + 4
+    last = begin + int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
+    return (head, buffer[begin:last], buffer[last:]) if len(buffer) >= last else None
+
+
 class Upstream(asyncio.Protocol):
     """One connection: whole answers, streams of `max_tokens` events."""
 
@@ -57,15 +68,8 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = self.buffer[:end].lower()
-            length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
-            if len(self.buffer) < end + 4 + length:
-                return
-            body, self.buffer = (
-                self.buffer[end + 4 : end + 4 + length],
-                self.buffer[end + 4 + length :],
-            )
+        while (whole := first_request(self.buffer)) is not None:
+            _, body, self.buffer = whole
             asked = _decode(body) if body else Asked()
             if asked.stream:
                 self.transport.write(_HEAD + _PIECES[0])

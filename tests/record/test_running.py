@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from gateway_guard.record import running
@@ -44,6 +45,19 @@ def test_a_thread_is_shown_by_the_places_it_is_at_and_not_by_what_it_holds() -> 
     assert CANARY not in str(found)
 
 
+async def seen_among(
+    waiting: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]],
+) -> dict[str, Any]:
+    """What is seen of tasks, seen from a thread, while these wait for an event."""
+    event = asyncio.Event()
+    made = [asyncio.create_task(one(event)) for one in waiting]
+    await asyncio.sleep(0)
+    found = await asyncio.to_thread(running.tasks, asyncio.get_running_loop())
+    event.set()
+    await asyncio.gather(*made)
+    return found
+
+
 def test_tasks_are_counted_by_what_they_are_and_where_they_wait() -> None:
     async def inner(secret: str, event: asyncio.Event) -> str:
         await event.wait()
@@ -52,16 +66,7 @@ def test_tasks_are_counted_by_what_they_are_and_where_they_wait() -> None:
     async def outer(event: asyncio.Event) -> None:
         await inner(CANARY, event)
 
-    async def scenario() -> dict[str, Any]:
-        event = asyncio.Event()
-        made = [asyncio.create_task(outer(event)) for _ in range(3)]
-        await asyncio.sleep(0)
-        found = await asyncio.to_thread(running.tasks, asyncio.get_running_loop())
-        event.set()
-        await asyncio.gather(*made)
-        return found
-
-    found = asyncio.run(scenario())
+    found = asyncio.run(seen_among([outer] * 3))
 
     assert found["count"] == 4
     (three,) = [kind for kind in found["kinds"] if kind["count"] == 3]
@@ -71,22 +76,11 @@ def test_tasks_are_counted_by_what_they_are_and_where_they_wait() -> None:
 
 
 def test_however_many_kinds_of_tasks_there_are_only_the_most_frequent_are_shown() -> None:
-    async def scenario() -> dict[str, Any]:
-        event = asyncio.Event()
-        scopes: list[dict[str, Any]] = [{} for _ in range(running.KINDS + 20)]
-        for number, scope in enumerate(scopes):
-            exec(f"async def kind_{number}(event): await event.wait()", scope)
-        made = [
-            asyncio.create_task(scope[f"kind_{number}"](event))
-            for number, scope in enumerate(scopes)
-        ]
-        await asyncio.sleep(0)
-        found = await asyncio.to_thread(running.tasks, asyncio.get_running_loop())
-        event.set()
-        await asyncio.gather(*made)
-        return found
+    kinds: dict[str, Any] = {}
+    for number in range(running.KINDS + 20):
+        exec(f"async def kind_{number}(event): await event.wait()", {}, kinds)
 
-    found = asyncio.run(scenario())
+    found = asyncio.run(seen_among(list(kinds.values())))
 
     assert found["count"] == running.KINDS + 21
     assert len(found["kinds"]) == running.KINDS

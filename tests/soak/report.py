@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.soak.asking import Among, Seen
+from tests.soak.asking import Among, Seen, quantile
 from tests.soak.asks import COLD, ask
 from tests.soak.chaos import Chaos
 from tests.soak.oracle import Oracle, unequal
@@ -53,7 +53,7 @@ def report(
         broke.append(f"{among.members:,} idle and slow clients slowed the others: {among}")
     if ended:
         broke.append(f"the sidecar ended with {ended}")
-    waits = sorted(took for _, status, took, _ in seen if status)
+    came = [one for one in seen if one.status]
     keys = {ask(number).key for number, _, _, _ in seen}
     rows = [
         ("minutes", f"{minutes:g}"),
@@ -74,7 +74,7 @@ def report(
         (f"alone → among {among.members:,}", str(among)),
         (
             "p50, p99",
-            f"{waits[len(waits) // 2]:.1f}, {waits[int(len(waits) * 0.99)]:.1f} ms",
+            f"{quantile(came, 0.5):.1f}, {quantile(came, 0.99):.1f} ms",
         ),
     ]
     for (name, pid), samples in watch.samples.items():

@@ -6,6 +6,8 @@ import asyncio
 
 import uvloop
 
+from tests.peers.upstream import first_request
+
 ANSWER = (
     b'{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"Oslo"}}],'
     b'"usage":{"prompt_tokens":10,"completion_tokens":1,"total_tokens":11}}'
@@ -33,12 +35,8 @@ class Model(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = self.buffer[:end].lower()
-            length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
-            if len(self.buffer) < end + 4 + length:
-                return
-            self.buffer = self.buffer[end + 4 + length :]
+        while (whole := first_request(self.buffer)) is not None:
+            head, _, self.buffer = whole
             if self.transport is None:
                 return
             if head.startswith(b"get /crowd/flood "):

@@ -122,12 +122,12 @@ test: servers node lint types tree wheel
 # why.
 servers:
 	@missing=; for one in redis-server:redis-server nginx:nginx-light haproxy:haproxy \
-		chromium:chromium chromedriver:chromium-driver; do \
+		chromium:chromium chromedriver:chromium-driver prometheus:prometheus; do \
 		PATH=$$PATH:/usr/sbin command -v $${one%%:*} >/dev/null || missing="$$missing $${one#*:}"; \
 	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $$missing \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing \
 			|| echo "could not be installed:$$missing; what needs them is skipped"; \
 	else \
 		echo "missing, and only root can install them:$$missing; what needs them is skipped"; \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from gateway_guard.campaigns.acquittals import GROWN
@@ -29,8 +29,6 @@ _FEW: Final = 12
 _NEWS: Final = 0.1
 #: And a campaign when at least so many members joined it since.
 _MORE: Final = 3
-#: Members that are this share of the group they were found in are judged as that group. Not fitted.
-_MOSTLY: Final = 2 / 3
 #: How often a campaign held is weighed again, and how long after its last exchange it is over;
 #: seconds.
 _AGAIN: Final = 86400.0
@@ -162,26 +160,18 @@ class Linker:
                 verdict = self._judge(part, base)
                 held = self.cases.convict(part, verdict, at) if verdict.convicted else None
                 if held is not None:
-                    self._grown(held, at, part)
+                    self._grown(held, at)
 
-    def _grown(self, held: Held, at: float, found: Collection[int] = ()) -> None:
+    def _grown(self, held: Held, at: float) -> None:
         """Weigh a campaign again when it has become much larger than what was judged.
 
         A few accounts of a firm, a class or a reseller's customers can look like one hand; as more
         of them join, what they are shows. A real campaign only proves more.
-
-        `found` is the group it was found in just now. Its members are those of it with most ties:
-        where they are most of it, they are judged with the others, else what they were chosen by
-        would be taken for what they are; where they are a part of it, they may be a firm that it
-        hid.
         """
-        members = held.members.keys()
-        kept = sum(number in members for number in found)
-        beside = found if kept >= _MOSTLY * len(found) else ()
         while held.id in self.held and len(held.members) >= max(
             GROWN * held.judged, held.judged + _MORE
         ):
-            verdict = self._judge({*held.members, *beside}, self.cases.elsewhere.base())
+            verdict = self._judge(held.members, self.cases.elsewhere.base())
             half = verdict.total >= verdict.needed / 2 and verdict.left >= self.burden.left / 2
             if verdict.convicted or (held.judged == 0 and half):
                 self.cases.weigh_again(held, verdict, at)

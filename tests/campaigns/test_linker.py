@@ -156,27 +156,6 @@ def test_a_few_accounts_that_fall_apart_are_judged_as_a_whole_too() -> None:
     assert build.parts(build.learnt(seen)) == {frozenset(f"a_x{i:03d}" for i in range(8))}
 
 
-def test_those_of_a_group_who_are_tied_twice_are_not_taken_for_a_firm_of_their_own() -> None:
-    """Eight of ten signed up together, six share a card, nothing was said alike. Members are seven
-    with two ties: all of *them* signed up together, as a firm's people do, but not all of the ten.
-    """
-    places = [(0, 1, 0), (0, 2, 1), (0, 3, 1), (0, 2, 1), (1, 2, 1), (2, 2, 1), (3, 4, 1), (0, 4, 1),
-              (4, 2, 1), (0, 5, 2)]  # fmt: skip
-    seen = [
-        build.sighting(
-            f"a_x{i:03d}", at=NOW + turn * HOUR + i, organisation=f"o_{i}", payment=f"p_{card}",
-            created_at=NOW - (9 - 3 * burst) * DAY + 20 * i, subnet=500 + place,
-            address=500 + place + (i << 40),
-        )
-        for turn in range(7)
-        for i, (card, place, burst) in enumerate(places)
-    ]  # fmt: skip
-
-    found = build.learnt([*build.strangers(), *seen])
-
-    assert build.parts(found) == {frozenset(f"a_x{i:03d}" for i in (1, 3, 4, 5, 6, 7, 8))}
-
-
 # What grows.
 
 

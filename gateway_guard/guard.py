@@ -190,6 +190,12 @@ class Guard:
         )  # fmt: skip
         return Exchange(request=request, decision=decision)
 
+    def turned_away(self, exchange: Exchange, usage: Usage) -> None:
+        """Settle what `unjudged` made: nothing was reserved, so nobody need be waited for."""
+        exchange.settled = True
+        exchange.usage = usage
+        self._learn(exchange)
+
     async def judge(self, request: Request, *, state: Mapping[str, Any] | None = None) -> Exchange:
         """Everything after `identify`: enrich, assess, decide, reserve. Never raises."""
         policy = self.policies.current
@@ -291,6 +297,9 @@ class Guard:
         profile = exchange.facts.profile
         if profile is not None and usage.outcome is not _REFUSED:
             observe_usage(profile, request, usage)
+        self._learn(exchange)
+
+    def _learn(self, exchange: Exchange) -> None:
         for learner in self.learners:
             try:
                 learner(exchange)

@@ -60,6 +60,9 @@ def test_without_a_secret_every_process_makes_its_own() -> None:
         ({"GATEWAY_GUARD_SECRET_FILE": "/nonexistent/key"}, "cannot read"),
         ({"GATEWAY_GUARD_MAX_ACCOUNTS": "many"}, "whole number"),
         ({"GATEWAY_GUARD_LOG_QUEUE": "0"}, "whole number"),
+        ({"GATEWAY_GUARD_LINKER_ACCOUNTS": "999"}, "from 1000 to"),
+        ({"GATEWAY_GUARD_LINKER_ACCOUNTS": "-5"}, "from 1000 to"),
+        ({"GATEWAY_GUARD_LINKER_ACCOUNTS": "1e6"}, "from 1000 to"),
     ],
 )
 def test_a_variable_that_makes_no_sense_says_what_to_write(

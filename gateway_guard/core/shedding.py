@@ -1,77 +1,137 @@
-"""Which share of requests a process takes that has more to do than it can. Pure.
+"""Which requests a process takes that has more to do than it can. Pure.
 
-What a process cannot keep up with waits in its event loop, and everybody with it. How long one turn
-of the loop takes is that wait: whoever sends something is heard a turn later. One long turn is
-nothing (a large body, the garbage collector); only where not one of several in a row was short is
-there a standing queue. Then a part of the new requests is turned away, at once and for next to
-nothing, and the others are served as if they were alone.
+What a process cannot keep up with waits in its event loop, and everybody with it: whoever sends
+something is heard a turn of the loop later, and a request takes about four turns. One long turn is
+nothing (a large body, the garbage collector); only where for a while not one was short is there a
+standing queue. Two answers to it:
+
+    calm      everything is taken; turns are looked at now and then
+    crowded   each turn begins so many new requests and no more, the others are turned away at once.
+              How many follows from what they cost: the work of those taken is kept to a fraction
+              of a long turn, so that they find hardly anybody before them. One is always taken, so
+              that the way back stays open
+
+A share of the requests, adapted once a window, is no substitute: until the window is over whatever
+is too much waits, and at twice the capacity a tenth of a second too many is a tenth of a second
+that all wait. What is bounded here each turn cannot pile up at all.
 
 Source: the least delay of an interval as the sign of a standing queue is CoDel's (Nichols and
-Jacobson, "Controlling Queue Delay", 2012); turning requests away by share with slow growth and
-quick reduction is additive increase, multiplicative decrease (Chiu and Jain, 1989).
+Jacobson, "Controlling Queue Delay", 2012), and so is its interval; slow growth and quick reduction
+of what is taken is additive increase, multiplicative decrease (Chiu and Jain, 1989).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Turns that are looked at together. Not measured.
-TURNS: Final = 6
-#: A turn of so many times what it may take counts as half of them. Not measured.
-ENORMOUS: Final = 3.0
-#: The share is multiplied by no less at once, and grows back by so much. Not measured.
-LEAST_FACTOR: Final = 0.5
-STEP: Final = 0.05
-#: Never fewer are taken: what is turned away costs something too, so the way back must stay open.
-LEAST_SHARE: Final = 0.05
+#: Seconds without a single short turn after which there is a standing queue.
+INTERVAL: Final = 0.1
+#: While it is crowded the work of those taken is kept to this part of what a turn may take
+#: otherwise: half a millisecond in the sidecar, two or three requests, so that four turns are about
+#: what a request takes alone. Measured: `python -m tests.bench overload`.
+CROWDED: Final = 1.0 / 40.0
+#: What turning one away costs of what taking it does. Measured there.
+CHEAPER: Final = 0.2
+#: What a turn may begin: at first, at most, and how it follows the work.
+FIRST: Final = 4.0
+MOST: Final = 64.0
+LESS: Final = 0.9
+MORE: Final = 0.05
+#: It is over when, in so many seconds, hardly any were turned away. Not measured.
+WINDOW: Final = 0.5
+HARDLY: Final = 0.02
 
 
 class Shedding:
-    """The share of requests taken.
+    """What one process takes. Times in seconds, turns in seconds of CPU; `now` is any clock that
+    does not go back.
 
     Attributes:
-        share: of requests taken, in [`LEAST_SHARE`, 1].
-        least: the shortest of the last `TURNS` turns, seconds of CPU; 0 before there were so many.
+        crowded: whether what each turn begins is bounded.
+        turn: the last turn looked at; 0 before there was one.
+        most: requests that a turn begins while it is crowded, in [1, `MOST`].
+        share: of the requests of the last window that were taken, in [0, 1]; 1 while it is calm.
         refused: requests turned away since the start.
     """
 
-    __slots__ = ("_credit", "_least", "_turns", "least", "refused", "share")
+    __slots__ = (
+        "_all_taken", "_all_turned_away", "_since", "_taken", "_turned_away", "crowded", "most",
+        "refused", "share", "turn",
+    )  # fmt: skip
+
+    crowded: bool
+    share: float
+    turn: float
+    most: float
+    _since: float
+    _taken: int
+    _turned_away: int
+    _all_taken: int
+    _all_turned_away: int
 
     def __init__(self) -> None:
-        self.share = 1.0
-        self.least = 0.0
         self.refused = 0
-        self._turns = 0
-        self._least = 0.0
-        self._credit = 0.0
+        self.forget()
 
-    def measured(self, turn: float, target: float) -> None:
-        """One turn took `turn` seconds of CPU; more than `target` (> 0) every time is too long."""
-        self._least = turn if self._turns == 0 else min(self._least, turn)
-        # Where turns are very long there are few: two of them must do.
-        self._turns += 1 if turn < ENORMOUS * target else TURNS // 2
-        if self._turns < TURNS:
-            return
-        self._turns = 0
-        least = self.least = self._least
-        if least > target:
-            self.share = max(LEAST_SHARE, self.share * max(LEAST_FACTOR, target / least))
-        else:
-            self.share = min(1.0, self.share + STEP)
+    def turned(self, turn: float, target: float, now: float) -> bool:
+        """One turn took `turn`, and one after the other that takes more than `target` (> 0) is too
+        long. True: the next turn is of interest, too.
+        """
+        self.turn = turn
+        if self.crowded:
+            self._follow(turn, target)
+            if now - self._since >= WINDOW:
+                self._judge(now)
+        elif turn <= target:
+            self._since = -1.0
+            return False
+        elif self._since < 0.0:
+            self._since = now
+        elif now - self._since >= INTERVAL:
+            self.crowded = True
+            self._since = now
+        return True
 
     def takes(self) -> bool:
-        """Whether the next request is taken: evenly spread, so that no two bursts differ."""
-        if self.share >= 1.0:
+        """Whether the next request of this turn is taken."""
+        if not self.crowded:
             return True
-        self._credit += self.share
-        if self._credit >= 1.0:
-            self._credit -= 1.0
+        if self._taken < int(self.most):
+            self._taken += 1
             return True
+        self._turned_away += 1
         self.refused += 1
         return False
 
     def forget(self) -> None:
-        """Take everything again: nobody measures any more."""
+        """Take everything again: it is over, or nobody measures any more."""
+        self.crowded = False
         self.share = 1.0
-        self.least = self._credit = 0.0
-        self._turns = 0
+        self.turn = 0.0
+        self.most = FIRST
+        self._since = -1.0
+        self._taken = self._turned_away = 0
+        self._all_taken = self._all_turned_away = 0
+
+    def _follow(self, turn: float, target: float) -> None:
+        taken, away = self._taken, self._turned_away
+        if away:
+            # Only here has the bound made a difference. What was spent on turning away is no reason
+            # to take fewer: it would be the more the fewer are taken.
+            work = turn * taken / (taken + CHEAPER * away)
+            if work > target * CROWDED:
+                self.most = max(1.0, self.most * LESS)
+            else:
+                self.most = min(MOST, self.most + MORE)
+        self._all_taken += taken
+        self._all_turned_away += away
+        self._taken = self._turned_away = 0
+
+    def _judge(self, now: float) -> None:
+        taken, away = self._all_taken, self._all_turned_away
+        if away <= HARDLY * (taken + away):
+            self.forget()
+        else:
+            self.share = taken / (taken + away)
+            self._all_taken = self._all_turned_away = 0
+            self._since = now

@@ -1,7 +1,7 @@
 """Whether a request may begin at all: not where this process or the upstream cannot keep up.
 
-    the process   its event loop takes too long for each turn, again and again (`core.shedding`):
-                  a share of the requests is turned away before anybody looks at them
+    the process   its event loop takes too long for each turn, again and again (`turnstile`): what
+                  is too much for a turn is turned away before anybody looks at it
     the upstream  more wait for their first token than it gives in time (`core.gradient`): those
                   above the bound are turned away once they have been judged, and charged nothing
 
@@ -11,34 +11,28 @@ or throttles is told that instead, where there is time to look. In shadow nobody
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from time import monotonic, thread_time
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
 
 from gateway_guard.core.gradient import Gradient
 from gateway_guard.core.sections import Adaptive, Overload
-from gateway_guard.core.shedding import Shedding
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED
+from gateway_guard.frontends.turnstile import Turnstile
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.types import Action, Exchange, ShadowHit
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-#: Seconds between two looks at how long a turn of the loop takes. Not measured.
-LOOK_EVERY: Final = 0.025
-#: Looks after which nobody looks any more where no request has come; the next one starts anew.
-QUIET: Final = 200
-#: Requests after which it is made sure that the loop looked at is the one that runs.
-SURE_EVERY: Final = 1024
 #: What the sidecar's loop may take for one turn, seconds of CPU: nothing but the guard runs there,
-#: and a request takes about four turns. An application's own loop may be as slow as it likes.
-SIDECAR_LAG: Final = 0.05
+#: and a request takes about four turns. Hundreds of clients that each wait for their answer before
+#: they ask again stay below it. An application's own loop may be as slow as it likes.
+SIDECAR_LAG: Final = 0.02
 #: Seconds after which those turned away may come back, spread so that they do not all do at once.
 #: Not measured.
 SOONEST: Final = 1
@@ -89,7 +83,7 @@ class Admission:
 
     Attributes:
         lag: seconds of CPU a turn of the loop may take unless the policy says; None for any number.
-        shedding: what this process takes.
+        turnstile: what this process takes.
         gradient: what the upstream takes; None until a policy asks for a bound.
 
     Args:
@@ -98,33 +92,15 @@ class Admission:
 
     def __init__(self, lag: float | None = None) -> None:
         self.lag = lag
-        self.shedding = Shedding()
+        self.turnstile = Turnstile()
         self.gradient: Gradient | None = None
-        self._asked = 0
-        self._target = 0.0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._look: asyncio.Handle | None = None
-        self._turn = 0.0
-        self._quiet = 0
-        self._heard = 0
 
     def turns_away(self, overload: Overload) -> bool:
         """Whether the request that has just come is one too many for this process."""
         lag = overload.lag
         if lag is None:
             lag = self.lag
-            if lag is None:
-                return False
-        self._target = lag
-        self._asked += 1
-        if self._look is None:
-            self._start()
-        elif self.shedding.share < 1.0 or self._asked % SURE_EVERY == 0:
-            if self._loop is asyncio.get_running_loop():
-                return not self.shedding.takes()
-            # What was measured was another loop, which is gone.
-            self._start()
-        return False
+        return lag is not None and self.turnstile.turns_away(lag)
 
     def enter(self, exchange: Exchange, setting: Adaptive) -> Waiting | None:
         """Send `exchange` to the upstream, or overrule its decision and return None.
@@ -156,58 +132,18 @@ class Admission:
         return None
 
     def close(self) -> None:
-        """Look no more."""
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
-
-    # A turn is measured from one callback to the next: in between the loop does all that is due. In
-    # CPU time, because a process that others keep from running has not too much to do itself; what
-    # has piled up meanwhile shows in the turns that follow.
-
-    def _start(self) -> None:
-        self.close()
-        self.shedding.forget()
-        self._quiet = 0
-        self._loop = asyncio.get_running_loop()
-        self._look = self._loop.call_later(LOOK_EVERY, self._begin)
-
-    def _begin(self) -> None:
-        assert self._loop is not None  # noqa: S101
-        if self._heard == self._asked:
-            self._quiet += 1
-            if self._quiet >= QUIET:
-                self.shedding.forget()
-                self._look = None
-                return
-        else:
-            self._heard, self._quiet = self._asked, 0
-        # What is due now goes first, what comes meanwhile later: from its place at the front of one
-        # turn to that of the next a callback sees everything a turn does.
-        self._look = self._loop.call_soon(self._front)
-
-    def _front(self) -> None:
-        assert self._loop is not None  # noqa: S101
-        self._look = self._loop.call_soon(self._first)
-
-    def _first(self) -> None:
-        assert self._loop is not None  # noqa: S101
-        self._turn = thread_time()
-        self._look = self._loop.call_soon(self._end)
-
-    def _end(self) -> None:
-        assert self._loop is not None  # noqa: S101
-        self.shedding.measured(thread_time() - self._turn, self._target)
-        self._look = self._loop.call_later(LOOK_EVERY, self._begin)
+        """Measure no more."""
+        self.turnstile.close()
 
 
 def publish_admission(admission: Admission, metrics: Metrics) -> None:
     """Show what is turned away, and why."""
+    shedding = admission.turnstile.shedding
 
     def refused() -> dict[str, float]:
         gradient = admission.gradient
         return {
-            "process": admission.shedding.refused,
+            "process": shedding.refused,
             "upstream": 0 if gradient is None else gradient.refused,
         }
 
@@ -219,11 +155,11 @@ def publish_admission(admission: Admission, metrics: Metrics) -> None:
     )
     metrics.gauge(
         "overload_taken", "Share of requests this process takes; below 1 where it cannot keep up.",
-        lambda: admission.shedding.share,
+        lambda: shedding.share,
     )  # fmt: skip
     metrics.gauge(
-        "loop_turn_seconds", "CPU of the shortest of the last few turns of the event loop.",
-        lambda: admission.shedding.least,
+        "loop_turn_seconds", "CPU of a turn of the event loop, the last that was looked at.",
+        lambda: shedding.turn,
     )  # fmt: skip
     metrics.gauge(
         "upstream_waiting", "Requests that wait for the upstream's first token, where bounded.",

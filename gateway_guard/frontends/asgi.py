@@ -26,6 +26,7 @@ from gateway_guard.core.fields import lines
 from gateway_guard.core.policy import Policy
 from gateway_guard.frontends.admission import PROCESS, Admission, Waiting, come_back
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
+from gateway_guard.frontends.door import LET_IN
 from gateway_guard.frontends.headers import merge, rate_limit_headers
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
@@ -193,7 +194,7 @@ class GuardMiddleware:
         inbox = Inbox(receive)
         overload = guard.policies.current.overload
         admission = self.admission
-        if admission.turns_away(overload):
+        if LET_IN not in scope and admission.turns_away(overload):
             exchange = guard.unjudged(wire, rule=OVERLOADED, reason=PROCESS, retry_after=come_back)
             if exchange.decision.acted:
                 await self._refuse(scope, exchange, headers, receive, send, unread=False)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from gateway_guard.frontends.admission import SIDECAR_LAG, publish_admission
 from gateway_guard.frontends.asgi import GuardMiddleware
+from gateway_guard.frontends.door import Door
 from gateway_guard.frontends.proxy import Forward
 from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream, tls_context
 from gateway_guard.guard import Guard
@@ -72,6 +73,7 @@ class Forwarding:
             forward, guard=guard, lag=SIDECAR_LAG, on_decided=metrics.decided
         )
         publish_admission(middleware.admission, metrics)
+        self.door = Door(guard, middleware.admission)
         metrics.gauge(
             "upstream_connections", "Open connections to the upstream.", lambda: upstream.open
         )

@@ -27,10 +27,12 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway_guard.frontends.cycle import HIGH_WATER, Cycle
+from gateway_guard.frontends.door import LET_IN, Doorkeeper, on_the_wire, small
 from gateway_guard.frontends.ending import EndingProtocol
 from gateway_guard.frontends.head import MAX_HEAD_BYTES, MAX_HEADERS, BadHead, Head, read_head
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.proxy_protocol import ProxyProtocolError, ProxyReader
+from gateway_guard.frontends.refusals import Answer
 from gateway_guard.frontends.upgrade import hand_over, is_handshake
 
 log = logging.getLogger(__name__)
@@ -40,12 +42,20 @@ LINGER_EOF: Final = 1.0
 
 
 class GuardProtocol(EndingProtocol):
-    """One client connection. `bound` gives the class its limits: uvicorn builds the instances."""
+    """One client connection. `bound` gives the class its limits: uvicorn builds the instances.
+
+    Attributes:
+        door: asked about every request that others of its connection do not keep waiting; None
+            lets everything in.
+    """
+
+    door: Doorkeeper | None = None
 
     @classmethod
-    def bound(cls, limits: Limits) -> type[GuardProtocol]:
-        """A subclass with `limits`."""
-        return cast("type[GuardProtocol]", type("BoundGuardProtocol", (cls,), {"limits": limits}))
+    def bound(cls, limits: Limits, door: Doorkeeper | None = None) -> type[GuardProtocol]:
+        """A subclass with `limits` and `door`."""
+        bound = type("BoundGuardProtocol", (cls,), {"limits": limits, "door": door})
+        return cast("type[GuardProtocol]", bound)
 
     def __init__(
         self,
@@ -63,6 +73,8 @@ class GuardProtocol(EndingProtocol):
         self._wire = self._useful = 0
         self._upgrade: Head | None = None
         self._proxy: ProxyReader | None = None
+        # The head and the answer of a request turned away whose body is still coming.
+        self._turned_away: tuple[Head, Answer] | None = None
 
     # -- asyncio.Protocol -----------------------------------------------------------------------
 
@@ -138,7 +150,9 @@ class GuardProtocol(EndingProtocol):
             else:
                 self._refuse(400, f"Invalid HTTP request: {error}")
             return
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+        if self._turned_away is not None and not small(self._turned_away[0]):
+            self._turn_away(unread=True)
+        elif self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(431, f"the header fields are longer than {MAX_HEAD_BYTES} bytes")
         elif self._wire > MAX_HEAD_BYTES + 9 * self._useful:
             # The parser collects trailers and chunk extensions for as long as they come.
@@ -179,6 +193,12 @@ class GuardProtocol(EndingProtocol):
         if self.parser.should_upgrade() and is_handshake(head, method, busy=self._answering):
             self._upgrade = head
             return
+        busy = self._answering
+        if self.door is not None and not busy:
+            answer = self.door.refuses(method.decode("ascii"), head)
+            if answer is not None:
+                self._turned_away = head, answer
+                return
         path = head.raw_path.decode("ascii")
         scope: dict[str, Any] = {
             "type": "http",
@@ -195,6 +215,8 @@ class GuardProtocol(EndingProtocol):
             "headers": head.headers,
             "state": {},
         }
+        if not busy:
+            scope[LET_IN] = True
         cycle = Cycle(
             self,
             scope,
@@ -202,7 +224,7 @@ class GuardProtocol(EndingProtocol):
             wants_continue=head.expects_continue,
         )
         self._reading = cycle
-        if self._current is None or self._current.complete:
+        if not busy:
             self._start(cycle)
         else:
             self.flow.pause_reading()
@@ -224,6 +246,8 @@ class GuardProtocol(EndingProtocol):
             cycle.feed_end()
             if not cycle.keep_alive:
                 self._deaf = self._deaf or cycle.complete
+        elif self._turned_away is not None:
+            self._turn_away(unread=False)
 
     # -- requests -------------------------------------------------------------------------------
 
@@ -253,6 +277,19 @@ class GuardProtocol(EndingProtocol):
             self.transport.close()
         else:
             self.flow.resume_reading()
+
+    def _turn_away(self, *, unread: bool) -> None:
+        """Answer a request that was not let in; `unread`: its body is not waited for."""
+        assert self._turned_away is not None  # noqa: S101
+        (head, answer), self._turned_away = self._turned_away, None
+        self.server_state.total_requests += 1
+        self._head_bytes = 0
+        version = self.parser.get_http_version()
+        close = unread or version != "1.1" or head.close or self.draining
+        silent = self.parser.get_method() == b"HEAD"
+        self.transport.write(on_the_wire(answer, self.default_lines(), silent=silent, close=close))
+        if close:
+            self._close(unread=unread)
 
     def take_more(self) -> None:
         """The request in progress wants more of its body."""

@@ -38,6 +38,7 @@ from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Files, Reloader
 from gateway_guard.frontends.serving import Server, beside
 from gateway_guard.frontends.snapshot import OnSignal, Snapshot
+from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.record.exporting import OWN, encoder
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
     from gateway_guard.frontends.otlp import Otlp
 
 log = logging.getLogger(__name__)
-
-#: Seconds between two looks at the connections, at most.
-SWEEP_EVERY = 1.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +176,7 @@ class Sidecar:
         server = self._server(self._visitors(None), protocol, tls)
         server.announce = False
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        sweeping = asyncio.create_task(self._sweep(server))
+        sweeping = asyncio.create_task(sweep(server, self.options.limits))
         try:
             yield
         finally:
@@ -213,8 +211,8 @@ class Sidecar:
         ready: Callable[[], None] | None = None,
     ) -> None:
         """As `run`, inside a running loop."""
-        protocol = GuardProtocol.bound(self._limits())
         front = self._front
+        protocol = GuardProtocol.bound(self._limits(), front.door)
         app: ASGIApp = front.http
         if visitors is None and front.public:
             app = self._visitors(app).route
@@ -254,7 +252,7 @@ class Sidecar:
             stack.callback(OnSignal(snapshot, loop, self.options.snapshot_dir).close)
             if visitors is not None:
                 await stack.enter_async_context(self._receiving(visitors, protocol, tls))
-            for work in (self._sweep(main), reloader.run()):
+            for work in (sweep(main, self.options.limits, self._missed), reloader.run()):
                 stack.callback(loop.create_task(work).cancel)
             serving = asyncio.create_task(main.serve(sockets=list(listeners)))
             stopping = asyncio.create_task(stop.wait())
@@ -319,21 +317,8 @@ class Sidecar:
         await asyncio.sleep(self.options.drain_delay)
         main.should_exit = True
 
-    async def _sweep(self, main: Server) -> None:
-        """Close the connections that let others wait, at most a quarter of the limit late."""
-        limits = self.options.limits
-        shortest = min(limits.head, limits.body, limits.idle, limits.write)
-        every = min(SWEEP_EVERY, shortest / 4)
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + every
-            await asyncio.sleep(every)
-            now = loop.time()
-            if main.announce:
-                self.instruments.late += max(0.0, now - due)
-            for connection in list(main.server_state.connections):
-                if isinstance(connection, GuardProtocol):
-                    connection.sweep(now)
+    def _missed(self, seconds: float) -> None:
+        self.instruments.late += seconds
 
 
 def _exporting() -> Otlp:

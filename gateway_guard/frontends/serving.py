@@ -15,6 +15,11 @@ log = logging.getLogger(__name__)
 
 #: Seconds for the TLS handshakes of connections accepted while the listener closes.
 TAKE_SECONDS = 2.0
+#: Connections that one turn of the loop accepts. libuv accepts a single one for each listener it
+#: watches, however many wait: where turns are long, clients wait for the kernel's next try (after
+#: 1 s, then 2 s) and get neither an answer nor a refusal. Each more costs a vain system call for
+#: every connection that comes alone.
+ACCEPTS = 8
 
 
 class Server(uvicorn.Server):
@@ -33,7 +38,8 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        again = [one.dup() for one in sockets or () for _ in range(ACCEPTS - 1)]
+        await super().startup([*(sockets or ()), *again] or None)
         if self.announce:
             log.info("serving")
             if self.ready is not None:

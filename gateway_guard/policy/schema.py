@@ -180,8 +180,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
     ),
     "overload": (
         Key(name="lag", kind="duration", low=0.001, high=60,
-            doc="CPU that one turn of the event loop may take, again and again, before some of the "
-            "new requests are turned away (default: 50 ms in the sidecar, none elsewhere)"),
+            doc="CPU that every turn of the event loop may take, one after the other, before some "
+            "requests are turned away (default: 20 ms in the sidecar, none elsewhere)"),
         Key(name="upstream", kind="section", of="adaptive",
             doc="bound those who wait for their first token by how long they wait "
             "(default: not bounded)"),

@@ -18,6 +18,10 @@ from tests.bench.measure import Row
 
 def main(words: list[str]) -> None:
     """Run `bench_*.py` beside this file, or those named, and print what they measured."""
+    if {"-h", "--help"} & {*words}:
+        names = [path.stem for path in sorted(Path(__file__).parent.glob("bench_*.py"))]
+        print(f"{__doc__}\nNames: {', '.join(name.removeprefix('bench_') for name in names)}")
+        return
     first = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
     names, options = words[:first], words[first:]
     found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))

@@ -1,92 +1,174 @@
-"""Which share of requests a process takes that cannot keep up."""
+"""Which requests a process takes that cannot keep up."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.shedding import LEAST_SHARE, STEP, TURNS, Shedding
+from gateway_guard.core.shedding import CROWDED, FIRST, INTERVAL, MOST, WINDOW, Shedding
 
-TARGET = 0.05
+TARGET = 0.02
+LONG = 0.03
 
 
-def taught(*turns: float) -> Shedding:
+def crowded() -> Shedding:
     shedding = Shedding()
-    for turn in turns:
-        shedding.measured(turn, TARGET)
+    shedding.turned(LONG, TARGET, 0.0)
+    shedding.turned(LONG, TARGET, INTERVAL)
+    assert shedding.crowded
     return shedding
 
 
 def test_long_turns_among_short_ones_turn_nobody_away() -> None:
-    shedding = taught(*([0.1] * (TURNS - 1) + [0.001]) * 10)
+    shedding = Shedding()
+    for turn in range(1000):
+        shedding.turned(0.001 if turn % 5 == 4 else 0.024, TARGET, 0.024 * turn)
 
-    assert shedding.share == 1.0
+    assert not shedding.crowded
     assert all(shedding.takes() for _ in range(1000))
     assert shedding.refused == 0
 
 
-def test_of_enormous_turns_two_in_a_row_will_do() -> None:
-    assert taught(1.0).share == 1.0
-    assert taught(1.0, 0.001, 1.0, 0.001).share == 1.0
-    assert taught(1.0, 1.0).share < 1.0
+def test_one_enormous_turn_turns_nobody_away() -> None:
+    shedding = Shedding()
+    shedding.turned(5.0, TARGET, 5.0)
+    shedding.turned(0.001, TARGET, 5.001)
+    shedding.turned(5.0, TARGET, 10.0)
+
+    assert not shedding.crowded
 
 
-def test_where_no_turn_is_short_a_share_is_turned_away() -> None:
-    shedding = taught(*[0.1] * TURNS)
+def test_long_turns_are_looked_at_one_after_the_other_short_ones_now_and_then() -> None:
+    shedding = Shedding()
 
-    taken = sum(shedding.takes() for _ in range(1000))
-
-    assert shedding.share == 0.5
-    assert abs(taken - 500) <= 1
-    assert shedding.refused == 1000 - taken
+    assert shedding.turned(LONG, TARGET, 0.0)
+    assert not shedding.turned(TARGET, TARGET, LONG)
 
 
-def test_it_takes_everything_again_once_turns_are_short() -> None:
-    shedding = taught(*[1.0] * TURNS * 10)
-    assert shedding.share == LEAST_SHARE
+def test_where_no_turn_is_short_each_begins_so_many_and_no_more() -> None:
+    shedding = crowded()
 
-    windows = 0
-    while shedding.share < 1.0:
-        for _ in range(TURNS):
-            shedding.measured(0.001, TARGET)
-        windows += 1
+    first = [shedding.takes() for _ in range(10)]
+    shedding.turned(0.001, TARGET, INTERVAL + 0.001)
+    second = [shedding.takes() for _ in range(3)]
 
-    assert windows <= 1 / STEP
-
-
-def test_those_turned_away_are_spread_evenly() -> None:
-    shedding = taught(*[0.1] * TURNS)
-
-    pairs = [(shedding.takes(), shedding.takes()) for _ in range(100)]
-
-    assert all(one != other for one, other in pairs)
+    assert first == [True] * int(FIRST) + [False] * (10 - int(FIRST))
+    assert second == [True] * 3
+    assert shedding.refused == 10 - int(FIRST)
 
 
-def test_forgetting_takes_everything() -> None:
-    shedding = taught(*[1.0] * TURNS * 3)
+def test_one_is_always_taken() -> None:
+    shedding = crowded()
+    for turn in range(100):
+        for _ in range(5):
+            shedding.takes()
+        shedding.turned(1.0, TARGET, 1.0 + turn * 1e-6)
 
-    shedding.forget()
-
+    assert shedding.most == 1.0
     assert shedding.takes()
+    assert not shedding.takes()
+
+
+def test_turning_away_is_no_reason_to_take_fewer() -> None:
+    shedding = crowded()
+    cost = TARGET * CROWDED / 10
+    for turn in range(100):
+        taken = sum(shedding.takes() for _ in range(200))
+        shedding.turned(cost * (taken + 0.2 * (200 - taken)), TARGET, 1.0 + turn * 1e-6)
+
+    # As many as there is time for, although most of a turn goes into turning away.
+    assert 7.0 <= shedding.most <= 11.0
+
+
+def test_a_bound_that_nobody_met_stays() -> None:
+    shedding = crowded()
+    for turn in range(1000):
+        shedding.takes()
+        shedding.turned(0.0 if turn % 2 else 1.0, TARGET, 1.0 + turn * 1e-6)
+
+    assert shedding.most == FIRST
+
+
+def test_it_is_over_once_hardly_anybody_is_turned_away() -> None:
+    shedding = crowded()
+    for turn in range(100):
+        shedding.takes()
+        shedding.turned(0.001, TARGET, INTERVAL + WINDOW * (turn + 1) / 100)
+
+    assert not shedding.crowded
     assert shedding.share == 1.0
 
 
-@given(st.lists(st.floats(0.0, 10.0), max_size=200))
-def test_some_are_always_taken_and_never_more_than_all(turns: list[float]) -> None:
-    shedding = taught(*turns)
+def test_it_goes_on_while_some_are() -> None:
+    shedding = crowded()
+    for turn in range(100):
+        for _ in range(2 * int(shedding.most)):
+            shedding.takes()
+        shedding.turned(0.001, TARGET, INTERVAL + WINDOW * (turn + 1) / 100)
 
-    assert LEAST_SHARE <= shedding.share <= 1.0
-    assert any(shedding.takes() for _ in range(int(1 / LEAST_SHARE) + 1))
+    assert shedding.crowded
+    assert 0.4 < shedding.share < 0.6
+    assert shedding.refused > 100
 
 
-def test_twice_what_it_can_settles_at_about_half() -> None:
-    # Each turn does what came during the last: at more than capacity turns grow, below they shrink.
-    shedding, turn, shares = Shedding(), 0.01, []
-    for _ in range(2000):
-        turn = min(1.0, max(0.002, turn * 2.0 * shedding.share))
-        shedding.measured(turn, TARGET)
-        shares.append(shedding.share)
+def test_a_crowd_that_leaves_at_once_is_forgotten() -> None:
+    shedding = crowded()
 
-    settled = shares[1000:]
+    shedding.turned(0.0, TARGET, INTERVAL + WINDOW)
 
-    assert 0.35 <= sum(settled) / len(settled) <= 0.6
+    assert not shedding.crowded
+
+
+def test_forgetting_takes_everything() -> None:
+    shedding = crowded()
+
+    shedding.forget()
+
+    assert all(shedding.takes() for _ in range(1000))
+    assert shedding.share == 1.0
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 10.0), st.integers(0, 300)), max_size=200))
+def test_some_are_always_taken_and_never_more_than_bounded(
+    turns: list[tuple[float, int]],
+) -> None:
+    shedding, now = Shedding(), 0.0
+    for turn, asked in turns:
+        bound = int(shedding.most) if shedding.crowded else asked
+        taken = sum(shedding.takes() for _ in range(asked))
+        now += turn
+        shedding.turned(turn, TARGET, now)
+
+        assert taken == min(asked, bound)
+        assert 1.0 <= shedding.most <= MOST
+        assert 0.0 <= shedding.share <= 1.0
+
+
+def test_at_twice_what_it_can_those_taken_wait_for_little() -> None:
+    # Each turn does what came during the last: taking one costs 200 us, turning it away 40.
+    shedding, turn, now, over, turns, taken = Shedding(), 0.001, 0.0, 0.0, [], 0
+    for number in range(20_000):
+        over += 10_000 * turn
+        asked, over = int(over), over % 1.0
+        took = sum(shedding.takes() for _ in range(asked))
+        turn = 0.00002 + took * 0.0002 + (asked - took) * 0.00004
+        now += turn
+        shedding.turned(turn, TARGET, now)
+        if number >= 10_000:
+            turns.append(turn)
+            taken += took
+
+    assert shedding.crowded
+    assert max(turns) < 0.002
+    # Not idle either: half of what it could do without anybody to turn away, and more.
+    assert taken / sum(turns) > 2500
+
+
+def test_it_begins_within_half_a_second_of_twice_what_it_can() -> None:
+    shedding, turn, now = Shedding(), 0.0005, 0.0
+    while not shedding.crowded:
+        turn = 2.0 * turn
+        now += turn
+        shedding.turned(turn, TARGET, now)
+
+    assert now < 0.5

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 
 import pytest
 
 from gateway_guard import GuardMiddleware
 from gateway_guard.building import build_guard
-from gateway_guard.core.sections import Adaptive, Overload
-from gateway_guard.core.shedding import TURNS
+from gateway_guard.core.sections import Adaptive
 from gateway_guard.frontends.admission import (
     LATEST,
-    LOOK_EVERY,
-    QUIET,
     SOONEST,
     Admission,
     come_back,
@@ -277,19 +273,17 @@ def test_a_policy_that_changes_the_bound_is_followed() -> None:
     run(main)
 
 
-def swamp(admission: Admission, turn: float = 10.0) -> None:
-    """As if the loop had taken long for each turn, for long."""
-    for _ in range(100 * TURNS):
-        admission.shedding.measured(turn, 0.001)
-    admission._loop = asyncio.get_running_loop()
+def swamp(admission: Admission) -> None:
+    """As if every turn of the loop had been long, and this one had begun all it may."""
+    stile = admission.turnstile
+    for turn in range(2):
+        stile.shedding.turned(10.0, 0.001, 10.0 * turn)
+    assert stile.shedding.crowded
+    while stile.shedding.takes():
+        continue
+    stile._loop = asyncio.get_running_loop()
     # As it is while measuring; nothing is measured here.
-    admission._look = admission._loop.call_later(3600.0, lambda: None)
-
-
-async def happens(condition: Callable[[], bool]) -> None:
-    """Wait until it does; `run` bounds the wait."""
-    while not condition():  # noqa: ASYNC110 - what is waited for is measured, and tells nobody
-        await asyncio.sleep(LOOK_EVERY)
+    stile._look = stile._loop.call_later(3600.0, lambda: None)
 
 
 def test_a_process_that_cannot_keep_up_answers_without_looking() -> None:
@@ -327,73 +321,6 @@ def test_an_application_has_no_such_bound_unless_the_policy_says() -> None:
         await bounded.end()
 
     run(main)
-
-
-def test_turns_of_a_loop_that_is_not_busy_are_short() -> None:
-    async def main() -> None:
-        admission = Admission(lag=0.05)
-        admission.turns_away(Overload())
-
-        await happens(lambda: admission.shedding.least > 0.0)
-
-        assert admission.shedding.share == 1.0
-        assert not admission.turns_away(Overload())
-        admission.close()
-
-    run(main)
-
-
-def test_turns_that_are_long_every_time_turn_requests_away() -> None:
-    async def main() -> None:
-        admission = Admission(lag=0.001)
-        loop, over = asyncio.get_running_loop(), False
-
-        def work() -> None:
-            # Always something due, and a lot of it.
-            sum(range(300_000))
-            if not over:
-                loop.call_soon(work)
-
-        loop.call_soon(work)
-        await happens(lambda: admission.turns_away(Overload()))
-        over = True
-
-        assert admission.shedding.refused == 1
-        assert admission.shedding.share < 1.0
-        admission.close()
-
-    run(main)
-
-
-def test_where_nothing_comes_nobody_looks() -> None:
-    async def main() -> None:
-        admission = Admission(lag=0.05)
-        admission.turns_away(Overload())
-        admission._quiet = QUIET - 1
-        admission._heard = admission._asked
-
-        await happens(lambda: admission._look is None)
-
-        assert not admission.turns_away(Overload())
-        assert admission._look is not None
-        admission.close()
-
-    run(main)
-
-
-def test_what_was_measured_in_a_loop_that_is_gone_counts_for_nothing() -> None:
-    admission = Admission(lag=0.05)
-
-    async def before() -> None:
-        swamp(admission)
-
-    async def after() -> None:
-        assert not admission.turns_away(Overload())
-        assert admission.shedding.share == 1.0
-        admission.close()
-
-    run(before)
-    run(after)
 
 
 def test_those_turned_away_do_not_all_come_back_at_once() -> None:

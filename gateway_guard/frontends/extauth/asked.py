@@ -22,6 +22,7 @@ class Asked:
         http: the endpoint of `extauth.app`, for the process's listener.
         upstream: None: gateways forward what they ask about.
         public: clients never come to that listener.
+        door: None: whoever asks is answered, a gateway would take a refusal for a decision.
         routes: for the admin port.
 
     Args:
@@ -36,6 +37,7 @@ class Asked:
 
     upstream = None
     public = False
+    door = None
 
     def __init__(
         self,

@@ -1,0 +1,138 @@
+"""The sidecar at more than it can do: who is served how fast, who is told no and how soon.
+
+    python -m tests.bench.bench_overload [--policy policies/standard.yaml] [--seconds 5]
+
+The sidecar has one core, the load and the upstream (`open_loop`) have another. Arrivals are random
+and wait for nobody. Capacity is the highest rate, of rates that rise by a tenth, at which not one
+in a hundred is turned away and half are answered within ten times what half take at idle; idle is a
+twentieth of it. The first second of a load does not count, but is told apart.
+Wants two cores to itself: where it may, it asks for them (as root, by its place in the schedule).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from tests.bench.open_loop import Result
+from tests.e2e.servers import Sidecar
+
+#: Requests per second of the first load, and by how much each is more than the one before.
+SLOWEST, RISE = 1000.0, 1.1
+#: Of a hundred: more than so many turned away, or late, and it is too much.
+MOST_SHED = 1.0
+
+
+class Bench:
+    """One sidecar and what it is loaded with."""
+
+    def __init__(self, sidecar: Sidecar, ask: IO[str], hear: IO[str], seconds: float) -> None:
+        self.sidecar = sidecar
+        self.seconds = seconds
+        self._ask, self._hear = ask, hear
+        self._accounts = 0
+
+    def load(self, rate: float, *, warm: float = 1.0, seconds: float | None = None) -> Result:
+        """What becomes of so many requests a second."""
+        seconds = seconds or self.seconds
+        print(self.sidecar.port, rate, warm, seconds, self._accounts, file=self._ask, flush=True)
+        self._accounts += int(rate * (warm + seconds)) + 1000
+        return msgspec.json.decode(self._hear.readline(), type=Result)
+
+    def capacity(self) -> float:
+        """The highest rate at which all is well, requests a second."""
+        rate, idle = SLOWEST, self.load(SLOWEST, seconds=2.0).served_ms[0]
+        while True:
+            result = self.load(RISE * rate, seconds=2.0)
+            shed = 100.0 * (result.shed + result.failed) / result.asked
+            if shed > MOST_SHED or result.served_ms[0] > 10.0 * idle:
+                return rate
+            rate *= RISE
+
+
+@contextlib.contextmanager
+def core(number: int) -> Iterator[None]:
+    """What is started here runs on that core of those this process has."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[number % len(cores)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def first_in_line() -> None:
+    """Before others on this machine, where that is ours to ask."""
+    with contextlib.suppress(OSError):
+        os.setsid()
+    with contextlib.suppress(OSError):
+        os.nice(-20)
+        Path("/proc/self/autogroup").write_text("-20")
+
+
+def main() -> None:
+    """Print the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policy", default="policies/standard.yaml")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    arguments = parser.parse_args()
+    first_in_line()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        with core(1):
+            load = subprocess.Popen(
+                [sys.executable, "-m", "tests.bench.open_loop"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        stack.callback(load.kill)
+        assert load.stdin is not None
+        assert load.stdout is not None
+        url = f"http://127.0.0.1:{load.stdout.readline().strip()}"
+        with core(0):
+            sidecar = Sidecar(folder, url, policy=Path(arguments.policy).read_text())
+        stack.enter_context(sidecar)
+        _print(Bench(sidecar, load.stdin, load.stdout, arguments.seconds))
+
+
+def _print(bench: Bench) -> None:
+    bench.load(SLOWEST)
+    capacity = bench.capacity()
+    print(f"capacity: {capacity:.0f} requests per second\n")
+    print(
+        "| offered | a second | served | turned away | with `Retry-After` | neither "
+        "| served: median, p99 | 503: median, p99 | load itself late: p99 |\n"
+        "|---|---|---|---|---|---|---|---|---|"
+    )
+    loads = {
+        "idle, a twentieth": (0.05, 1.0), "half": (0.5, 1.0), "twice": (2.0, 1.0),
+        "twice, the first second": (2.0, 0.0), "three times": (3.0, 1.0), "idle again": (0.05, 1.0),
+    }  # fmt: skip
+    for name, (times, warm) in loads.items():
+        rate = times * capacity
+        _row(name, rate, bench.load(rate, warm=warm, seconds=None if warm else 1.0))
+
+
+def _row(name: str, rate: float, result: Result) -> None:
+    shares = (
+        f"{100.0 * part / (whole or 1):.1f} %"
+        for part, whole in (
+            (result.served, result.asked), (result.shed, result.asked),
+            (result.told, result.shed), (result.failed, result.asked),
+        )
+    )  # fmt: skip
+    times = (f"{t[0]:.1f}, {t[1]:.1f} ms" if t else "–" for t in (result.served_ms, result.shed_ms))
+    cells = [name, f"{rate:.0f}", *shares, *times, f"{result.late_ms:.1f} ms"]
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The server takes those who wait at its door together, not one a turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import uvicorn
+import uvloop
+from starlette.types import Receive, Scope, Send
+
+from gateway_guard.frontends.inbound import GuardProtocol
+from gateway_guard.frontends.serving import ACCEPTS, Server
+
+WAITING = 64
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Never asked."""
+
+
+async def turns_to_accept_all() -> int:
+    """How many turns of the loop pass until all are accepted who wait when the server starts."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=WAITING))
+        for _ in range(WAITING):
+            stack.enter_context(socket.create_connection(listener.getsockname(), 20.0))
+        listener.setblocking(False)
+        config = uvicorn.Config(app, http=GuardProtocol, ws="none", lifespan="off", log_config=None)
+        config.load()
+        server = Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup([listener])
+        turns = 0
+        while len(server.server_state.connections) < WAITING:
+            await asyncio.sleep(0)
+            turns += 1
+        await server.shutdown([listener])
+    return turns
+
+
+def test_one_turn_accepts_several_connections() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        turns = runner.run(asyncio.wait_for(turns_to_accept_all(), 60.0))
+
+    assert turns <= WAITING / ACCEPTS + 4

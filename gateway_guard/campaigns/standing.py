@@ -2,7 +2,7 @@
 
     challenge   a person asks an account to verify itself: every request of it is, until it has
     verify      it has: no challenge stops it until some time, and it counts as verified
-    clear       neither any longer
+    clear       neither any longer, and whoever verified it may verify another in its place
 
 Everything may be told twice, and in any order: what happened last counts.
 """
@@ -117,7 +117,7 @@ class Standing:
             self._note(account, Place(review.at, until, False))
             if review.link:
                 _put(self._links, review.link, review.at + LINK_LASTS, self.bound[2])
-            if review.subject:
+            if review.subject and self.places[account].at <= review.at:
                 self._vouch(review.subject, account, until)
         elif review.ruling is Ruling.CHALLENGE:
             self._note(account, Place(review.at, 0.0, True))
@@ -126,6 +126,9 @@ class Standing:
             if place is not None and place.at <= review.at:
                 # Kept as a place, so that an older decision told later does not come back.
                 self._note(account, Place(review.at, 0.0, False))
+                # Rare, and no reason to keep who verified each account.
+                for accounts in self._subjects.values():
+                    accounts.pop(account, None)
 
     def load(self, places: Mapping[str, Place]) -> None:
         """Believe `places` and nothing else; none at all are no news."""

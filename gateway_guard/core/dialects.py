@@ -123,6 +123,23 @@ def streams(path: str | None, body: Mapping[str, Any]) -> bool:
     return low.endswith(_ALWAYS)
 
 
+#: Google's model APIs, whatever they are mounted under; and Ollama's, whose words others use, too.
+_GOOGLE: Final = re.compile(
+    r".*/(?:(?:tuned)?models|endpoints)/[^/:]+:[a-z]+|.*/v[0-9]++(?:alpha|beta)[0-9]*+/.+"
+)
+_OLLAMA: Final = re.compile(r"(?:/ollama)?/api/(?:chat|generate|embed|embeddings|tags|show|ps)")
+
+
+def google(path: str) -> bool:
+    """Whether a path of neither OpenAI's nor Anthropic's is one of Gemini's or Vertex's."""
+    return _GOOGLE.fullmatch(path.casefold().rstrip("/")) is not None
+
+
+def ollama(path: str) -> bool:
+    """Whether a path of neither OpenAI's nor Anthropic's is one of Ollama's."""
+    return _OLLAMA.fullmatch(path.casefold().rstrip("/")) is not None
+
+
 _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNORECASE)
 #: Azure; old OpenAI; Bedrock, whose names have colons; Replicate, whose names have an owner; Gemini
 #: and Vertex.

@@ -77,7 +77,18 @@ def _object(segment: bytes) -> dict[str, Any] | None:
 
 
 def verify(token: bytes, source: AccountSource, keys: Keys, at: float) -> str | CredentialFault:
-    """The account's name in a token, or why there is none. Never raises.
+    """The account's name in a token, or why there is none; as `claims_of`. Never raises."""
+    claims = claims_of(token, source, keys, at)
+    if isinstance(claims, CredentialFault):
+        return claims
+    name = name_of(_claim(claims, source.claim))
+    return name if name is not None else CredentialFault.CLAIM_MISSING
+
+
+def claims_of(
+    token: bytes, source: AccountSource, keys: Keys, at: float
+) -> dict[str, Any] | CredentialFault:
+    """What a token says, or why it is not believed. Never raises.
 
     The signature (unless `source.verify` is False), `exp`, `nbf`, `iss` and `aud` are checked,
     times against `at` with `LEEWAY`. A token without `exp` does not expire. `alg` must be in
@@ -96,10 +107,7 @@ def verify(token: bytes, source: AccountSource, keys: Keys, at: float) -> str | 
     if claims is None:
         return CredentialFault.MALFORMED
     fault = _claims_fault(claims, source, at)
-    if fault is not None:
-        return fault
-    name = name_of(_claim(claims, source.claim))
-    return name if name is not None else CredentialFault.CLAIM_MISSING
+    return claims if fault is None else fault
 
 
 def _signature_fault(

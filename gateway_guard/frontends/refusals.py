@@ -1,8 +1,8 @@
 """How a refusal, or an upstream's failure, is said to the client: in its own dialect.
 
 What the client reads is the same for every reason the guard may have had; the exact reason is in
-the decision log, found by the request id. Forms: OpenAI's and Anthropic's error bodies, and RFC
-9457 problem details for whoever speaks neither or asks for them in `Accept`.
+the decision log, found by the request id. Forms: OpenAI's, Anthropic's, Google's and Ollama's error
+bodies, and RFC 9457 problem details for whoever speaks none of them or asks for them in `Accept`.
 
 A 429 is always `quota-exceeded` there, never `abnormal-usage-detected`: that type exists, but would
 tell an extractor which of its requests were recognised.
@@ -11,168 +11,16 @@ tell an extractor which of its requests were recognised.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from gateway_guard.frontends.headers import merge, rate_limit_headers, shown
+from gateway_guard.frontends.wording import FORMS, Told, form_for, whole
 from gateway_guard.types import Action, Dialect, Exchange, Grant, Request
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a client is told, before it is put into a dialect.
-
-    Attributes:
-        kind: key of the dialects' tables, e.g. `throttled`.
-        status: HTTP status.
-        text: one or two sentences, no detail of detection.
-        id: the request's id.
-        path: the request's path; None when unknown.
-        unit: unit of the limit that had no room, e.g. `tokens`; empty otherwise.
-        limits: names of the limits that had no room and may be named.
-        url: where to verify; None unless it is asked for.
-    """
-
-    kind: str
-    status: int
-    text: str
-    id: str
-    path: str | None = None
-    unit: str = ""
-    limits: tuple[str, ...] = ()
-    url: str | None = None
-
-
-#: Where the types of problem details are registered.
-_REGISTRY: Final = "https://iana.org/assignments/http-problem-types#"
-
-
-def _openai(told: Told) -> dict[str, Any]:
-    kind, code = _OPENAI[told.kind]
-    if told.kind == "throttled" and told.unit:
-        kind = "requests" if told.unit in ("requests", "concurrent") else "tokens"
-    error: dict[str, Any] = {"message": told.text, "type": kind, "param": None, "code": code}
-    if told.url is not None:
-        error["verification_url"] = told.url
-    return {"error": error}
-
-
-def _anthropic(told: Told) -> dict[str, Any]:
-    error: dict[str, Any] = {"type": _ANTHROPIC[told.kind], "message": told.text}
-    if told.url is not None:
-        error["details"] = {"verification_url": told.url}
-    return {"type": "error", "error": error, "request_id": told.id}
-
-
-def _problem(told: Told) -> dict[str, Any]:
-    slug, title = _PROBLEMS.get(told.kind) or ("", _phrase(told.status))
-    problem: dict[str, Any] = {
-        "type": _REGISTRY + slug if slug else "about:blank",
-        "title": title,
-        "status": told.status,
-        "detail": told.text,
-        "instance": f"urn:gateway-guard:{told.id}",
-    }
-    if told.limits:
-        problem["violated-policies"] = told.limits
-    if told.url is not None:
-        problem["verification_url"] = told.url
-    return problem
-
-
-def _phrase(status: int) -> str:
-    if status == 413:
-        return "Content Too Large"  # its name since RFC 9110 §15.5.14
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Refused"
-
-
-#: kind → (`type`, `code`)
-_OPENAI: Final[Mapping[str, tuple[str, str | None]]] = {
-    "invalid": ("invalid_request_error", None),
-    "unauthenticated": ("invalid_request_error", "invalid_api_key"),
-    "challenged": ("request_forbidden", "verification_required"),
-    "unverified": ("invalid_request_error", "verification_required"),
-    "denied": ("request_forbidden", "request_refused"),
-    "unavailable-here": ("request_forbidden", "unsupported_country_region_territory"),
-    "too-large": ("invalid_request_error", "request_too_large"),
-    "unreadable": ("invalid_request_error", "unsupported_media_type"),
-    "throttled": ("requests", "rate_limit_exceeded"),
-    "failed": ("server_error", "internal_error"),
-    "uncounted": ("server_error", "service_unavailable"),
-    "overloaded": ("server_error", "overloaded"),
-    "bad-gateway": ("server_error", "bad_gateway"),
-    "timeout": ("server_error", "timeout"),
-    "too-slow": ("invalid_request_error", "request_timeout"),
-}
-
-#: kind → `error.type`
-_ANTHROPIC: Final[Mapping[str, str]] = {
-    "invalid": "invalid_request_error",
-    "unauthenticated": "authentication_error",
-    "challenged": "permission_error",
-    "unverified": "authentication_error",
-    "denied": "permission_error",
-    "unavailable-here": "permission_error",
-    "too-large": "request_too_large",
-    "unreadable": "invalid_request_error",
-    "throttled": "rate_limit_error",
-    "failed": "api_error",
-    "uncounted": "api_error",
-    "overloaded": "overloaded_error",
-    "bad-gateway": "api_error",
-    "timeout": "timeout_error",
-    "too-slow": "timeout_error",
-}
-
-_REDUCED: Final = (
-    "temporary-reduced-capacity",
-    "Request cannot be satisfied due to temporary server capacity constraints",
-)
-#: kind → (registered problem type or nothing, title); every other kind is just its status.
-_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
-    "challenged": ("", "Verification Required"),
-    "unverified": ("", "Verification Required"),
-    "throttled": (
-        "quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
-    ),
-    "uncounted": _REDUCED,
-    "overloaded": _REDUCED,
-}  # fmt: skip
-
-
-class _Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How one dialect writes errors."""
-
-    render: Callable[[Told], dict[str, Any]]
-    content_type: bytes
-    id_header: bytes
-    milliseconds: bool
-
-
-_PROBLEM_FORM: Final = _Form(
-    render=_problem, content_type=b"application/problem+json", id_header=b"x-request-id",
-    milliseconds=False,
-)  # fmt: skip
-
-#: A new dialect is one line here and one body function.
-FORMS: Final[Mapping[Dialect, _Form]] = {
-    Dialect.OPENAI: _Form(
-        render=_openai, content_type=b"application/json", id_header=b"x-request-id",
-        milliseconds=True,
-    ),
-    Dialect.ANTHROPIC: _Form(
-        render=_anthropic, content_type=b"application/json", id_header=b"request-id",
-        milliseconds=True,
-    ),
-    Dialect.OTHER: _PROBLEM_FORM,
-}  # fmt: skip
 
 #: Longest wait, seconds, that the vendors' SDKs keep; a longer one makes older releases retry after
 #: a backoff of their own, 0.5 to 8 s. Source: their `_calculate_retry_timeout`.
@@ -250,7 +98,7 @@ def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
         text = _TEXTS[kind]
     told = Told(
         kind=kind, status=status, text=text, id=request.id, path=request.path, unit=unit,
-        limits=limits, url=url,
+        limits=limits, url=url, wait=wait,
     )  # fmt: skip
     headers, body = _write(request.dialect, accept, told)
     if wait is not None:
@@ -282,7 +130,7 @@ def upstream_failure(request: Request, status: int, message: str, *, accept: byt
 
 
 def _write(dialect: Dialect, accept: bytes, told: Told) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    form = _form(dialect, accept)
+    form = form_for(dialect, accept, told.path)
     body = msgspec.json.encode(form.render(told))
     headers = [
         (b"content-type", form.content_type),
@@ -318,8 +166,7 @@ def _seconds(wait: float) -> str:
 
 
 def _retry_headers(headers: list[tuple[bytes, bytes]], wait: float, *, milliseconds: bool) -> None:
-    # A wait of nothing at all would invite a tight loop.
-    headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
+    headers.append((b"retry-after", b"%d" % whole(wait)))
     if milliseconds:
         headers.append((b"retry-after-ms", b"%d" % max(1, math.ceil(round(wait * 1000, 3)))))
 
@@ -330,30 +177,3 @@ def _url(url: str) -> bytes:
         bytes((byte,)) if 0x20 < byte < 0x7F and byte not in b'<>"' else b"%%%02X" % byte
         for byte in url.encode("utf-8", "surrogateescape")
     )
-
-
-def _form(dialect: Dialect, accept: bytes) -> _Form:
-    if _prefers_problem(accept):
-        return _PROBLEM_FORM
-    return FORMS[dialect]
-
-
-def _prefers_problem(accept: bytes) -> bool:
-    """Whether `application/problem+json` is wanted at least as much as `application/json`."""
-    wanted = {b"application/problem+json": 0.0, b"application/json": 0.0}
-    accept = accept.lower()
-    if b"problem+json" not in accept:
-        return False
-    for item in accept.split(b","):
-        name, *parameters = (part.strip() for part in item.split(b";"))
-        if name in wanted:
-            quality = 1.0
-            for parameter in parameters:
-                if parameter.startswith(b"q="):
-                    try:
-                        quality = float(parameter[2:])
-                    except ValueError:
-                        quality = 0.0
-            wanted[name] = quality
-    problem = wanted[b"application/problem+json"]
-    return problem > 0.0 and problem >= wanted[b"application/json"]

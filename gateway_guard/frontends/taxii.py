@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 from pathlib import Path
+from typing import Final
 from urllib.parse import parse_qsl
 
 import uvicorn
@@ -15,7 +16,10 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from gateway_guard.errors import IntelError
+from gateway_guard.frontends.inbound import GuardProtocol
+from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.serving import Server
+from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.intel.collection import MAX_BYTES, Collection, decode
 from gateway_guard.intel.file import read_bounded
 from gateway_guard.intel.taxii import Answer, Ask, answer, password_digest
@@ -142,17 +146,25 @@ class TaxiiApp:
                 self._collection = decode(data, str(self._collection_file.path))
 
 
-def run(app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Serve until SIGTERM or SIGINT."""
+#: Few read, and whoever takes long with a request takes a place from them.
+LIMITS: Final = Limits(connections=256)
+
+
+def run(
+    app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None, limits: Limits = LIMITS
+) -> None:
+    """Serve until SIGTERM or SIGINT; what clients may take is `limits`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(app, listener, tls))
+        runner.run(_serve(app, listener, tls, limits))
 
 
-async def _serve(app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+async def _serve(
+    app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None, limits: Limits
+) -> None:
     config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
-        proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
-        limit_concurrency=256,
+        app, interface="asgi3", http=GuardProtocol.bound(limits), ws="websockets-sansio",
+        lifespan="off", log_config=None, access_log=False, proxy_headers=False,
+        server_header=False, timeout_graceful_shutdown=5,
     )  # fmt: skip
     config.load()
     config.ssl = tls
@@ -164,4 +176,8 @@ async def _serve(app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | N
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await server.serve(sockets=[listener])
+    sweeping = loop.create_task(sweep(server, limits))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        sweeping.cancel()

@@ -21,7 +21,7 @@ import msgspec
 
 from gateway_guard.accounts.jwks import JwtKeys
 from gateway_guard.core.sections import AccountSource, Identify, OpenId
-from gateway_guard.core.tokens import verify
+from gateway_guard.core.tokens import LEEWAY, claims_of, name_of
 from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import CredentialFault, Wire
 
@@ -112,18 +112,17 @@ class SignIn:
             method="GET", raw_path=b"/", headers=[(b"authorization", b"Bearer " + token)], peer=None
         )
         await self._keys.refresh(wire, Identify(accounts=(source,)))
-        who = verify(token, source, self._keys.keys, at)
-        said = verify(token, msgspec.structs.replace(source, claim="nonce"), self._keys.keys, at)
-        fault = who if isinstance(who, CredentialFault) else None
-        ours = isinstance(said, str) and hmac.compare_digest(
-            said.encode("utf-8", "replace"), nonce.encode()
-        )
-        if fault is None and ours:
-            return f"{openid.issuer}\0{who}"
-        log.error(
-            "an ID token of %s is not taken: %s", openid.issuer,
-            fault.meaning if fault is not None else "it is not for this sign-in",
-        )  # fmt: skip
+        claims = claims_of(token, source, self._keys.keys, at)
+        found = claims if isinstance(claims, CredentialFault) else _subject(claims, nonce, at)
+        if isinstance(found, CredentialFault):
+            log.error("an ID token of %s is not taken: %s", openid.issuer, found.meaning)
+        elif found is None:
+            log.error(
+                "an ID token of %s is not taken: it is not for this sign-in, or does not say from "
+                "when (iat) until when (exp) it is valid", openid.issuer,
+            )  # fmt: skip
+        else:
+            return f"{openid.issuer}\0{found}"
         return None
 
     async def _configuration(self, openid: OpenId) -> _Configuration:
@@ -177,3 +176,21 @@ class SignIn:
                 return content
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
             raise SourceError(f"{url}: {type(error).__name__}") from error
+
+
+def _subject(claims: Mapping[str, Any], nonce: str, at: float) -> str | CredentialFault | None:
+    """Whom an ID token names; a fault, or None, where it lacks what makes it one.
+
+    Unlike an access token it must say when it was made and when it expires. Source: OpenID Connect
+    Core 1.0 §2 and §3.1.3.7, 9 to 11.
+    """
+    made, said = claims.get("iat"), claims.get("nonce")
+    if type(claims.get("exp")) not in (int, float) or not isinstance(made, int | float):
+        return None
+    if made > at + LEEWAY:
+        return CredentialFault.NOT_YET_VALID
+    if type(said) is not str:
+        return None
+    if not hmac.compare_digest(said.encode("utf-8", "replace"), nonce.encode()):
+        return None
+    return name_of(claims.get("sub")) or CredentialFault.CLAIM_MISSING

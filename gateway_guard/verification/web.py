@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -13,8 +14,9 @@ from starlette.types import Scope
 
 from gateway_guard.core.sections import Verification
 
-#: Most bytes of a form and of a callback.
+#: Most bytes of a form and of a callback, and seconds they may take: whatever server this runs in.
 _LARGEST: Final = 65_536
+_PATIENCE: Final = 30.0
 #: Headers of every answer.
 HEADERS: Final = {
     "cache-control": "no-store",
@@ -71,15 +73,18 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(usual)}"
 
 
-async def body(request: Request) -> bytes | None:
-    """The body; None when it is too large, or its sender went away before its end."""
+async def body(request: Request, patience: float = _PATIENCE) -> bytes | None:
+    """The body; None when it is too large, takes longer than `patience` (seconds, in all), or its
+    sender went away before its end.
+    """
     data = b""
     try:
-        async for piece in request.stream():
-            data += piece
-            if len(data) > _LARGEST:
-                return None
-    except ClientDisconnect:
+        async with asyncio.timeout(patience):
+            async for piece in request.stream():
+                data += piece
+                if len(data) > _LARGEST:
+                    return None
+    except (ClientDisconnect, TimeoutError):
         return None
     return data
 

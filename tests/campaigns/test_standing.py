@@ -96,6 +96,21 @@ def test_a_link_is_used_once_and_a_subject_has_room_for_so_many_accounts() -> No
     assert asked("new", "acct_3", at=NOW + LASTS) is None
 
 
+def test_an_account_that_is_cleared_makes_room_for_another_of_its_subject() -> None:
+    standing = Standing()
+    asked: dict[str, Any] = {"link": "l2", "subject": "ada", "account": OTHER, "most": 1}
+
+    standing.heed(verify(link="l1", subject="ada"))
+    full = standing.refuses(**asked, at=NOW + 1)
+    standing.heed(rule(Ruling.CHALLENGE, at=NOW + 2))
+    challenged = standing.refuses(**asked, at=NOW + 2)
+    standing.heed(rule(Ruling.CLEAR, at=NOW + 3))
+    standing.heed(verify(link="l1", subject="ada"))  # told again, late
+
+    assert (full, challenged) == (LinkFault.CROWDED, LinkFault.CROWDED)
+    assert standing.refuses(**asked, at=NOW + 3) is None
+
+
 def test_places_from_elsewhere_replace_what_was_known_unless_there_are_none() -> None:
     standing = Standing()
     standing.heed(verify())

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway_guard.frontends.refusals import FORMS, refusal, upstream_failure
+from gateway_guard.frontends.refusals import refusal, upstream_failure
+from gateway_guard.frontends.wording import FORMS
 from gateway_guard.types import Action, CampaignFacts, Decision, Dialect, Exchange
 from tests import build
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ import msgspec
 import pytest
 
 from gateway_guard.errors import IntelError
+from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.taxii import TaxiiApp, read_users
+from gateway_guard.frontends.taxii import _serve as serve
 from gateway_guard.intel.collection import Collection, empty, encode, published
 from gateway_guard.intel.http import Web
 from gateway_guard.intel.stix import bundle
@@ -366,3 +371,39 @@ def test_an_export_can_be_published_again_and_again() -> None:
 
     assert new == len(document["objects"])
     assert (again, nothing) == (held, 0)
+
+
+def test_a_reader_who_never_finishes_asking_is_not_waited_for(
+    held: Collection, tmp_path: Path
+) -> None:
+    async def scenario() -> tuple[bytes, bytes]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        # Room for one: whoever comes next is served only once the first has been sent away.
+        limits = Limits(head=0.2, connections=1)
+        serving = asyncio.create_task(serve(app, listener, None, limits))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /taxii2/ HTTP/1.1\r\nHost: taxii")
+        slow = await reader.read()
+        writer.close()
+        answer = b""
+        while not answer:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /taxii2/ HTTP/1.1\r\nHost: taxii.test\r\nConnection: close\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                answer = await reader.read()
+            writer.close()
+        signal.raise_signal(signal.SIGTERM)
+        await serving
+        return slow, answer
+
+    collection, users = tmp_path / "collection", tmp_path / "users"
+    collection.write_bytes(encode(held))
+    users.write_text("me 0123456789abcdef\n")
+    app = TaxiiApp(collection, users, "title")
+
+    slow, answer = asyncio.run(asyncio.wait_for(scenario(), 60.0))
+
+    assert slow.startswith(b"HTTP/1.1 408 ")
+    assert answer.startswith(b"HTTP/1.1 401 ")

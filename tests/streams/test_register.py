@@ -17,7 +17,7 @@ from gateway_guard.errors import StoreError
 from gateway_guard.stores.connect import parse_address
 from gateway_guard.streams.keys import Keys
 from gateway_guard.streams.post import Post
-from gateway_guard.streams.register import SharedRegister
+from gateway_guard.streams.register import SharedRegister, standing_orders
 from gateway_guard.streams.shared import SharedLinking
 from tests import build
 from tests.servers import Server, needs_redis, shared_server, until
@@ -34,6 +34,10 @@ def verified(account: str = ONE, *, link: str = "l1", subject: str = "ada") -> R
     now = time.time()
     return Review(at=now, ruling=Ruling.VERIFY, account=account, until=now + LONG, link=link,
                   subject=subject)  # fmt: skip
+
+
+def of(ruling: Ruling, account: str = ONE) -> Review:
+    return Review(at=time.time(), ruling=ruling, account=account)
 
 
 def together(crew: Team, work: Callable[[Callable[[], SharedRegister]], Awaitable[T]]) -> T:
@@ -126,6 +130,25 @@ def test_one_subject_verifies_so_many_accounts_at_whatever_guard() -> None:
         found = enter(crew, *links) + enter(crew, verified("acct_0", link="again"))
 
     assert found == [None, None, None, LinkFault.CROWDED, None]
+
+
+def test_an_account_that_is_cleared_makes_room_for_another_of_its_subject() -> None:
+    with team(shared_server()) as crew:
+
+        def enters(link: str) -> LinkFault | None:
+            return enter(crew, verified(OTHER, link=link), most=1)[0]
+
+        first = enter(crew, verified(), most=1)
+        full = enters("l2")
+        for order in standing_orders(crew.keys, of(Ruling.CHALLENGE)):
+            crew.do(*order)
+        challenged = enters("l3")
+        for order in standing_orders(crew.keys, of(Ruling.CLEAR)):
+            crew.do(*order)
+        cleared = enters("l4")
+
+    assert (first, full, challenged) == ([None], LinkFault.CROWDED, LinkFault.CROWDED)
+    assert cleared is None
 
 
 def test_a_link_that_was_refused_for_its_subject_is_still_good() -> None:

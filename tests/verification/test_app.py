@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
@@ -21,6 +22,7 @@ from gateway_guard.core.links import LEEWAY, Purpose, make, read
 from gateway_guard.errors import SettingsError, StoreError
 from gateway_guard.guard import Guard
 from gateway_guard.types import Action, Charge, Grant
+from gateway_guard.verification import web
 from gateway_guard.verification.app import VerificationApp
 from gateway_guard.verification.checks import Visit
 from tests import build
@@ -615,3 +617,14 @@ def test_nothing_that_was_written_or_handed_out_is_kept_in_the_journal(tmp_path:
         await again.close()
 
     asyncio.run(scenario())
+
+
+def test_a_form_that_never_ends_is_not_waited_for() -> None:
+    async def slowly() -> MutableMapping[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"a", "more_body": True}
+
+    async def scenario() -> bytes | None:
+        return await web.body(Request({"type": "http", "headers": []}, slowly), patience=0.2)
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 60.0)) is None

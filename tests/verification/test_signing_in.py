@@ -93,7 +93,7 @@ class Provider:
             return JSONResponse({"error": "invalid_grant"}, 400)
         claims = {
             "iss": ISSUER, "aud": "guard", "sub": "ada", "nonce": self.nonces[said["code"]],
-            "exp": build.NOW + 60, **self.claims,
+            "iat": build.NOW, "exp": build.NOW + 60, **self.claims,
         }  # fmt: skip
         claims = {name: value for name, value in claims.items() if value is not None}
         token = jwt.encode(claims, self.key, algorithm="ES256", headers={"kid": "k1"})
@@ -184,6 +184,11 @@ def test_one_person_signs_in_for_three_accounts_and_no_link_twice(tmp_path: Path
         {"nonce": "of another sign-in"},
         {"nonce": None},
         {"exp": build.NOW - 3_600},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"iat": None},
+        {"iat": "yesterday"},
+        {"iat": build.NOW + 3_600, "exp": build.NOW + 7_200},
         {"sub": None},
         {"sub": ""},
     ],

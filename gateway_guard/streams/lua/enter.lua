@@ -7,6 +7,12 @@ if redis.call('EXISTS', KEYS[4]) == 1 then
   return 'used'
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[3])
+-- What a person cleared is in neither table, and takes no place of the subject any longer.
+for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', '+inf')) do
+  if not redis.call('ZSCORE', KEYS[1], account) and not redis.call('ZSCORE', KEYS[2], account) then
+    redis.call('ZREM', KEYS[5], account)
+  end
+end
 if not redis.call('ZSCORE', KEYS[5], ARGV[1])
   and redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[5]) then
   return 'crowded'

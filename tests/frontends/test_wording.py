@@ -1,0 +1,147 @@
+"""Errors in the words of APIs that are known by their paths: Google's and Ollama's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway_guard.frontends.refusals import OVERLOADED, refusal, upstream_failure
+from gateway_guard.types import Action, Dialect
+from tests import build
+
+GEMINI = "/v1beta/models/gemini-3-pro:generateContent"
+OLLAMA = "/api/chat"
+DENIED: dict[str, Any] = {"action": Action.DENY, "status": 403, "rule": "harvesting"}
+
+
+def told(
+    path: str, accept: bytes = b"", **decision: Any
+) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
+    exchange = build.exchange(
+        request=build.request(dialect=Dialect.OTHER, path=path), decision=build.decision(**decision)
+    )
+    status, headers, body = refusal(exchange, accept=accept)
+    return status, dict(headers), msgspec.json.decode(body)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        GEMINI,
+        "/v1beta/models/gemini-3-pro:streamGenerateContent",
+        "/v1/models/gemini-3-pro:countTokens",
+        "/v1/projects/p/locations/eu/publishers/google/models/gemini-3-pro:predict",
+        "/v1beta1/projects/p/locations/eu/endpoints/7:generateContent",
+        "/google/v1beta/models",
+    ],
+)
+def test_a_denial_for_googles_clients(path: str) -> None:
+    status, headers, body = told(path, **DENIED)
+
+    assert (status, headers[b"content-type"]) == (403, b"application/json")
+    assert body == {
+        "error": {
+            "code": 403,
+            "message": "This request was refused.",
+            "status": "PERMISSION_DENIED",
+        }
+    }
+
+
+def test_a_throttling_for_googles_clients_says_when_to_come_back() -> None:
+    status, headers, body = told(
+        GEMINI, action=Action.THROTTLE, status=429, rule="limit:requests", retry_after=12.2
+    )
+
+    assert (status, headers[b"retry-after"]) == (429, b"13")
+    assert b"retry-after-ms" not in headers
+    assert body["error"]["status"] == "RESOURCE_EXHAUSTED"
+    assert body["error"]["details"] == [
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "13s"}
+    ]
+
+
+def test_a_challenge_for_googles_clients_says_where_to_verify() -> None:
+    _, _, body = told(
+        GEMINI, action=Action.CHALLENGE, status=401, challenge_url="https://api.test/verify?t=x"
+    )
+
+    assert body["error"]["status"] == "UNAUTHENTICATED"
+    assert body["error"]["details"] == [
+        {
+            "@type": "type.googleapis.com/google.rpc.Help",
+            "links": [{"description": "Verify this account", "url": "https://api.test/verify?t=x"}],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (400, "INVALID_ARGUMENT"),
+        (413, "INVALID_ARGUMENT"),
+        (451, "FAILED_PRECONDITION"),
+        (500, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+    ],
+)
+def test_every_status_has_googles_word(status: int, word: str) -> None:
+    assert told(GEMINI, **DENIED | {"status": status})[2]["error"]["status"] == word
+
+
+@pytest.mark.parametrize("path", [OLLAMA, "/ollama/api/generate/", "/api/embed", "/api/tags"])
+def test_a_denial_for_ollamas_clients(path: str) -> None:
+    status, headers, body = told(path, **DENIED)
+
+    assert (status, headers[b"content-type"]) == (403, b"application/json")
+    assert body == {"error": "This request was refused."}
+
+
+def test_a_challenge_for_ollamas_clients_says_where_to_verify() -> None:
+    _, _, body = told(
+        OLLAMA, action=Action.CHALLENGE, status=401, challenge_url="https://api.test/verify?t=x"
+    )
+
+    assert body["signin_url"] == "https://api.test/verify?t=x"
+
+
+def test_too_much_is_told_in_their_words() -> None:
+    overloaded: dict[str, Any] = DENIED | {"status": 503, "rule": OVERLOADED, "retry_after": 2.0}
+
+    google, ollama = (told(path, **overloaded)[2] for path in (GEMINI, OLLAMA))
+
+    assert google["error"]["status"] == "UNAVAILABLE"
+    assert google["error"]["details"][0]["retryDelay"] == "2s"
+    assert ollama["error"].startswith("The service has more to do")
+
+
+@pytest.mark.parametrize("path", [GEMINI, OLLAMA])
+def test_whoever_asks_for_problem_details_gets_them(path: str) -> None:
+    _, headers, body = told(path, b"application/problem+json", **DENIED)
+
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert body["status"] == 403
+
+
+@pytest.mark.parametrize("path", ["/api/orders", "/api/chats", "/v1/rooms/7", "/models/7"])
+def test_paths_of_nobody_known_get_problem_details(path: str) -> None:
+    _, headers, _ = told(path, **DENIED)
+
+    assert headers[b"content-type"] == b"application/problem+json"
+
+
+def test_a_failure_of_the_upstream_is_told_in_their_words() -> None:
+    request = build.request(dialect=Dialect.OTHER, path=GEMINI)
+
+    status, headers, body = upstream_failure(request, 504, "The model took too long.")
+
+    assert (status, dict(headers)[b"content-type"]) == (504, b"application/json")
+    assert msgspec.json.decode(body) == {
+        "error": {
+            "code": 504,
+            "message": "The model took too long.",
+            "status": "DEADLINE_EXCEEDED",
+        }
+    }

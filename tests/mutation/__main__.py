@@ -1,37 +1,45 @@
 """`python -m tests.mutation`: a sample of changes to the core, each of which a test must notice.
 
 A change is *killed* when a test fails, *timeout* when the tests no longer end (which a test run
-notices as well), and *survived* when every quick test passes. First the tests that import the
-module are run, then, where they all pass, every quick one: a survivor has survived all of them.
+notices as well), and *survived* when every quick test passes. First the tests that reach the
+statement are run, in a process that has loaded them before; then, where they all pass, every quick
+one in a process of its own: a survivor has survived all of them. It is *equivalent*, and does not
+count, where `tests.mutation.arguments` says why nobody could notice.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import os
 import random
-import re
 import shutil
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.mutation.arguments import TABLE
 from tests.mutation.concerned import DESELECT, concerned, quick
+from tests.mutation.equivalent import argued
+from tests.mutation.reach import reached
 from tests.mutation.running import prepare, run
 from tests.mutation.score import Count, table
 from tests.mutation.sites import Mutant, compiles, modules, mutants_of, sampled
+from tests.mutation.warm import BROKEN, Warm, changed_functions, statement
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PARTS: Final = ("gateway_guard", "tests", "policies", "examples", "pyproject.toml", "README.md")
 #: Times what all unchanged tests take before a run counts as never ending.
 SLOWER: Final = 2.0
+#: Seconds of CPU more, for loading the tests.
+LOADING: Final = 20.0
 #: Of pytest's exit codes.
 PASSED: Final = 0
-FAILED: Final = 1
 NO_TESTS: Final = 5
 
 
@@ -53,9 +61,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gg-mutants-") as name:
         folder = Path(name)
         for part in PARTS:
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            copy(ROOT / part, folder / part)
-        trial = Trial(folder, thorough=not options.quickly)
+            if (ROOT / part).is_dir():
+                # What is compiled would be run in place of what is changed.
+                without = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+                shutil.copytree(ROOT / part, folder / part, ignore=without)
+            else:
+                shutil.copy(ROOT / part, folder / part)
+        trial = Trial(folder, texts, thorough=not options.quickly)
         for number, mutant in enumerate(sample, 1):
             if time.monotonic() > until:
                 print(f"time is up after {number - 1} changes")
@@ -65,6 +77,11 @@ def main() -> int:
             if not compiles(after):
                 continue  # noticed by everybody, without a test
             outcome = trial.outcome(mutant, after)
+            if (why := argued(mutant.path, before, after, TABLE)) is not None:
+                if outcome == "survived":
+                    outcome = "equivalent"
+                else:
+                    print(f"noticed, though it is argued that nobody can: {why}", flush=True)
             counts[mutant.path].add(outcome)
             if outcome == "survived":
                 survivors.append(_diff(mutant, before, after))
@@ -86,40 +103,55 @@ def main() -> int:
 class Trial:
     """Judges changes in a copy of the tree.
 
-    First every quick test runs without a change: what fails by itself is left out, and what takes
-    much longer than all of them did does not end.
+    First every quick test runs without a change: what fails by itself is left out, what takes much
+    longer than all of them did does not end, and a change is tried first with the tests that came
+    by the statement that it is in.
     """
 
-    def __init__(self, folder: Path, *, thorough: bool) -> None:
+    def __init__(self, folder: Path, texts: dict[str, str], *, thorough: bool) -> None:
         self._folder = folder
+        self._texts = texts
+        self._trees = {path: ast.parse(text) for path, text in texts.items()}
         self._thorough = thorough
         self._every = quick(folder)
+        every = [*self._every, "-k", DESELECT]
+        self._reach, self._cpu = reached(folder, every, list(texts), 1800.0)
         self._left_out: list[str] = []
-        ran = run(folder, [*self._every, "-k", DESELECT], 1200.0)
-        if ran.code not in (PASSED, FAILED):
-            sys.exit(f"the tests do not run:\n{ran.said[-4000:]}")
-        for name in re.findall(r"^(?:FAILED|ERROR) (\S+)", ran.said, re.MULTILINE):
+        for name in self._reach.failed:
             print(f"fails without any change, and is left out: {name}", flush=True)
             self._left_out += ["--deselect", name]
-        self._most = ran.cpu * SLOWER
+        self._warm = Warm(folder, [*every, *self._left_out])
+        print(f"{self._warm.tests} tests, {self._cpu:.0f} s of CPU", flush=True)
 
     def outcome(self, mutant: Mutant, text: str) -> str:
         """`killed`, `timeout` or `survived`."""
-        near, further = concerned(self._folder, mutant.path)
-        # The few that are near need no more than a part of the time.
-        stages = [(near, self._most / 4), (further, self._most)]
-        if self._thorough or not (near or further):
-            stages.append((self._every, self._most))
-        for tests, most in stages:
-            if not tests:
-                continue
-            words = [*tests, "-k", DESELECT, *self._left_out]
-            ran = run(self._folder, words, most, (mutant.path, text))
-            if ran.code is None:
+        for code in self._codes(mutant, text):
+            if code is None:
                 return "timeout"
-            if ran.code not in (PASSED, NO_TESTS):
+            if code not in (PASSED, NO_TESTS):
                 return "killed"
         return "survived"
+
+    def _codes(self, mutant: Mutant, text: str) -> Iterator[int | None]:
+        """pytest's exit codes, of few tests first."""
+        path = mutant.path
+        where = statement(self._trees[path], mutant.place[0])
+        functions = changed_functions(self._texts[path], text, str(self._folder / path))
+        if functions is not None:
+            names = self._reach.tests(path, *where)
+            code = self._warm.run(functions, {name: self._reach.seconds[name] for name in names})
+            if code != BROKEN:
+                yield code
+        if functions is None or self._reach.when_loaded(path, *where):
+            for tests in concerned(self._folder, path):
+                if tests:
+                    yield self._cold(tests, self._reach.of_files(tests), (path, text))
+        if self._thorough:
+            yield self._cold(self._every, self._cpu, (path, text))
+
+    def _cold(self, tests: list[str], cpu: float, changed: tuple[str, str]) -> int | None:
+        words = [*tests, "-k", DESELECT, *self._left_out]
+        return run(self._folder, words, LOADING + cpu * SLOWER, changed).code
 
 
 def _diff(mutant: Mutant, before: str, after: str) -> str:
@@ -135,7 +167,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="which ones (default 1)")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after so long")
     parser.add_argument(
-        "--quickly", action="store_true", help="only tests that import the module: a lower bound"
+        "--quickly",
+        action="store_true",
+        help="only tests that reach the statement or import the module: a lower bound",
     )
     parser.add_argument("--least", type=float, default=90.0, help="percent that must be killed")
     parser.add_argument("--verbose", action="store_true", help="a line for each change")

@@ -11,10 +11,11 @@ import importlib.machinery
 import importlib.util
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -74,17 +75,24 @@ def prepare() -> None:
 
 
 def run(
-    folder: Path, tests: Sequence[str], most: float, changed: tuple[str, str] | None = None
+    folder: Path,
+    tests: Sequence[str],
+    most: float,
+    changed: tuple[str, str] | None = None,
+    plugins: Callable[[], Sequence[object]] = tuple,
 ) -> Run:
     """Run `tests` in `folder` for at most `most` seconds of CPU.
 
-    `changed` is the path of a module and its text; then the first failure ends the run.
+    `changed` is the path of a module and its text; then the first failure ends the run. `plugins`
+    makes pytest's, once there.
     """
     output = folder / "output"
+    # What an earlier change brought to light must not be tried first with this one.
+    shutil.rmtree(folder / ".hypothesis" / "examples", ignore_errors=True)
     started = time.monotonic()
     child = os.fork()
     if child == 0:
-        _inside(folder, tests, most, changed, output)
+        inside(folder, tests, most, changed, output, plugins)
     while True:
         done, status, used = os.wait4(child, os.WNOHANG)
         if done:
@@ -104,14 +112,20 @@ def run(
     )
 
 
-def _inside(
-    folder: Path, tests: Sequence[str], most: float, changed: tuple[str, str] | None, output: Path
+def inside(
+    folder: Path,
+    tests: Sequence[str],
+    most: float | None,
+    changed: tuple[str, str] | None,
+    output: Path,
+    plugins: Callable[[], Sequence[object]] = tuple,
 ) -> None:
-    """The child's part; does not return."""
+    """The child's part; does not return. `most` None is as long as it takes."""
     code = 70
     try:
         os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (round(most) + 1, round(most) + 1))
+        if most is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (round(most) + 1, round(most) + 1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -136,7 +150,8 @@ def _inside(
             *("-p", "no:xdist", "-p", "no:rerunfailures", "-p", "no:cov"),
             *("-W", "ignore::SyntaxWarning", "-W", "ignore::pytest.PytestAssertRewriteWarning"),
         )  # fmt: skip
-        code = int(pytest.main([*words, *(["-x"] if changed else []), *tests]))
+        first = ["-x"] if changed else []
+        code = int(pytest.main([*words, *first, *tests], plugins=list(plugins())))
     except BaseException as error:  # noqa: BLE001 - the child ends here
         print(f"{type(error).__name__}: {error}", flush=True)
     finally:

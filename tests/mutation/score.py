@@ -12,11 +12,12 @@ _Z = 1.959964
 
 @dataclass(slots=True)
 class Count:
-    """How changes ended."""
+    """How changes ended. `equivalent` are those that survived and are argued to be no change."""
 
     killed: int = 0
     timeout: int = 0
     survived: int = 0
+    equivalent: int = 0
 
     def add(self, outcome: str) -> None:
         """Count one more."""
@@ -27,11 +28,12 @@ class Count:
             self.killed + other.killed,
             self.timeout + other.timeout,
             self.survived + other.survived,
+            self.equivalent + other.equivalent,
         )
 
     @property
     def tried(self) -> int:
-        """How many there were."""
+        """How many there were, without the equivalent."""
         return self.killed + self.timeout + self.survived
 
     @property
@@ -56,12 +58,13 @@ def interval(noticed: int, tried: int) -> tuple[float, float]:
 
 def table(counts: Mapping[str, Count]) -> str:
     """A line for each module, and one for all."""
-    lines = [f"{'':40} {'tried':>6} {'killed':>7} {'timeout':>8} {'survived':>9} {'score':>6}"]
+    named = ("tried", "killed", "timeout", "survived", "equivalent", "score")
+    lines = [f"{'':40}" + "".join(f"{name:>{len(name) + 2}}" for name in named)]
     rows = [*sorted(counts.items()), ("all", sum(counts.values(), Count()))]
     for name, one in rows:
         low, high = interval(one.killed + one.timeout, one.tried)
         lines.append(
-            f"{name:40} {one.tried:6} {one.killed:7} {one.timeout:8} {one.survived:9} "
-            f"{one.score:6.1%}  95 %: {low:.1%} to {high:.1%}"
+            f"{name:40}{one.tried:7}{one.killed:8}{one.timeout:9}{one.survived:10}"
+            f"{one.equivalent:12}{one.score:7.1%}  95 %: {low:.1%} to {high:.1%}"
         )
     return "\n".join(lines)

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -40,10 +40,13 @@ class Mutant:
     occurrence: int
     place: Place
 
-    def source(self, code: str) -> str:
-        """`code` of the module with the change made."""
-        changed: str | None = mutate_code(code, get_operator(self.operator)(), self.occurrence)
-        assert changed is not None, self
+    def source(self, code: str) -> str | None:
+        """`code` of the module with the change made; None where cosmic-ray finds a place and cannot
+        change it (`except zlib.error`)."""
+        try:
+            changed: str | None = mutate_code(code, get_operator(self.operator)(), self.occurrence)
+        except AttributeError:
+            return None
         return changed
 
 
@@ -79,8 +82,10 @@ def sampled(every: list[Mutant], size: int, draw: random.Random) -> list[Mutant]
     return [every[int(start + number * step)] for number in range(size)]
 
 
-def compiles(code: str) -> bool:
+def compiles(code: str | None) -> TypeGuard[str]:
     """Whether it is Python at all."""
+    if code is None:
+        return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         try:

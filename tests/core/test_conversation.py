@@ -1,0 +1,192 @@
+"""Whose text is whose, and how much of everything there is in a body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway_guard.core.conversation import Reader, read_batch, read_texts, read_tools
+from gateway_guard.core.members import Misshapen
+
+
+def read(document: dict[str, Any]) -> tuple[int, Reader]:
+    reader = Reader(system=[])
+    return read_texts(document, reader), reader
+
+
+def counted(document: dict[str, Any]) -> dict[str, Any]:
+    """What differs from a body with nothing in it."""
+    completions, found = read(document)
+    empty = Reader(system=[])
+    told = {
+        name: getattr(found, name)
+        for name in found.__struct_fields__
+        if getattr(found, name) != getattr(empty, name)
+    }
+    return told if completions == 1 else told | {"completions": completions}
+
+
+def turn(role: str | None, content: Any, **more: Any) -> dict[str, Any]:
+    return {"role": role, "content": content, **more} if role else {"content": content, **more}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([turn("user", "ab"), turn("assistant", "cde"), turn("user", "f")],
+         {"user": "f", "before": "ab", "messages": 3, "chars": 6}),
+        ([turn("User", "ab")], {"user": "ab", "messages": 1, "chars": 2}),
+        ([turn(None, "ab")], {"user": "ab", "messages": 1, "chars": 2}),
+        ([turn("USER", "ab")], {"messages": 1, "chars": 2}),
+        ([turn("system", "ab"), turn("developer", "c")],
+         {"system": ["ab", "c"], "messages": 2, "chars": 3}),
+        # A turn without text is no turn of the user's.
+        ([turn("user", "ab"), turn("user", ""), turn("user", [])],
+         {"user": "ab", "messages": 3, "chars": 2}),
+        ([{"role": "user", "parts": [{"text": "ab"}]}], {"user": "ab", "messages": 1, "chars": 2}),
+        ([{"role": "user", "text": "ab"}], {"user": "ab", "messages": 1, "chars": 2}),
+        ([{"role": "USER", "message": "ab"}], {"messages": 1, "chars": 2}),
+        ([{"role": "user", "message": "ab"}], {"user": "ab", "messages": 1, "chars": 2}),
+        ([{"role": "user", "content": "ab", "name": "x"}],
+         {"user": "ab", "messages": 1, "chars": 2}),
+        # Nobody's text counts all the same.
+        ([{"role": "assistant", "tool_calls": [{"arguments": "abc"}]}],
+         {"messages": 1, "chars": 3}),
+        ([{"role": "assistant", "content": None, "refusal": "ab"}], {"messages": 1, "chars": 2}),
+        (["ab", "cde"], {"user": "cde", "messages": 2, "chars": 5}),
+        (["ab", turn("user", "c")], {"user": "c", "before": "ab", "messages": 2, "chars": 3}),
+        # UTF-8 beyond one byte a character.
+        ([turn("user", "ä€😀")], {"user": "ä€😀", "messages": 1, "chars": 3, "extra": 6}),
+        ([], {}),
+    ],
+)  # fmt: skip
+def test_turns_are_told_apart(messages: list[Any], expected: dict[str, Any]) -> None:
+    assert counted({"messages": messages}) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ([{"type": "text", "text": "ab"}, {"type": "text", "text": "c"}],
+         {"user": "abc", "chars": 3}),
+        (["ab", "c"], {"user": "abc", "chars": 3}),
+        ({"text": "ab"}, {"user": "ab", "chars": 2}),
+        ([None, {"text": "ab"}], {"user": "ab", "chars": 2}),
+        ([{"type": "image_url", "image_url": {"url": "abc"}}], {"media": 1}),
+        ([{"text": "ab"}, {"inlineData": {}}, {"fileData": {}}],
+         {"user": "ab", "chars": 2, "media": 2}),
+        ([{"type": "tool_result", "content": "abc"}], {"chars": 3}),
+        ([{"functionResponse": {"response": {"x": "abc"}}}], {"chars": 3}),
+        ([{"functionCall": {"args": {"x": "abc"}}}], {"chars": 3}),
+        # A part that says what it is, is that.
+        ([{"type": "image", "functionCall": {"x": "abc"}}], {"media": 1}),
+        ([{"type": "document", "source": {"type": "text", "data": "abc"}}], {"chars": 3}),
+        ([{"type": "document", "source": {"type": "base64", "data": "abc"}}], {"media": 1}),
+        ([{"type": "document", "source": "abc"}], {"media": 1}),
+        ([{"type": 5}], {"media": 1}),
+    ],
+)  # fmt: skip
+def test_parts_are_text_or_media_or_nobodys(content: Any, expected: dict[str, Any]) -> None:
+    assert counted({"messages": [turn("user", content)]}) == {"messages": 1} | expected
+
+
+@pytest.mark.parametrize(
+    "messages",
+    ["ab", {"a": 1}, [5], [None], [turn("user", 5)], [turn("user", [5])], [turn("user", [["a"]])],
+     [{"role": 5, "content": "a"}], [{"role": "user", "Content": "a"}],
+     [{"role": "user", "content": [{"Text": "a"}]}], [{"role": ["user"], "content": "a"}]],
+)  # fmt: skip
+def test_what_no_upstream_expects_is_misshapen(messages: Any) -> None:
+    with pytest.raises(Misshapen):
+        read({"messages": messages})
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"prompt": "ab"}, {"user": "ab", "messages": 1, "chars": 2}),
+        ({"prompt": ""}, {"messages": 1}),
+        ({"suffix": "ab"}, {"chars": 2}),
+        ({"prompt": "ab", "suffix": "c"}, {"user": "ab", "messages": 1, "chars": 3}),
+        ({"input": "ab"}, {"user": "ab", "messages": 1, "chars": 2}),
+        ({"prompt": {"id": "p", "variables": {"x": "abc"}}}, {"chars": 4}),
+        # Tokens are four characters each.
+        ({"prompt": [1, 2, 3]}, {"chars": 12}),
+        ({"input": [1, 2, 3]}, {"chars": 12}),
+        ({"prompt": [[1, 2], [3]]}, {"chars": 12, "completions": 2}),
+        ({"prompt": [[1, 2], "x"]}, {"chars": 8, "completions": 2}),
+        ({"input": [[1, 2], [3]]}, {"chars": 12}),
+        ({"prompt": ["ab", "c", "d"]},
+         {"user": "d", "messages": 3, "chars": 4, "completions": 3}),
+        ({"prompt": []}, {}),
+        ({"input": ["ab", "c"]}, {"user": "c", "messages": 2, "chars": 3}),
+        ({"input": [turn("user", "ab")]}, {"user": "ab", "messages": 1, "chars": 2}),
+        ({"text": "ab"}, {"user": "ab", "messages": 1, "chars": 2}),
+        ({"text": ["ab", "c"]}, {"user": "c", "messages": 2, "chars": 3}),
+        ({"text": {"format": "abc"}}, {}),
+        ({"contents": {"parts": [{"text": "ab"}]}}, {"user": "ab", "messages": 1, "chars": 2}),
+        ({"contents": [{"parts": [{"text": "ab"}]}]}, {"user": "ab", "messages": 1, "chars": 2}),
+        ({"contents": "ab"}, None),
+        ({"messages": {"role": "user", "content": "ab"}}, None),
+        ({"message": "ab", "chat_history": [turn("USER", "c")]},
+         {"user": "ab", "messages": 2, "chars": 3}),
+        ({"system": "ab"}, {"system": ["ab"], "messages": 1, "chars": 2}),
+        ({"system": [{"type": "text", "text": "ab"}]},
+         {"system": ["ab"], "messages": 1, "chars": 2}),
+        ({"systemInstruction": {"parts": [{"text": "ab"}]}},
+         {"system": ["ab"], "messages": 1, "chars": 2}),
+        ({"system": {"text": "ab"}}, {"system": ["ab"], "messages": 1, "chars": 2}),
+        ({"system": None, "prompt": None, "messages": None}, {}),
+        ({"query": "ab", "documents": ["c", {"text": "d"}]}, {"chars": 4}),
+        ({"text_1": "ab", "text_2": ["c"]}, {"chars": 3}),
+        ({"nobody": "reads this"}, {}),
+        ({"prompt": 5}, None),
+        ({"prompt": True}, None),
+    ],
+)  # fmt: skip
+def test_a_prompt_is_found_wherever_a_dialect_keeps_it(
+    document: dict[str, Any], expected: dict[str, Any] | None
+) -> None:
+    if expected is None:
+        with pytest.raises(Misshapen):
+            read(document)
+    else:
+        assert counted(document) == expected
+
+
+def test_of_a_body_without_a_prompt_all_text_counts_and_lists_of_tokens() -> None:
+    reader = Reader(system=[])
+
+    reader.unknown({"a": "bc", "ids": [1, 2, 3], "floats": [0.5], "none": [], "text": ["d"]})
+
+    assert reader.chars == 2 + 12 + 1
+
+
+def test_tools_count_as_they_are_written() -> None:
+    reader = Reader(system=[])
+
+    assert read_tools({"tools": [{"a": 1}, {}]}, reader) == 2
+    assert reader.chars == len('[{"a":1},{}]')
+    assert read_tools({"functions": [{}]}, reader) == 1
+    assert read_tools({"tools": [], "functions": [{}]}, reader) == 0
+    assert read_tools({}, reader) == 0
+    with pytest.raises(Misshapen):
+        read_tools({"tools": {}}, reader)
+
+
+def test_a_batch_asks_for_what_each_of_its_requests_asks_for() -> None:
+    reader = Reader(system=[])
+    requests = [
+        {"params": {"prompt": "ab", "max_tokens": 10}},
+        {"params": {"prompt": ["c", "d", "e"], "n": 2}},
+        {"params": {"prompt": "f", "max_tokens": 0}},
+        {"params": {"tools": [{}], "max_tokens": 5, "n": 3}},
+        {"content": {"parts": [{"text": "ghi"}]}},
+    ]
+
+    assert read_batch(requests, reader, 100) == 10 + 100 * 2 * 3 + 0 + 15
+    assert reader.chars == 2 + 3 + 1 + 4 + 3
+    for wrong in ([5], [{"params": 5}], [{"params": {"Model": "x"}}]):
+        with pytest.raises(Misshapen):
+            read_batch(wrong, Reader(system=[]), 100)

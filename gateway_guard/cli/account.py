@@ -13,6 +13,7 @@ from rich.console import Console
 
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.known import Known, Shared, known_of
+from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import JOIN
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.standing import LASTS as VERIFIED_LASTS
@@ -33,6 +34,7 @@ from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.errors import SettingsError, SourceError
 from gateway_guard.pages.words import many, moment, signed, sure
+from gateway_guard.settings import Settings
 
 AccountArgument = Annotated[
     str | None, typer.Argument(metavar="[ACCT]", help="The digest logs name it by: acct_…")
@@ -80,10 +82,21 @@ def register(app: typer.Typer) -> None:
         file: FileOption = None,
         format: FormatOption = Format.TEXT,
     ) -> None:
-        """Everything the linker knows of an account, and every review of it."""
-        case = opened(file)
-        who = _digest(case.keyed, case.secret, account, key_file, name)
-        known = known_of(case.linker, case.reviews, who)
+        """Everything the linker knows of an account, and every review of it; without a snapshot of
+        campaigns, how the account of a key or a name is called in logs.
+        """
+        settings = Settings.from_environment()
+        if account is None and file is None and settings.campaigns_file is None:
+            case, keyed, secret = None, settings.secret_lasts, settings.secret
+        else:
+            case = opened(file)
+            keyed, secret = case.keyed, case.secret
+        who = _digest(keyed, secret, account, key_file, name)
+        if case is None:
+            typer.echo("no snapshot of campaigns is named: only its name is known here", err=True)
+            known = known_of(Linker(), (), who)
+        else:
+            known = known_of(case.linker, case.reviews, who)
         if format is Format.JSON:
             print_json(known)
         else:

@@ -92,8 +92,18 @@ def register(app: typer.Typer) -> None:
         most: Annotated[int, typer.Option("--most", min=1, help="Only so many, the latest.")] = 50,
         format: FormatOption = Format.TEXT,
     ) -> None:
-        """What was decided, by whom and why, oldest first."""
-        found = _audit(file).latest(most, account=account, campaign=campaign)
+        """What was decided, by whom and why, oldest first. Lines that are not as they were written
+        are left out, which is said.
+        """
+        skipped: list[str] = []
+        found = _audit(file).latest(
+            most, account=account, campaign=campaign, skipped=skipped.append
+        )
+        if skipped:
+            typer.echo(
+                f"{skipped[0]}: {many(len(skipped), 'line')} changed, or written with another "
+                "secret, left out; `gateway-guard audit verify` says more", err=True,
+            )  # fmt: skip
         if format is Format.JSON:
             print_json({"entries": found})
             return

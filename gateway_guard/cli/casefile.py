@@ -120,18 +120,18 @@ def _load(file: SnapshotFile, settings: Settings) -> tuple[bytes, Snapshot | Non
 
 def bench_of(post: Post | None, case: Casefile | None) -> Bench:
     """Where a command decides: among the guards of `post`, or for those that use the file of
-    `case`. Without a place for an audit file that is said, and done without.
+    `case`. Without a place for an audit file that is said, and done without. What is decided of
+    recorded traffic concerns nobody, and is not audited: everybody knows the secret.
     """
+    if case is not None and case.secret is REPLAY_SECRET:
+        return Bench(via="cli", audit=None, journal=case.file.reviews)
     settings = Settings.from_environment()
-    beside = None if case is None else case.file.path
-    if case is not None:
-        # Its secret may be that of recorded traffic.
-        settings = msgspec.structs.replace(settings, secret=case.secret, secret_lasts=case.keyed)
+    beside = settings.campaigns_file if case is None else case.file.path
+    audit = None
     try:
-        audit = Audit.configured(settings, beside or settings.campaigns_file)
+        audit = Audit.configured(settings, beside)
     except SettingsError as error:
         typer.echo(f"not audited: {error}", err=True)
-        audit = None
     journal = None if case is None else case.file.reviews
     return Bench(via="cli", audit=audit, post=post, journal=journal)
 

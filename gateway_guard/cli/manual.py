@@ -58,17 +58,23 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "campaign release": Page(f"gateway-guard campaign release c_0001 {_RELEASED}"),
     "export": Page("gateway-guard export ecs decisions.jsonl"),
-    "account show": Page("gateway-guard account show acct_f72s2pqm"),
-    "account allow": Page(f"gateway-guard account allow acct_f72s2pqm {_RELEASED}"),
-    "account ban": Page("gateway-guard account ban acct_f72s2pqm --reason 'resells answers'"),
-    "account clear": Page("gateway-guard account clear acct_f72s2pqm --reason 'called them'"),
-    "account challenge": Page(
-        "gateway-guard account challenge acct_f72s2pqm --reason 'five countries in a day'"
+    "account show": Page("gateway-guard account show acct_f72s2pqm4xkd7w3a"),
+    "account allow": Page(f"gateway-guard account allow acct_f72s2pqm4xkd7w3a {_RELEASED}"),
+    "account ban": Page(
+        "gateway-guard account ban acct_f72s2pqm4xkd7w3a --reason 'resells answers'"
     ),
-    "account verify": Page("gateway-guard account verify acct_f72s2pqm --reason 'saw a contract'"),
-    "account note": Page("gateway-guard account note acct_f72s2pqm --reason 'asked sales'"),
+    "account clear": Page(
+        "gateway-guard account clear acct_f72s2pqm4xkd7w3a --reason 'called them'"
+    ),
+    "account challenge": Page(
+        "gateway-guard account challenge acct_f72s2pqm4xkd7w3a --reason 'five countries in a day'"
+    ),
+    "account verify": Page(
+        "gateway-guard account verify acct_f72s2pqm4xkd7w3a --reason 'saw a contract'"
+    ),
+    "account note": Page("gateway-guard account note acct_f72s2pqm4xkd7w3a --reason 'asked sales'"),
     "audit verify": Page("gateway-guard audit verify", good="whole"),
-    "audit show": Page("gateway-guard audit show --account acct_f72s2pqm"),
+    "audit show": Page("gateway-guard audit show --account acct_f72s2pqm4xkd7w3a"),
     "intel keygen": Page("gateway-guard intel keygen guard.key"),
     "intel export": Page(
         "gateway-guard intel export --name acme --key guard.key --traffic decisions.jsonl.gz "

@@ -56,9 +56,12 @@ class Background:
             self._watcher = asyncio.get_running_loop().create_task(self._watch(self._reload_every))
 
     async def begin(self) -> None:
-        """Hear of the verdicts of a shared store, unless it is down: who is banned is so from the
-        first request on.
+        """See whether a shared store answers, and hear of its verdicts, unless it is down: who is
+        banned is so from the first request on.
         """
+        shared = getattr(self._guard, "shared", None)
+        if isinstance(shared, PatientStore):
+            shared.begin()
         linking = getattr(self._guard, "linking", None)
         if isinstance(linking, SharedLinking):
             await asyncio.to_thread(linking.wait, VERDICTS_SECONDS)

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -39,6 +39,10 @@ from gateway_guard.settings import Settings
 
 _HEAD: Final = ".head"
 _LOCK: Final = ".lock"
+
+
+def _nobody(_: str) -> None:
+    """Nobody is told."""
 
 
 class Audit:
@@ -135,30 +139,41 @@ class Audit:
         ]  # fmt: skip
         return _in_order(found, self._key)
 
-    def entries(self) -> Iterator[Entry]:
-        """Everything that can be read and bears its digest, oldest first.
+    def entries(self, skipped: Callable[[str], object] = _nobody) -> Iterator[Entry]:
+        """Everything that can be read and bears its digest, oldest first; `skipped` is told where
+        (`file:line`) anything else stands.
 
         Raises:
             SourceError: a file cannot be read.
         """
         try:
-            for _, line in _lines(self.parts()):
-                with contextlib.suppress(ValueError):
-                    yield entry_of(line.removesuffix(b"\n"), self._key)[0]
+            for where, line in _lines(self.parts()):
+                try:
+                    entry = entry_of(line.removesuffix(b"\n"), self._key)[0]
+                except ValueError:
+                    skipped(where)
+                else:
+                    yield entry
         except OSError as error:
             raise SourceError(f"{error.filename or self.path}: {error.strerror}") from error
 
     def latest(
-        self, most: int, *, account: str | None = None, campaign: str | None = None
+        self,
+        most: int,
+        *,
+        account: str | None = None,
+        campaign: str | None = None,
+        skipped: Callable[[str], object] = _nobody,
     ) -> list[Entry]:
         """The last `most` entries, oldest first; only those about `account` or `campaign` if named.
+        `skipped` as in `entries`.
 
         Raises:
             SourceError: a file cannot be read.
         """
         found = (
             entry
-            for entry in self.entries()
+            for entry in self.entries(skipped)
             if account in (None, entry.account) and campaign in (None, entry.campaign)
         )
         return list(deque(found, maxlen=most))

@@ -34,7 +34,8 @@ PROBE: Final = Charge(
 class Mender:
     """Empties the arrears on a task of its own, as fast as the store answers.
 
-    While the breaker is not closed it probes, so that an outage ends even where no request comes.
+    While the breaker is not closed it probes, so that an outage ends even where no request comes;
+    and once at the start, so that one is noticed before the first request does.
 
     Attributes:
         delivered: settlements that arrived only when they were sent again.
@@ -73,11 +74,17 @@ class Mender:
         self._ids = request_ids()
         self._empty = nothing((PROBE,), self._ids())
         self._task: asyncio.Task[None] | None = None
+        self._looking = False
 
     @property
     def idle(self) -> bool:
         """Whether it has nothing to do, or was never started."""
         return self._task is None or self._task.done()
+
+    def look(self) -> None:
+        """Probe until the store has answered once, or the breaker has opened."""
+        self._looking = True
+        self.start()
 
     def start(self) -> None:
         """See to what is owed, and to a breaker that is not closed; once, however often called."""
@@ -91,8 +98,8 @@ class Mender:
             await asyncio.wait({self._task})
 
     async def run(self) -> None:
-        """Go on until nothing is owed and the breaker is closed."""
-        while self._arrears or self._breaker.state is not State.CLOSED:
+        """Go on until nothing is owed, the store has answered once and the breaker is closed."""
+        while self._looking or self._arrears or self._breaker.state is not State.CLOSED:
             try:
                 done = await self._round()
             except Exception:
@@ -107,7 +114,7 @@ class Mender:
         ticket = self._breaker.admit(self._clock())
         if ticket is None:
             return False
-        if self._breaker.state is not State.CLOSED:
+        if self._looking or self._breaker.state is not State.CLOSED:
             return await self._probe(ticket)
         settlement = self._arrears.next_settlement()
         if settlement is not None:
@@ -121,6 +128,7 @@ class Mender:
         # Under one id until there is an answer, so that a day of probing leaves one to settle.
         self._arrears.owe(self._empty)
         if answered is not None:
+            self._looking = False
             self._empty = self._empty._replace(id=self._ids())
         return answered is not None
 

@@ -160,6 +160,10 @@ class PatientStore:
             "waiting_keys": (self.arrears.debts, MOST_DEBTS),
         }
 
+    def begin(self) -> None:
+        """See whether the store answers, before the first request has to find out."""
+        self.mender.look()
+
     def health(self) -> StoreHealth:
         """How the store is right now."""
         since = self.breaker.since

@@ -208,6 +208,23 @@ def test_a_ban_can_be_written_before_the_guard_has_saved_anything(
     assert Journal(f"{path}.reviews").new()[0].account == BYSTANDER
 
 
+def test_without_a_snapshot_the_account_of_a_key_is_still_named(
+    path: Path, tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    path.unlink()
+    monkeypatch.delenv("GATEWAY_GUARD_CAMPAIGNS_FILE")
+
+    ran = run(monkeypatch, capfd, "account", "show", "--key-file", file)
+    by_digest = run(monkeypatch, capfd, "account", "show", BYSTANDER)
+
+    assert ran.code == 0
+    assert digest(build.SECRET, KEY.encode()) in ran.out
+    assert "no snapshot of campaigns is named" in ran.err
+    assert (by_digest.code, "no snapshot" in by_digest.err) == (3, True)
+
+
 def test_a_key_cannot_be_digested_without_the_guards_secret(
     path: Path, tmp_path: Path, monkeypatch: Patch, capfd: Capture
 ) -> None:

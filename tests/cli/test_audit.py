@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway_guard.campaigns.snapshot import freeze
+from gateway_guard.cli.replay import REPLAY_SECRET
+from gateway_guard.record.reviews import Journal
+from gateway_guard.record.snapshots import SnapshotFile
 from tests import build
+from tests.campaigns import ring
 from tests.cli.run import run
 
 Patch = pytest.MonkeyPatch
@@ -55,6 +60,30 @@ def test_the_first_changed_line_is_named(audit: Path, monkeypatch: Patch, capfd:
 
     assert ran.code == 1
     assert f"{audit}:2: it was changed" in ran.out
+
+
+def test_what_is_not_as_it_was_written_is_not_shown_and_that_is_said(
+    audit: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    audit.write_bytes(audit.read_bytes().replace(b"a class", b"a clas5"))
+
+    ran = run(monkeypatch, capfd, "audit", "show")
+
+    assert "1 decision" in ran.out
+    assert "a clas5" not in ran.out
+    assert f"{audit}:2: 1 line changed" in ran.err
+
+
+def test_what_is_decided_of_recorded_traffic_concerns_nobody_and_is_not_audited(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    SnapshotFile(path).save(freeze(ring.caught(), REPLAY_SECRET, saved_at=build.NOW))
+
+    ran = run(monkeypatch, capfd, "account", "ban", ACCOUNT, "--reason", "stolen card")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert not Path(f"{path}.audit").exists()
+    assert [review.account for review in Journal(f"{path}.reviews").new()] == [ACCOUNT]
 
 
 def test_another_secret_cannot_verify(audit: Path, monkeypatch: Patch, capfd: Capture) -> None:

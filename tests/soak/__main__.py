@@ -34,6 +34,10 @@ PACE: Final = 200.0
 
 
 def main() -> int:
+    if sys.argv[1:]:
+        # It has no options: whoever asks for help, or names one, starts nothing.
+        print(__doc__)
+        return 0 if {"-h", "--help"} & {*sys.argv[1:]} else 2
     if REDIS is None:
         print("redis-server is not installed: apt-get install redis-server")
         return 3

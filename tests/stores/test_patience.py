@@ -234,6 +234,44 @@ def test_what_a_client_asked_for_that_left_is_given_back() -> None:
     hurried(scenario)
 
 
+@pytest.mark.parametrize("fault", [{"fault": REFUSED}, {"hangs": True}])
+def test_a_store_that_is_down_at_the_start_is_known_to_be_before_any_request(
+    fault: dict[str, Any],
+) -> None:
+    async def scenario() -> None:
+        faulty = FaultyStore()
+        for name, value in fault.items():
+            setattr(faulty, name, value)
+        store = patient(faulty)
+
+        store.begin()
+        await asyncio.sleep(10.0)
+        down = store.health()
+        faulty.fault, faulty.hangs = None, False
+        await asyncio.sleep(RIGHT_AGAIN)
+
+        assert (down.up, store.health().up) == (False, True)
+        await store.close()
+
+    hurried(scenario)
+
+
+def test_a_store_that_answers_at_the_start_is_asked_once_and_charged_nothing() -> None:
+    async def scenario() -> None:
+        faulty = FaultyStore()
+        store = patient(faulty)
+
+        store.begin()
+        await settled_down(store)
+
+        assert len(faulty.asked) == 1
+        assert store.mender.idle
+        assert (store.mender.delivered, store.mender.given_back) == (0, 0)
+        await store.close()
+
+    hurried(scenario)
+
+
 def test_a_server_that_fails_is_left_alone_and_asked_again_by_one_at_a_time() -> None:
     async def scenario() -> None:
         faulty = FaultyStore()

@@ -12,6 +12,7 @@
 | `GATEWAY_GUARD_STORE_UNSETTLED` | a dead worker's reservations cost the `estimate` or `nothing` |
 | `GATEWAY_GUARD_TOTAL_WORKERS` | workers on all hosts, for `on_error: { store: local }` |
 | `GATEWAY_GUARD_LINKER` | with a shared store, link campaigns here: `auto` (default) or `never` |
+| `GATEWAY_GUARD_LINKER_ACCOUNTS` | accounts the linker remembers (default 1,000,000) |
 | `GATEWAY_GUARD_NETWORK_FILES` | further network databases, separated by `:` |
 | `GATEWAY_GUARD_ACCOUNTS_FILE` | account attributes, JSON lines or CSV |
 | `GATEWAY_GUARD_ACCOUNTS_URL` | where they are asked for instead, `https://host/{account}` |
@@ -63,6 +64,7 @@ VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_STORE_UNSETTLED": "a dead worker's reservations cost estimate or nothing",
     "GATEWAY_GUARD_TOTAL_WORKERS": "workers on all hosts, each of which limits by its share alone",
     "GATEWAY_GUARD_LINKER": "auto: link campaigns here while no gateway-guard linker does; never",
+    "GATEWAY_GUARD_LINKER_ACCOUNTS": "accounts the linker remembers, default 1000000",
     "GATEWAY_GUARD_NETWORK_FILES": "further network databases, separated by ':'",
     "GATEWAY_GUARD_ACCOUNTS_FILE": "account attributes, JSON lines or CSV",
     "GATEWAY_GUARD_ACCOUNTS_URL": "where they are asked for instead, https://host/{account}",
@@ -91,6 +93,9 @@ LOG_ADDRESSES = ("full", "subnet", "none")
 UNSETTLED = ("estimate", "nothing")
 #: Whether a guard of a shared store may be its linker.
 LINKER = ("auto", "never")
+#: Fewest accounts a linker may be told to remember: with fewer, a campaign of hundreds would be
+#: forgotten while it is still being gathered.
+FEWEST_LINKED = 1_000
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             the policy says `local`, each limits by one part in so many of every quota.
         linker: from `LINKER`: `auto` finds campaigns for all guards of the store in this process
             while no other does; `never` leaves that to others.
+        linker_accounts: accounts the linker remembers, >= `FEWEST_LINKED`; beyond it, the tenth of
+            them unseen for longest is forgotten at once, members of campaigns last.
         network_files: further databases, asked before the bundled one.
         accounts_file: account attributes; None for none.
         accounts_url: where attributes are asked for, instead of the file; None for nowhere.
@@ -144,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store_unsettled: str = "estimate"
     total_workers: int = 1
     linker: str = "auto"
+    linker_accounts: int = 1_000_000
     network_files: tuple[str, ...] = ()
     accounts_file: str | None = None
     accounts_url: str | None = None
@@ -190,6 +198,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             store_unsettled=_word(env, "GATEWAY_GUARD_STORE_UNSETTLED", UNSETTLED),
             total_workers=_count(env, "GATEWAY_GUARD_TOTAL_WORKERS", 1),
             linker=_word(env, "GATEWAY_GUARD_LINKER", LINKER),
+            linker_accounts=_count(
+                env, "GATEWAY_GUARD_LINKER_ACCOUNTS", 1_000_000, least=FEWEST_LINKED
+            ),
             network_files=tuple(
                 part for part in env.get("GATEWAY_GUARD_NETWORK_FILES", "").split(":") if part
             ),
@@ -336,7 +347,7 @@ def _milliseconds(env: Mapping[str, str], name: str, default: float) -> float:
     return value / 1_000.0
 
 
-def _count(env: Mapping[str, str], name: str, default: int) -> int:
+def _count(env: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
     text = env.get(name)
     if not text:
         return default
@@ -344,6 +355,6 @@ def _count(env: Mapping[str, str], name: str, default: int) -> int:
         value = int(text)
     except ValueError:
         value = 0
-    if not 1 <= value <= 100_000_000:
-        raise SettingsError(f"{name} is {text!r}; write a whole number from 1 to 100000000")
+    if not least <= value <= 100_000_000:
+        raise SettingsError(f"{name} is {text!r}; write a whole number from {least} to 100000000")
     return value

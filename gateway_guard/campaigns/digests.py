@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import xxhash
 
 from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting
-from gateway_guard.types import Client, Exchange, PromptShape
+from gateway_guard.types import Action, Client, Exchange, PromptShape
 
 _xxh3: Final = xxhash.xxh3_64_intdigest
 _MASK: Final = (1 << 64) - 1
@@ -19,6 +20,11 @@ _SALT: Final = {
 }
 #: One fragment in so many is kept; a power of two. A prompt has about 18 (DETECTION T2).
 FRAGMENT_SAMPLE: Final = 4
+_OTHERS: Final = FRAGMENT_SAMPLE - 1
+
+
+#: As `Action.refuses` has it.
+_REFUSALS: Final = Action.CHALLENGE
 
 
 def template_keys(prompt: PromptShape) -> list[int]:
@@ -41,9 +47,7 @@ def content_keys(prompt: PromptShape) -> tuple[int, ...]:
     The ends and the skeleton of each role first, then every fourth fragment.
     """
     keys = template_keys(prompt)
-    for fragment in prompt.shingles:
-        if not fragment % FRAGMENT_SAMPLE:
-            keys.append(fragment)
+    keys += [fragment for fragment in prompt.shingles if not fragment & _OTHERS]
     return tuple(dict.fromkeys(keys[:MOST_KEYS]))
 
 
@@ -52,7 +56,13 @@ def client_digest(client: Client) -> int:
 
     Not `hash()`, which would change with every start.
     """
-    shown = f"{client.agent}|{client.sdk or ''}|{client.tls or ''}"
+    return _client_digest(client.agent, client.sdk, client.tls)
+
+
+# As many as `core.hints` remembers.
+@functools.lru_cache(maxsize=4096)
+def _client_digest(agent: int, sdk: str | None, tls: str | None) -> int:
+    shown = f"{agent}|{sdk or ''}|{tls or ''}"
     return _xxh3(shown.encode()) if shown != "0||" else 0
 
 
@@ -72,24 +82,25 @@ def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
     tokens = 0
     if usage is not None:
         tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    # In the order of its members: see there.
     return Sighting(
-        at=request.at,
-        account=account,
-        organisation=known.organisation,
-        payment=known.payment,
-        created_at=known.created_at,
-        verified=known.verified,
-        address=_xxh3(address.encode(), seed) if address is not None else 0,
-        subnet=_xxh3(subnet.encode(), seed) if subnet is not None else 0,
-        country=network.country,
-        asn=network.asn,
-        flags=network.flags,
-        declared=known.country,
-        client=client_digest(request.client),
-        model=request.model,
-        keys=content_keys(prompt) if prompt is not None else (),
-        chars=prompt.chars if prompt is not None else 0,
-        tokens=tokens,
-        refused=exchange.decision.acted and exchange.decision.action.refuses,
-        sample=prompt.sample if prompt is not None else None,
+        request.at,
+        account,
+        known.organisation,
+        known.payment,
+        known.created_at,
+        known.verified,
+        _xxh3(address.encode(), seed) if address is not None else 0,
+        _xxh3(subnet.encode(), seed) if subnet is not None else 0,
+        network.country,
+        network.asn,
+        network.flags,
+        known.country,
+        client_digest(request.client),
+        request.model,
+        content_keys(prompt) if prompt is not None else (),
+        prompt.chars if prompt is not None else 0,
+        tokens,
+        exchange.decision.acted and exchange.decision.action >= _REFUSALS,
+        prompt.sample if prompt is not None else None,
     )

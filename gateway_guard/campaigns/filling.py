@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import msgspec
 
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.postings import Posting, Postings
+from gateway_guard.campaigns.postings import Lone, Posting, Postings
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.campaigns.rows import COLUMNS, Head, indexes, values_of
 from gateway_guard.campaigns.traces import Trace
@@ -75,8 +74,7 @@ class Filling:
             # Right for whoever is alone with a value; replaced where others have it, too.
             for postings, values in self._alone:
                 for value in values(trace):
-                    alone = array("Q", (number,))
-                    postings.put(value, Posting(1, alone, trace.first_at, trace.first_at))
+                    postings.put(value, Lone(number, trace.first_at))
 
     def _claims(self, rows: list[Any]) -> None:
         for key, number, at in rows:

@@ -107,22 +107,21 @@ class Memory:
         else:
             trace.paced(at)
         if seen.subnet and seen.subnet not in trace.subnets:
-            _remember(trace.subnets, seen.subnet, MOST_PLACES)
+            _remember(trace.subnets, seen.subnet)
             posting = self.subnets.get(seen.subnet)
             # Back in a range it has been in before, it is no other account.
             if posting is None or number not in posting.latest:
                 self.subnets.add(seen.subnet, number, at)
             news = True
         if seen.address and seen.address not in trace.addresses:
-            _remember(trace.addresses, seen.address, MOST_PLACES)
-        shared = trace.shared
-        full = len(shared) >= MOST_SHARED
+            _remember(trace.addresses, seen.address)
+        full = len(trace.shared) >= MOST_SHARED
         for key in seen.keys:
-            if key in shared:
+            if key in trace.shared:
                 if full:
                     # The keys an account goes on using are the ones to remember.
-                    shared.remove(key)
-                    shared.append(key)
+                    trace.shared.remove(key)
+                    trace.shared.append(key)
             elif self._shares(key, number, trace, at):
                 news = True
         return number, news
@@ -171,7 +170,9 @@ class Memory:
 
     def _forget(self) -> None:
         oldest = sorted(self.traces, key=lambda n: (n in self.kept, self.traces[n].last_at))
-        for number in oldest[: max(int(len(oldest) * _FORGET), 1)]:
+        # Taken over from a roomier process there may be more than one too many.
+        surplus = len(oldest) - self.bounds.accounts + 1
+        for number in oldest[: max(int(len(oldest) * _FORGET), surplus, 1)]:
             if number in self.kept:
                 self.dropped(number)
             del self.numbers[self.traces.pop(number).account]
@@ -190,12 +191,12 @@ class Memory:
             if other is trace or other.organisation == trace.organisation:
                 return False
             templates.share(key, number, at)
-            _remember(other.shared, key, MOST_SHARED)
-            _remember(trace.shared, key, MOST_SHARED)
+            other.share(key)
+            trace.share(key)
             return True
         if number not in posting.latest:
             templates.shared.add(key, number, at)
-        _remember(trace.shared, key, MOST_SHARED)
+        trace.share(key)
         return posting.count <= self.popular()
 
     def popular(self) -> float:
@@ -231,6 +232,8 @@ class Memory:
             posting = self.subnets.get(subnet)
             if posting is None or not 1 < posting.count <= _CROWDED:
                 continue
+            if not (created or keys):
+                continue  # beside its range nothing could tie it to anybody
             for other in posting.latest:
                 if other not in found:
                     them = traces.get(other)
@@ -284,7 +287,7 @@ class Memory:
         return near
 
 
-def _remember(values: array[int], value: int, most: int) -> None:
+def _remember(values: array[int], value: int) -> None:
     values.append(value)
-    if len(values) > most:
+    if len(values) > MOST_PLACES:
         del values[0]

@@ -29,17 +29,32 @@ class Posting(msgspec.Struct, gc=False):
     first: int = 0
 
 
+class Lone(msgspec.Struct, gc=False):
+    """What is kept of a value while one account alone came with it: nearly all of them.
+
+    A fifth of a `Posting` and its array.
+
+    Attributes:
+        number: the account's number.
+        at: Unix seconds.
+    """
+
+    number: int
+    at: float
+
+
 class Postings(Generic[V]):
     """value → accounts. Two generations: what was not used for a whole generation is forgotten.
 
-    At most `2 x values` values of at most `most` accounts each.
+    At most `2 x values` values of at most `most` accounts each. What it tells is for reading; only
+    `add` and `put` change it.
     """
 
     def __init__(self, *, values: int, most: int) -> None:
         self._size = values
         self._most = most
-        self._young: dict[V, Posting] = {}
-        self._old: dict[V, Posting] = {}
+        self._young: dict[V, Posting | Lone] = {}
+        self._old: dict[V, Posting | Lone] = {}
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -48,26 +63,26 @@ class Postings(Generic[V]):
         """The posting of `value`; None when nobody (remembered) came with it."""
         found = self._young.get(value)
         if found is None:
-            found = self._old.pop(value, None)
-            if found is not None:
-                self._put(value, found)
-        return found
+            found = self._found(value)
+            if found is None:
+                return None
+        return _told(found) if isinstance(found, Lone) else found
 
-    def add(self, value: V, number: int, at: float) -> Posting:
+    def add(self, value: V, number: int, at: float) -> None:
         """Note that account `number` came with `value`; call it once per pair."""
-        posting = self.get(value)
-        if posting is None:
-            posting = Posting(1, array("Q", (number,)), at, at, number)
-            self._put(value, posting)
-            return posting
-        posting.count += 1
-        posting.last_at = at
-        posting.latest.append(number)
-        if len(posting.latest) > self._most:
-            del posting.latest[0]
-        return posting
+        found = self._found(value)
+        if found is None:
+            self._put(value, Lone(number, at))
+            return
+        if isinstance(found, Lone):
+            found = self._young[value] = _told(found)
+        found.count += 1
+        found.last_at = at
+        found.latest.append(number)
+        if len(found.latest) > self._most:
+            del found.latest[0]
 
-    def put(self, value: V, posting: Posting) -> None:
+    def put(self, value: V, posting: Posting | Lone) -> None:
         """Take over the posting of a value as it was, e.g. before a restart."""
         self._old.pop(value, None)
         if value in self._young:
@@ -77,11 +92,26 @@ class Postings(Generic[V]):
 
     def items(self) -> Iterable[tuple[V, Posting]]:
         """Every value remembered."""
-        yield from self._old.items()
-        yield from self._young.items()
+        for values in (self._old, self._young):
+            for value, found in values.items():
+                yield value, _told(found) if isinstance(found, Lone) else found
 
-    def _put(self, value: V, posting: Posting) -> None:
+    def _found(self, value: V) -> Posting | Lone | None:
+        """What is kept of `value`, which counts as use."""
+        found = self._young.get(value)
+        if found is None:
+            found = self._old.pop(value, None)
+            if found is not None:
+                self._put(value, found)
+        return found
+
+    def _put(self, value: V, posting: Posting | Lone) -> None:
         if len(self._young) >= self._size:
             self._old = self._young
             self._young = {}
         self._young[value] = posting
+
+
+def _told(lone: Lone) -> Posting:
+    number, at = lone.number, lone.at
+    return Posting(1, array("Q", (number,)), at, at, number)

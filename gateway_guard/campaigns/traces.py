@@ -31,6 +31,10 @@ def _none() -> array[int]:
     return array("Q")
 
 
+#: What most accounts share with others; never changed.
+_NOTHING: Final = _none()
+
+
 class Trace(msgspec.Struct, gc=False):
     """One account over time. Mutable; written by the linker only.
 
@@ -65,7 +69,7 @@ class Trace(msgspec.Struct, gc=False):
     tokens: int = 0
     subnets: array[int] = msgspec.field(default_factory=_none)
     addresses: array[int] = msgspec.field(default_factory=_none)
-    shared: array[int] = msgspec.field(default_factory=_none)
+    shared: array[int] = _NOTHING
     client: int = 0
     verified: bool | None = None
     country: str | None = None
@@ -79,6 +83,16 @@ class Trace(msgspec.Struct, gc=False):
     pace_hours: int = 0
     pace_count: int = 0
     pace_known: bool | None = None
+
+    def share(self, key: int) -> None:
+        """Remember a content key as the newest of `shared`, which is changed nowhere else but in
+        order."""
+        if not self.shared:
+            self.shared = array("Q", (key,))
+            return
+        self.shared.append(key)
+        if len(self.shared) > MOST_SHARED:
+            del self.shared[0]
 
     def paced(self, at: float) -> None:
         """Count an exchange at `at` (Unix seconds) towards the account's pace."""

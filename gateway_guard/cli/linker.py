@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.errors import SettingsError
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.metrics import Metrics
@@ -87,8 +88,9 @@ def linker(
     path = settings.campaigns_file if campaigns_file is None else campaigns_file
     file = SnapshotFile(path) if path else None
     process = Process(
-        uri, namespace or settings.store_namespace, settings.secret, PolicySource(policy), file
-    )
+        uri, namespace or settings.store_namespace, settings.secret, PolicySource(policy),
+        Archive(file, settings.secret, Bounds(accounts=settings.linker_accounts)),
+    )  # fmt: skip
     listener = None
     if admin_port >= 0:
         from gateway_guard.frontends import listen  # noqa: PLC0415 - uvicorn is an extra
@@ -107,7 +109,7 @@ class Process:
     """One linker, or its standby, until SIGTERM or SIGINT. SIGHUP reads the policy again.
 
     Raises:
-        SettingsError, SnapshotError: the store or the file cannot be used.
+        SettingsError: the store cannot be used.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Process:
         namespace: str,
         secret: bytes,
         policies: PolicySource,
-        file: SnapshotFile | None,
+        archive: Archive,
     ) -> None:
         self.policies = policies
         keys, key = Keys(namespace), fingerprint(secret)
@@ -125,7 +127,7 @@ class Process:
         # Renewing the lease must not wait for anything else.
         self.leader = Leader(
             self._links[0], keys, key, secret, Lease(self._links[0], keys, key, dedicated=True),
-            archive=Archive(file, secret),
+            archive=archive,
         )  # fmt: skip
         self.heart = Heart(self._links[1], keys, key, policy=lambda: self.policies.current.digest)
 

@@ -23,6 +23,7 @@ from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli import CLEAN, FINDINGS
 from gateway_guard.cli.labels import read_labels
@@ -74,7 +75,7 @@ class Judge:
             Settings.from_environment(), secret=REPLAY_SECRET, decision_log=None, store=None
         )
         # On this thread, at once: what one exchange taught counts for the next, as it would live.
-        self.linker = Linker()
+        self.linker = Linker(bounds=Bounds(accounts=settings.linker_accounts))
         seed = address_seed(REPLAY_SECRET)
 
         def learn(exchange: Exchange) -> None:

@@ -120,9 +120,9 @@ class Inbox(msgspec.Struct, eq=False):
         """From now on cancel the current task `grace` seconds after the client has left."""
         self.watched = True
         self._grace = grace
-        self._owner = asyncio.current_task()
         self._lookout = lookout
-        lookout.add(self)
+        # Before 3.12 each question for the loop that runs is a system call.
+        self._owner = asyncio.current_task(lookout.add(self))
 
     def overdue(self) -> None:
         """The exchange has been open for a while: watch its client from now on.

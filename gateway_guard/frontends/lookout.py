@@ -37,8 +37,8 @@ class Lookout:
         """How many are open and have not been told."""
         return len(self._old) + len(self._young)
 
-    def add(self, one: Open) -> None:
-        """Tell `one` in a while, unless it is taken out before."""
+    def add(self, one: Open) -> asyncio.AbstractEventLoop:
+        """Tell `one` in a while, unless it is taken out before. Returns the loop that runs."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop = loop
@@ -47,6 +47,7 @@ class Lookout:
         self._young.add(one)
         if self._timer is None:
             self._timer = loop.call_later(LOOK_EVERY, self._look, loop)
+        return loop
 
     def discard(self, one: Open) -> None:
         """Take `one` out again; nothing happens when it is not in."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.record.register import LocalRegister
 from gateway_guard.record.reviews import Journal
@@ -43,6 +44,7 @@ class Keeper:
     Args:
         file: where.
         secret: key of the snapshot.
+        bounds: how much the linker may remember.
         now: Unix seconds.
         clock: seconds that only ever go forward.
 
@@ -55,11 +57,12 @@ class Keeper:
         file: SnapshotFile,
         secret: bytes,
         *,
+        bounds: Bounds = ROOMY,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        saved = file.load(secret)
-        self.linker = Linker() if saved is None else saved.linker
+        saved = file.load(secret, bounds)
+        self.linker = Linker(bounds=bounds) if saved is None else saved.linker
         if saved is not None:
             log.info(
                 "campaigns taken over from %s: %d campaigns, %d accounts",

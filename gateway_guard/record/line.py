@@ -8,7 +8,15 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.types import CredentialFault, Exchange, Inspection, Restrictions
+from gateway_guard.types import (
+    CredentialFault,
+    Decision,
+    Exchange,
+    Facts,
+    Inspection,
+    Request,
+    Restrictions,
+)
 
 _MAX_PATH: Final = 256
 _MAX_MODEL: Final = 128
@@ -110,63 +118,48 @@ _encode: Final = msgspec.json.Encoder().encode
 def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
     """The fields of one exchange, settled or not."""
     request, facts, decision = exchange.request, exchange.facts, exchange.decision
-    account = facts.account
-    network, usage, prompt, campaign = facts.network, exchange.usage, request.prompt, facts.campaign
-    path, model = request.path, request.model
-    if addresses is Addresses.FULL:
-        client_ip = request.client_ip
-    else:
-        client_ip = request.subnet if addresses is Addresses.SUBNET else None
-    known = network.known
-    if not known:
-        flags: tuple[str, ...] = ("unknown",)
-    else:
-        flags = tuple(sorted(network.flags)) if network.flags else ()
-    return Line(
+    # Those that every line has; CPython passes more than 15 in a dict, and 47 of them cost 4 µs.
+    built = Line(
         time=datetime.fromtimestamp(request.at, UTC),
         id=request.id,
         action=decision.action.word,
         acted=decision.acted,
         rule=decision.rule,
-        where=decision.where,
         reason=decision.reason,
-        status=decision.status,
-        retry_after=decision.retry_after,
-        restrictions=decision.restrictions,
-        tarpit=decision.tarpit or None,
-        shadow=tuple([_Shadow(hit.rule, hit.action.word) for hit in decision.shadow]),
-        account=request.account,
-        credential=request.credential,
-        credential_fault=request.credential_fault,
-        organisation=account.organisation,
-        account_age=None if account.created_at is None else request.at - account.created_at,
-        tier=account.tier,
-        verified=account.verified,
-        vouched=facts.vouched,
-        challenged=facts.challenged,
-        tags=account.tags,
-        client_ip=client_ip,
         ip_source=request.ip_source,
-        country=network.country if known else None,
-        asn=network.asn if known else None,
-        as_org=network.as_org if known else None,
-        network=flags,
         method=request.method,
-        path=path[:_MAX_PATH] if path is not None else None,
         dialect=request.dialect,
-        model=model[:_MAX_MODEL] if model is not None else None,
         inspection=request.inspection,
-        stream=prompt.stream if prompt is not None else False,
         risk=exchange.assessment.risk,
-        signals=tuple([_Signal(s.name, s.score, s.evidence) for s in exchange.assessment.signals]),
-        campaign=campaign.id if campaign is not None else None,
-        confidence=campaign.confidence if campaign is not None else None,
-        indicators=tuple(
-            [_Indicator(i.name, i.source, i.kind, i.confidence, i.at) for i in facts.indicators]
-        )
-        if facts.indicators
-        else (),
-        limits=tuple(
+        policy=decision.policy,
+    )
+    _decided(built, decision)
+    _asked(built, request, addresses)
+    _known(built, request.at, facts)
+    signals = exchange.assessment.signals
+    if signals:
+        built.signals = tuple([_Signal(s.name, s.score, s.evidence) for s in signals])
+    usage = exchange.usage
+    if usage is not None:
+        built.outcome = usage.outcome
+        built.upstream_status = usage.status
+        built.input_tokens = usage.input_tokens
+        built.output_tokens = usage.output_tokens
+        built.usage_reported = usage.reported
+    return built
+
+
+def _decided(built: Line, decision: Decision) -> None:
+    built.where = decision.where
+    built.status = decision.status
+    built.retry_after = decision.retry_after
+    built.restrictions = decision.restrictions
+    built.tarpit = decision.tarpit or None
+    built.degraded = decision.degraded
+    if decision.shadow:
+        built.shadow = tuple([_Shadow(hit.rule, hit.action.word) for hit in decision.shadow])
+    if decision.grants:
+        built.limits = tuple(
             [
                 _Limit(
                     g.charge.limit, g.charge.unit, g.allowed, g.charge.cost, g.remaining,
@@ -174,15 +167,54 @@ def build(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> Line:
                 )
                 for g in decision.grants
             ]
-        ),
-        outcome=usage.outcome if usage is not None else None,
-        upstream_status=usage.status if usage is not None else None,
-        input_tokens=usage.input_tokens if usage is not None else None,
-        output_tokens=usage.output_tokens if usage is not None else None,
-        usage_reported=usage.reported if usage is not None else False,
-        degraded=decision.degraded,
-        policy=decision.policy,
-    )  # fmt: skip
+        )  # fmt: skip
+
+
+def _asked(built: Line, request: Request, addresses: Addresses) -> None:
+    path, model, prompt = request.path, request.model, request.prompt
+    built.account = request.account
+    built.credential = request.credential
+    built.credential_fault = request.credential_fault
+    if addresses is Addresses.FULL:
+        built.client_ip = request.client_ip
+    elif addresses is Addresses.SUBNET:
+        built.client_ip = request.subnet
+    if path is not None:
+        built.path = path[:_MAX_PATH]
+    if model is not None:
+        built.model = model[:_MAX_MODEL]
+    if prompt is not None:
+        built.stream = prompt.stream
+
+
+def _known(built: Line, at: float, facts: Facts) -> None:
+    account, network, campaign = facts.account, facts.network, facts.campaign
+    built.organisation = account.organisation
+    if account.created_at is not None:
+        built.account_age = at - account.created_at
+    built.tier = account.tier
+    built.verified = account.verified
+    built.tags = account.tags
+    built.vouched = facts.vouched
+    built.challenged = facts.challenged
+    if network.known:
+        built.country = network.country
+        built.asn = network.asn
+        built.as_org = network.as_org
+        if network.flags:
+            built.network = tuple(sorted(network.flags))
+    else:
+        built.network = _UNKNOWN
+    if campaign is not None:
+        built.campaign = campaign.id
+        built.confidence = campaign.confidence
+    if facts.indicators:
+        built.indicators = tuple(
+            [_Indicator(i.name, i.source, i.kind, i.confidence, i.at) for i in facts.indicators]
+        )
+
+
+_UNKNOWN: Final = ("unknown",)
 
 
 def line(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.snapshot import Snapshot, thaw
 from gateway_guard.errors import SettingsError, SnapshotError
 from gateway_guard.files import write_whole
@@ -56,8 +57,10 @@ class SnapshotFile:
             )
         return cls(settings.campaigns_file)
 
-    def load(self, secret: bytes) -> Snapshot | None:
+    def load(self, secret: bytes, bounds: Bounds = ROOMY) -> Snapshot | None:
         """What a guard with this secret saved last; None when there is no file yet.
+
+        Its linker goes on within `bounds`.
 
         Raises:
             SettingsError: the file cannot be read, or not in that place.
@@ -78,7 +81,7 @@ class SnapshotFile:
                 "let this process read it or name another file in GATEWAY_GUARD_CAMPAIGNS_FILE"
             ) from error
         try:
-            return thaw(data, secret)
+            return thaw(data, secret, bounds=bounds)
         except SnapshotError as error:
             raise SnapshotError(
                 f"campaigns cannot be taken over from {self.path}: {error}. To start without what "

@@ -75,7 +75,7 @@ class MachineTiming:
             return None
         bits = self.irregular
         gaps = profile.gaps
-        if gaps >= min(self.events, GAPS_KEPT // 2):
+        if gaps >= _ENOUGH or gaps >= self.events:
             bits = log2(gaps) - profile.gap_sum / gaps
         ahead = int(request.at // HOUR) - profile.hour
         active = (
@@ -106,4 +106,6 @@ def _evidence(tenths: int, irregular: float) -> str:
 
 #: Intervals in the sketch at which all bins are halved; after that there are at least half as many.
 GAPS_KEPT: Final = 200
+#: Intervals that are enough whatever `events` asks: those kept are halved now and then.
+_ENOUGH: Final = GAPS_KEPT // 2
 NOTHING: Final = Signal(name=MachineTiming.name, score=0.0)

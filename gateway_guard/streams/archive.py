@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from gateway_guard.campaigns.journal import Applied, line_of
+from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Snapshot
 from gateway_guard.record.reviews import Journal, append
@@ -16,11 +17,15 @@ log = logging.getLogger(__name__)
 class Archive:
     """What of a linker lies on this host's disk; nothing where no file is named.
 
+    Attributes:
+        bounds: as given: how much a linker made here may remember.
+
     Raises:
         SettingsError, SnapshotError: as `SnapshotFile.load`.
     """
 
-    def __init__(self, file: SnapshotFile | None, secret: bytes) -> None:
+    def __init__(self, file: SnapshotFile | None, secret: bytes, bounds: Bounds = ROOMY) -> None:
+        self.bounds = bounds
         self._file = file
         self._secret = secret
         self._journal = Journal(file.reviews) if file is not None else None
@@ -106,4 +111,4 @@ class Archive:
             self._file.release()
 
     def _load(self) -> Snapshot | None:
-        return self._file.load(self._secret) if self._file is not None else None
+        return self._file.load(self._secret, self.bounds) if self._file is not None else None

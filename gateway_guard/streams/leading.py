@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
+from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Snapshot, freeze
 from gateway_guard.errors import GuardError, StoreError
@@ -221,7 +222,7 @@ class Leader:
         """The linker that has learnt most: this process's own, the store's or the file's."""
         best, source, here = self.pupil, None, False
         if best is None or later(await self._shelf.position(), best.position.sightings):
-            stored = await self._shelf.load(self._secret)
+            stored = await self._shelf.load(self._secret, self.archive.bounds)
             if stored is not None:
                 best, source = self._pupil(stored), stored
         filed = await self._aside(self.archive.latest)
@@ -230,7 +231,7 @@ class Leader:
             if best is None or later(position.sightings, best.position.sightings):
                 best, source, here = self._pupil(filed), filed, True
         if best is None:
-            best = Pupil(counts=self.counts)
+            best = Pupil(Linker(bounds=self.archive.bounds), counts=self.counts)
         if best is not self.pupil:
             if source is not None:
                 log.info("campaigns taken over: %d campaigns, %d accounts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.linking import Linking
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.keeping import Keeper
@@ -23,6 +25,7 @@ def open_linking(
         SnapshotError: what was kept of campaigns cannot be taken over; says what to do.
     """
     file = SnapshotFile.configured(settings)
+    bounds = Bounds(accounts=settings.linker_accounts)
 
     def asked() -> bool:
         return policies.current.campaigns
@@ -38,6 +41,9 @@ def open_linking(
             asked=asked,
             leads=settings.linker == "auto",
             file=file,
+            bounds=bounds,
         )
-    keeper = Keeper(file, settings.secret) if file is not None else None
+    if file is None:
+        return Linking(settings.secret, linker=Linker(bounds=bounds), asked=asked)
+    keeper = Keeper(file, settings.secret, bounds=bounds)
     return Linking(settings.secret, keeper=keeper, asked=asked)

@@ -9,6 +9,7 @@ import logging
 import secrets
 from typing import Final
 
+from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.snapshot import Snapshot, thaw
 from gateway_guard.errors import SnapshotError
 from gateway_guard.streams.keys import LASTS, Keys, order
@@ -43,8 +44,9 @@ class Shelf:
         found: bytes | None = await self._link.do("HGET", self._keys.snapshot, "position")
         return found or START
 
-    async def load(self, secret: bytes) -> Snapshot | None:
-        """The snapshot; None when there is none, or none that can be read here, which is logged.
+    async def load(self, secret: bytes, bounds: Bounds = ROOMY) -> Snapshot | None:
+        """The snapshot, its linker to go on within `bounds`; None when there is none, or none that
+        can be read here, which is logged.
 
         Raises:
             StoreError: the server cannot be reached.
@@ -59,7 +61,7 @@ class Shelf:
                 break
             data += piece
         try:
-            return await asyncio.to_thread(thaw, bytes(data), secret)
+            return await asyncio.to_thread(thaw, bytes(data), secret, bounds=bounds)
         except SnapshotError as error:
             log.error("the snapshot of campaigns in the store is not taken over: %s", error)
             return None

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.campaigns.digests import sighting_of
+from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.linking import address_seed
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.stores.connect import parse_address
@@ -61,6 +62,7 @@ class SharedLinking:
         asked: whether that policy wants campaigns found.
         leads: whether the linker may run here while no `gateway-guard linker` does.
         file: where it is kept then, besides in the store; None for nowhere.
+        bounds: how much it may remember then.
         queue: most sightings that wait.
 
     Raises:
@@ -78,6 +80,7 @@ class SharedLinking:
         asked: Callable[[], bool] = lambda: True,
         leads: bool = True,
         file: SnapshotFile | None = None,
+        bounds: Bounds = ROOMY,
         queue: int = 20_000,
     ) -> None:
         self.reload: Callable[[], bool] | None = None
@@ -103,7 +106,7 @@ class SharedLinking:
             self.leader = Leader(
                 link, self._keys, self._key, secret,
                 Lease(link, self._keys, self._key, dedicated=False),
-                archive=Archive(file, secret), asked=asked,
+                archive=Archive(file, secret, bounds), asked=asked,
             )  # fmt: skip
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None

@@ -33,16 +33,22 @@ def test_a_shared_key_has_both_users_and_no_longer_a_single_first_one() -> None:
     registry = templates()
     registry.claim(1, 7, NOW)
 
-    posting = registry.share(1, 8, NOW + 60)
+    registry.share(1, 8, NOW + 60)
 
+    posting = registry.shared.get(1)
+    assert posting is not None
     assert (posting.count, list(posting.latest)) == (2, [7, 8])
     assert (posting.first_at, posting.last_at) == (NOW, NOW + 60)
     assert registry.first(1) is None
 
 
 def test_a_key_whose_first_user_was_forgotten_is_shared_by_the_second_alone() -> None:
-    posting = templates().share(1, 8, NOW)
+    registry = templates()
 
+    registry.share(1, 8, NOW)
+
+    posting = registry.shared.get(1)
+    assert posting is not None
     assert (posting.count, list(posting.latest)) == (1, [8])
 
 
@@ -65,6 +71,25 @@ def test_every_key_of_one_account_is_told_with_its_user() -> None:
     told = dict(registry.claims())
 
     assert told == {key: (10 + key, NOW) for key in range(_KEYS + 2) if key != 3}
+
+
+def test_a_key_of_64_bits_is_known_again_and_shared_whole() -> None:
+    key = (1 << 64) - 2
+    registry = templates()
+    registry.claim(key, 7, NOW)
+    told = dict(registry.claims())
+
+    again = templates()
+    for kept, (number, at) in told.items():
+        again.claim(kept, number, at)
+    again.share(key, 8, NOW)
+
+    assert registry.first(key) == (7, NOW)
+    assert again.first(key) is None
+    posting = again.shared.get(key)
+    assert posting is not None
+    assert list(posting.latest) == [7, 8]
+    assert len(again) == 1
 
 
 def test_a_key_not_used_for_a_whole_generation_is_forgotten() -> None:

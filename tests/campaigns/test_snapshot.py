@@ -227,6 +227,8 @@ def test_a_smaller_memory_takes_a_larger_snapshot() -> None:
     assert linker.cases.verdicts == caught().cases.verdicts
     linker.learn(ring.bystander(5000))
     assert len(linker.memory.subnets) <= 40
+    # Who is one too many is forgotten at once, not a tenth at a time.
+    assert len(linker.memory.traces) <= 50
 
 
 def test_no_secret_and_no_way_to_guess_one_is_in_it() -> None:

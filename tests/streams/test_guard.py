@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway_guard.building import build_guard
+from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends import background
 from gateway_guard.frontends.asgi import GuardMiddleware
@@ -84,6 +85,27 @@ def test_whether_a_guard_may_be_the_linker_is_a_setting(word: str) -> None:
     brain = build_guard(build.policy(ASKS), network=NoNetwork(), settings=found)
 
     assert (linked(brain).leader is not None) is (word == "auto")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_how_many_accounts_a_linker_remembers_is_a_setting(kept: bool, tmp_path: Path) -> None:
+    said = {"GATEWAY_GUARD_SECRET": build.SECRET.decode(), "GATEWAY_GUARD_LINKER_ACCOUNTS": "1234"}
+    if kept:
+        said["GATEWAY_GUARD_CAMPAIGNS_FILE"] = str(tmp_path / "campaigns")
+    store = {"GATEWAY_GUARD_STORE": "redis://127.0.0.1:1/0"}
+
+    alone, shared = (
+        build_guard(
+            build.policy(ASKS), network=NoNetwork(), settings=Settings.from_environment(environ)
+        ).linking
+        for environ in (said, said | store)
+    )
+
+    assert isinstance(alone, Linking)
+    assert alone.sizes["campaign_accounts"][1] == 1234
+    assert isinstance(shared, SharedLinking)
+    assert shared.leader is not None
+    assert shared.leader.archive.bounds == Bounds(accounts=1234)
 
 
 def test_another_word_for_it_is_refused() -> None:

@@ -178,11 +178,15 @@ def test_people_challenge_vouch_and_clear_for_all_guards_and_for_who_comes_later
         rule(Ruling.CLEAR)
         until(lambda: not knows(guard), "that it is over is heard of")
         cleared = crew.guard().register.standing
+        # It may hear all three once more, in their order.
+        until(
+            lambda: not cleared.challenged(ONE) and not cleared.verified(ONE, time.time()),
+            "who comes later knows of neither",
+        )
 
         assert late
         assert verified_late
         assert not standing.challenged(ONE)
-        assert cleared.places == {}
 
 
 def test_everything_it_writes_ends_by_itself_and_is_bounded(

@@ -23,7 +23,7 @@ from typing import IO
 
 import msgspec
 
-from tests.bench.open_loop import Result
+from tests.e2e.open_loop import Result
 from tests.e2e.servers import Sidecar
 
 #: Requests per second of the first load, and by how much each is more than the one before.
@@ -90,7 +90,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         with core(1):
             load = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.open_loop"],
+                [sys.executable, "-m", "tests.e2e.open_loop"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
         stack.callback(load.kill)

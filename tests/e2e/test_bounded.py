@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import build
-from tests.bench.open_loop import Load, Result
+from tests.e2e.open_loop import Load, Result
 from tests.e2e.servers import PATIENCE, STREAM, Client, Seen, Sidecar, Upstream, ask, chunk, get
 from tests.peers.processes import cpu
 from tests.peers.upstream import Upstream as Model

@@ -1,6 +1,6 @@
 """Requests at a rate that does not wait for answers, and the upstream that gives them.
 
-`python -m tests.bench.open_loop` prints the upstream's port; then each line it reads,
+`python -m tests.e2e.open_loop` prints the upstream's port; then each line it reads,
 `PORT RATE WARM SECONDS FIRST`, is a load, and each line it prints what became of it (`Result`,
 JSON): of what was due in the `SECONDS` after the first `WARM`.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import gateway_guard
 from tests.mutation.arguments import TABLE
 from tests.mutation.equivalent import Equivalent, argued
 from tests.mutation.reach import Reach
@@ -92,7 +93,7 @@ def test_an_argument_is_about_one_line_and_what_it_becomes() -> None:
 
 
 def test_every_argument_is_about_a_line_that_still_stands() -> None:
-    package = Path(__file__).resolve().parent.parent.parent / "gateway_guard"
+    package = Path(gateway_guard.__file__).parent
 
     for one in TABLE:
         lines = [line.strip() for line in (package / one.path).read_text("utf-8").splitlines()]

@@ -126,6 +126,8 @@ class Oracle:
         self.statuses: dict[int, int] = {}
         self.policies: set[str] = set()
         self._hot: dict[str, list[tuple[float, bool]]] = {}
+        #: Key → when it was first refused because nothing could be counted.
+        self._uncounted: dict[str, float] = {}
         self._accounts: dict[str, str] = {}
         self.quotas_checked = 0
 
@@ -190,6 +192,9 @@ class Oracle:
                 self._mistake("its first request of the hour is over the limit", line)
         elif line.rule == "guard:store" and line.status == 503:
             self.decisions["not counted (503)"] += 1
+            if one.hot:
+                # Perhaps it was, and is being given back.
+                self._uncounted[one.key] = min(at, self._uncounted.get(one.key, at))
             if variant.store != "deny" or not self.faults.hold(at):
                 self._mistake("not counted, though nothing was made to fail", line)
         else:
@@ -198,11 +203,15 @@ class Oracle:
     def close_quotas(self, before: int) -> None:
         """Check the quotas of accounts that asked often up to an epoch, and forget them."""
         for key in [key for key in self._hot if int(key.split("-")[2]) <= before]:
-            self._check_quota(key, sorted(self._hot.pop(key)))
+            asked = sorted(self._hot.pop(key))
+            begin = min(asked[0][0], self._uncounted.pop(key, asked[0][0]))
+            self._check_quota(key, begin, asked)
             self._accounts.pop(key, None)
+        for key in [key for key in self._uncounted if int(key.split("-")[2]) <= before]:
+            del self._uncounted[key]
 
-    def _check_quota(self, key: str, asked: Sequence[tuple[float, bool]]) -> None:
-        begin, end = asked[0][0], asked[-1][0]
+    def _check_quota(self, key: str, begin: float, asked: Sequence[tuple[float, bool]]) -> None:
+        end = asked[-1][0]
         allowed = sum(one for _, one in asked)
         # Each worker may let a share through while nothing can be counted together; what a killed
         # one took is lost with it.
@@ -211,7 +220,7 @@ class Oracle:
                 self._wrong("quota", f"{key} got {allowed} in {end - begin:.1f} s of faults")
             return
         self.quotas_checked += 1
-        used, last = 0.0, begin
+        used, last = 0.0, asked[0][0]
         for at, let in asked:
             used = max(0.0, used - RATE * (at - last))
             last = at

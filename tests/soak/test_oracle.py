@@ -160,6 +160,21 @@ def test_one_that_is_refused_too_early_is_found() -> None:
     assert quota(*[(0.0, True)] * (BURST - 10), (0.1, False)).wrong == {"quota": 1}
 
 
+def test_what_could_not_be_counted_may_have_been_and_is_not_held_against_the_guard() -> None:
+    strict = next(found for found in map(variant, range(100)) if found.store == "deny")
+    one = first(strict, "allow", hot=True)
+    early = {"action": "throttle", "rule": "limit:requests", "status": 429}
+    checks = oracle(strict)
+    checks.faults.add(NOW - 5, NOW + 5)
+
+    checks.check(line(strict, one, action="deny", rule="guard:store", status=503), NOW + 4)
+    checks.check(line(strict, one, **early), NOW + 7)
+    checks.close_quotas(before=10**6)
+
+    assert not checks.wrong
+    assert checks.quotas_checked == 0
+
+
 def test_answers_unlike_the_log_are_found() -> None:
     assert unequal({1: 200, 2: 403, 3: 200}, {1: 200, 2: 200}) == [(2, 403, 200)]
 

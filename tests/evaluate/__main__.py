@@ -44,7 +44,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--policy", type=Path, default=STANDARD, help="instead of standard.yaml")
     parser.add_argument("--sets", nargs="+", default=(), metavar="SET", help="only these")
-    parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help="write the tables into README.md, those of --leave-out into leave-out.md",
+    )
     parser.add_argument("--json", action="store_true", help="scores as JSON instead of tables")
     slow = parser.add_argument_group(f"slower studies ({AT_ONCE} at a time)")
     slow.add_argument("--leave-out", action="store_true", help=_summary(leave_out))
@@ -118,7 +122,8 @@ def _run(asked: argparse.Namespace) -> None:
             study = leave_out.report(sets, lambda one, path: record(one, policy, path), fit)
             print(f"{study}\n")
             if asked.readme:
-                readme.write(f"{readme.state()}.\n\n{study}", name=readme.LEFT_OUT)
+                block = f"{readme.state()}.\n\n{study}"
+                readme.write(block, readme.LEFT_OUT_FILE, name=readme.LEFT_OUT)
         for one in sweeps:
             print(f"{sweep.report(sets, one, once)}\n")
         return

@@ -1,4 +1,4 @@
-"""The blocks of README.md that `make evaluate` writes anew, each between two markers."""
+"""The blocks of README.md and leave-out.md that are written anew, each between two markers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.evaluate.sets import ROOT, CannotWorkError
 #: The results, and the studies that leave groups out.
 RESULTS: Final = "evaluate"
 LEFT_OUT: Final = "leave-out"
+#: Where the latter stand: too long for README.md.
+LEFT_OUT_FILE: Final = Path(__file__).with_name("leave-out.md")
 
 
 def markers(name: str) -> tuple[str, str]:
@@ -29,7 +31,7 @@ def replaced(text: str, block: str, name: str = RESULTS) -> str:
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
     if not (begin and end) or first in rest or last in after or last in before:
-        raise CannotWorkError(f"README.md must hold {first} and {last} once each, in this order")
+        raise CannotWorkError(f"the file must hold {first} and {last} once each, in this order")
     return f"{before}{first}\n{block.strip()}\n{last}{after}"
 
 

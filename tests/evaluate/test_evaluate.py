@@ -415,8 +415,10 @@ class TestReadme:
 
     def test_our_readme_has_its_markers(self) -> None:
         text = (ROOT / "README.md").read_text("utf-8")
+        left_out = readme.LEFT_OUT_FILE.read_text("utf-8")
 
         assert readme.replaced(text, "x") != text
+        assert readme.replaced(left_out, "x", readme.LEFT_OUT) != left_out
 
     def test_a_partial_evaluation_is_not_written_into_the_readme(self) -> None:
         with pytest.raises(SystemExit):

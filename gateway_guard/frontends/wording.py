@@ -147,8 +147,6 @@ _ANTHROPIC: Final[Mapping[str, str]] = {
     "too-slow": "timeout_error",
 }
 
-_LOST: Final = "INTERNAL"
-_WRONG: Final = "INVALID_ARGUMENT"
 _RPC: Final = "type.googleapis.com/google.rpc."
 #: HTTP status → canonical code. Source: google/rpc/code.proto; of a place that is not served,
 #: what Gemini answers there.

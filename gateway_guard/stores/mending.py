@@ -82,7 +82,7 @@ class Mender:
         return self._task is None or self._task.done()
 
     def look(self) -> None:
-        """Probe until the store has answered once, or the breaker has opened."""
+        """Probe until the store has answered once."""
         self._looking = True
         self.start()
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,12 @@ from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.settings import Settings
 from tests.bench.measure import Row, interleaved
-from tests.peers.child import SECRET, bare, starlette
+from tests.peers.child import ACCOUNTS, SECRET, bare, one, starlette
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 REQUESTS = 400
-ACCOUNTS = 50
 SLOWAPI = "slowapi ASGI, one limit"
 TOLD = "slowapi ASGI, one limit, headers on"
 
@@ -58,43 +57,13 @@ def body(number: int) -> bytes:
 def load(app: App, loop: asyncio.AbstractEventLoop, requests: int = REQUESTS) -> Callable[[], None]:
     """A function that sends so many requests through `app`, in turn."""
     bodies = [body(number) for number in range(requests)]
-    keys = [f"Bearer sk-{number:04d}".encode() for number in range(ACCOUNTS)]
-    peers = [f"81.2.69.{number + 1}" for number in range(ACCOUNTS)]
     turn = itertools.count()
     heard: list[int] = []
-
-    async def send(message: Mapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            heard.append(message["status"])
-
-    async def one(data: bytes, number: int) -> None:
-        headers = [
-            (b"host", b"api.example"), (b"content-type", b"application/json"),
-            (b"content-length", str(len(data)).encode()), (b"user-agent", b"OpenAI/Python 1.99"),
-            (b"accept", b"application/json"), (b"authorization", keys[number % ACCOUNTS]),
-        ]  # fmt: skip
-        scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
-            "scheme": "http", "path": "/v1/chat/completions", "query_string": b"",
-            "raw_path": b"/v1/chat/completions", "headers": headers, "root_path": "",
-            "client": (peers[number % ACCOUNTS], 50_000), "server": ("127.0.0.1", 80),
-            "state": {},
-        }  # fmt: skip
-        sent = False
-
-        async def receive() -> dict[str, Any]:
-            nonlocal sent
-            if sent:
-                return {"type": "http.disconnect"}
-            sent = True
-            return {"type": "http.request", "body": data, "more_body": False}
-
-        await app(scope, receive, send)
 
     async def all_of_them() -> None:
         heard.clear()
         for data in bodies:
-            await one(data, next(turn))
+            await one(app, data, next(turn), heard)
 
     def run() -> None:
         loop.run_until_complete(all_of_them())

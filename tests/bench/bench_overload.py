@@ -25,6 +25,7 @@ import msgspec
 
 from tests.e2e.open_loop import Result
 from tests.e2e.servers import Sidecar
+from tests.peers.processes import cpu
 
 #: Requests per second of the first load, and by how much each is more than the one before.
 SLOWEST, RISE = 1000.0, 1.1
@@ -47,6 +48,19 @@ class Bench:
         print(self.sidecar.port, rate, warm, seconds, self._accounts, file=self._ask, flush=True)
         self._accounts += int(rate * (warm + seconds)) + 1000
         return msgspec.json.decode(self._hear.readline(), type=Result)
+
+    def costs(self, easy: float, crowded: float) -> tuple[float, float]:
+        """Microseconds of CPU for an answer, from a rate at which all are answered, and for turning
+        one away, from one at which most are: at most, as the loop does not rest meanwhile.
+        """
+        spent = []
+        for rate in (easy, crowded):
+            before = cpu([self.sidecar.process.pid])
+            result = self.load(rate, warm=0.0)
+            spent.append((1e6 * (cpu([self.sidecar.process.pid]) - before), result))
+        (first, answered), (second, both) = spent
+        answer = first / (answered.served or 1)
+        return answer, (second - answer * both.served) / (both.shed or 1)
 
     def capacity(self) -> float:
         """The highest rate at which all is well, requests a second."""
@@ -119,6 +133,11 @@ def _print(bench: Bench) -> None:
     for name, (times, warm) in loads.items():
         rate = times * capacity
         _row(name, rate, bench.load(rate, warm=warm, seconds=None if warm else 1.0))
+    answer, refusal = bench.costs(0.5 * capacity, 3.0 * capacity)
+    print(
+        f"\nCPU of the sidecar: {answer:.0f} µs for an answer, at most {refusal:.0f} µs "
+        f"({refusal / answer:.2f} of it) for turning one away"
+    )
 
 
 def _row(name: str, rate: float, result: Result) -> None:

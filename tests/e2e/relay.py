@@ -13,7 +13,6 @@ import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Final, Self
 
 from tests.processes import PATIENCE
@@ -58,12 +57,7 @@ class Relay:
         assert self._ready.wait(PATIENCE)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(PATIENCE)
 

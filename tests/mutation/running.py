@@ -89,27 +89,32 @@ def run(
     output = folder / "output"
     # What an earlier change brought to light must not be tried first with this one.
     shutil.rmtree(folder / ".hypothesis" / "examples", ignore_errors=True)
-    started = time.monotonic()
     child = os.fork()
     if child == 0:
         inside(folder, tests, most, changed, output, plugins)
-    while True:
-        done, status, used = os.wait4(child, os.WNOHANG)
-        if done:
+    code, cpu = ended(child, most * PATIENCE)
+    return Run(code=code, cpu=cpu, said=output.read_text("utf-8", "replace"))
+
+
+def ended(child: int, most: float) -> tuple[int | None, float]:
+    """Exit code and seconds of CPU of a child that leads a group of its own, once it has ended.
+
+    None for one that was killed, as it is after `most` seconds. What it left behind is ended, too.
+    """
+    started = time.monotonic()
+    pause = 0.001
+    while not (found := os.wait4(child, os.WNOHANG))[0]:
+        if time.monotonic() - started > most:
+            os.kill(child, signal.SIGKILL)
+            found = os.wait4(child, 0)
             break
-        if time.monotonic() - started > most * PATIENCE:
-            status = signal.SIGKILL
-            break
-        time.sleep(0.02)
-    # Whatever it left behind, too.
+        time.sleep(pause)
+        pause = min(0.02, pause * 1.5)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    if not done:
-        _, _, used = os.wait4(child, 0)
+    _, status, used = found
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
-    return Run(
-        code=code, cpu=used.ru_utime + used.ru_stime, said=output.read_text("utf-8", "replace")
-    )
+    return code, used.ru_utime + used.ru_stime
 
 
 def inside(

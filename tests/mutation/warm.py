@@ -16,7 +16,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -27,7 +26,7 @@ from typing import Any, Final
 import pytest
 
 from tests.mutation.reach import cached
-from tests.mutation.running import PATIENCE, inside
+from tests.mutation.running import PATIENCE, ended, inside
 
 #: File, dotted name and first line: which function some code is of.
 Key = tuple[str, str, int]
@@ -116,7 +115,8 @@ class _Server:
                 child = os.fork()
                 if child == 0:
                     self._child(session, items, caches, functions, codes)
-                self._asked.send(_ended(child, _WAIT + PATIENCE * sum(self._seconds.values())))
+                most = _WAIT + PATIENCE * sum(self._seconds.values())
+                self._asked.send(ended(child, most)[0])
         return True
 
     def _child(
@@ -146,26 +146,6 @@ class _Server:
             code = 1 if session.testsfailed else 0
         finally:
             os._exit(code)
-
-
-def _ended(child: int, most: float) -> int | None:
-    """The exit code; None when it took too long and was ended, after `most` seconds at last."""
-    started = time.monotonic()
-    wait = 0.001
-    while True:
-        done, status, _ = os.wait4(child, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() - started > most:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            status = signal.SIGKILL
-            break
-        time.sleep(wait)
-        wait = min(0.02, wait * 1.5)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
 
 
 class Warm:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.core.credentials import subkey
-from gateway_guard.record.beside import Beside
+from gateway_guard.record.beside import PIECE, Beside, rest
 from gateway_guard.record.keeping import Keeper
 from gateway_guard.record.register import LocalRegister
 from gateway_guard.types import CampaignFacts, Exchange
@@ -32,9 +33,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds a sighting may wait before it is learnt from.
 INTERVAL: Final = 0.2
-#: Sightings learnt from while `lock` is held once, about 10 ms: whoever waits for it need not wait
-#: for the whole queue.
-_BATCH: Final = 64
 
 
 def address_seed(secret: bytes) -> int:
@@ -138,11 +136,8 @@ class Linking:
 
     def learn(self) -> None:
         """Take in everything that waits, now, on the calling thread."""
-        waiting = self._waiting
-        while waiting:
-            with self.lock:
-                for _ in range(min(len(waiting), _BATCH)):
-                    self._take(waiting.popleft())
+        while self._waiting:
+            self._piece()
 
     def review(self, review: Review) -> bool:
         """Put a person's decision in force now; for a guard that keeps no journal of them.
@@ -200,11 +195,22 @@ class Linking:
             self._beside.at_exit()
         self._beside.start()
 
-    def _work(self) -> None:
+    def _work(self) -> float | None:
         """One turn of the thread."""
-        self.learn()
+        self._piece()
         if self.keeper is not None:
             self.keeper.tend()
+        return rest(len(self._waiting), self._limit)
+
+    def _piece(self) -> None:
+        """Learn for a while: `lock` is not held longer, either."""
+        waiting, clock = self._waiting, time.perf_counter
+        with self.lock:
+            end = clock() + PIECE
+            while waiting:
+                self._take(waiting.popleft())
+                if clock() >= end:
+                    break
 
     def _take(self, seen: Sighting) -> None:
         if self.keeper is not None:

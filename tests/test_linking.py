@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+import gateway_guard.linking
 from gateway_guard.building import build_guard
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
@@ -22,6 +23,7 @@ from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
 from gateway_guard.linking import Linking
 from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.record.beside import rest
 from gateway_guard.record.keeping import LOOK_EVERY, SAVE_EVERY, Keeper
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.record.reviews import append
@@ -113,6 +115,34 @@ def test_one_sighting_the_linker_chokes_on_costs_only_itself(
     assert links.failed == 2
     assert "acct_good" in links.linker.memory.numbers
     assert len([r for r in caplog.records if "the linker failed" in r.message]) == 1
+
+
+def test_the_thread_learns_a_piece_at_a_time_and_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_guard.linking, "PIECE", 0.0)
+    links = linking(queue=100)
+    for number in range(3):
+        links.write(settled(f"acct_{number}"))
+
+    rests = [links._work() for _ in range(3)]
+
+    assert rests == [rest(2, 100), rest(1, 100), None]
+
+
+def test_reviews_are_heeded_although_something_always_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_guard.linking, "PIECE", 0.0)
+    clock = [0.0]
+    links = kept(tmp_path / "campaigns", clock)
+    for number in range(2):
+        links.write(settled(f"acct_{number}"))
+    review(tmp_path / "campaigns", Ruling.BAN, "acct_bad")
+    clock[0] += LOOK_EVERY
+
+    still_waits = links._work() is not None
+
+    assert still_waits
+    assert links.facts("acct_bad") is not None
 
 
 def test_nothing_is_queued_of_what_no_model_route_asked() -> None:

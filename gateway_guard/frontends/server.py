@@ -17,8 +17,9 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import uvicorn
@@ -54,6 +55,16 @@ if TYPE_CHECKING:
     from gateway_guard.frontends.otlp import Otlp
 
 log = logging.getLogger(__name__)
+
+#: Seconds a thread keeps the interpreter while the loop wants it, which it does at each callback of
+#: a request. Beside a thread that computes, uvloop echoes in 1.2 ms at the 99th percentile with
+#: this, in 10 ms with Python's own 5 ms.
+SWITCH: Final = 0.0005
+#: Objects made after which the collector looks at them, how many such looks make one at those it
+#: looked at before, and how many of these one at everything. It finds next to nothing (4 objects in
+#: 300,000 exchanges): what counts is how long requests wait for it, 1 ms for a thousand objects, 5
+#: to 20 ms for twenty thousand.
+COLLECT: Final = (1_000, 1, 10_000)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +209,7 @@ class Sidecar:
         `visitors` is where accounts meet a challenge; None: at `listeners`, where requests are
         forwarded, and nowhere, where gateways only ask.
         """
+        sys.setswitchinterval(SWITCH)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self.serve(listeners, admin, tls, visitors=visitors, ready=ready))
 
@@ -259,7 +271,7 @@ class Sidecar:
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            gc.set_threshold(20_000, 20, 50)
+            gc.set_threshold(*COLLECT)
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
                 await self._drain(main, protocol)

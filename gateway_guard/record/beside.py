@@ -1,4 +1,10 @@
-"""Work beside the event loop: on a thread that ends with whoever it works for."""
+"""Work beside the event loop: on a thread that ends with whoever it works for.
+
+One thread of an interpreter runs at a time: while this one works, the loop and every request in it
+wait. So what has piled up is worked off in pieces, each followed by a rest. In one go requests
+waited 3 to 5 ms for it, a few times a second, at half of what a sidecar can do
+(`python -m tests.bench overload`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,22 @@ import atexit
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
+
+#: Seconds of work in one piece, about what a request takes, and most seconds of rest after it.
+PIECE: Final = 0.0002
+REST: Final = 0.0008
+
+
+def rest(waiting: int, limit: int) -> float | None:
+    """Seconds until the next piece, where so many of at most `limit` still wait; None for nobody.
+
+    The less the more wait, and none from half the room on: who falls behind for good loses what
+    there is no room for, and then requests have to wait.
+    """
+    if not waiting:
+        return None
+    return REST * max(0.0, 1.0 - 2.0 * waiting / limit)
 
 
 class Closes(Protocol):
@@ -31,15 +52,22 @@ class Beside(Generic[T]):
 
     Args:
         owner: whose turns they are; closed at the interpreter's exit once `at_exit` was called.
-        turn: one turn, on that thread; must not raise.
+        turn: one turn, on that thread: about `PIECE` of work. Says after how many seconds there is
+            to be another because more is left; None when nothing is. Must not raise.
         name: the thread's name.
-        interval: seconds.
+        interval: seconds, > 0.
         keeps: whether an owner that is dropped without being closed lives on, so that nothing it
             has queued is lost; else the thread ends, and takes no more turns for it.
     """
 
     def __init__(
-        self, owner: T, turn: Callable[[T], None], *, name: str, interval: float, keeps: bool
+        self,
+        owner: T,
+        turn: Callable[[T], float | None],
+        *,
+        name: str,
+        interval: float,
+        keeps: bool,
     ) -> None:
         self.thread: threading.Thread | None = None
         self.ended = False
@@ -81,13 +109,14 @@ class Beside(Generic[T]):
         return not self.thread.is_alive()
 
     def _run(self) -> None:
+        pause: float | None = None
         while True:
-            self._woken.wait(self._interval)
+            self._woken.wait(self._interval if pause is None else pause)
             self._woken.clear()
             owner = self._owner()
             if owner is None or self.ended:
                 return
-            self._turn(owner)
+            pause = self._turn(owner)
             del owner
 
     def _close_owner(self) -> None:

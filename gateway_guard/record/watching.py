@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway_guard.record.beside import Beside
+from gateway_guard.record.beside import PIECE, Beside, rest
 from gateway_guard.record.line import Addresses, line
 from gateway_guard.record.tally import Tally
 from gateway_guard.record.windows import Windows
@@ -31,9 +31,11 @@ QUEUE: Final = 20_000
 ACCOUNTS: Final = 1_000
 OF_EACH: Final = 8
 _LONGEST: Final = 2_048
-#: Lines made in one turn: the most severe decisions, and the latest.
-_SEVERE: Final = 32
-_LATEST: Final = 32
+#: Of so many exchanges at most, lines are made of the most severe decisions and of the latest: a
+#: line costs four times what counting does.
+_BATCH: Final = 128
+_SEVERE: Final = 8
+_LATEST: Final = 8
 
 
 class Watching:
@@ -62,10 +64,13 @@ class Watching:
         self._clock = clock
         self._windows = Windows(clock(), addresses=addresses is Addresses.FULL)
         self._waiting: deque[Exchange] = deque()
+        #: Counted, and not looked at yet for what is worth a line; and what is.
+        self._counted: list[Exchange] = []
+        self._chosen: deque[Exchange] = deque()
         self._lines: OrderedDict[str, deque[bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._beside = Beside(
-            self, Watching.count, name="watching", interval=INTERVAL, keeps=False
+            self, Watching._work, name="watching", interval=INTERVAL, keeps=False
         )  # fmt: skip
         self._idle = threaded
 
@@ -104,14 +109,33 @@ class Watching:
 
     def count(self) -> None:
         """Count what waits, now, on the calling thread."""
-        waiting = self._waiting
-        with self._lock:
-            batch = [waiting.popleft() for _ in range(len(waiting))]
-            counted = [exchange for exchange in batch if self._take(exchange)]
-            if counted:
-                self._keep(counted)
+        while self._piece():
+            pass
 
-    def _take(self, exchange: Exchange) -> bool:
+    def _work(self) -> float | None:
+        """One turn of the thread."""
+        return rest(self._piece(), QUEUE)
+
+    def _piece(self) -> int:
+        """Count, and make lines, for a while: the lock is not held longer, either. What is left."""
+        waiting, chosen, clock = self._waiting, self._chosen, time.perf_counter
+        with self._lock:
+            end = clock() + PIECE
+            while True:
+                if chosen:
+                    self._keep(chosen.popleft())
+                elif waiting and len(self._counted) < _BATCH:
+                    self._take(waiting.popleft())
+                elif self._counted:
+                    chosen.extend(_choose(self._counted))
+                    self._counted.clear()
+                else:
+                    break
+                if clock() >= end:
+                    break
+            return len(waiting) + len(self._counted) + len(chosen)
+
+    def _take(self, exchange: Exchange) -> None:
         try:
             self._windows.take(exchange)
         except Exception as error:
@@ -119,30 +143,35 @@ class Watching:
             self.failed += 1
             if self.failed == 1:
                 log.exception("an exchange was not counted: %s", type(error).__name__)
-            return False
-        return True
+        else:
+            self._counted.append(exchange)
 
     def close(self) -> None:
         """End the thread."""
         self._beside.end(timeout=5.0)
 
-    def _keep(self, batch: Sequence[Exchange]) -> None:
-        severe = heapq.nlargest(_SEVERE, range(len(batch)), key=lambda i: _severity(batch[i]))
-        for i in sorted({*severe, *range(max(len(batch) - _LATEST, 0), len(batch))}):
-            account = batch[i].request.account
-            if account is None:
-                continue
-            made = line(batch[i], self._addresses)
-            if len(made) > _LONGEST:
-                continue
-            kept = self._lines.get(account)
-            if kept is None:
-                kept = self._lines[account] = deque(maxlen=OF_EACH)
-                if len(self._lines) > ACCOUNTS:
-                    self._lines.popitem(last=False)
-            else:
-                self._lines.move_to_end(account)
-            kept.append(made)
+    def _keep(self, exchange: Exchange) -> None:
+        account = exchange.request.account
+        if account is None:
+            return
+        made = line(exchange, self._addresses)
+        if len(made) > _LONGEST:
+            return
+        kept = self._lines.get(account)
+        if kept is None:
+            kept = self._lines[account] = deque(maxlen=OF_EACH)
+            if len(self._lines) > ACCOUNTS:
+                self._lines.popitem(last=False)
+        else:
+            self._lines.move_to_end(account)
+        kept.append(made)
+
+
+def _choose(counted: Sequence[Exchange]) -> list[Exchange]:
+    """Those of `counted` that are worth a line, in order."""
+    severe = heapq.nlargest(_SEVERE, range(len(counted)), key=lambda i: _severity(counted[i]))
+    latest = range(max(len(counted) - _LATEST, 0), len(counted))
+    return [counted[i] for i in sorted({*severe, *latest})]
 
 
 def _severity(exchange: Exchange) -> tuple[int, float]:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from gateway_guard.record.beside import Beside
+from gateway_guard.record.beside import REST, Beside, rest
 from tests.processes import PATIENCE
 
 #: Long enough to tell a turn that was asked for from one whose time had come; seconds.
@@ -25,12 +25,14 @@ class Owner:
         self.go_on.set()
         self.turns = 0
         self.closed = 0
-        self.beside = Beside(self, Owner._turn, name="test", interval=interval, keeps=keeps)
+        turn = type(self)._turn
+        self.beside = Beside(self, turn, name="test", interval=interval, keeps=keeps)
 
-    def _turn(self) -> None:
+    def _turn(self) -> float | None:
         self.turns += 1
         self.turned.release()
         self.go_on.wait(PATIENCE)
+        return None
 
     def close(self) -> None:
         self.closed += 1
@@ -55,6 +57,39 @@ def test_turns_are_taken_without_being_asked_for() -> None:
     assert owner.turned.acquire(timeout=PATIENCE)
     assert owner.turned.acquire(timeout=PATIENCE)
     assert owner.beside.end(PATIENCE)
+
+
+class Piecemeal(Owner):
+    """Has so many pieces of work, each time it is woken."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self.left = pieces
+
+    def _turn(self) -> float | None:
+        super()._turn()
+        self.left -= 1
+        return rest(self.left, 1_000)
+
+
+def test_as_long_as_something_is_left_turns_follow_without_the_interval() -> None:
+    owner = Piecemeal(3)
+    owner.beside.start()
+
+    owner.beside.wake()
+
+    for _ in range(3):
+        assert owner.turned.acquire(timeout=PATIENCE)
+    assert owner.beside.end(PATIENCE)
+    assert owner.left == 0
+
+
+@pytest.mark.parametrize(
+    ("waiting", "seconds"),
+    [(0, None), (1, 0.998 * REST), (250, REST / 2), (500, 0.0), (1_000, 0.0)],
+)
+def test_the_more_wait_the_shorter_is_the_rest(waiting: int, seconds: float | None) -> None:
+    assert rest(waiting, 1_000) == pytest.approx(seconds)
 
 
 def test_after_the_end_no_turn_is_taken() -> None:

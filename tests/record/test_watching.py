@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from gateway_guard.record import watching
 from gateway_guard.record.line import Addresses, line
@@ -47,6 +48,19 @@ def test_in_a_rush_the_severe_and_the_latest_are_kept() -> None:
     assert seen.lines("acct_100")
     assert seen.lines("acct_499")
     assert not seen.lines("acct_200")
+
+
+def test_the_thread_counts_a_piece_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watched()
+    monkeypatch.setattr(watching, "PIECE", 0.0)
+    for number in range(3):
+        seen.write(exchange(number))
+
+    left = [seen._piece() for _ in range(8)]
+
+    # Three are counted, chosen at once, and get a line each.
+    assert left == [3, 3, 3, 3, 2, 1, 0, 0]
+    assert len(seen.lines("acct_a")) == 3
 
 
 def test_accounts_take_a_fixed_room() -> None:

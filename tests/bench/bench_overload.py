@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -64,12 +65,21 @@ class Bench:
         """
         spent = []
         for rate in (easy, crowded):
-            before = cpu([self.sidecar.process.pid])
+            before = self._at_rest()
             result = self.load(rate, warm=0.0)
             spent.append((1e6 * (cpu([self.sidecar.process.pid]) - before), result))
         (first, answered), (second, both) = spent
         answer = first / (answered.served or 1)
         return answer, (second - answer * both.served) / (both.shed or 1)
+
+    def _at_rest(self) -> float:
+        """Seconds of CPU spent so far, once what loads before have left is worked off."""
+        spent = cpu([self.sidecar.process.pid])
+        while True:
+            time.sleep(0.5)
+            before, spent = spent, cpu([self.sidecar.process.pid])
+            if spent - before < 0.02:
+                return spent
 
     def capacity(self) -> float:
         """The highest rate at which all is well, requests a second."""

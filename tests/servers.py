@@ -254,8 +254,12 @@ class Cluster:
 
     def _join(self) -> None:
         bounds = (0, 5461, 10923, 16384)
-        for node, first, end in zip(self.nodes, bounds, bounds[1:], strict=False):
+        spans = zip(self.nodes, bounds, bounds[1:], strict=False)
+        for epoch, (node, first, end) in enumerate(spans, 1):
             node.do("CLUSTER", "ADDSLOTS", *range(first, end))
+            # Nodes of one epoch settle later which is the newer, by gossip: on a busy machine that
+            # was while a slot moved, and whoever had just got it dropped its keys.
+            node.do("CLUSTER", "SET-CONFIG-EPOCH", epoch)
         first_node = self.nodes[0]
         for node in self.nodes[1:]:
             first_node.do("CLUSTER", "MEET", "127.0.0.1", node.port)

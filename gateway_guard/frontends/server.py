@@ -57,9 +57,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Seconds a thread keeps the interpreter while the loop wants it, which it does at each callback of
-#: a request. Beside a thread that computes, uvloop echoes in 1.2 ms at the 99th percentile with
-#: this, in 10 ms with Python's own 5 ms.
-SWITCH: Final = 0.0005
+#: a request. Beside a thread that computes, 99 of 100 echoes of uvloop took up to 0.05 to 0.2 ms
+#: with this, up to 0.1 to 10 ms with Python's own 5 ms; six runs each.
+SWITCH: Final = 0.001
 #: Objects made after which the collector looks at them, how many such looks make one at those it
 #: looked at before, and how many of these one at everything. It finds next to nothing (4 objects in
 #: 300,000 exchanges): what counts is how long requests wait for it, 1 ms for a thousand objects, 5

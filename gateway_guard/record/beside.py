@@ -14,9 +14,12 @@ import weakref
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-#: Seconds of work in one piece, about what a request takes, and most seconds of rest after it.
-PIECE: Final = 0.0002
-REST: Final = 0.0008
+#: Seconds of work in one piece, and most seconds of rest after it. Handing the interpreter over
+#: costs both sides: in pieces of 0.2 ms a request costs the sidecar a seventh more CPU, in these
+#: nothing that could be measured. At twice the capacity 99 of 100 are answered in 3 ms with either,
+#: in 4 to 9 ms with none.
+PIECE: Final = 0.001
+REST: Final = 0.004
 
 
 def rest(waiting: int, limit: int) -> float | None:

@@ -18,6 +18,7 @@ from gateway_guard.errors import StoreError
 from gateway_guard.stores import answers
 from gateway_guard.stores.calls import Call, fail, packed
 from gateway_guard.stores.connect import require_library
+from gateway_guard.stores.deadlines import Deadlines
 
 _ERRORS: Final[Any] = require_library().exceptions
 
@@ -89,6 +90,7 @@ class Lanes:
         self.source = source
         self._where = where
         self._timeout = timeout
+        self._deadlines = Deadlines(timeout)
         self._elsewhere = elsewhere
         self._waiting: deque[Call] = deque()
         #: Connections between two batches: handing them back to a pool, which looks whether they
@@ -207,7 +209,7 @@ class Lanes:
         """
         whole = False
         try:
-            async with asyncio.timeout(self._timeout):
+            with self._deadlines.limit():
                 unknown = await self._trip(connection, batch, ())
                 if unknown:
                     texts = {call.script.digest: call.script.text for call in unknown}

@@ -29,6 +29,7 @@ from gateway_guard.stores.arrears import (
 )
 from gateway_guard.stores.aside import Aside
 from gateway_guard.stores.base import Store
+from gateway_guard.stores.deadlines import Deadlines
 from gateway_guard.stores.local import LocalStore
 from gateway_guard.stores.mending import Mender
 from gateway_guard.types import Charge, Grant
@@ -134,6 +135,7 @@ class PatientStore:
         if not keeps:
             longest = max(LONGEST_CALL, 2.0 * budget)
             self._aside = Aside(store, self._owe, longest=longest, clock=clock)
+        self._deadlines = Deadlines(budget, _TURNS)
         self._most = most_calls
         self._clock = clock
         #: Decisions that wait.
@@ -193,20 +195,16 @@ class PatientStore:
         store = self.store if self._aside is None else self._aside
         self._waiting += 1
         try:
-            async with asyncio.timeout(None) as limit:
-                expiry = _Expiry(limit, self.budget)
-                try:
-                    grants = await store.reserve(charges, id=id, now=now)
-                    if len(grants) != len(charges):
-                        raise StoreError("an answer to another question")
-                finally:
-                    expiry.cancel()
+            with self._deadlines.limit() as limit:
+                grants = await store.reserve(charges, id=id, now=now)
+                if len(grants) != len(charges):
+                    raise StoreError("an answer to another question")
         except asyncio.CancelledError:
             # The client has left.
             self.breaker.dropped(ticket, self._clock())
             raise
         except Exception as error:
-            if limit.expired():
+            if limit.expired:
                 raise self._failed(ticket, "late", CAUSES["late"]) from None
             # Something between here and the server may have said so, and not the server.
             self._owe(nothing(charges, id))
@@ -283,26 +281,3 @@ class PatientStore:
     def _wall(self) -> float:
         now, at = self._latest
         return now + self._clock() - at
-
-
-class _Expiry:
-    """Lets `limit` run out so many seconds from now, and `_TURNS` turns of the loop."""
-
-    __slots__ = ("_handle", "_limit", "_loop", "_turns")
-
-    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
-        self._limit = limit
-        self._turns = _TURNS
-        self._loop = asyncio.get_running_loop()
-        self._handle: asyncio.Handle = self._loop.call_later(seconds, self._turn)
-
-    def cancel(self) -> None:
-        """It is not waited for any more."""
-        self._handle.cancel()
-
-    def _turn(self) -> None:
-        if self._turns:
-            self._turns -= 1
-            self._handle = self._loop.call_soon(self._turn)
-        else:
-            self._limit.reschedule(self._loop.time())

@@ -64,16 +64,18 @@ class Load:
 
     def fresh(self) -> None:
         """One request on a connection of its own."""
-        with Client(self.port) as client:
-            try:
+        try:
+            with Client(self.port) as client:
                 answer = client.send(get("/v1/models")).answer()
-            except OSError:
-                self.unheard += 1
-                return
-            if answer.status == 0 and not answer.body:
-                self.unheard += 1
-            else:
-                self._judge(answer)
+        except ConnectionRefusedError:
+            raise
+        except OSError:
+            self.unheard += 1
+            return
+        if answer.status == 0 and not answer.body:
+            self.unheard += 1
+        else:
+            self._judge(answer)
 
     def kept(self) -> None:
         """Requests on one connection, until an answer says that it ends."""

@@ -58,12 +58,12 @@ log = logging.getLogger(__name__)
 
 #: Seconds a thread keeps the interpreter while the loop wants it, which it does at each callback of
 #: a request. Beside a thread that computes, 99 of 100 echoes of uvloop took up to 0.05 to 0.2 ms
-#: with this, up to 0.1 to 10 ms with Python's own 5 ms; six runs each.
+#: with this, up to 0.1 to 10 ms with Python's own 5 ms, in five and six runs.
 SWITCH: Final = 0.001
 #: Objects made after which the collector looks at them, how many such looks make one at those it
 #: looked at before, and how many of these one at everything. It finds next to nothing (4 objects in
-#: 300,000 exchanges): what counts is how long requests wait for it, 1 ms for a thousand objects, 5
-#: to 20 ms for twenty thousand.
+#: 300,000 exchanges): what counts is how long requests wait for it, 3 ms at most for a thousand
+#: objects, 5 to 20 ms for twenty thousand.
 COLLECT: Final = (1_000, 1, 10_000)
 
 

@@ -1,9 +1,8 @@
 """Work beside the event loop: on a thread that ends with whoever it works for.
 
 One thread of an interpreter runs at a time: while this one works, the loop and every request in it
-wait. So what has piled up is worked off in pieces, each followed by a rest. In one go requests
-waited 3 to 5 ms for it, a few times a second, at half of what a sidecar can do
-(`python -m tests.bench overload`).
+wait. So what has piled up is worked off in pieces, each followed by a rest: in one go it kept the
+interpreter for 3 ms and more, a few times a second.
 """
 
 from __future__ import annotations

@@ -31,11 +31,11 @@ QUEUE: Final = 20_000
 ACCOUNTS: Final = 1_000
 OF_EACH: Final = 8
 _LONGEST: Final = 2_048
-#: Of so many exchanges at most, lines are made of the most severe decisions and of the latest: a
-#: line costs four times what counting does.
-_BATCH: Final = 128
-_SEVERE: Final = 8
-_LATEST: Final = 8
+#: Of so many exchanges at most, lines are made of the most severe decisions and of the latest: of
+#: all that an interval brings where it brings few.
+_BATCH: Final = 512
+_SEVERE: Final = 32
+_LATEST: Final = 32
 
 
 class Watching:

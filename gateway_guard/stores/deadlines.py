@@ -1,7 +1,7 @@
 """How long is waited, where many wait equally long: one timer for all of them.
 
-`asyncio.timeout` starts a timer for each, which costs uvloop more than all else it does for a call
-of the store: 7 µs, of a call's 40; this takes less than one (`python -m tests.bench store`).
+`asyncio.timeout` starts a timer for each, which costs 5.8 µs with uvloop; this costs 1.5
+(`python -m tests.bench store`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 
@@ -99,16 +98,11 @@ class Deadline:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         task, self.task = self.task, None
         if not self._cancelled or task is None:
             return
         # Somebody else may have cancelled it, too: then it stays cancelled.
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             self.expired = True
             raise TimeoutError from error

@@ -193,9 +193,10 @@ class PatientStore:
         if ticket is None:
             raise self._without("resting")
         store = self.store if self._aside is None else self._aside
+        limit = self._deadlines.limit()
         self._waiting += 1
         try:
-            with self._deadlines.limit() as limit:
+            with limit:
                 grants = await store.reserve(charges, id=id, now=now)
                 if len(grants) != len(charges):
                     raise StoreError("an answer to another question")

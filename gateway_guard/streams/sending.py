@@ -59,21 +59,20 @@ class Sender:
         self._queue: deque[Sighting] = deque()
         #: Batches on their way: how many sightings, and the bytes. Not changed until they arrived.
         self._leaving: list[tuple[int, bytes]] = []
-        #: Sightings that are about to be packed: neither in the queue nor, yet, on their way.
-        self._packing = 0
+        #: Sightings that were taken to be sent.
+        self._put = 0
 
     @property
     def waiting(self) -> int:
-        """Sightings that are not in the stream yet; for a moment twice those that are being packed,
-        never fewer than there are. Any thread may ask.
-        """
-        return len(self._queue) + self._packing + sum(count for count, _ in self._leaving)
+        """Sightings that are not in the stream yet. Any thread may ask."""
+        return self._put - self.sent
 
     def put(self, seen: Sighting) -> None:
         """Send `seen` soon, or count it as dropped."""
         if len(self._queue) >= self.most:
             self.dropped += 1
         else:
+            self._put += 1
             self._queue.append(seen)
 
     def begin(self) -> None:
@@ -106,9 +105,7 @@ class Sender:
             StoreError: the server cannot be reached: they wait.
         """
         if not self._leaving:
-            self._packing = min(len(self._queue), _AT_ONCE * BATCH)
             self._leaving = self._batches()
-            self._packing = 0
         commands: list[tuple[Word, ...]] = [
             ("XADD", self._stream, "MAXLEN", "~", SIGHTINGS_KEPT, "*", "b", data)
             for _, data in self._leaving

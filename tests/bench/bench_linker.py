@@ -3,8 +3,8 @@
     python -m tests.bench linker [--scale 0.01|0.1|1] [--profile] [--trace]
 
 The generator's own time and memory are left out. Scale 1 is 16 million exchanges of 24,000 campaign
-accounts among 600,000 others (see `stream`) and takes hours. `--profile` says where the time goes,
-`--trace` counts bytes with tracemalloc (four times slower).
+accounts among 600,000 others (see `stream`) and takes an hour or two. `--profile` says where the
+time goes, `--trace` counts bytes with tracemalloc (four times slower).
 """
 
 from __future__ import annotations

@@ -171,20 +171,17 @@ def _row(name: str, rate: float, results: list[Result], idle: list[Result]) -> N
             (sum(one.told for one in results), shed), (sum(one.failed for one in results), asked),
         )
     )  # fmt: skip
-    ratios = [
-        one.served_ms[1] / other.served_ms[1]
-        for one, other in zip(results, idle, strict=True)
-        if one.served_ms and other.served_ms
-    ]
-    times = [
-        _spread([one.served_ms[0] for one in results if one.served_ms]),
-        _spread([one.served_ms[1] for one in results if one.served_ms]),
-        _spread(ratios),
-        _spread([one.shed_ms[0] for one in results if one.shed_ms]),
-        _spread([one.shed_ms[1] for one in results if one.shed_ms]),
-        _spread([one.late_ms for one in results]),
-    ]
-    print("| " + " | ".join([name, f"{rate:.0f}", *shares, *times]) + " |", flush=True)
+    served = [one.served_ms for one in results if one.served_ms]
+    refused = [one.shed_ms for one in results if one.shed_ms]
+    pairs = zip(results, idle, strict=True)
+    columns = (
+        [times[0] for times in served], [times[1] for times in served],
+        [a.served_ms[1] / b.served_ms[1] for a, b in pairs if a.served_ms and b.served_ms],
+        [times[0] for times in refused], [times[1] for times in refused],
+        [one.late_ms for one in results],
+    )  # fmt: skip
+    cells = [name, f"{rate:.0f}", *shares, *map(_spread, columns)]
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def _spread(values: list[float]) -> str:

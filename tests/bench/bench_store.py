@@ -12,7 +12,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import uvloop
+
 from gateway_guard.stores.connect import connect, parse_address
+from gateway_guard.stores.deadlines import Deadlines
 from gateway_guard.stores.layout import Layout
 from gateway_guard.stores.memory import MemoryStore
 from gateway_guard.stores.redis import RedisStore
@@ -176,6 +179,29 @@ async def memory_of(server: Server) -> tuple[float, float]:
     return settled, one
 
 
+async def limited() -> tuple[float, float]:
+    """CPU microseconds of limiting one wait: with a timer each, and with one for all."""
+    deadlines = Deadlines(1.0)
+
+    async def nothing() -> None:
+        """What is waited for: it is there at once."""
+
+    each: list[float] = []
+    shared: list[float] = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        for _ in range(DECISIONS):
+            async with asyncio.timeout(1.0):
+                await nothing()
+        between = time.process_time()
+        for _ in range(DECISIONS):
+            with deadlines.limit():
+                await nothing()
+        each.append(between - started)
+        shared.append(time.process_time() - between)
+    return statistics.median(each) / DECISIONS * 1e6, statistics.median(shared) / DECISIONS * 1e6
+
+
 def rows() -> list[Row]:
     """The table; empty without a server."""
     if REDIS is None:
@@ -184,6 +210,7 @@ def rows() -> list[Row]:
         cost = asyncio.run(measured(server))
         reserving, settling = asyncio.run(served(server))
         settled, flying = asyncio.run(memory_of(server))
+    each, shared = uvloop.run(limited())
     found = []
     for how in ("in turn", "at once"):
         words = how if how == "in turn" else f"{AT_ONCE} at once"
@@ -198,6 +225,8 @@ def rows() -> list[Row]:
             found.append(Row(f"{what}, {words}", f"{value:.1f} µs", f"{value / bare:.2f}"))
     return [
         *found,
+        Row("limiting a wait, uvloop: a timer each", f"{each:.1f} µs", "1"),
+        Row("the same, one timer for all", f"{shared:.1f} µs", f"{shared / each:.2f}"),
         Row("CPU of the server: reserve / settle", f"{reserving:.1f} / {settling:.1f} µs"),
         Row(f"server's memory of an account with 4 limits, {ACCOUNTS:,}", f"{settled:,.0f} B"),
         Row("the same with one request in flight", f"{flying:,.0f} B"),

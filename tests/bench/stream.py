@@ -1,7 +1,7 @@
 """A provider's traffic at full size, made on the fly: sightings in time order, in bounded memory.
 
 At scale 1: 24,000 harvesting accounts that make 16 million exchanges in 45 days, 26 a day each, in
-campaigns of 2,000, among 600,000 others with about 7 million. Nothing is stored per account: what
+campaigns of 2,000, among 600,000 others with about 8 million. Nothing is stored per account: what
 an account is follows from its number by a keyed digest, so only what is under way is held.
 """
 

@@ -97,7 +97,7 @@ def test_who_is_cancelled_meanwhile_stays_cancelled() -> None:
     async def scenario() -> None:
         task = asyncio.create_task(waits(Deadlines(SECONDS), 1.0))
         asyncio.get_running_loop().call_later(SECONDS, task.cancel)
-        await asyncio.sleep(0)  # its timer first, then this one
+        await asyncio.sleep(0)  # both are due in one turn
 
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -13,7 +13,7 @@ from tests import build
 from tests.campaigns import ring
 
 
-class Deaf:
+class Listening:
     """A link that takes everything, and sees what waits meanwhile."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Deaf:
 
 
 def test_what_is_being_packed_waits_all_the_time(monkeypatch: Any) -> None:
-    link: Any = Deaf()
+    link: Any = Listening()
     sender = link.sender = Sender(link, Keys("test"), build.SECRET)
     sender.begin()
     really = sender._packed

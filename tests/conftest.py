@@ -1,4 +1,4 @@
-"""What every test shares: how hypothesis runs.
+"""What every test shares: how hypothesis runs, in which order, and what is not traced.
 
 On a fresh machine hypothesis builds its tables of characters during the first draw, which takes
 longer than its limits allow; and shared cores make single examples slow. Neither says anything
@@ -7,20 +7,76 @@ about the code.
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_rerunfailures import StatusDB  # type: ignore[import-untyped]
+
+from tests.dealing import dealt
 
 #: Tests that failed and passed when repeated (`--reruns 1`, with their tracebacks), beyond which
 #: the run fails: one hiccup of a loaded machine among thousands of tests, many of which start
 #: processes, is not worth a run; several are a defect of theirs or ours.
 MOST_RERUN: Final = 3
+#: Marks of tests that coverage is not measured of.
+UNTRACED: Final = ("untraced", "e2e", "hypothesis")
 
 settings.register_profile(
     "gateway_guard", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("gateway_guard")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Count repetitions in the worker, which costs nothing.
+
+    Several workers otherwise count with their controller, over a socket that is read byte by byte:
+    37 ms for every test. What that is for, a worker that crashes, fails the run here.
+    """
+    if hasattr(config, "failures_db") and hasattr(config, "workerinput"):
+        config.failures_db.sock.close()
+        config.failures_db = StatusDB()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal tests to workers, where there are several."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers < 2:
+        return
+    files = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
+    longest = [[test] for file in files for test in file if test.get_closest_marker("longest")]
+    others = [file for file in files if not file[0].get_closest_marker("longest")]
+    slow = [file for file in others if file[0].get_closest_marker("e2e")]
+    quick = [test for file in others if not file[0].get_closest_marker("e2e") for test in file]
+    items[:] = dealt([*longest, *slow], quick, workers)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Do not trace for coverage what computes for long, or leaves the work to other processes.
+
+    Nor what hypothesis makes up: a line that only it reaches today, it may not reach tomorrow.
+    """
+    tracer = sys.gettrace()
+    if tracer is None or not any(map(item.get_closest_marker, UNTRACED)):
+        yield
+        return
+    of_threads = threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        yield
+    finally:
+        threading.settrace(of_threads)
+        sys.settrace(tracer)
 
 
 @pytest.hookimpl(trylast=True)

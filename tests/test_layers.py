@@ -10,6 +10,8 @@ import pytest
 
 import gateway_guard
 
+pytestmark = pytest.mark.untraced
+
 PACKAGE = Path(gateway_guard.__file__).parent
 
 #: From the ground up; a layer may import its own and lower ones. Names of one line are one layer.

@@ -196,6 +196,7 @@ def test_a_real_campaign_that_grows_is_held_on_and_grows_with_it() -> None:
     assert held.judged >= 40
 
 
+@pytest.mark.untraced
 def test_a_large_campaign_is_not_scored_as_a_whole_for_every_find_that_adds_a_little(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -425,6 +426,7 @@ def test_a_flood_by_itself_convicts_nobody(name: str) -> None:
     assert build.learnt(flood(name, 250)).campaigns() == []
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_campaign_is_still_found_after_a_flood(name: str) -> None:
     linker = build.learnt(flood(name, 250))
@@ -445,6 +447,7 @@ def test_webs_are_bounded_too(name: str) -> None:
     assert sum(len(web.members) for web in linker.webs._webs.values()) <= 10 * TINY.accounts
 
 
+@pytest.mark.untraced
 def test_a_campaign_larger_than_memory_is_bounded_too() -> None:
     linker = caught()
     linker.memory.bounds = Bounds(accounts=100)

@@ -118,6 +118,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert self.oracle.used(_charge(unit, who, 1.0, 1.0), self.now) >= 0.0
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_store_agrees_with_the_oracle(kind: str) -> None:
     machine = type(f"Machine_{kind}", (StoreMachine,), {"kind": kind})

@@ -94,6 +94,7 @@ def test_new_accounts_find_room_among_established_ones() -> None:
     assert all(profiles.get(f"new-{i}") is one for i, one in enumerate(newcomers))
 
 
+@pytest.mark.untraced
 def test_a_profile_takes_at_most_two_kilobytes_however_busy_its_account() -> None:
     countries = [build.network(country=c, asn=i) for i, c in enumerate(["NO", "US", "VN"])]
     events = [

@@ -37,6 +37,7 @@ HARNESS = next(
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.longest,
     pytest.mark.skipif(
         HARNESS is None,
         reason="not part of this repository, and not beside the checkout: ../shared/harness",

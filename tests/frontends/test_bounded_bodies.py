@@ -190,6 +190,7 @@ def test_to_hold_the_event_loop_with_a_megabyte_takes_no_time(
     assert took < HELD
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("path", "coding", "body"), CASES)
 def test_a_request_costs_memory_in_proportion_to_its_size(
     guard: Guard, path: str, coding: str, body: bytes

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.fuzz import registry
 from tests.fuzz.mutate import mutated
 
+pytestmark = pytest.mark.untraced
+
 #: Inputs made up per target, blindly and by hypothesis.
 _MUTATIONS: Final = 200
 _EXAMPLES: Final = 60

@@ -40,6 +40,7 @@ async def ask(store: MemoryStore, *charges: Charge, id: str, now: float = NOW) -
     return grants[0]
 
 
+@pytest.mark.untraced
 def test_an_offender_stays_refused_through_a_flood_of_other_keys() -> None:
     async def scenario() -> None:
         store = MemoryStore(max_keys=2_000)
@@ -209,6 +210,7 @@ def test_reservations_in_flight_are_bounded() -> None:
     run(scenario)
 
 
+@pytest.mark.untraced
 def test_a_flood_of_keys_does_not_grow_a_full_store() -> None:
     async def scenario() -> None:
         store = MemoryStore(max_keys=2_000)
@@ -270,6 +272,7 @@ def test_sizes_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
         MemoryStore(**wrong)
 
 
+@pytest.mark.untraced
 def test_a_bucket_takes_at_most_three_hundred_bytes() -> None:
     async def scenario() -> None:
         names = [f"tokens:acct_{i:026d}" for i in range(50_000)]

@@ -38,8 +38,10 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        again = [one.dup() for one in sockets or () for _ in range(ACCEPTS - 1)]
-        await super().startup([*(sockets or ()), *again] or None)
+        if sockets is not None:
+            # None of them is not no list: then uvicorn would open a port of its own.
+            sockets = [*sockets, *(one.dup() for one in sockets for _ in range(ACCEPTS - 1))]
+        await super().startup(sockets)
         if self.announce:
             log.info("serving")
             if self.ready is not None:

@@ -24,6 +24,7 @@ from tests.e2e.servers import (
     run,
 )
 from tests.e2e.servers import Seen as Request
+from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -45,6 +46,21 @@ def streams(connection: object, request: Request, upstream: Upstream) -> bool:
 
 
 SCRIPTS: dict[str, Script] = {"/waits": waits, "/streams": streams}
+
+
+def listening(pid: int) -> set[int]:
+    """Ports on which a process accepts connections."""
+    held = {str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [
+        row.split()
+        for table in ("tcp", "tcp6")
+        for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {
+        int(row[1].rpartition(":")[2], 16)
+        for row in rows
+        if row[3] == "0A" and f"socket:[{row[9]}]" in held
+    }
 
 
 def test_sigterm_finishes_what_is_in_flight_and_takes_nothing_new(tmp_path: Path) -> None:
@@ -189,6 +205,14 @@ def test_a_port_that_is_taken_is_said_and_exits_3(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_who_is_only_asked_by_gateways_opens_no_port_but_theirs(tmp_path: Path) -> None:
+    asked = free_port()
+    flags = ("--frontend", "spoe", "--spoe", f"127.0.0.1:{asked}")
+    policy = f"{POLICY}identify: {{ trusted_proxies: [127.0.0.1] }}\n"
+    with Sidecar(tmp_path, None, *flags, policy=policy) as guard:
+        assert listening(guard.process.pid) == {asked, guard.admin}
 
 
 def test_workers_need_a_word_about_split_limits(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The server takes those who wait at its door together, not one a turn of the loop."""
+"""The server listens where it is told and nowhere else, and takes together those who wait there."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Never asked."""
 
 
+def made() -> Server:
+    """A server that has not started."""
+    config = uvicorn.Config(
+        app, port=0, http=GuardProtocol, ws="none", lifespan="off", log_config=None
+    )
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server
+
+
 async def turns_to_accept_all() -> int:
     """How many turns of the loop pass until all are accepted who wait when the server starts."""
     with contextlib.ExitStack() as stack:
@@ -27,10 +38,7 @@ async def turns_to_accept_all() -> int:
         for _ in range(WAITING):
             stack.enter_context(socket.create_connection(listener.getsockname(), 20.0))
         listener.setblocking(False)
-        config = uvicorn.Config(app, http=GuardProtocol, ws="none", lifespan="off", log_config=None)
-        config.load()
-        server = Server(config)
-        server.lifespan = config.lifespan_class(config)
+        server = made()
         await server.startup([listener])
         turns = 0
         while len(server.server_state.connections) < WAITING:
@@ -45,3 +53,14 @@ def test_one_turn_accepts_several_connections() -> None:
         turns = runner.run(asyncio.wait_for(turns_to_accept_all(), 60.0))
 
     assert turns <= WAITING / ACCEPTS + 4
+
+
+def test_with_no_socket_it_opens_none_of_its_own() -> None:
+    async def served() -> int:
+        server = made()
+        await server.startup([])
+        opened = len(server.servers)
+        await server.shutdown([])
+        return opened
+
+    assert asyncio.run(served()) == 0

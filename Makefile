@@ -20,8 +20,7 @@ COVER  ?= 85
 COVER_CORE ?= 99
 CORE   := */gateway_guard/core/*,*/gateway_guard/signals/*,*/gateway_guard/campaigns/*,*/gateway_guard/stores/*,*/gateway_guard/accounts/*
 # Tests that measure seconds, which tracing for coverage doubles: they run untraced, one at a time.
-TIMED  := takes_a_second|in_no_time|is_linear|takes_no_time
-NAMED  := $(subst |, or ,$(TIMED))
+TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
 # A test that fails is repeated once, shown with its traceback; more than three such fail the run.
 RERUN  := --reruns 1 --rerun-show-tracebacks
 # Tests at a time: one more than the two cores CI has, as many of them wait for servers. Whoever has
@@ -110,10 +109,9 @@ wheel: $(STAMP)
 	rm -rf build/wheel/run/tests/bench
 	cd build/wheel/run && ../venv/bin/python -I tests/cli/without_extras.py
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
-	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(RERUN) -k '$(NAMED)' \
-		$(or $(TESTS),$$(grep -rlE --include='test_*.py' 'def test_.*($(TIMED))' tests))
+	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(RERUN) -k '$(TIMED)' $(TESTS)
 	cd build/wheel/run && SCREENS=$(CURDIR)/build/screens \
-		../venv/bin/python -m pytest --import-mode=importlib $(SPREAD) $(RERUN) -k 'not ($(NAMED))' \
+		../venv/bin/python -m pytest --import-mode=importlib $(SPREAD) $(RERUN) -k 'not ($(TIMED))' \
 		--cov --cov-report= --cov-fail-under=$(COVER) $(TESTS)
 	@cd build/wheel/run && ../venv/bin/python -m coverage report --include='$(CORE)' --skip-covered \
 		--show-missing --fail-under=$(COVER_CORE) > ../../coverage-core.txt \
@@ -159,7 +157,7 @@ compiled: $(STAMP) servers
 	build/compiled/venv/bin/python -m pip install --quiet "$$(ls build/compiled/*.whl)[sidecar,redis]" --group dev
 	cp -r tests examples policies pyproject.toml README.md CHANGELOG.md SECURITY.md build/compiled/run/
 	cd build/compiled/run && ../venv/bin/python -m pytest --import-mode=importlib $(SPREAD) $(RERUN) \
-		-k 'not ($(NAMED))' $(addprefix tests/,accounts campaigns contracts core frontends golden intel network \
+		-k 'not ($(TIMED))' $(addprefix tests/,accounts campaigns contracts core frontends golden intel network \
 		policy property record signals stores test_guard.py test_guard_keys.py test_guard_store.py \
 		$(addprefix e2e/test_,forwarding.py websockets.py upstream_faults.py hostile_framing.py hostile_heads.py))
 

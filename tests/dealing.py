@@ -8,7 +8,7 @@ last of them are run by one worker while the others watch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -35,4 +35,4 @@ def dealt(slow: Sequence[Sequence[T]], quick: Sequence[T], workers: int) -> list
             done, upto = between * number // len(groups), between * (number + 1) // len(groups)
             out += islice(rest, upto - done)
         out += islice(rest, max(0, size - (len(out) - start)))
-    return [*out, *chain(rest)]
+    return out

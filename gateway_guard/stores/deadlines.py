@@ -1,7 +1,7 @@
 """How long is waited, where many wait equally long: one timer for all of them.
 
-`asyncio.timeout` starts a timer for each, which costs 5.8 µs with uvloop; this costs 1.5
-(`python -m tests.bench store`).
+`asyncio.timeout` starts a timer for each, which costs 4 to 6 µs with uvloop; this costs a quarter
+of it (`python -m tests.bench store`).
 """
 
 from __future__ import annotations

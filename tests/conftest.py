@@ -64,9 +64,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Do not trace for coverage what computes for long, or leaves the work to other processes.
 
     Nor what hypothesis makes up: a line that only it reaches today, it may not reach tomorrow.
+    Who asks what each single test reaches (`tests.mutation`) is told of these, too.
     """
     tracer = sys.gettrace()
-    if tracer is None or not any(map(item.get_closest_marker, UNTRACED)):
+    every = getattr(item.config.option, "trace_every_test", False)
+    if tracer is None or every or not any(map(item.get_closest_marker, UNTRACED)):
         yield
         return
     of_threads = threading.gettrace()

@@ -554,7 +554,7 @@ def test_reviews_are_in_force_after_a_restart_with_and_without_the_snapshot(tmp_
     without = kept(path, [0.0])
 
     for again in (with_it, without):
-        assert again.facts("acct_bad") == CampaignFacts(id="banned", confidence=1.0)
+        assert again.facts("acct_bad") == CampaignFacts(id="banned", confidence=1.0, banned=True)
 
 
 def test_a_ban_written_while_nobody_ran_is_in_force_before_the_first_request(
@@ -601,7 +601,7 @@ def test_a_release_lets_go_whoever_is_not_banned_and_read_again_changes_nothing(
         assert not one.linker.held
         assert one.facts(ring.member(1).account) is None
         # Banned for a reason of its own, until somebody clears it.
-        assert one.facts(early) == CampaignFacts(id="banned", confidence=1.0)
+        assert one.facts(early) == CampaignFacts(id="banned", confidence=1.0, banned=True)
         assert one.linker.cases.reviews.rulings == links.linker.cases.reviews.rulings
 
 

@@ -4,9 +4,9 @@
     python examples/cluster/run.py accounts FILE       write what is known of the load's accounts
     python examples/cluster/run.py load URL URL        drive the load over guards that run already
 
-It needs redis-server or valkey-server, and `pip install 'gateway-guard[sidecar,redis]'`. Everything
-listens on loopback or a socket file in a temporary directory, and ends with the script. The exit
-status is 0 when all that is promised held:
+It needs redis-server or valkey-server, and `pip install '.[sidecar,redis]'` in the checkout.
+Everything listens on loopback or a socket file in a temporary directory, and ends with the script.
+The exit status is 0 when all that is promised held:
 
   - a burst of 60 over both sidecars admits exactly the 40 of the limit;
   - so do 60 requests in the middle of which one sidecar is killed (SIGKILL) and started again;

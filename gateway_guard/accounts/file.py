@@ -7,13 +7,13 @@ import io
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.accounts.attributes import read
+from gateway_guard.accounts.attributes import FIELDS, read
 from gateway_guard.accounts.state import merged
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.errors import UNDECODABLE, SourceError
@@ -40,17 +40,24 @@ class FileDirectory:
     Members nobody knows and values that make no sense are passed over, and of two lines for one
     account the later counts: both are logged, with the line where it first happens.
 
+    A file without any account is a new deployment's at the start, and logged; later it is taken for
+    one that was cut short, and not read: else nobody would be suspended any more.
+
     Raises:
-        SourceError: the file cannot be read, or a line is not an account; names file and line.
+        SourceError: the file cannot be read, its header has no `account`, or a line is not an
+            account; names file and line.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, secret: bytes) -> None:
         self.path = Path(path)
         self._secret = secret
         self._seen = self._look()
-        self._accounts = self._read()
+        #: Digest → attributes; and how many accounts that are, of which some have two digests.
+        self._accounts, self._count = self._read()
         #: Why the last reload failed; None when it did not.
         self.error: SourceError | None = None
+        if not self._count:
+            log.warning("accounts file %s: no account in it, all attributes are unknown", self.path)
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -79,16 +86,24 @@ class FileDirectory:
 
     def reload(self) -> bool:
         """Read the file again, all of it or nothing; False when the last good one stays."""
+        before = self._count
         try:
-            self._accounts = self._read()
+            accounts, count = self._read()
+            if before and not count:
+                raise SourceError(
+                    f"{self.path}: no account in it, where there were {before:,}: taken for a file "
+                    "that was cut short. Write it anew; to have none, restart the guard"
+                )
         except SourceError as error:
             self.error = error
-            log.error("accounts file not reloaded: %s", error)
+            log.error("accounts_reload_failed kept=%d reason=%s", before, error)
             return False
-        self.error = None
+        self._accounts, self._count, self.error = accounts, count, None
+        log.info("accounts_reloaded file=%s accounts=%d were=%d", self.path, count, before)
         return True
 
-    def _read(self) -> dict[str, AccountFacts]:
+    def _read(self) -> tuple[dict[str, AccountFacts], int]:
+        """Digest → attributes, and the number of accounts."""
         try:
             if self.path.stat().st_size > LARGEST:
                 raise SourceError(f"{self.path}: larger than {LARGEST} bytes")
@@ -97,6 +112,7 @@ class FileDirectory:
             raise SourceError(f"{self.path}: {error.strerror or error}") from None
         rows = _csv_rows if self.path.suffix.lower() == ".csv" else _json_rows
         accounts: dict[str, AccountFacts] = {}
+        count = 0
         #: What was passed over → the first line it stands in.
         passed_over: dict[str, int] = {}
         for line, row in rows(self.path, content):
@@ -105,7 +121,9 @@ class FileDirectory:
                 if name not in understood and name not in _OURS and not _empty(value):
                     passed_over.setdefault(f"{name[:40]!r}", line)
             facts = AccountFacts(**understood)
-            for account in self._digests(line, row):
+            digests = self._digests(line, row)
+            count += digests[0] not in accounts
+            for account in digests:
                 if accounts.get(account, facts) != facts:
                     passed_over.setdefault("an account's earlier line", line)
                 accounts[account] = facts
@@ -113,9 +131,9 @@ class FileDirectory:
             # Loudly: a rule about a misspelt member would never match, and nobody would know.
             shown = ", ".join(f"{what} (line {n})" for what, n in list(passed_over.items())[:8])
             log.warning("accounts file %s: not understood or overwritten: %s", self.path, shown)
-        return accounts
+        return accounts, count
 
-    def _digests(self, line: int, row: Mapping[str, Any]) -> Iterable[str]:
+    def _digests(self, line: int, row: Mapping[str, Any]) -> tuple[str, ...]:
         name = row.get("account")
         if isinstance(name, int) and not isinstance(name, bool):
             name = str(name)
@@ -156,8 +174,16 @@ def _csv_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, An
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SourceError(f"{path}: not UTF-8") from None
+    if not text.strip():
+        return
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        if "account" not in (rows.fieldnames or ()):
+            # Not quoted: where the header was forgotten, this line begins with a key.
+            raise SourceError(
+                f"{path}:{rows.line_num}: no column 'account': the first line names the columns, "
+                f"with commas between them: account, and any of kind, {', '.join(FIELDS)}"
+            )
         for row in rows:
             if None in row:
                 raise SourceError(f"{path}:{rows.line_num}: more values than columns")

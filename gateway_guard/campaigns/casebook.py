@@ -230,7 +230,7 @@ class Casebook:
         number = self._memory.numbers.get(account)
         name = self.member_of.get(number) if number is not None else None
         if ruling is Ruling.BAN:
-            self.verdicts[account] = CampaignFacts(id=name or BANNED, confidence=1.0)
+            self.verdicts[account] = CampaignFacts(id=name or BANNED, confidence=1.0, banned=True)
         elif number is not None and name is not None and ruling is Ruling.ALLOW:
             del self.held[name].members[number]
             self._replace(self.held[name], dict(self.held[name].members))
@@ -300,7 +300,9 @@ class Casebook:
     def _tell(self, number: int, name: str, sure: float) -> None:
         account = self._memory.traces[number].account
         banned = self.reviews.banned(account)
-        self.verdicts[account] = CampaignFacts(id=name, confidence=1.0 if banned else sure)
+        self.verdicts[account] = CampaignFacts(
+            id=name, confidence=1.0 if banned else sure, banned=banned
+        )
 
     def _replace(self, held: Held, scores: dict[int, float]) -> None:
         for number in held.members.keys() - scores.keys():
@@ -320,7 +322,7 @@ class Casebook:
         self._kept.discard(number)
         account = self._memory.traces[number].account
         if self.reviews.banned(account):
-            self.verdicts[account] = CampaignFacts(id=BANNED, confidence=1.0)
+            self.verdicts[account] = CampaignFacts(id=BANNED, confidence=1.0, banned=True)
         else:
             self.verdicts.pop(account, None)
 

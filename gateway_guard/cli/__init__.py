@@ -1,13 +1,18 @@
 """The command line: `gateway-guard COMMAND`. One command a file, each named in `COMMANDS`.
 
-Exit codes: 0 clean, 1 findings, 2 usage, 3 cannot work (a policy that does not load, a port that is
-taken, a file that cannot be read).
+Exit codes: 0 clean, 1 findings, 2 usage (flags that are wrong or do not fit together), 3 cannot
+work (a policy that does not load, a port that is taken, a file that cannot be read or written),
+130 interrupted, 141 whoever read the output went away.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import os
 import sys
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -43,6 +48,10 @@ CLEAN: Final = 0
 FINDINGS: Final = 1
 USAGE: Final = 2
 CANNOT_WORK: Final = 3
+INTERRUPTED: Final = 130
+#: 128 + SIGPIPE, as shells say it of other tools that `| head` cut short. Neither 0 nor 1, because
+#: what was found was not told to the end: a script must not take it for clean.
+UNREAD: Final = 141
 
 #: What the extra `sidecar` installs: everything that serves needs it, nothing else does.
 _SIDECAR: Final = frozenset(("httptools", "uvicorn", "uvloop", "websockets"))
@@ -79,8 +88,33 @@ def build_app(*commands: str) -> typer.Typer:
     return app
 
 
+#: What the system says of a file that takes no more.
+_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE))
+
+
 def main() -> None:
     """Run the command named in `sys.argv`; the only module loaded is that command's own."""
+    _take_any_text()
+    try:
+        try:
+            _run()
+        except SystemExit as ended:
+            # typer and rich turn it into exit 1, which means findings.
+            if isinstance(ended.__context__, BrokenPipeError):
+                raise ended.__context__ from None
+            sys.stdout.flush()
+            raise
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _write_no_more()
+        if error.errno == errno.EPIPE:
+            sys.exit(UNREAD)
+        typer.echo(f"gateway-guard: cannot write: {error.strerror}", err=True)
+        sys.exit(CANNOT_WORK)
+
+
+def _run() -> None:
     name = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     app = build_app(name) if name in COMMANDS else build_app()
     try:
@@ -93,9 +127,24 @@ def main() -> None:
             raise
         typer.echo(
             f"gateway-guard: {name} starts servers, which need {error.name}: "
-            "pip install 'gateway-guard[sidecar]'",
+            "pip install '.[sidecar]' in a checkout",
             err=True,
         )
         sys.exit(CANNOT_WORK)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+
+
+def _take_any_text() -> None:
+    """Print `?` for what the terminal's encoding has no character for; print nowhere if closed."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _write_no_more() -> None:
+    """Let what is still buffered go nowhere, or Python would fail once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -23,14 +23,17 @@ from gateway_guard.cli.casefile import (
     ByOption,
     Casefile,
     FileOption,
+    NewOption,
     ReasonOption,
     author_of,
     bench_of,
     opened,
+    opened_to_decide,
     reason_of,
 )
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
+from gateway_guard.cli.printable import printable
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.errors import SettingsError, SourceError
 from gateway_guard.pages.words import many, moment, signed, sure
@@ -58,7 +61,7 @@ NameOption = Annotated[
 _ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
 _DONE: Final = {
     Ruling.ALLOW: "is never held to be in a campaign",
-    Ruling.BAN: "counts as a sure member of a campaign, whatever the evidence",
+    Ruling.BAN: "is refused, whatever the rules say, unless the policy is in shadow",
     Ruling.CLEAR: "is judged by the evidence alone again",
     Ruling.NOTE: "has a note",
     Ruling.CHALLENGE: "is challenged until it has verified itself",
@@ -104,7 +107,7 @@ def register(app: typer.Typer) -> None:
 
     for ruling, doc in (
         (Ruling.ALLOW, "Never hold an account to be in a campaign, whatever it shares."),
-        (Ruling.BAN, "Hold an account to be in a campaign, whatever the evidence."),
+        (Ruling.BAN, "Refuse an account, whatever the rules say, unless the policy is in shadow."),
         (
             Ruling.CLEAR,
             "Lift an allow, a ban, a challenge or a verification: policy and evidence decide.",
@@ -125,12 +128,13 @@ def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
         name: NameOption = None,
         by: ByOption = None,
         file: FileOption = None,
+        new: NewOption = False,
         store: StoreOption = None,
         namespace: NamespaceOption = None,
         format: FormatOption = Format.TEXT,
     ) -> None:
         post = post_of(store, namespace, file)
-        case = opened(file) if post is None else None
+        case = opened_to_decide(file, new=new) if post is None else None
         keyed, secret = (True, post.secret) if post is not None else _key_of(case)
         review = Review(
             at=time.time(), ruling=ruling,
@@ -157,10 +161,10 @@ def print_known(known: Known, out: Console) -> None:
         verified = {None: "not known to be verified", True: "verified", False: "not verified"}
         network = "an unknown network" if trace.asn is None else f"AS{trace.asn}"
         pace = {None: "", True: ", evenly spread over the hours", False: ", in sessions"}
-        out.print(f"organisation {trace.organisation}, signed up {created}, "
+        out.print(f"organisation {printable(trace.organisation)}, signed up {created}, "
                   f"{verified[trace.verified]}")  # fmt: skip
-        out.print(f"declared {trace.declared or 'unknown'}, last seen in "
-                  f"{trace.country or 'an unknown country'} from {network}")  # fmt: skip
+        out.print(printable(f"declared {trace.declared or 'unknown'}, last seen in "
+                            f"{trace.country or 'an unknown country'} from {network}"))  # fmt: skip
         out.print(
             f"{many(trace.exchanges, 'exchange')} from {moment(trace.first_at)} to "
             f"{moment(trace.last_at)}{pace[trace.even_pace]}; {trace.refused:,} refused, "
@@ -197,7 +201,8 @@ def print_known(known: Known, out: Console) -> None:
         out.print(f"  in force: {known.ruling.value}{until}")
     for review in known.reviews:
         by = f" by {review.by}" if review.by else ""
-        out.print(f"  {moment(review.at)} UTC  {review.ruling.value}{by}: {review.reason}")
+        said = printable(f"{review.ruling.value}{by}: {review.reason}")
+        out.print(f"  {moment(review.at)} UTC  {said}")
     if not known.reviews and known.ruling is None:
         out.print("  none")
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from gateway_guard.cli import FINDINGS
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.printable import printable
 from gateway_guard.pages.words import many, moment
 from gateway_guard.record.audit import Audit
 from gateway_guard.record.chain import Checked, Place
@@ -111,10 +112,11 @@ def register(app: typer.Typer) -> None:
         for title in ("#", "at (UTC)", "what", "about", "by", "via", "reason"):
             table.add_column(title)
         for entry in found:
-            table.add_row(
-                str(entry.n), moment(entry.at), entry.action, entry.account or entry.campaign or "",
-                entry.by, entry.via, entry.reason,
+            written = (
+                entry.action, entry.account or entry.campaign or "", entry.by, entry.via,
+                entry.reason,
             )  # fmt: skip
+            table.add_row(str(entry.n), moment(entry.at), *map(printable, written))
         out = console()
         if found:
             out.print(table)

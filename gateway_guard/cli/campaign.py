@@ -33,6 +33,7 @@ from gateway_guard.cli.casefile import (
 )
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
+from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SourceError
 from gateway_guard.pages.words import day, many, moment, signed, sure
 from gateway_guard.streams.post import Post
@@ -197,7 +198,7 @@ def print_case(report: Report, out: Console) -> None:
         out.print(f"was also {', '.join(report.absorbed)}")
     _heading(out, "evidence")
     for sentence in report.evidence:
-        out.print(f"  {sentence}")
+        out.print(f"  {printable(sentence)}")
 
 
 def print_report(report: Report, out: Console, members: int) -> None:
@@ -223,7 +224,7 @@ def print_report(report: Report, out: Console, members: int) -> None:
         ("seen", Counter(m.country or "unknown" for m in report.members)),
     ):
         shown = ", ".join(f"{name} {count:,}" for name, count in countries.most_common(12))
-        out.print(f"  {word:<8}  {shown}")
+        out.print(f"  {word:<8}  {printable(shown)}")
 
 
 def _listed(found: list[Summary]) -> Table:
@@ -253,7 +254,7 @@ def _members(report: Report, most: int) -> Table:
             ", ".join(f"{kind} {signed(value)}" for kind, value in adds),
             f"{one.exchanges:,}",
             "unknown" if one.asn is None else f"AS{one.asn}",
-            f"{one.declared or '?'}, {one.country or '?'}",
+            printable(f"{one.declared or '?'}, {one.country or '?'}"),
             " ".join(one.ties[:_TIES]) + (" …" if len(one.ties) > _TIES else ""),
         )
     return table
@@ -263,7 +264,7 @@ def _networks(report: Report) -> Table:
     table = _table("network", "country", "members>", "exchanges>", "declared another country>")
     for one in report.networks[:_MEMBERS]:
         table.add_row(
-            "unknown" if one.asn is None else f"AS{one.asn}", one.country or "unknown",
+            "unknown" if one.asn is None else f"AS{one.asn}", printable(one.country or "unknown"),
             f"{one.members:,}", f"{one.exchanges:,}", f"{one.elsewhere:,}",
         )  # fmt: skip
     return table

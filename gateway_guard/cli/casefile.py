@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import getpass
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,12 @@ from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Snapshot
+from gateway_guard.cli.printable import printable
 from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.errors import SettingsError, SnapshotError, SourceError
 from gateway_guard.record.audit import Audit
 from gateway_guard.record.reviews import Journal
-from gateway_guard.record.snapshots import SnapshotFile
+from gateway_guard.record.snapshots import LOCK, REVIEWS, SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.streams import bench
 from gateway_guard.streams.bench import Bench
@@ -36,6 +38,13 @@ ReasonOption = Annotated[
 ]
 ByOption = Annotated[
     str | None, typer.Option("--by", help="Who decided; by default who runs the command.")
+]
+NewOption = Annotated[
+    bool,
+    typer.Option(
+        "--new",
+        help="Decide although no guard has kept anything in --file yet: for one that will.",
+    ),
 ]
 
 
@@ -65,9 +74,11 @@ class Casefile(msgspec.Struct, kw_only=True):
         """
         if self.snapshot is None:
             raise SourceError(
-                f"{self.file.path}: there is no snapshot. A guard that runs with "
-                "GATEWAY_GUARD_CAMPAIGNS_FILE writes one a minute after its first exchange, and "
-                "`gateway-guard replay --snapshot FILE` one of recorded traffic"
+                f"{self.file.path}: there is no snapshot{_near(self.file)}. A guard that runs with "
+                "GATEWAY_GUARD_CAMPAIGNS_FILE writes one, each minute and when it ends, once there "
+                "is something to keep: what it learnt, while its policy asks for `campaign`, of "
+                "an account's exchange with a model, or a review. `gateway-guard replay --snapshot "
+                "FILE` writes one of recorded traffic"
             )
         return self.snapshot.linker
 
@@ -100,6 +111,51 @@ def opened(path: Path | None) -> Casefile:
         file=file, secret=secret, keyed=settings.secret_lasts or snapshot is not None,
         snapshot=snapshot, reviews=reviews,
     )  # fmt: skip
+
+
+def opened_to_decide(path: Path | None, *, new: bool) -> Casefile:
+    """As `opened`, for a review that is written before anything else is known of the file.
+
+    Where nothing shows that a guard keeps its campaigns there, nobody may ever read the review:
+    that is refused, unless it is `new` or the settings name the file, which are the guard's own.
+
+    Raises:
+        SourceError: there is neither a snapshot nor a lock nor a review of that name.
+    """
+    case = opened(path)
+    file = case.file
+    marks = (file.path, Path(f"{file.path}{LOCK}"), file.reviews)
+    if any(mark.exists() for mark in marks):
+        return case
+    named = Settings.from_environment().campaigns_file
+    if named is not None and Path(named) == file.path:
+        typer.echo(
+            f"{file.path}: no guard has kept anything there yet{_near(file)}; this is for one that "
+            "runs with that file", err=True,
+        )  # fmt: skip
+    elif not new:
+        raise SourceError(
+            f"{file.path}: nothing shows that a guard keeps its campaigns there, neither a "
+            f"snapshot nor {LOCK} nor {REVIEWS} beside it{_near(file)}. Nothing was written: name "
+            "the file the guard runs with (GATEWAY_GUARD_CAMPAIGNS_FILE, --campaigns-file). If "
+            "it is this one and the guard has kept nothing yet, add --new"
+        )
+    return case
+
+
+def _near(file: SnapshotFile) -> str:
+    """Which files beside it have a name much like its own, as the end of a sentence."""
+    found = set()
+    try:
+        for other in file.path.absolute().parent.iterdir():
+            name = other.name.removesuffix(LOCK).removesuffix(REVIEWS)
+            if other.is_file() and name != file.path.name and ".audit" not in name:
+                found.add(name)
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(file.path.name, sorted(found), n=3)
+    names = " or ".join(printable(str(file.path.with_name(name))) for name in near)
+    return f" (did you mean {names}?)" if near else ""
 
 
 def _load(file: SnapshotFile, settings: Settings) -> tuple[bytes, Snapshot | None]:

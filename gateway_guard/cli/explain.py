@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
+from gateway_guard.accounts.attributes import FIELDS
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.printable import printable
 from gateway_guard.cli.tree import print_tree
 from gateway_guard.core.explain import explain_tree
+from gateway_guard.core.sections import Identify
 from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.guard import Guard
+from gateway_guard.policy.diagnostics import suggest
 from gateway_guard.record.line import line
 from gateway_guard.settings import Settings
 from gateway_guard.types import Action, Exchange, Outcome, Usage, Wire
@@ -138,9 +143,10 @@ def _wire(
         raw = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
         if not any(name == b"content-type" for name, _ in fields):
             fields.append((b"content-type", b"application/json"))
+    path, _, query = path.partition("?")
     return Wire(
-        method=method.upper(), raw_path=path.partition("?")[0].encode(), headers=fields,
-        peer=peer, body=raw, state=state,
+        method=method.upper(), raw_path=path.encode(), headers=fields, peer=peer, body=raw,
+        state=state, query=query.encode(),
     )  # fmt: skip
 
 
@@ -173,11 +179,34 @@ def _word(index: int) -> str:
 
 def _read(path: Path) -> Description:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Description)
+        data = path.read_bytes()
+        _only(path, "", msgspec.json.decode(data), Description.__struct_fields__)
+        return msgspec.json.decode(data, type=Description)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     except UNDECODABLE as error:
         raise SourceError(f"{path}: {error}") from error
+
+
+def _only(path: Path, within: str, found: object, known: Iterable[str]) -> None:
+    """Whether all members of an object are known: one that is misspelt would say nothing.
+
+    Raises:
+        SourceError: one is not; says which there are.
+    """
+    known = list(dict.fromkeys(known))
+    for name in found if isinstance(found, dict) else ():
+        if name not in known:
+            where = f" in `{within}`" if within else ""
+            raise SourceError(
+                f"{path}: unknown member '{printable(name[:60])}'{where}; {suggest(name, known)}"
+            )
+
+
+def _account_members(identify: Identify) -> list[str]:
+    """What `account` of a description may hold under a policy."""
+    named = [source.state_key for source in identify.accounts if source.kind == "state"]
+    return [*FIELDS, "age_days", *named]
 
 
 def register(app: typer.Typer) -> None:
@@ -207,6 +236,8 @@ def register(app: typer.Typer) -> None:
             accounts=FileDirectory(accounts, secret=settings.secret) if accounts else NoDirectory(),
             clock=lambda: clock[0],
         )
+        members = _account_members(guard.policy.identify)
+        _only(request, "account", description.account, members)
         exchange = explain(description, guard, clock)
         tree = explain_tree(exchange, guard.policy)
         if format is Format.JSON:

@@ -2,53 +2,140 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import logging
-from typing import Final
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+import typer
+
+from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Verification
 from gateway_guard.errors import SettingsError
+from gateway_guard.policy.asking import asked_of_accounts, in_words
 from gateway_guard.settings import Settings
 from gateway_guard.verification.checks import installed
 
+if TYPE_CHECKING:
+    from gateway_guard.frontends.upstream import Origin
+
 log = logging.getLogger(__name__)
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_LOOPBACK: Final = {4: ipaddress.ip_address("127.0.0.1"), 6: ipaddress.ip_address("::1")}
 
 #: What `--frontend` may say.
 FRONTENDS: Final = ("proxy", "extauth", "spoe", "envoy")
+
+
+@contextlib.contextmanager
+def usage() -> Iterator[None]:
+    """What the command line itself says wrong is usage (exit 2), whoever finds it."""
+    try:
+        yield
+    except SettingsError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def check_frontends(
     frontends: list[str], upstream: str | None, spoe: str | None, envoy: str | None, lease: float,
     workers: int,
 ) -> None:  # fmt: skip
-    """Whether what was said of frontends fits together."""
+    """Whether what was said of frontends fits together.
+
+    Raises:
+        typer.BadParameter: it does not; says what to write.
+    """
     for name in frontends:
         if name not in FRONTENDS:
-            raise SettingsError(f"--frontend {name!r}: write {', '.join(FRONTENDS)}")
+            raise typer.BadParameter(f"--frontend {name!r}: write {', '.join(FRONTENDS)}")
     for name, address in (("spoe", spoe), ("envoy", envoy)):
         if address is not None and name not in frontends:
-            raise SettingsError(f"--{name} says where --frontend {name} listens: say that, too")
+            raise typer.BadParameter(
+                f"--{name} says where --frontend {name} listens: say that, too"
+            )
     if "proxy" in frontends:
         if len(set(frontends)) > 1:
-            raise SettingsError(
+            raise typer.BadParameter(
                 "--frontend proxy forwards, the others only answer: run one process for each"
             )
         if upstream is None:
-            raise SettingsError(
+            raise typer.BadParameter(
                 "--upstream is missing: where the model API is. Gateways that only ask need "
                 "--frontend extauth, spoe or envoy instead"
             )
         if lease:
-            raise SettingsError(
+            raise typer.BadParameter(
                 "--usage-lease is for gateways that ask: say --frontend extauth, spoe or envoy"
             )
         return
     if upstream is not None:
-        raise SettingsError(f"--frontend {frontends[0]} forwards nothing: leave out --upstream")
+        raise typer.BadParameter(
+            f"--frontend {frontends[0]} forwards nothing: leave out --upstream"
+        )
     if workers > 1 and (lease or {"spoe", "envoy"} & set(frontends)):
-        raise SettingsError(
+        raise typer.BadParameter(
             "--frontend spoe, envoy and --usage-lease need one worker: requests wait for their "
             "end in the process that decided them"
         )
+
+
+def check_loop(origin: Origin, host: str, port: int, uds: str | None) -> None:
+    """Whether requests would come back here, each judged and charged again and again.
+
+    Only names that resolve now can be compared. Port 0 is none yet.
+
+    Raises:
+        typer.BadParameter: the upstream is where `serve` listens.
+    """
+    if uds is not None:
+        loops = origin.socket is not None and Path(origin.socket).resolve() == Path(uds).resolve()
+        here = f"--uds {uds}"
+    else:
+        loops = origin.host is not None and origin.port == port and _same(origin.host, host, port)
+        here = f"--host {host} --port {port}"
+    if loops:
+        raise typer.BadParameter(
+            f"--upstream is where this guard itself listens ({here}): every request would come "
+            "back and be charged again. Name the model API, or listen on another --port"
+        )
+
+
+def _same(upstream: str, host: str, port: int) -> bool:
+    listens = _addresses(host, port, socket.AI_PASSIVE)[:1]
+    for named in _addresses(upstream, port):
+        # Who connects to 0.0.0.0 reaches this machine itself.
+        address = _LOOPBACK[named.version] if named.is_unspecified else named
+        for own in listens:
+            # `::` takes IPv4, too.
+            takes = own.is_unspecified and (own.version == 6 or address.version == 4)
+            if address == own or (takes and _ours(address)):
+                return True
+    return False
+
+
+def _addresses(host: str, port: int, flags: int = 0) -> list[IPAddress]:
+    """What `host` stands for; nothing when that cannot be found out."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except (OSError, UnicodeError):
+        return []
+    addresses = [ipaddress.ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
+    return [getattr(address, "ipv4_mapped", None) or address for address in addresses]
+
+
+def _ours(address: IPAddress) -> bool:
+    """Whether this machine has `address`: nobody can listen on another's."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 def check_verification(
@@ -72,4 +159,17 @@ def check_verification(
         log.warning(
             "verified accounts are forgotten when this process ends: set GATEWAY_GUARD_SECRET and "
             "GATEWAY_GUARD_CAMPAIGNS_FILE, or share a store"
+        )
+
+
+def check_accounts(policy: Policy, settings: Settings) -> None:
+    """Warn where the policy asks for what nobody tells this process of accounts."""
+    if settings.accounts_file or settings.accounts_url:
+        return
+    asked = asked_of_accounts(policy)
+    if asked:
+        log.warning(
+            "nobody says what the policy asks of accounts, so it is unknown of all: %s. Give "
+            "--accounts FILE, or let a trusted proxy say it, identify: { attributes: … }",
+            in_words(asked),
         )

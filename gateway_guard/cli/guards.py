@@ -9,6 +9,7 @@ from rich.table import Table
 
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
+from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SettingsError
 from gateway_guard.streams.post import Post
 
@@ -59,7 +60,8 @@ def register(app: typer.Typer) -> None:
                 table.add_column(title)
             for one in found:
                 table.add_row(
-                    one.guard, one.policy[:12], one.version, f"{one.seen:.0f} s ago",
+                    *map(printable, (one.guard, one.policy[:12], one.version)),
+                    f"{one.seen:.0f} s ago",
                     "the same" if one.same_secret else "another",
                 )  # fmt: skip
             out = console()

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway_guard.cli.output import Format, FormatOption, console
+from gateway_guard.cli.printable import printable
 from gateway_guard.core.address import parse_ip
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.settings import Settings
@@ -112,21 +113,16 @@ def _write_table(answers: _Answers, texts: list[str]) -> None:
     for title in ("address", "country", "AS", "operator", "network"):
         table.add_column(title, no_wrap=title != "operator")
     for text in texts:
-        table.add_row(*(Text(_printable(cell)) for cell in _columns(answers.line(text))))
+        table.add_row(*(Text(printable(cell)) for cell in _columns(answers.line(text))))
     console().print(table)
 
 
 def _write_rows(answers: _Answers, texts: Iterator[list[str]], out: IO[bytes]) -> None:
     for batch in texts:
         for text in batch:
-            cells = (_printable(cell) for cell in _columns(answers.line(text)))
+            cells = (printable(cell) for cell in _columns(answers.line(text)))
             out.write(("\t".join(cells) + "\n").encode())
         out.flush()
-
-
-def _printable(text: str) -> str:
-    """`text` without control characters: input must not drive the terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def register(app: typer.Typer) -> None:

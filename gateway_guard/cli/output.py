@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import sys
 from typing import Annotated
 
@@ -39,6 +40,14 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(value: object) -> None:
-    """`value` as indented JSON on standard output, ending in a newline."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    """`value` as indented JSON on standard output, ending in a newline.
+
+    Where standard output has no character for something, it is escaped: `?` would be another value.
+    """
+    data = msgspec.json.encode(value)
+    text = msgspec.json.format(data, indent=2).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(data), indent=2)
     sys.stdout.write(text + "\n")

@@ -208,7 +208,7 @@ def register(app: typer.Typer) -> None:
         traffic: Annotated[
             Path, typer.Argument(help="Recorded exchanges, JSON lines, gzipped or not.")
         ],
-        policy: Annotated[Path, typer.Option("--policy", help="The policy to try.")],
+        policy: Annotated[Path, typer.Option("--policy", "-p", help="The policy to try.")],
         accounts: Annotated[
             Path | None, typer.Option("--accounts", help="Account attributes, JSON lines or CSV.")
         ] = None,

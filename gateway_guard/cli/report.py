@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway_guard.cli.labels import Label, by_class, score
+from gateway_guard.cli.printable import printable
 from gateway_guard.cli.tally import Tally, compare
 
 #: Accounts listed on a terminal; `--format json` lists all.
@@ -110,26 +111,26 @@ def _print_policy(part: dict[str, Any], out: Console) -> None:
         for row in part[kind]:
             count = row["exchanges"]
             action = row["action"] + suffix
-            table.add_row(row["rule"], action, _cell(count), _share(count, total))
+            table.add_row(_cell(row["rule"]), action, _cell(count), _share(count, total))
     out.print(table)
     out.print()
     if part["limits"]:
         table = _table("limit without room", "exchanges", "share")
         for name, count in part["limits"].items():
-            table.add_row(name, _cell(count), _share(count, total))
+            table.add_row(_cell(name), _cell(count), _share(count, total))
         out.print(table)
         out.print()
     if part["signals"]:
         table = _table("signal", "exchanges", "accounts", "highest")
         for name, row in part["signals"].items():
             cells = (_cell(row["exchanges"]), _cell(row["accounts"]), f"{row['highest']:.2f}")
-            table.add_row(name, *cells)
+            table.add_row(_cell(name), *cells)
         out.print(table)
         out.print()
     table = _table("tier", "exchanges", "refused", "share")
     for tier, row in part["tiers"].items():
         share = _share(row["refused"], row["exchanges"])
-        table.add_row(tier, _cell(row["exchanges"]), _cell(row["refused"]), share)
+        table.add_row(_cell(tier), _cell(row["exchanges"]), _cell(row["refused"]), share)
     out.print(table)
     out.print(
         f"\n{_many(part['accounts_refused'], 'account')} refused at least once, "
@@ -199,7 +200,7 @@ def _many(count: int, word: str) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
 def _share(part: int, total: int) -> str:

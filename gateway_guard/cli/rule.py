@@ -8,6 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from gateway_guard.cli.output import Format, FormatOption, print_json
+from gateway_guard.core.limits import Limit
+from gateway_guard.core.policy import Policy
+from gateway_guard.core.rules import Rule
 from gateway_guard.policy.compile import load_policy
 from gateway_guard.policy.describe import limit_in_words, rule_in_words
 from gateway_guard.policy.diagnostics import CODES, Code, suggest
@@ -34,17 +37,16 @@ def register(app: typer.Typer) -> None:
 
         Exit 0 explained, 2 no such code or name, 3 the policy does not load.
         """
-        lines = _in_policy(name, policy) if policy is not None else None
-        if lines is not None:
-            answer: Any = {"name": name, "words": lines}
-            text = "\n".join(lines)
-        elif name == "list" and policy is None:
+        answer: Any
+        if policy is not None:
+            answer, text = _in_policy(name, load_policy(policy), policy)
+        elif name == "list":
             answer = [_as_dict(code, CODES[code]) for code in CODES]
             text = "\n".join(
                 f"{code}  {'warning' if entry.severity == 'warning' else 'error  '}  {entry.title}"
                 for code, entry in CODES.items()
             )
-        elif name.upper() in CODES and policy is None:
+        elif name.upper() in CODES:
             entry = CODES[name.upper()]
             answer = _as_dict(name.upper(), entry)
             text = f"{name.upper()} ({entry.severity.value}): {entry.title}\n\n" + textwrap.fill(
@@ -63,25 +65,55 @@ def register(app: typer.Typer) -> None:
             typer.echo(text)
 
 
-def _in_policy(name: str, path: str) -> list[str]:
-    policy = load_policy(path)
+def _in_policy(name: str, policy: Policy, path: str) -> tuple[Any, str]:
+    """What programs and people are told of a rule or limit, or of all of them."""
     if name == "list":
-        return [
-            *(f"rule   {rule.name}  {rule.where}" for rule in policy.rules),
-            *(f"limit  {limit.name}  {limit.where}" for limit in policy.limits),
-        ]
+        lines = [f"rule   {rule.name}  {rule.where}" for rule in policy.rules]
+        lines += [f"limit  {limit.name}  {limit.where}" for limit in policy.limits]
+        return [*map(_of_rule, policy.rules), *map(_of_limit, policy.limits)], "\n".join(lines)
+    fields: dict[str, Any] = {}
     words: list[str] = []
-    for rule in policy.rules:
-        if rule.name == name:
-            words += rule_in_words(policy, rule)
     for limit in policy.limits:
         if limit.name == name:
-            words += limit_in_words(limit)
+            fields, words = _of_limit(limit), limit_in_words(limit)
+    for rule in policy.rules:
+        if rule.name == name:
+            # A limit may have the same name; its words follow.
+            fields, words = _of_rule(rule), [*rule_in_words(policy, rule), *words]
     if not words:
         names = [rule.name for rule in policy.rules] + [limit.name for limit in policy.limits]
         typer.echo(f"{path} has no rule or limit '{name}'; {suggest(name, names)}", err=True)
         raise typer.Exit(2)
-    return words
+    return {**fields, "words": words}, "\n".join(words)
+
+
+def _of_rule(rule: Rule) -> dict[str, Any]:
+    """A rule for programs; the keys stay."""
+    return {
+        "kind": "rule",
+        "name": rule.name,
+        **_place(rule.where),
+        "action": rule.action.word,
+        "shadow": rule.shadow,
+        "when": {condition.field: condition.text for condition in rule.conditions},
+    }
+
+
+def _of_limit(limit: Limit) -> dict[str, Any]:
+    """A limit for programs; the keys stay."""
+    return {
+        "kind": "limit",
+        "name": limit.name,
+        **_place(limit.where),
+        "per": list(limit.per),
+        "unit": limit.unit,
+        "when": {condition.field: condition.text for condition in limit.conditions},
+    }
+
+
+def _place(where: str) -> dict[str, Any]:
+    file, _, line = where.rpartition(":")
+    return {"file": file, "line": int(line)}
 
 
 def _as_dict(code: str, entry: Code) -> dict[str, str]:

@@ -16,8 +16,13 @@ from typing import Final
 import msgspec
 import typer
 
-from gateway_guard.cli.fitting import check_frontends, check_verification
-from gateway_guard.errors import SettingsError
+from gateway_guard.cli.fitting import (
+    check_accounts,
+    check_frontends,
+    check_loop,
+    check_verification,
+    usage,
+)
 from gateway_guard.record.gather import Worker
 from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import parse_address, require_library
@@ -66,11 +71,17 @@ def serve(
         help="Where gateways ask: seconds to report a request's real usage in; 0: none.",
     ),
     host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on."),
-    port: int = typer.Option(8080, "--port", help="Port to listen on; 0 takes a free one."),
+    port: int = typer.Option(
+        8080, "--port", min=0, max=65535, help="Port to listen on; 0 takes a free one."
+    ),
     uds: str | None = typer.Option(None, "--uds", help="Listen on this unix socket instead."),
     admin_host: str = typer.Option("127.0.0.1", "--admin-host", help="Address of the admin port."),
     admin_port: int = typer.Option(
-        9901, "--admin-port", help="Port of /healthz, /readyz, /metrics of all workers; -1: none."
+        9901,
+        "--admin-port",
+        min=-1,
+        max=65535,
+        help="Port of /healthz, /readyz, /metrics of all workers; -1: none.",
     ),
     dashboard: bool | None = typer.Option(
         None,
@@ -175,11 +186,16 @@ def serve(
     check_frontends(frontend, upstream, spoe, envoy, usage_lease, workers)
     spoe = spoe or SPOE if "spoe" in frontend else None
     envoy = envoy or ENVOY if "envoy" in frontend else None
+    # First of all: what is said from here on is to be seen.
+    _log_to_stderr(log_level)
+    if store:
+        with usage():
+            parse_address(store)
     settings = Settings.from_environment()
     store = settings.store if store is None else store
     shared = store is not None and parse_address(store or "memory://").shared
     if workers > 1 and not shared and not allow_split_limits:
-        raise SettingsError(
+        raise typer.BadParameter(
             f"--workers {workers}: without a shared store every worker counts its own limits, so "
             f"an account would get up to {workers} times its quota. Name a store they share, "
             "--store redis://host:6379/0, or run one worker, or say --allow-split-limits and "
@@ -188,7 +204,6 @@ def serve(
     if shared:
         settings.require_secret()
         require_library()
-    _log_to_stderr(log_level)
     from gateway_guard.frontends import coredumps, gathering, listen  # noqa: PLC0415  (an extra)
     from gateway_guard.frontends.access import opens  # noqa: PLC0415
     from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
@@ -232,11 +247,14 @@ def serve(
         snapshot_dir=snapshot_dir,
     )
     if ssl_keyfile and not ssl_certfile:
-        raise SettingsError("--ssl-keyfile needs --ssl-certfile")
+        raise typer.BadParameter("--ssl-keyfile needs --ssl-certfile")
+    with usage():
+        for flag, asked in (("--spoe", spoe), ("--envoy", envoy), ("--verify", verify)):
+            if asked is not None:
+                listen.parse(asked, flag=flag)
+        if upstream is not None:
+            check_loop(Origin.parse(upstream), host, port, uds)
     tls = listen.server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
-    for flag, asked in (("--spoe", spoe), ("--envoy", envoy)):
-        if asked is not None:
-            listen.parse(asked, flag=flag)
     # Everything that can be wrong is wrong here, before the first connection is accepted.
     sidecar: Sidecar | None = None
     if workers == 1:
@@ -244,9 +262,8 @@ def serve(
         judge = sidecar.guard.policy
     else:
         # Each worker builds its own: threads and file offsets do not survive a fork.
-        if upstream is not None:
-            Origin.parse(upstream)
         judge = load_policy(policy)
+    check_accounts(judge, settings)
     if judge.verification is not None:
         visited = verify is not None or upstream is not None
         check_verification(judge.verification, settings, workers, visited=visited)
@@ -336,7 +353,7 @@ def _remove(path: str) -> None:
 def _log_to_stderr(level: str) -> None:
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise SettingsError(f"--log-level {level!r}: write debug, info, warning or error")
+        raise typer.BadParameter(f"--log-level {level!r}: write debug, info, warning or error")
     logging.basicConfig(
         level=number, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )

@@ -13,6 +13,7 @@ from rich.table import Table
 from gateway_guard.cli import FINDINGS, USAGE
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption
+from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SettingsError
 from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import Address, parse_address
@@ -105,11 +106,14 @@ def _show(found: Stats) -> None:
         table.add_column(column, justify="right")
     for limit in found.limits:
         each = limit.memory / limit.keys if limit.keys else 0.0
-        table.add_row(limit.limit, f"{limit.keys:,}", size(limit.memory), f"{each:,.0f} B")
+        table.add_row(
+            printable(limit.limit), f"{limit.keys:,}", size(limit.memory), f"{each:,.0f} B"
+        )
     if found.limits:
         out.print(table)
     guess = "" if found.measured >= found.keys else f", estimated from {found.measured:,} keys"
-    server = f"the server uses {size(found.server_memory)} of {size(found.maximum) or 'no limit'}"
+    bound = f"of {size(found.maximum)}" if found.maximum else "(no bound: maxmemory is not set)"
+    server = f"the server uses {size(found.server_memory)} {bound}"
     lines = [
         f"{found.namespace!r} in {found.store}: {found.keys:,} keys, {size(found.memory)}{guess}",
         f"{found.reservations:,} reservations are not settled yet",
@@ -126,10 +130,10 @@ def _show(found: Stats) -> None:
 
 
 def size(count: int) -> str:
-    """`count` bytes as a person says it; empty for 0."""
+    """`count` bytes as a person says it."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000.0 or unit == "GB":
             break
         value /= 1000.0
-    return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}" if count else ""
+    return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"

@@ -100,7 +100,17 @@ class Malformed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class _Decided(msgspec.Struct, gc=False):
+    """What every line of a decision log has, and none of recorded traffic."""
+
+    time: str
+    action: str
+    acted: bool
+    policy: str
+
+
 _decode: Final = msgspec.json.Decoder(Recorded).decode
+_decode_decided: Final = msgspec.json.Decoder(_Decided).decode
 
 
 def as_recorded(identify: Identify, everywhere: tuple[IPNetwork, ...]) -> Identify:
@@ -118,7 +128,7 @@ class Traffic:
     """A file of recorded exchanges, plain or gzipped (by content, not by name); close it after use.
 
     Raises:
-        SourceError: the file cannot be read at all.
+        SourceError: the file cannot be read at all; or, from its first line, it is a decision log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -152,6 +162,12 @@ class Traffic:
             try:
                 line = _decode(text)
             except UNDECODABLE as error:
+                if number == 1 and _decided(text):
+                    raise SourceError(
+                        f"{self.path} is a decision log, which says what was decided and not what "
+                        "was sent: nothing can be decided anew from it. replay reads recorded "
+                        'exchanges, {"at","method","path","headers","body","account",…} a line'
+                    ) from None
                 if text.strip():
                     yield Malformed(number, _short(error))
                 continue
@@ -167,6 +183,15 @@ class Traffic:
         """Release the file."""
         self._stream.close()
         self._raw.close()
+
+
+def _decided(text: bytes) -> bool:
+    """Whether a line is of a decision log."""
+    try:
+        _decode_decided(text)
+    except UNDECODABLE:
+        return False
+    return True
 
 
 def _cut(error: Exception) -> str:

@@ -10,6 +10,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from gateway_guard.cli.printable import printable
+
 #: Where the text of a line begins: after its branches and the name of the stage or the signal.
 _HEAD: Final = re.compile(r"(?:[│├└ ]+\S+ {2,}|[│├└ ]+)?")
 _SUMMARY: Final = "    "
@@ -34,7 +36,7 @@ def print_tree(tree: Sequence[str], out: Console, *, word: str = "", colour: str
     for number, line in enumerate(tree):
         pieces = folded(line, out.width) if out.is_terminal else [line]
         for piece in pieces:
-            shown = Text(piece)
+            shown = Text(printable(piece))
             if number == 0:
                 shown.stylize("bold")
                 if word:

@@ -290,7 +290,7 @@ _COUNTED: Final = 16 * 1024
 _ESCAPED_COLON: Final = ahocorasick_rs.BytesAhoCorasick([b"\\u003"])
 
 
-def _colons(document: dict[str, Any]) -> int:
+def _colons(document: dict[str, Any] | list[Any]) -> int:
     """How many colons a document without repeated members is written with; -1 if it is too deep.
 
     Too low, hence no proof, when a member's name has a colon; too high, hence checked for, when a
@@ -335,10 +335,11 @@ def _parse_slowly(body: bytes) -> dict[str, Any] | Inspection:
         return Inspection.NOT_JSON
     if end != len(text):
         return Inspection.NOT_JSON
+    # Depth first: where the scanner gives up differs between versions of CPython.
+    if type(document) in (dict, list) and _colons(document) < 0:
+        return Inspection.NOT_JSON
     if type(document) is not dict:
         return Inspection.SHAPE
-    if _colons(document) < 0:
-        return Inspection.NOT_JSON
     if (b"\\ud" in body or b"\\uD" in body) and not _whole_characters(document):
         return Inspection.CHARSET
     return document

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.core.caps import BATCHED
 from gateway_guard.core.members import (
     MEMBERS,
     MEMBERS_FOLDED,
@@ -232,6 +233,6 @@ def read_batch(requests: Sequence[Any], reader: Reader, assumed: int) -> int:
         check_names(params, MEMBERS, MEMBERS_FOLDED)
         completions = read_texts(params, reader)
         read_tools(params, reader)
-        cap, n = counts(params)
+        cap, n = counts(params, BATCHED)
         total += (assumed if cap is None else cap) * n * completions
     return total

@@ -53,9 +53,10 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
     cannot be fetched, the refusal says to come back (503). Credentials that two readers would read
     differently (two lines, two that differ, inner white space) are refused everywhere.
     Then rules in file order, first match wins. Rules that challenge are passed over for an account
-    that has met a challenge; what stands below them judges it. An account that a person asked to
-    verify itself is challenged unless a rule refuses it anyway, by more than its campaign: what a
-    person decides of an account stands above what is believed of its company.
+    that has met a challenge; what stands below them judges it. An account that a person banned is
+    denied, unless a rule does so in its own way. One that a person asked to verify itself is
+    challenged unless a rule refuses it anyway, by more than its campaign: what a person decides of
+    an account stands above what is believed of its company.
     """
     enforced = policy.enforce and (
         policy.rollout >= 1.0 or chosen(policy.rollout, "policy", request)
@@ -80,7 +81,8 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
         )  # fmt: skip
     shadow: tuple[ShadowHit, ...] = ()
     matched: Rule | None = None
-    if facts.campaign is not None:
+    campaign = facts.campaign
+    if campaign is not None:
         rules = policy.rules
     else:
         rules = policy.alone if assessment.risk or assessment.signals else policy.quiet
@@ -96,6 +98,11 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
                 continue
             matched = rule
             break
+    if campaign is not None and campaign.banned and (matched is None or matched.action < _DENY):
+        return Plan(
+            action=Action.DENY, rule="guard:ban", enforced=enforced, shadow=shadow,
+            reason="a reviewer banned this account",
+        )  # fmt: skip
     inspection = request.inspection
     if (
         inspection is not _FULL
@@ -150,6 +157,7 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
 _FULL = Inspection.FULL
 _ALLOW = Action.ALLOW
 _CHALLENGE = Action.CHALLENGE
+_DENY = Action.DENY
 #: As `Action.refuses` has it.
 _REFUSALS = Action.CHALLENGE
 _STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}

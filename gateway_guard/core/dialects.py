@@ -16,7 +16,7 @@ from gateway_guard.types import Dialect
 _VERSION: Final = r"(?:.*/v[0-9]++(?:(?:alpha|beta)[0-9]*+)?)"
 _OPENAI: Final = re.compile(
     rf"(?:{_VERSION}|.*/openai|.*/deployments/[^/]+|.*/engines/[^/]+|)"
-    r"/(?:completions|embeddings|responses(?:/compact|/input_tokens)?|realtime"
+    r"/(?:completions|embeddings|responses(?:(?:/[^/]+)?/compact|/input_tokens)?|realtime"
     r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))"
     rf"|{_VERSION}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
     # A batch runs what was uploaded before; whoever has a session's secret asks the model itself.
@@ -25,6 +25,8 @@ _OPENAI: Final = re.compile(
     # vLLM.
     r"|score|rerank|reranking|classify|pooling|tokenize|detokenize)"
     r"|/(?:score|rerank|reranking|classify|pooling|tokenize|detokenize)"
+    # Where a model answers or grades what was uploaded before.
+    rf"|{_VERSION}/(?:evals/[^/]+/runs|fine_tuning/alpha/graders/run)"
 )
 _ANTHROPIC: Final = re.compile(
     rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages"
@@ -34,10 +36,15 @@ _OTHER: Final = re.compile(
     r".*:(?:(?:stream)?generate(?:content|message|text|answer)|batchgeneratecontent|counttokens"
     r"|(?:batch)?embed(?:content|contents|text)|(?:stream)?(?:raw)?predict)"
     # Live, over a socket, and what is called over gRPC: names of methods behind a service.
-    r"|.*[./](?:bidi|stream)?generatecontent"
+    r"|.*[./](?:bidi|stream)?generate(?:content|music)(?:constrained)?"
     # Whatever else a model is told to do: `:predictLongRunning`, `:computeTokens`, …
-    r"|.*/(?:(?:tuned)?models|endpoints)/[^/:]+:[a-z]+"
+    r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/[^/:]+:[a-z]+"
     rf"|{_VERSION}/interactions"
+    # SageMaker and Databricks; Cloudflare; GitHub and Azure; watsonx.
+    r"|.*/(?:serving-)?endpoints/[^/]+/invocations(?:-response-stream)?"
+    r"|.*/ai/run/.+"
+    r"|.*/(?:inference|models)/embeddings"
+    rf"|{_VERSION}/text/(?:chat|generation|embeddings|rerank|tokenization)(?:_stream)?"
     r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
     r"|converse|converse-stream|count-tokens)"
     r"|/async-invoke"
@@ -51,8 +58,8 @@ _OTHER: Final = re.compile(
     r"|/api/extra/generate/stream"
     r"|.*/(?:completions(?:/batch)?|predictions)"
     rf"|{_VERSION}/(?:chat|generate|embed)"
-    r"|/(?:generate|generate_stream|vertex_generate|completion|infill|invocations"
-    r"|embedding|embed|embed_all|embed_sparse|encode)"
+    r"|/(?:generate|generate_stream|generate/stream|vertex_generate|completion|infill|invocations"
+    r"|embedding|embed|embed_all|embed_sparse|encode|predict|similarity)"
 )
 
 

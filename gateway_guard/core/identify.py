@@ -11,6 +11,7 @@ from gateway_guard.core import dialects, hints, members, prepared, prompt
 from gateway_guard.core.account import account
 from gateway_guard.core.fields import Headers, lines_of
 from gateway_guard.core.origin import origin
+from gateway_guard.core.query_key import with_query_key
 from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.core.seeds import seeds
 from gateway_guard.core.tokens import Keys
@@ -60,10 +61,12 @@ def identify(
     fields = dict(headers)
     repeated = len(fields) != len(headers)
 
-    path, dialect, placed = ready.places.get(wire.raw_path) or ready.place(wire.raw_path)
+    path, dialect, placed, caps = ready.places.get(wire.raw_path) or ready.place(wire.raw_path)
     model_route = dialect is not None
     address, subnet, source, trusted = origin(wire, ready, fields, repeated)
     who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys)
+    if wire.query and ready.keyed and dialect is _OTHER and path is not None:
+        who, credential, fault = with_query_key((who, credential, fault), path, wire.query, secret)
     digesting = seeds(secret if group_key is None else group_key)
     tls = fields.get(ready.tls) if trusted and ready.tls is not None else None
 
@@ -101,6 +104,7 @@ def identify(
                     digests=inspect.shapes,
                     assumed_output_tokens=inspect.default_output_tokens,
                     keep=inspect.keep_samples,
+                    caps=caps,
                 )
             except members.Misshapen:
                 inspection, model = Inspection.SHAPE, None

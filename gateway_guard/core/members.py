@@ -101,17 +101,28 @@ def flag(value: Any) -> bool:
     return value
 
 
-def counts(document: Mapping[str, Any]) -> tuple[int | None, int]:
-    """The output cap and the number of completions per prompt."""
+def counts(
+    document: Mapping[str, Any], caps: frozenset[str] | None = None
+) -> tuple[int | None, int]:
+    """The output cap and the number of completions per prompt.
+
+    `caps` are the members its route reads (`core.caps`); without any of them there is no cap,
+    whatever else is there. None where any may be one.
+    """
     cap: int | None = None
+    kept = caps is None
     for name in _CAPS:
         value = document.get(name)
         if value is not None:
+            kept = kept or (caps is not None and name in caps)
             tokens = whole(value, MOST_TOKENS)
             # Upstreams differ on which of two caps wins: assume the larger.
             if cap is None or (tokens is not None and tokens > cap):
                 cap = tokens
-    cap = _larger(cap, document.get("n_predict"))
+    predicted = document.get("n_predict")
+    if predicted is not None:
+        kept = kept or (caps is not None and "n_predict" in caps)
+        cap = _larger(cap, predicted)
     n = whole(document.get("n"), _MOST_COMPLETIONS) or 1
     if "best_of" in document:
         n = max(n, whole(document["best_of"], _MOST_COMPLETIONS) or 1)
@@ -121,13 +132,16 @@ def counts(document: Mapping[str, Any]) -> tuple[int | None, int]:
             continue
         if type(inner) is not dict:
             raise Misshapen
-        if where == "options":
-            cap = _larger(cap, inner.get(cap_name))
-        else:
-            cap = _most_of(cap, whole(inner.get(cap_name), MOST_TOKENS))
+        value = inner.get(cap_name)
+        if value is not None:
+            kept = kept or (caps is not None and f"{where}.{cap_name}" in caps)
+            if where == "options":
+                cap = _larger(cap, value)
+            else:
+                cap = _most_of(cap, whole(value, MOST_TOKENS))
         if n_name:
             n = max(n, whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
-    return cap, n
+    return cap if kept else None, n
 
 
 def _larger(cap: int | None, tokens: Any) -> int | None:

@@ -149,7 +149,8 @@ def _automaton(patterns: list[bytes]) -> _Automaton | None:
 def _put_together(folded: bytes) -> bytes:
     """The letters of folded text that stand alone, several in a row, without what is between."""
     if len(folded) > 2 * _SPELLED_END:
-        folded = folded[:_SPELLED_END] + b"\n\n\n\n\n" + folded[-_SPELLED_END:]
+        # More between them than letters in a row ever have: nobody wrote the two ends together.
+        folded = folded[:_SPELLED_END] + b"\n\n\n\n\n\n\n\n\n\n" + folded[-_SPELLED_END:]
     runs = _LETTERS_ALONE.finditer(folded.translate(_ALONE))
     return b"\n".join([folded[run.start() : run.end()].translate(None, _MARKS) for run in runs])
 

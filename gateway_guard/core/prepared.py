@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway_guard.core import client_ip, dialects, paths
+from gateway_guard.core.caps import caps_of
 from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.types import Dialect
@@ -13,8 +14,9 @@ from gateway_guard.types import Dialect
 LONGEST_REMEMBERED: Final = 256
 MOST_REMEMBERED: Final = 4096
 
-#: (canonical path, dialect of the model route, model the path decides on); None for none.
-Place = tuple[str | None, Dialect | None, str | None]
+#: (canonical path, dialect of the model route, model the path decides on, members that bound the
+#: output there); None for none, of the last: any.
+Place = tuple[str | None, Dialect | None, str | None, frozenset[str] | None]
 
 
 class Prepared:
@@ -26,14 +28,15 @@ class Prepared:
         sources: (source, its header, whether that is Authorization), in the policy's order.
         bearer: whether a bearer token in Authorization that comes alone is an API key.
         rivals: the other headers an account may be recognised by.
+        keyed: whether an API key names an account anywhere.
         phrases: the scanner of the policy's own phrases; None when it has none.
         tls: header in which a trusted edge hands over a fingerprint; None for none.
         places: request target → what it means; bounded.
     """
 
     __slots__ = (
-        "_routes", "bearer", "by_peer", "identify", "inspect", "phrases", "places", "rivals",
-        "sources", "tls", "trust",
+        "_routes", "bearer", "by_peer", "identify", "inspect", "keyed", "phrases", "places",
+        "rivals", "sources", "tls", "trust",
     )  # fmt: skip
 
     def __init__(self, identify: Identify, inspect: Inspect) -> None:
@@ -55,6 +58,7 @@ class Prepared:
         )
         kinds = {source.kind for source, _, schemed in self.sources if schemed}
         self.bearer = kinds == {"header"}
+        self.keyed = any(source.kind == "header" for source, _, _ in self.sources)
         self.rivals = frozenset(header for _, header, _ in self.sources) - {b"authorization"}
         self._routes = dialects.compile_routes(identify.model_routes)
         self.places: dict[bytes, Place] = {}
@@ -68,6 +72,7 @@ class Prepared:
                 path,
                 None if path is None else dialects.route(path, self._routes),
                 None if path is None else dialects.model_by_path(path),
+                None if path is None else caps_of(path),
             )
             if len(raw_path) <= LONGEST_REMEMBERED:
                 if len(self.places) >= MOST_REMEMBERED:

@@ -57,6 +57,7 @@ def shape(
     digests: bool = True,
     assumed_output_tokens: int = 1024,
     keep: int = 0,
+    caps: frozenset[str] | None = None,
 ) -> PromptShape:
     """What the guard keeps of a request body.
 
@@ -65,7 +66,7 @@ def shape(
     more for other scripts, `_PER_MESSAGE` a message and `_PER_MEDIUM` an image, sound or file.
     Without `digests` no text is digested or searched for elicitation. `assumed_output_tokens` is
     passed on, for limits. The first `keep` characters of the last user text are kept
-    as they are, where it is digested.
+    as they are, where it is digested. `caps` as in `members.counts`.
 
     Raises:
         Misshapen: a member that decides what is read, generated or charged has an unexpected type,
@@ -80,11 +81,13 @@ def shape(
         cap = document.get("max_tokens")
         if type(cap) is not int or not 0 <= cap < MOST_TOKENS:
             cap = whole(cap, MOST_TOKENS)
+        if caps is not None and "max_tokens" not in caps:
+            cap = None
     else:
         check_names(document, MEMBERS, MEMBERS_FOLDED)
         completions = read_texts(document, reader)
         tools = read_tools(document, reader)
-        cap, n = counts(document)
+        cap, n = counts(document, caps)
         n *= completions
         requests = document.get("requests")
         if type(requests) is list and requests:

@@ -163,9 +163,7 @@ def _lower(members: _Members, name: str, most: int) -> bool:
 
 
 def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
-    named = False
-    for name in _CAPS:
-        named = _lower(members, name, most) or named
+    named = {name for name in _CAPS if _lower(members, name, most)}
     thinking = members.get("thinking")
     if thinking is not None:
         _cap_thinking(members, thinking, most)
@@ -174,8 +172,8 @@ def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
         return
     outer, _, inner = member.partition(".")
     if not inner:
-        # OpenAI's have several names: any of them will do. llama.cpp's has one.
-        if not named or (member == "n_predict" and member not in members):
+        # Chat has two names for it, and either will do. What its upstream passes over is no cap.
+        if named.isdisjoint(_ALSO.get(member, (member,))):
             members[member] = msgspec.Raw(b"%d" % most)
         return
     # Whatever stands at the top, these APIs read the cap elsewhere.
@@ -189,6 +187,7 @@ def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
         members[outer] = msgspec.Raw(_encode(nested))
 
 
+_ALSO: Final = {"max_tokens": ("max_tokens", "max_completion_tokens")}
 _OTHER_SPELLING: Final = {"generationConfig": "generation_config"}
 _SAME_CAP: Final = {
     "maxOutputTokens": "max_output_tokens", "max_output_tokens": "maxOutputTokens",
@@ -215,15 +214,23 @@ def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
         return None
     # By what the path says before what headers and body say: clients choose those, and a cap in a
     # member that the upstream does not read is none.
-    if "contents" in members:
-        return "generationConfig.maxOutputTokens"
+    if low.endswith("/completions"):
+        return "max_tokens"
+    if low.endswith(("/responses", "/responses/compact")):
+        return "max_output_tokens"
+    if low.endswith("/messages") and dialect is Dialect.ANTHROPIC:
+        return "max_tokens"
     if low.endswith(("/api/chat", "/api/generate")):
         return "options.num_predict"
     if low.endswith(("/converse", "/converse-stream")):
         return "inferenceConfig.maxTokens"
     if low.endswith(("/completion", "/infill")):
         return "n_predict"
-    if "sampling_params" in members or (low == "/generate" and "text" in members):
+    if "contents" in members:
+        return "generationConfig.maxOutputTokens"
+    if ("sampling_params" in members and "inputs" not in members) or (
+        low == "/generate" and "text" in members
+    ):
         return "sampling_params.max_new_tokens"
     if dialect is Dialect.ANTHROPIC:
         return "max_tokens" if "messages" in members else None

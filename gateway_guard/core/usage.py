@@ -4,12 +4,37 @@ except that it can leave out the one event the guard itself asked for.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Final
 
-from gateway_guard.core.usage_encoding import Decoder, decoder_for
-from gateway_guard.core.usage_events import Counts, both_in, counts_in, delta_bytes, is_usage_chunk
+from gateway_guard.core.usage_encoding import (
+    JSON,
+    LINES,
+    OPAQUE,
+    SSE,
+    Decoder,
+    decoder_for,
+    form,
+)
+from gateway_guard.core.usage_estimate import tokens
+from gateway_guard.core.usage_events import (
+    Counts,
+    both_in,
+    counts_in,
+    is_usage_chunk,
+    last_of_array,
+    last_usage,
+)
+from gateway_guard.core.usage_pieces import (
+    KEY,
+    LONG,
+    each,
+    may_count,
+    parted,
+    repeated,
+    repeats,
+    worth,
+)
 from gateway_guard.types import Dialect, Outcome, Usage
 
 #: Most bytes of a partial event held back from the client while hiding.
@@ -25,42 +50,19 @@ _SAMPLES: Final = 24
 #: Later than any event: no further samples.
 _NEVER: Final = 1 << 62
 _SAMPLE_BYTES: Final = 4096
-#: Characters per token of ordinary text. Source: the usual rule of thumb, also bitrouter's and
-#: open-ace's fallback; not measured here.
-_BYTES_PER_TOKEN: Final = 4.0
-
-#: How the names of the objects begin that count: `usage`, Gemini's `usageMetadata`.
-_KEY: Final = b'"usage'
 _NULLS: Final = (b'":null', b'": null')
-#: How the name ends of what counts at the end of Ollama's lines.
-_LINE_KEY: Final = b'eval_count"'
+#: Compressed bytes read at a time: as many as come in one chunk, mostly.
+_GULP: Final = 64 * 1024
+#: Longest array whose last whole element is looked for, of a body that was cut.
+_ARRAY: Final = 256 * 1024
 
-_SSE, _JSON, _OPAQUE, _LINES = 0, 1, 2, 3
-_LINE_TYPES: Final = frozenset((
-    b"application/x-ndjson", b"application/ndjson", b"application/jsonl",
-    b"application/x-jsonlines", b"application/stream+json",
-))  # fmt: skip
-_PLAIN_JSON: Final = (_JSON, b"")
-
-
-@lru_cache(maxsize=256)
-def _form(content_type: bytes, content_encoding: bytes) -> tuple[int, bytes]:
-    """How to read a response, and its content coding, empty for none."""
-    kind = content_type.partition(b";")[0].strip().lower()
-    coding = content_encoding.strip().lower()
-    if coding == b"identity":
-        coding = b""
-    if kind == b"text/event-stream":
-        return _SSE, coding
-    if kind in _LINE_TYPES:
-        return _LINES, coding
-    return (_JSON if not kind or b"json" in kind else _OPAQUE), coding
+_PLAIN_JSON: Final = (JSON, b"")
 
 
 @lru_cache(maxsize=256)
 def is_plain_json(content_type: bytes, content_encoding: bytes) -> bool:
     """Whether `usage_of` reads such a response when it comes in one piece."""
-    return _form(content_type, content_encoding) == _PLAIN_JSON
+    return form(content_type, content_encoding) == _PLAIN_JSON
 
 
 def usage_of(body: bytes, outcome: Outcome, status: int) -> Usage:
@@ -71,17 +73,16 @@ def usage_of(body: bytes, outcome: Outcome, status: int) -> Usage:
             input_tokens=both[0], output_tokens=both[1], outcome=outcome, status=status,
             reported=True,
         )  # fmt: skip
-    counts = counts_in(body) if len(body) <= _KEEP else counts_in(body[-_TAIL:], fragment=True)
-    if counts is not None:
+    counts = counts_in(body) if len(body) <= _KEEP else None
+    if counts is not None and not counts.opening:
         read, written = counts.read, counts.written
-        if not counts.opening:
-            if written is None and read is not None and counts.total is not None:
-                written = max(0, counts.total - read)
-            if written is not None:
-                return Usage(
-                    input_tokens=read, output_tokens=written, outcome=outcome, status=status,
-                    reported=True,
-                )  # fmt: skip
+        if written is None and read is not None and counts.total is not None:
+            written = max(0, counts.total - read)
+        if written is not None:
+            return Usage(
+                input_tokens=read, output_tokens=written, outcome=outcome, status=status,
+                reported=True,
+            )  # fmt: skip
     reader = UsageReader(Dialect.OTHER)
     reader.feed(body)
     return reader.usage(outcome, status)
@@ -105,7 +106,8 @@ class UsageReader:
 
     __slots__ = (
         "_bytes", "_carry", "_closed", "_cut", "_decoder", "_events", "_hide", "_input", "_kind",
-        "_next_sample", "_output", "_placeholder", "_samples", "_stream", "_total",
+        "_next_sample", "_output", "_placeholder", "_repeated", "_repeating", "_repeats", "_rest",
+        "_samples", "_stream", "_total",
     )  # fmt: skip
 
     def __init__(
@@ -116,16 +118,16 @@ class UsageReader:
         content_encoding: bytes = b"",
         hide_usage_chunk: bool = False,
     ) -> None:
-        self._kind, coding = _form(content_type, content_encoding)
+        self._kind, coding = form(content_type, content_encoding)
         self._decoder: Decoder | None = None
-        self._stream = self._kind == _SSE or self._kind == _LINES
-        if coding and self._kind != _OPAQUE:
+        self._stream = self._kind == SSE or self._kind == LINES
+        if coding and self._kind != OPAQUE:
             self._decoder = decoder_for(coding)
             if self._decoder is None:
-                self._kind = _OPAQUE
+                self._kind = OPAQUE
         self._hide = (
             hide_usage_chunk
-            and self._kind == _SSE
+            and self._kind == SSE
             and self._decoder is None
             and dialect is not Dialect.ANTHROPIC
         )
@@ -136,6 +138,10 @@ class UsageReader:
         self._events = 0
         self._next_sample = 0
         self._samples: list[bytes] = []
+        # Events that say nothing new, and their bytes; whether the one that is cut does.
+        self._repeats = self._repeated = 0
+        self._repeating = False
+        self._rest = b""
         self._input: int | None = None
         self._output: int | None = None
         self._placeholder = 0
@@ -144,7 +150,7 @@ class UsageReader:
     def feed(self, chunk: bytes) -> bytes:
         """What to pass on to the client of `chunk`; empty when it is held back or hidden."""
         if self._decoder is None:
-            if self._kind == _SSE:
+            if self._kind == SSE:
                 if self._carry:
                     return self._partial(chunk)
                 # Nearly every chunk is one event of one line, or of two with its name: finding
@@ -162,30 +168,34 @@ class UsageReader:
                 events = self._events
                 self._events = events + 1
                 self._bytes += end + 2
+                if end > LONG:
+                    self._note_repeats(chunk)
                 if events == self._next_sample:
-                    self._sample(chunk, events, 1)
-                at = chunk.rfind(_KEY)
+                    self._sample(chunk, events)
+                at = chunk.rfind(KEY)
                 while at >= 0:
                     if not chunk.startswith(_NULLS, at + 6):
-                        return self._with_usage([chunk])
-                    at = chunk.rfind(_KEY, 0, at)
+                        return self._counted([chunk])
+                    at = chunk.rfind(KEY, 0, at)
                 return chunk
-            if self._kind == _JSON:
+            if self._kind == JSON:
                 self._collect(chunk)
-            elif self._kind == _LINES:
+            elif self._kind == LINES:
                 self._of_lines(chunk)
             elif self._stream:
                 self._bytes += len(chunk)
             return chunk
-        for plain in self._decoder.feed(chunk):
-            if self._kind == _SSE:
+        for start in range(0, len(chunk), _GULP):
+            plain = b"".join(self._decoder.feed(chunk[start : start + _GULP]))
+            if self._kind == SSE:
                 self._partial(plain)
-            elif self._kind == _LINES:
+            elif self._kind == LINES:
                 self._of_lines(plain)
             else:
                 self._collect(plain)
-        if self._decoder.failed:
-            self._give_up()
+            if self._decoder.failed:
+                self._give_up()
+                break
         return chunk
 
     def finish(self) -> bytes:
@@ -195,13 +205,17 @@ class UsageReader:
         self._closed = True
         rest = bytes(self._carry)
         self._carry.clear()
-        if self._kind == _JSON:
-            self._note(counts_in(rest, fragment=self._cut))
+        if self._kind == JSON:
+            counts = None if self._cut else counts_in(rest)
+            self._rest = rest if counts is None else b""
+            self._note(counts)
             return b""
-        if not self._stream or self._kind == _OPAQUE or not rest.strip():
+        if not self._stream or self._kind == OPAQUE or not rest.strip():
             return rest if self._hide else b""
         held = self._hide
-        rest = self._whole(rest)
+        if self._cut:
+            self._rest = rest
+        rest = self._whole(rest, ended=False)
         return rest if held else b""
 
     def usage(self, outcome: Outcome, status: int) -> Usage:
@@ -211,6 +225,8 @@ class UsageReader:
         nothing; a stream cost what was delivered of it, estimated; anything else is unknown.
         """
         self.finish()
+        if self._rest:
+            self._read_rest(outcome)
         read, written, reported = self._input, self._output, True
         if written is None and read is not None and self._total is not None:
             written = max(0, self._total - read)
@@ -224,6 +240,17 @@ class UsageReader:
             input_tokens=read, output_tokens=written, outcome=outcome, status=status,
             reported=reported,
         )  # fmt: skip
+
+    def _read_rest(self, outcome: Outcome) -> None:
+        """Look for counts in what cannot be read as JSON. Where it was cut short, what stands last
+        in it may be anything the upstream repeats of what the client wrote.
+        """
+        rest, self._rest = self._rest, b""
+        if outcome is Outcome.COMPLETED:
+            holder = self._stream or rest.rstrip().endswith(b"]")
+            self._note(last_usage(rest, 2 if holder else 1))
+        elif not self._cut and len(rest) <= _ARRAY and rest.startswith(b"["):
+            self._note(last_of_array(rest))
 
     def _partial(self, chunk: bytes) -> bytes:
         """Server-sent events cut anywhere."""
@@ -247,8 +274,9 @@ class UsageReader:
     def _of_lines(self, chunk: bytes) -> None:
         """Lines of JSON cut anywhere; nothing is ever held back of them."""
         carry = self._carry
+        start = len(carry)
         carry += chunk
-        cut = carry.rfind(b"\n") + 1
+        cut = carry.rfind(b"\n", start) + 1
         if not cut:
             self._held(chunk)
             return
@@ -263,7 +291,12 @@ class UsageReader:
         if self._hide:
             return b"" if len(carry) <= _HOLD else self._stop_hiding()
         if len(carry) > _KEEP:
-            self._bytes += len(carry) - _TAIL
+            dropped = len(carry) - _TAIL
+            self._bytes += dropped
+            if not self._cut:
+                self._repeating = repeats(bytes(carry[:LONG]))
+            if self._repeating:
+                self._repeated += dropped
             del carry[:-_TAIL]
             self._cut = True
         return chunk
@@ -272,31 +305,55 @@ class UsageReader:
         self._hide = False
         return bytes(self._carry)
 
-    def _whole(self, data: bytes) -> bytes:
-        """Whole events; returns them without the hidden one."""
-        lines = self._kind == _LINES
+    def _whole(self, data: bytes, *, ended: bool = True) -> bytes:
+        """Whole events, the last of which may have been cut; returns them without the hidden one.
+
+        Of an event whose beginning was dropped, the end is looked into when it is whole.
+        """
+        lines = self._kind == LINES
         events = data.count(b"\n") if lines else data.count(b"\n\n") + data.count(b"\n\r\n")
-        events = events or 1
         self._bytes += len(data)
         before = self._events
-        self._events = before + events
-        if self._events > self._next_sample:
-            self._sample(data, before, events)
-        if _KEY in data or (lines and _LINE_KEY in data):
-            return self._with_usage(_lines(data) if lines else _split(data))
-        return data
+        self._events = before + (events or 1)
+        if self._cut:
+            first = next(each(data, lines))
+            if self._repeating:
+                self._repeats += 1
+                self._repeated += len(first)
+                self._repeating = False
+            if ended and may_count(first, lines):
+                self._note(last_usage(first))
+            passed, data = first, data[len(first) :]
+            return passed + self._rest_of(data, before + 1) if data else passed
+        return self._rest_of(data, before)
 
-    def _with_usage(self, events: list[bytes]) -> bytes:
-        kept: list[bytes] = []
-        lines = self._kind == _LINES
-        for event in events:
-            if _KEY in event or (lines and _LINE_KEY in event):
-                counts = counts_in(event, fragment=self._cut)
-                self._note(counts)
-                if self._hide and counts is not None and is_usage_chunk(event):
-                    continue
-            kept.append(event)
-        return b"".join(kept)
+    def _rest_of(self, data: bytes, before: int) -> bytes:
+        lines = self._kind == LINES
+        if len(data) > LONG:
+            self._note_repeats(data)
+        if self._events > self._next_sample:
+            self._sample(data, before)
+        if not may_count(data, lines):
+            return data
+        first, between, last = parted(data, lines)
+        return self._counted(first) + between + self._counted(last)
+
+    def _counted(self, events: list[bytes]) -> bytes:
+        hidden = []
+        for number in worth(events, self._kind == LINES):
+            event = events[number]
+            counts = counts_in(event)
+            self._note(counts)
+            if self._hide and counts is not None and is_usage_chunk(event):
+                hidden.append(number)
+        for number in reversed(hidden):
+            del events[number]
+        return b"".join(events)
+
+    def _note_repeats(self, data: bytes) -> None:
+        events, size = repeated(data)
+        self._repeats += events
+        self._repeated += size
 
     def _note(self, counts: Counts | None) -> None:
         """Cumulative counts: the last value of each wins."""
@@ -312,46 +369,20 @@ class UsageReader:
             else:
                 self._output = counts.written
 
-    def _sample(self, data: bytes, first: int, events: int) -> None:
+    def _sample(self, data: bytes, first: int) -> None:
         """Keep the events that are due, by their number: the same however the stream is cut."""
         samples = self._samples
-        if self._kind == _LINES:
-            parts = _lines(data)
-        else:
-            parts = _split(data) if events > 1 else [data]
-        for number, event in enumerate(parts, first):
+        for number, event in enumerate(each(data, self._kind == LINES), first):
             if number == self._next_sample:
                 if len(event) <= _SAMPLE_BYTES:
                     samples.append(event)
                 step = 1 if number + 1 < _FIRST else _EVERY - number % _EVERY
                 self._next_sample = number + step if len(samples) < _SAMPLES else _NEVER
+                if self._next_sample >= self._events:
+                    return
 
     def _estimate(self) -> int:
-        """Tokens delivered: bytes of text over four, and at least one for each event with text.
-
-        Sampled events tell how much of an event is not text; that much is taken off every other.
-        A stream of which nothing can be read counts by its bytes alone.
-        """
-        text = size = events = speaking = overhead = 0
-        for event in self._samples:
-            said = delta_bytes(event)
-            if said is None:
-                continue
-            events += 1
-            size += len(event)
-            text += said
-            if said:
-                speaking += 1
-                overhead += len(event) - said
-        if not events:
-            return math.ceil(self._bytes / _BYTES_PER_TOKEN)
-        rest, rest_bytes = self._events - events, self._bytes - size
-        said_by_all = float(text)
-        spoke = float(speaking)
-        if rest > 0 and speaking:
-            said_by_all += max(0.0, rest_bytes - rest * overhead / speaking)
-            spoke += rest * speaking / events
-        return math.ceil(max(said_by_all / _BYTES_PER_TOKEN, spoke))
+        return tokens(self._samples, self._events - self._repeats, self._bytes - self._repeated)
 
     def _collect(self, chunk: bytes) -> None:
         carry = self._carry
@@ -362,36 +393,7 @@ class UsageReader:
 
     def _give_up(self) -> None:
         self._decoder = None
-        self._kind = _OPAQUE
+        self._kind = OPAQUE
+        if self._stream:
+            self._bytes += len(self._carry)
         self._carry.clear()
-
-
-def _lines(data: bytes) -> list[bytes]:
-    """Lines with their ends, which are line feeds: `splitlines` takes a lone CR for one."""
-    lines = [line + b"\n" for line in data.split(b"\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
-
-
-def _split(data: bytes) -> list[bytes]:
-    """Events with their separators; joined they are `data` again."""
-    if b"\r" not in data:
-        pieces = [piece + b"\n\n" for piece in data.split(b"\n\n")]
-        pieces[-1] = pieces[-1][:-2]
-        return pieces if pieces[-1] else pieces[:-1]
-    events = []
-    start = 0
-    # Each mark is looked for once beyond where it was found: a stream may have only one of them.
-    lf, crlf = data.find(b"\n\n"), data.find(b"\n\r\n")
-    while start < len(data):
-        if 0 <= lf < start:
-            lf = data.find(b"\n\n", start)
-        if 0 <= crlf < start:
-            crlf = data.find(b"\n\r\n", start)
-        if lf >= 0 and (crlf < 0 or lf < crlf):
-            end = lf + 2
-        else:
-            end = crlf + 3 if crlf >= 0 else len(data)
-        events.append(data[start:end])
-        start = end
-    return events

@@ -1,84 +1,177 @@
-"""Reads a compressed response beside the stream, piece by piece and within bounds."""
+"""What form a response has, and what a compressed one says, read beside the stream, bounded."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from functools import lru_cache
+from typing import IO, Final, cast
 
 import brotli
 import zstandard
 
 #: Most bytes one response may decode to before it is read no further.
 _MOST: Final = 64 * 1024 * 1024
-#: Compressed bytes decoded at a time: bounds what one call can blow up to (zstd: about 8 MB).
+#: Most bytes it may decode to for each byte that came, and how many are always allowed. Streams of
+#: chat compress 50 (gzip) to 75 times (br), measured on 20,000 events of one word each, because all
+#: their names repeat; bombs compress 1,000 times and more. Envoy's decompressor stops at 100, too.
+_GROWTH: Final = 100
+_ALWAYS: Final = 1024 * 1024
+#: Most bytes one chunk may decode to: what others wait for. Decoding and reading the worst takes
+#: 16 to 25 ms on a busy machine. Where more of an honest stream comes at once, it counts as one
+#: nobody can read.
+_AT_ONCE: Final = 1536 * 1024
+#: Compressed bytes decoded at a time, and most bytes those may decode to: bounds what one call can
+#: blow up to.
 _BITE: Final = 256
+_MOUTHFUL: Final = 1024 * 1024
+
+_BROKEN: Final = (zlib.error, brotli.error, zstandard.ZstdError, EOFError)
+
+
+#: How to read a response: as server-sent events, as one document, not at all, as lines of JSON.
+SSE: Final = 0
+JSON: Final = 1
+OPAQUE: Final = 2
+LINES: Final = 3
+_LINE_TYPES: Final = frozenset((
+    b"application/x-ndjson", b"application/ndjson", b"application/jsonl",
+    b"application/x-jsonlines", b"application/stream+json",
+))  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def form(content_type: bytes, content_encoding: bytes) -> tuple[int, bytes]:
+    """How to read a response, and its content coding, empty for none."""
+    kind = content_type.partition(b";")[0].strip().lower()
+    coding = content_encoding.strip().lower()
+    if coding == b"identity":
+        coding = b""
+    if kind == b"text/event-stream":
+        return SSE, coding
+    if kind in _LINE_TYPES:
+        return LINES, coding
+    return (JSON if not kind or b"json" in kind else OPAQUE), coding
 
 
 class Decoder:
     """Decodes one response, incrementally.
 
+    Args:
+        decode: what the next compressed bytes decode to; beyond `_MOUTHFUL` bytes it may stop.
+        growth: how many bytes may come out for each that goes in, beside `_ALWAYS` in all, and no
+            more than `_AT_ONCE` for one chunk; 0 for any number.
+
     Attributes:
         failed: the coding was broken or decoded to too much; nothing more comes.
     """
 
-    __slots__ = ("_decode", "_left", "failed")
+    __slots__ = ("_decode", "_growth", "_left", "_spare", "failed")
 
-    def __init__(self, decode: Callable[[bytes], bytes]) -> None:
+    def __init__(self, decode: Callable[[bytes], bytes], growth: int = 0) -> None:
         self._decode = decode
+        self._growth = growth
         self._left = _MOST
+        self._spare = _ALWAYS if growth else _MOST
         self.failed = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What `chunk` decodes to, in pieces."""
-        for start in range(0, len(chunk), _BITE):
+        size = len(chunk)
+        if self._growth:
+            self._spare = min(self._spare + self._growth * size, _AT_ONCE)
+        for start in range(0, size, _BITE):
             if self.failed:
                 return
             try:
                 plain = self._decode(chunk[start : start + _BITE])
-            except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):
+            except _BROKEN:
                 self.failed = True
                 return
             self._left -= len(plain)
-            if self._left < 0:
+            self._spare -= len(plain)
+            if len(plain) > _MOUTHFUL or self._left < 0 or self._spare < 0:
                 self.failed = True
             elif plain:
                 yield plain
 
 
-def _inflate() -> Callable[[bytes], bytes]:
-    """HTTP's `deflate`: zlib, or, as some servers send, raw."""
-    state: Any = None
+def _zlib(wbits: int) -> Callable[[bytes], bytes]:
+    stream = zlib.decompressobj(wbits)
 
     def decode(data: bytes) -> bytes:
-        nonlocal state
-        if state is None:
+        # What follows the end is no part of it, and zlib would copy all of it each time.
+        return b"" if stream.eof else stream.decompress(data, _MOUTHFUL + 1)
+
+    return decode
+
+
+def _inflate() -> Callable[[bytes], bytes]:
+    """HTTP's `deflate`: zlib, or, as some servers send, raw."""
+    inner: Callable[[bytes], bytes] | None = None
+
+    def decode(data: bytes) -> bytes:
+        nonlocal inner
+        if inner is None:
             # A zlib header's first byte names method 8 in its low half (RFC 1950 §2.2).
-            zlib_wrapped = data[0] & 0x0F == 8
-            state = zlib.decompressobj(15 if zlib_wrapped else -15)
-        plain: bytes = state.decompress(data)
-        return plain
+            inner = _zlib(15 if data[0] & 0x0F == 8 else -15)
+        return inner(data)
 
     return decode
 
 
 def _brotli() -> Callable[[bytes], bytes]:
-    process: Callable[[bytes], bytes] = brotli.Decompressor().process
-    return process
+    process: Callable[..., bytes] = brotli.Decompressor().process
+
+    def decode(data: bytes) -> bytes:
+        return process(data, output_buffer_limit=_MOUTHFUL + 1)
+
+    return decode
+
+
+class _Plain:
+    """Where zstandard puts what it decodes, 64 KiB at a time: its decoders know no limit."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.size = 0
+
+    def write(self, piece: bytes) -> int:
+        """Keep one piece.
+
+        Raises:
+            EOFError: there is too much of it.
+        """
+        self.size += len(piece)
+        if self.size > _MOUTHFUL:
+            raise EOFError
+        self.pieces.append(piece)
+        return len(piece)
 
 
 def _zstd() -> Callable[[bytes], bytes]:
-    return zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).decompressobj().decompress
+    plain = _Plain()
+    decompressor = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024)
+    # All it needs is `write`.
+    writer = decompressor.stream_writer(cast("IO[bytes]", plain), write_size=64 * 1024)
+
+    def decode(data: bytes) -> bytes:
+        plain.size = 0
+        plain.pieces.clear()
+        writer.write(data)
+        return b"".join(plain.pieces)
+
+    return decode
 
 
 def decoder_for(coding: bytes) -> Decoder | None:
     """A decoder for one content coding, lower case; None for a coding nobody can read here."""
     if coding in {b"gzip", b"x-gzip"}:
-        return Decoder(zlib.decompressobj(31).decompress)
+        return Decoder(_zlib(31), _GROWTH)
     if coding == b"deflate":
-        return Decoder(_inflate())
+        return Decoder(_inflate(), _GROWTH)
     if coding == b"br":
-        return Decoder(_brotli())
+        return Decoder(_brotli(), _GROWTH)
     if coding == b"zstd":
-        return Decoder(_zstd())
+        return Decoder(_zstd(), _GROWTH)
     return None

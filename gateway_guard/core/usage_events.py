@@ -12,8 +12,12 @@ from gateway_guard.errors import UNDECODABLE
 
 #: No upstream counts more tokens than this in one response; a larger number is noise.
 _MOST: Final = 10**12
-#: Longest usage object looked for in a fragment, bytes.
+#: Longest usage object looked for in a fragment, bytes, and how far from its end one may end.
 _LONGEST: Final = 4096
+_AFTER: Final = 64 * 1024
+#: Most objects tried in a fragment, from its end. Who can have an upstream write as many false ones
+#: behind the true one has its usage unknown, so that an estimate counts.
+_TRIED: Final = 16
 
 
 class _Pair(msgspec.Struct, gc=False):
@@ -70,6 +74,16 @@ class _Others(msgspec.Struct, gc=False):
     delta: _Holder | str | None = None
 
 
+class _Loose(msgspec.Struct, gc=False):
+    """An event whose other members are of no known shape."""
+
+    usage: msgspec.Raw = msgspec.Raw(b"")
+    response: msgspec.Raw = msgspec.Raw(b"")
+    message: msgspec.Raw = msgspec.Raw(b"")
+    delta: msgspec.Raw = msgspec.Raw(b"")
+    gemini: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="usageMetadata")
+
+
 class _Shape(msgspec.Struct, gc=False):
     choices: list[msgspec.Raw] | None = None
     usage: _Numbers | None = None
@@ -95,6 +109,8 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
 _JSON: Final = (b"{", b"[")
 _event: Final = msgspec.json.Decoder(_Event).decode
 _numbers: Final = msgspec.json.Decoder(_Numbers).decode
+_holder: Final = msgspec.json.Decoder(_Holder).decode
+_loose: Final = msgspec.json.Decoder(_Loose).decode
 _others: Final = msgspec.json.Decoder(_Others).decode
 _gemini: Final = msgspec.json.Decoder(_Gemini).decode
 _pair: Final = msgspec.json.Decoder(_Pair).decode
@@ -119,23 +135,44 @@ def payload(event: bytes) -> bytes:
 def counts_in(event: bytes, *, fragment: bool = False) -> Counts | None:
     """The counts an event or body reports; None when it reports none.
 
-    `fragment` says that its beginning was not kept: then the last usage object in it counts.
+    What is no whole JSON reports none: of an event that was cut short nobody knows whether what it
+    says last is the upstream's count, or something like it that the client had written in its tools
+    and the upstream repeats. `fragment` says that the beginning alone was not kept: see
+    `last_usage`.
     """
     if fragment:
-        return _last_usage(event)
+        return last_usage(event)
     data = payload(event)
     try:
         found = _event(data)
     except UNDECODABLE:
-        return _otherwise(data) or _last_usage(event)
+        return _otherwise(data) or _loosely(data)
     usage = found.usage
     if usage is not None:
-        return _counts(usage, opening=False)
+        return _counts(usage)
     if found.response is not None and found.response.usage is not None:
-        return _counts(found.response.usage, opening=False)
+        return _counts(found.response.usage)
     if found.message is not None and found.message.usage is not None:
         return _counts(found.message.usage, opening=True)
     return _otherwise(data)
+
+
+def _loosely(data: bytes) -> Counts | None:
+    """As `counts_in`, where a member beside the counts is not what it should be."""
+    try:
+        found = _loose(data)
+    except UNDECODABLE:
+        return None
+    with contextlib.suppress(*UNDECODABLE):
+        return _counts(_numbers(found.usage))
+    for holder, opening in ((found.response, False), (found.message, True), (found.delta, False)):
+        with contextlib.suppress(*UNDECODABLE):
+            usage = _holder(holder).usage
+            if usage is not None:
+                return _counts(usage, opening=opening)
+    with contextlib.suppress(*UNDECODABLE):
+        return _of_gemini(_gemini(found.gemini))
+    return None
 
 
 def _otherwise(data: bytes) -> Counts | None:
@@ -148,7 +185,7 @@ def _otherwise(data: bytes) -> Counts | None:
         return _of_gemini(found.gemini)
     delta, meta = found.delta, found.meta
     if isinstance(delta, _Holder) and delta.usage is not None:
-        return _counts(delta.usage, opening=False)
+        return _counts(delta.usage)
     if meta is not None:
         pair = meta.tokens or meta.billed_units
         return None if pair is None else _told(pair.input_tokens, pair.output_tokens)
@@ -197,44 +234,84 @@ def both_in(body: bytes) -> tuple[int, int] | None:
 
 #: Ollama's counts, where the object around them was not kept whole.
 _EVALUATED: Final = re.compile(rb'"(prompt_eval_count|eval_count)"\s*:\s*([0-9]{1,13})\b')
-
-
-def _last_usage(text: bytes) -> Counts | None:
-    at = text.rfind(b'"usage')
-    while at >= 0:
-        start = text.find(b"{", at, at + 32)
-        name = text[at + 6 : start].rstrip(b" :\r\n\t") if start >= 0 else b""
-        if name in _COUNTERS:
-            end = _close(text, start)
-            if end > 0:
-                with contextlib.suppress(*UNDECODABLE):
-                    if name == b'"':
-                        return _counts(_numbers(text[start:end]), opening=False)
-                    return _of_gemini(_gemini(text[start:end]))
-        at = text.rfind(b'"usage', 0, at)
-    told = {name: float(count) for name, count in _EVALUATED.findall(text)}
-    return _told(told.get(b"prompt_eval_count"), told.get(b"eval_count"))
-
-
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+#: An object and those in it, six deep; known ones are two. No brace stands in their strings.
+_FLAT: Final = rb"[^{}]*+"
+_ONE: Final = rb"[^{}]*+(?:\{%b\}[^{}]*+)*+"
+_OBJECT: Final = re.compile(rb"\{" + _ONE % (_ONE % (_ONE % (_ONE % (_ONE % _FLAT)))) + rb"\}")
 #: What may follow `"usage` in the name of the object that counts.
 _COUNTERS: Final = (b'"', b'Metadata"')
 
 
-def _close(text: bytes, start: int) -> int:
-    """Where the object opened at `start` ends; 0 when it does not, or is too long."""
+def last_usage(text: bytes, deepest: int = 2) -> Counts | None:
+    """The last counts in JSON whose beginning is lost and whose end is not.
+
+    Those count that stand at most `deepest` objects or arrays deep, as the closing ones after them
+    tell: 2 is `response.usage`. What a client wrote, in its tools for example, and an upstream
+    repeats, stands deeper. At most `_TRIED` are looked at.
+    """
+    low = max(0, len(text) - _AFTER - _LONGEST)
+    at = end = len(text)
     depth = 0
-    for i in range(start, min(len(text), start + _LONGEST)):
-        byte = text[i]
-        if byte == 0x7B:
-            depth += 1
-        elif byte == 0x7D:
-            depth -= 1
-            if depth == 0:
-                return i + 1
-    return 0
+    for _ in range(_TRIED):
+        at = text.rfind(b'"usage', low, at)
+        if at < 0:
+            break
+        found = _usage_at(text, at)
+        if found is None:
+            continue
+        # From where the one looked at before ends, which this one may hold.
+        counts, ends = found
+        depth += _closed(text[ends:end]) if ends < end else -_closed(text[end:ends])
+        end = ends
+        if depth <= deepest:
+            return counts
+    told: dict[bytes, float] = {}
+    last = {count[1]: count for count in _EVALUATED.finditer(text, low)}
+    for name, count in last.items():
+        if _closed(text[count.end() :]) <= deepest:
+            told[name] = float(count[2])
+    return _told(told.get(b"prompt_eval_count"), told.get(b"eval_count"))
 
 
-def _counts(numbers: _Numbers, *, opening: bool) -> Counts | None:
+def last_of_array(text: bytes) -> Counts | None:
+    """The last counts in an array of Gemini's answers that was cut anywhere behind them."""
+    at = len(text)
+    for _ in range(2):
+        at = text.rfind(b'"usageMetadata"', 0, at)
+        if at < 0:
+            break
+        found = _usage_at(text, at)
+        if found is not None and _closed(text[:at]) == -2:
+            return found[0]
+    return None
+
+
+def _usage_at(text: bytes, at: int) -> tuple[Counts, int] | None:
+    """The counts in the object whose name begins at `at`, and where it ends."""
+    start = text.find(b"{", at, at + 32)
+    name = text[at + 6 : start].rstrip(b" :\r\n\t") if start >= 0 else b""
+    whole = _OBJECT.match(text, start, start + _LONGEST) if name in _COUNTERS else None
+    if whole is None:
+        return None
+    try:
+        plain = name == b'"'
+        counts = _counts(_numbers(whole[0])) if plain else _of_gemini(_gemini(whole[0]))
+    except UNDECODABLE:
+        return None
+    return None if counts is None else (counts, whole.end())
+
+
+def _closed(text: bytes) -> int:
+    """How many objects and arrays JSON closes that it did not open; negative where it opens more.
+
+    It begins outside any string.
+    """
+    bare = _STRING.sub(b"", text)
+    return bare.count(b"}") + bare.count(b"]") - bare.count(b"{") - bare.count(b"[")
+
+
+def _counts(numbers: _Numbers, *, opening: bool = False) -> Counts | None:
     asked, answered = numbers.prompt_tokens, numbers.completion_tokens
     if (
         asked is not None

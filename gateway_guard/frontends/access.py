@@ -13,13 +13,15 @@ import hashlib
 import hmac
 import ipaddress
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway_guard.errors import SettingsError
+from gateway_guard.frontends.attempts import Attempts
 from gateway_guard.frontends.forwarded import TrustedPeers
 from gateway_guard.frontends.sessions import Session, cookie_of, opened, session_key
 from gateway_guard.settings import Settings
@@ -55,18 +57,23 @@ class Access:
         asks: whether anybody must say who they are.
         allowed: whether anybody gets in at all: not where nobody is asked and others can connect.
         key: of sessions.
+        attempts: wrong tokens, which who guesses has to wait after.
 
     Args:
         settings: tokens, proxies, groups.
         host: the address it is bound to; None for a unix socket.
+        clock: seconds that only grow, for `attempts`.
     """
 
-    def __init__(self, settings: Settings, host: str | None) -> None:
+    def __init__(
+        self, settings: Settings, host: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         tokens = ((settings.admin_token, True), (settings.admin_read_token, False))
         self._tokens = [(_digest(token.encode()), reviews) for token, reviews in tokens if token]
         self.proxies = TrustedPeers(settings.admin_proxies)
         self._reviewers = frozenset(settings.admin_reviewers)
         self.key = session_key(settings)
+        self.attempts = Attempts(clock)
         self.asks = bool(self._tokens or settings.admin_proxies)
         self.allowed = self.asks or host is None or is_loopback(host)
 

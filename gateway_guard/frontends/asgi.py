@@ -13,6 +13,7 @@ refusal sent, no stream option forced.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +25,7 @@ from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
 from gateway_guard.core.fields import lines
 from gateway_guard.core.policy import Policy
+from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import PROCESS, Admission, Waiting, come_back
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
@@ -51,6 +53,8 @@ from gateway_guard.types import (
     Usage,
     Wire,
 )
+
+log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -129,10 +133,16 @@ class GuardMiddleware:
         decisions: DecisionLog | None = None
         if policy is not None and guard is None:
             settings = Settings.from_environment() if settings is None else settings
-            guard = build_guard(
-                policy, settings=settings, accounts=accounts, network=network, store=store,
-                campaign_of=campaign_of, learners=learners, clock=clock,
-            )  # fmt: skip
+            try:
+                guard = build_guard(
+                    policy, settings=settings, accounts=accounts, network=network, store=store,
+                    campaign_of=campaign_of, learners=learners, clock=clock,
+                )  # fmt: skip
+            except GuardError as error:
+                # Frameworks make their middleware when the server starts the application, and
+                # uvicorn takes what is raised there for "no lifespan" and says nothing of it.
+                log.error("the guard cannot start, and nothing will be answered: %s", error)
+                raise
             decisions = DecisionLog.configured(settings)
             if decisions is not None:
                 guard.learners = (*guard.learners, decisions.write)
@@ -190,6 +200,7 @@ class GuardMiddleware:
             headers=headers,
             peer=client[0] if client else None,
             state=state_of(scope) if scope.get("state") else None,
+            query=scope.get("query_string") or b"",
         )
         inbox = Inbox(receive)
         overload = guard.policies.current.overload
@@ -292,7 +303,7 @@ class GuardMiddleware:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         wire = Wire(
             method="WEBSOCKET", raw_path=full_path(scope), headers=headers,
-            peer=peer_of(scope), state=state_of(scope),
+            peer=peer_of(scope), state=state_of(scope), query=scope.get("query_string") or b"",
         )  # fmt: skip
         timed = self._on_decided
         began = perf_counter()

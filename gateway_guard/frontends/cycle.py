@@ -220,6 +220,8 @@ class Cycle:
             name = field[0]
             if name in _OURS:
                 if name == b"content-length":
+                    if status == 204 or status < 200:
+                        continue  # RFC 9110 §8.6: not even a length of nothing
                     announced = int(field[1])
                 elif name == b"date":
                     dated = True

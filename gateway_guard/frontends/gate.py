@@ -8,6 +8,7 @@ anything else                   for whom `access` lets in: others are sent to th
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -71,7 +72,16 @@ class Gate:
             return PlainTextResponse(_MISNAMED, 421)
         if changes and foreign and not access.same_origin(scope["headers"], peer):
             return PlainTextResponse("This was sent by a page of another site.\n", 403)
+        named = any(name == b"authorization" for name, _ in scope["headers"])
+        if named or (path == LOGIN and changes):
+            wait = access.attempts.wait(peer)
+            if wait > 0.0:
+                # Whatever the token: a right one must not be told from a wrong one meanwhile.
+                later = {"retry-after": str(math.ceil(wait))}
+                return PlainTextResponse("Too many wrong tokens: wait a minute.\n", 429, later)
         visitor = access.visitor(scope["headers"], peer, self._clock())
+        if visitor is None and named:
+            access.attempts.failed(peer)
         if path in (LOGIN, STYLE) and access.asks:
             visitor = visitor or Visitor(how="")
         if visitor is None:

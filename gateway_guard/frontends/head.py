@@ -11,6 +11,7 @@ form, methods that act on a second path, fields that some upstream reads as anot
 from __future__ import annotations
 
 import functools
+import ipaddress
 import re
 from itertools import chain
 from typing import Final
@@ -54,7 +55,7 @@ _LOOKED_ALIKE: Final = re.compile(
 _PLAIN: Final = b"abcdefghijklmnopqrstuvwxyz0123456789-"
 _ALIAS: Final = re.compile(rb"[^a-z0-9-]")
 _HOST: Final = re.compile(
-    rb"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
+    rb"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?"
 )
 #: Longest name of a host, its port included; names end at 253 bytes.
 _LONGEST_HOST: Final = 262
@@ -107,7 +108,15 @@ def host_is_sound(host: bytes) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _host_is_sound(host: bytes) -> bool:
     match = _HOST.fullmatch(host)
-    return match is not None and (match[1] is None or int(match[1]) <= 65535)
+    if match is None or (match[2] is not None and int(match[2]) > 65535):
+        return False
+    if match[1] is not None:
+        # What looks like an address in brackets and is none, some readers refuse and others read.
+        try:
+            ipaddress.IPv6Address(match[1].decode("ascii"))
+        except ValueError:
+            return False
+    return True
 
 
 #: Field names as they came → in lower case, or empty for one to leave out. Long ones are not

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds a half-closed connection may still receive an answer that has begun or is due.
 LINGER_EOF: Final = 1.0
+#: Most requests in what one read of the socket brings, which is parsed at once: 256 KB could be
+#: 9,800, each waiting for the answers before it.
+AT_ONCE: Final = 128
 
 
 class GuardProtocol(EndingProtocol):
@@ -71,6 +74,7 @@ class GuardProtocol(EndingProtocol):
         self._head_bytes = 0
         # Bytes of the present request behind its head, and of its body.
         self._wire = self._useful = 0
+        self._heads = 0  # requests that began in the bytes being parsed
         self._upgrade: Head | None = None
         self._proxy: ProxyReader | None = None
         # The head and the answer of a request turned away whose body is still coming.
@@ -135,6 +139,7 @@ class GuardProtocol(EndingProtocol):
             self._head_bytes += len(data)
         else:
             self._wire += len(data)
+        self._heads = 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -187,13 +192,18 @@ class GuardProtocol(EndingProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = self._wire = self._useful = 0
+        self._heads += 1
+        if self._heads > AT_ONCE:
+            raise BadHead(400, f"more than {AT_ONCE} requests at once")
         version = self.parser.get_http_version()
         method = self.parser.get_method()
         head = read_head(method, self.url, version, self._fields)
-        if self.parser.should_upgrade() and is_handshake(head, method, busy=self._answering):
-            self._upgrade = head
-            return
         busy = self._answering
+        if self.parser.should_upgrade():
+            served = self.ws_protocol_class is not None
+            if is_handshake(head, method, busy=busy, served=served):
+                self._upgrade = head
+                return
         if self.door is not None and not busy:
             answer = self.door.refuses(method.decode("ascii"), head)
             if answer is not None:

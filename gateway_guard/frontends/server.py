@@ -39,6 +39,7 @@ from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Files, Reloader
 from gateway_guard.frontends.serving import Server, beside
 from gateway_guard.frontends.snapshot import OnSignal, Snapshot
+from gateway_guard.frontends.sockets import SocketProtocol
 from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
@@ -308,7 +309,7 @@ class Sidecar:
             app,
             interface="asgi3",
             http=protocol,
-            ws="websockets-sansio",
+            ws=SocketProtocol,
             ws_per_message_deflate=False,
             lifespan="on",
             log_config=None,
@@ -343,6 +344,6 @@ def _exporting() -> Otlp:
         from gateway_guard.frontends.otlp import Otlp  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"--otel needs {error.name}: pip install 'gateway-guard[otel]'"
+            f"--otel needs {error.name}: pip install '.[otel]' in a checkout"
         ) from None
     return Otlp()

@@ -93,7 +93,8 @@ async def beside(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Serve `app` on `listener` until the block ends."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        # Not httptools: there uvicorn takes the trailers of a chunked request for header fields.
+        http="h11",
         ws="none",
         lifespan="off",
         log_config=None,

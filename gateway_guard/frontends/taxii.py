@@ -162,7 +162,7 @@ async def _serve(
     app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None, limits: Limits
 ) -> None:
     config = uvicorn.Config(
-        app, interface="asgi3", http=GuardProtocol.bound(limits), ws="websockets-sansio",
+        app, interface="asgi3", http=GuardProtocol.bound(limits), ws="none",
         lifespan="off", log_config=None, access_log=False, proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=5,
     )  # fmt: skip

@@ -31,16 +31,17 @@ class _Quiet(logging.Filter):
 log.addFilter(_Quiet())
 
 
-def is_handshake(head: Head, method: bytes, *, busy: bool) -> bool:
+def is_handshake(head: Head, method: bytes, *, busy: bool, served: bool = True) -> bool:
     """Whether this is a WebSocket handshake; of any other upgrade the connection ends afterwards.
 
-    `busy`: an earlier request of the connection is still being answered.
+    `busy`: an earlier request of the connection is still being answered. `served`: WebSockets are;
+    otherwise a handshake is one of those others.
 
     Raises:
         BadHead: what follows this head could be read in two ways.
     """
     body = head.chunked or bool(head.length)
-    if head.upgrade == b"websocket" and method == b"GET" and not body:
+    if served and head.upgrade == b"websocket" and method == b"GET" and not body:
         if busy:
             raise BadHead(400, "an upgrade behind a request that is still being answered")
         return True

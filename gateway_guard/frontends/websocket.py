@@ -1,9 +1,9 @@
 """WebSockets: the client's connection joined to one of our own to the upstream.
 
 Messages, subprotocols and close codes pass in both directions; pings are answered on each side. The
-handshake is judged by the guard before this code runs. The upstream's refusal of the handshake
-reaches the client with its status. An upstream that breaks off closes the client with 1014 (bad
-gateway), never with a normal close.
+handshake is judged by the guard before this code runs, and no other path is asked for than that
+one: the upstream's redirect or refusal reaches the client as it is. An upstream that breaks off
+closes the client with 1014 (bad gateway), never with a normal close.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from gateway_guard.frontends.sockets import Intake
 from gateway_guard.frontends.upstream import Upstream
 
 log = logging.getLogger(__name__)
@@ -26,6 +30,11 @@ log = logging.getLogger(__name__)
 BAD_GATEWAY: Final = 1014
 #: Codes that stand for the lack of a close frame and must not be sent in one (RFC 6455 §7.4.1).
 _UNSENDABLE: Final = frozenset((1005, 1006, 1015))
+#: Fields of a refusal that say what the client is to do, or what its body is.
+_PASSED: Final = frozenset(
+    ("location", "retry-after", "www-authenticate", "content-type", "content-encoding")
+)
+_END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 async def tunnel(
@@ -50,14 +59,18 @@ async def tunnel(
     try:
         socket = await _dial(scope, upstream, target, fields, preserve_host, max_message)
     except InvalidStatus as error:
-        await _refuse(scope, send, error.response.status_code, bytes(error.response.body or b""))
+        if error.response.status_code >= 200:
+            await _pass_refusal(scope, send, error.response)
+        else:
+            log.warning("upstream-failed reason=%s", error)
+            await _refuse(scope, send, 502)
         return
     except TimeoutError:
-        await _refuse(scope, send, 504, b"")
+        await _refuse(scope, send, 504)
         return
-    except (OSError, WebSocketException) as error:
+    except (OSError, ValueError, WebSocketException) as error:
         log.warning("upstream-failed reason=%s", error)
-        await _refuse(scope, send, 502, b"")
+        await _refuse(scope, send, 502)
         return
     await send({"type": "websocket.accept", "subprotocol": socket.subprotocol})
     up = asyncio.create_task(_to_upstream(receive, socket))
@@ -68,6 +81,58 @@ async def tunnel(
         with contextlib.suppress(asyncio.CancelledError):
             await up
         await socket.close()
+
+
+class _Once(connect):
+    """A handshake that stays where it was judged: redirects are the client's to follow."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class _Socket(ClientConnection):
+    """The connection to the upstream; of what it sends, some frames are taken a turn."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._full = False
+        self._tail = b""
+        self._feed: Callable[[bytes], None] = self._read_head
+        self._parse = super().data_received
+        # It would let the transport read before all that was read is parsed.
+        self.recv_messages.pause = self._pause
+        self.recv_messages.resume = self._resume
+
+    def data_received(self, data: bytes) -> None:
+        self._feed(data)
+
+    def _read_head(self, data: bytes) -> None:
+        """The answer to the handshake; what is behind its head may be frames."""
+        seen = self._tail + data
+        end = seen.find(_END_OF_HEAD)
+        if end < 0:
+            self._tail = seen[1 - len(_END_OF_HEAD) :]
+            self._parse(data)
+            return
+        end += len(_END_OF_HEAD) - len(self._tail)
+        self._parse(data[:end])
+        if self.protocol.state is State.OPEN:
+            intake = Intake(self.loop, self.transport, self._parse, lambda: not self._full)
+            self._intake = intake
+            self._feed = intake.put
+        else:
+            self._feed = self._parse
+        if end < len(data):
+            self._feed(data[end:])
+
+    def _pause(self) -> None:
+        self._full = True
+        self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._full = False
+        self.transport.resume_reading()
+        self._intake.go_on()
 
 
 async def _dial(
@@ -106,7 +171,7 @@ async def _dial(
             name, _, value = line.partition(": ")
             if name and not name.startswith("sec-websocket-"):
                 lines.append((name, value))
-    return await connect(
+    return await _Once(
         f"{scheme}://{authority.decode('latin-1')}{target.decode('latin-1')}",
         additional_headers=lines,
         subprotocols=[Subprotocol(name) for name in scope.get("subprotocols", [])] or None,
@@ -117,6 +182,7 @@ async def _dial(
         close_timeout=5,
         max_size=max_message,
         max_queue=4,
+        create_connection=_Socket,
         **where,
     )
 
@@ -157,9 +223,25 @@ async def _to_upstream(receive: Receive, socket: ClientConnection) -> None:
         return  # the other direction sees the same close and reports it
 
 
-async def _refuse(scope: Scope, send: Send, status: int, body: bytes) -> None:
+async def _pass_refusal(scope: Scope, send: Send, response: Response) -> None:
+    """The upstream's answer other than 101."""
+    headers = [
+        (name.lower().encode(), value.encode())
+        for name, value in response.headers.raw_items()
+        if name.lower() in _PASSED and value.isascii()
+    ]
+    await _refuse(scope, send, response.status_code, headers, bytes(response.body or b""))
+
+
+async def _refuse(
+    scope: Scope,
+    send: Send,
+    status: int,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    body: bytes = b"",
+) -> None:
     if "websocket.http.response" in scope.get("extensions", {}):
-        headers = [(b"content-length", str(len(body)).encode())]
+        headers = [*headers, (b"content-length", str(len(body)).encode())]
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
     else:

@@ -253,6 +253,13 @@ CODES: Final[dict[str, Code]] = {
         "routes are refused unless a rule refuses them in its own way. With `on_error: { path: "
         "deny, body: deny }` (the default) a rule that wants to do otherwise never acts.",
     ),
+    "GG310": Code(
+        "challenge that leads nowhere",
+        "A rule challenges, and nobody says where an account could verify itself: there is neither "
+        "a `verification:` section, whose links the guard hands out, nor a `url:` on the rule. The "
+        "refusal is then one that honest accounts cannot meet, unless a person vouches for them.",
+        _WARNING,
+    ),
     "GG401": Code(
         "what does the limit count?",
         "Each limit has exactly one of `requests`, `tokens`, `input_tokens`, `output_tokens` "

@@ -32,7 +32,7 @@ from gateway_guard.policy.quotas import compile_limits
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.scope import Scope
 from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs
-from gateway_guard.policy.verification import compile_verification
+from gateway_guard.policy.verification import check_challenges, compile_verification
 from gateway_guard.signals import detectors
 from gateway_guard.types import Action
 
@@ -134,6 +134,8 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     campaigns = scope.campaigns or any("campaign" in limit.per for limit in limits)
     shapes = bool(signals) or campaigns or scope.indicators
     check_default(scope, rules, action, document.get("default"))
+    if "verification" not in document:
+        check_challenges(found, rules)
     return Policy(
         digest=digest,
         source=found.name,

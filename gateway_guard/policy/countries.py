@@ -6,6 +6,7 @@ Source: ISO 3166-1 (249 codes, as of ISO/TC 46 N1108, 2023-04-05), with common E
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 #: Code → short English name.
@@ -94,6 +95,7 @@ NOT_COUNTRIES: Final = {
 }
 
 
+_PART: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}", re.ASCII)
 _NAMES: Final = {name.casefold(): code for code, name in COUNTRIES.items()}
 
 
@@ -102,12 +104,23 @@ def is_name(word: str) -> bool:
     return word.casefold() in _NAMES
 
 
+def is_part(word: str) -> bool:
+    """Whether the word has the form of a part of a country, ISO 3166-2: `RU-43`, `US-CA`."""
+    return _PART.fullmatch(word) is not None and word[:2] in COUNTRIES
+
+
 def bad_code(word: str) -> str | None:
     """The hint for a word that is no country code; None when it is one."""
     if word in COUNTRIES:
         return None
     if word in NOT_COUNTRIES:
         return NOT_COUNTRIES[word]
+    if is_part(word):
+        country = word[:2]
+        return (
+            f"only whole countries (ISO 3166-1) can be told, as '{country}' for all of "
+            f"{COUNTRIES[country]}: the network data has no parts of them"
+        )
     upper = word.upper()
     if upper in COUNTRIES:
         return f"country codes are upper case: '{upper}' ({COUNTRIES[upper]})"

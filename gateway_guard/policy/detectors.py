@@ -47,7 +47,9 @@ def compile_signals(
         # Listed counts as switched on even when faulty, so that one mistake is reported once.
         scope.weights[name] = 1.0
         weighted = _signal(scope, name, key_node, value, cls)
-        if weighted is not None:
+        if weighted is None:
+            scope.faulty.add(name)
+        else:
             scope.weights[name] = weighted.weight
             ceiling = getattr(weighted.detector, "ceiling", None)
             if isinstance(ceiling, float):

@@ -352,9 +352,10 @@ def check_thresholds(scope: Scope) -> None:
 
 def check_corroboration(scope: Scope, rules: list[Read]) -> None:
     """Refusals that one signal can cause alone."""
-    if not scope.weights:
+    weighted = [name for name in scope.weights if name not in scope.faulty]
+    if not weighted:
         return
-    strongest = max(scope.weights, key=scope.most)
+    strongest = max(weighted, key=scope.most)
     for read in rules:
         rule, risk = read.rule, read.shapes.get("risk")
         if rule is None or not rule.action.refuses or rule.shadow or FACTS & read.shapes.keys():

@@ -12,7 +12,7 @@ from yaml.nodes import Node, ScalarNode
 
 from gateway_guard.core.globs import model_matcher, path_matcher
 from gateway_guard.core.paths import canonical
-from gateway_guard.policy.countries import COUNTRIES, bad_code, is_name
+from gateway_guard.policy.countries import COUNTRIES, bad_code, is_name, is_part
 from gateway_guard.policy.diagnostics import nearest
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import Key
@@ -41,7 +41,8 @@ def country(scope: Scope, node: ScalarNode, *, unknown: bool = False) -> frozens
     if value in scope.regions:
         return scope.regions[value]
     near = nearest(value, [*scope.regions, *((UNKNOWN,) if unknown else ())])
-    if len(value) > 3 and (near is not None or "-" in value) and not is_name(value):
+    written = is_name(value) or is_part(value)
+    if len(value) > 3 and (near is not None or "-" in value) and not written:
         hint = f"did you mean '{near}'?" if near else "define it in `regions:`"
         scope.found.at("GG203", node, f"unknown region '{value[:60]}'", hint=hint)
         return None

@@ -23,6 +23,9 @@ MAX_NODES: Final = 50_000
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+#: An IPv6 address or network, whose colons YAML takes for its own within brackets.
+_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]*::[0-9A-Fa-f:.]*(?:/\d+)?", re.ASCII)
+_LONGEST_ADDRESS: Final = 64
 _WHERE: Final = re.compile(r"\s+(in|at) \".*", re.DOTALL)
 
 
@@ -164,8 +167,14 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, found: Findings) -> None:
     if error.context:
         problem = f"{problem} ({error.context})"
     hint = ""
-    if rest[:1] in "@`%":
+    near = before[-_LONGEST_ADDRESS:], rest[:_LONGEST_ADDRESS]
+    word = re.split(r"[\s,\[{]", near[0])[-1] + re.split(r"[\s,\]}]", near[1])[0]
+    if rest.startswith(("@", "`", "%")):
         hint = f"quote the value: '{rest.strip()}'"
+    elif _ADDRESS.fullmatch(word) is not None:
+        hint = f'quote it: "{word}"'
+    elif not text[index:].strip() and "flow" in (error.context or ""):
+        hint = "the file ends within brackets: close every `[` with `]` and every `{` with `}`"
     elif "mapping values are not allowed" in problem:
         hint = "a colon and a space inside a value: quote the value, or check the indentation"
     elif "did not find expected" in problem:

@@ -27,6 +27,7 @@ class Scope:
         detectors: names of all detectors there are.
         weights: switched-on signal → weight.
         ceilings: switched-on signal → highest score it gives, where its detector has a `ceiling`.
+        faulty: switched-on signals whose settings are wrong, so that their weight is not known.
         phrases: phrases of all `prompt` conditions so far, lower case.
         campaigns: whether a condition or a limit so far asks for the campaign of an account.
         indicators: whether a condition so far asks for indicators of templates.
@@ -38,6 +39,7 @@ class Scope:
     detectors: tuple[str, ...] = ()
     weights: dict[str, float] = field(default_factory=dict)
     ceilings: dict[str, float] = field(default_factory=dict)
+    faulty: set[str] = field(default_factory=set)
     phrases: dict[str, None] = field(default_factory=dict)
     campaigns: bool = False
     indicators: bool = False

@@ -84,7 +84,11 @@ class Section:
             if key not in known:
                 found.at("GG201", key_node, f"unknown key '{key[:60]}'", hint=suggest(key, known))
             elif empty(value):
-                found.at("GG206", key_node, f"'{key}' has no value", hint=known[key].doc)
+                hint = known[key].doc
+                if name == "policy" and not known[key].required:
+                    # Not of a `when`: its rule would match more.
+                    hint = f"leave it out, or fill it in: {hint}"
+                found.at("GG206", key_node, f"'{key}' has no value", hint=hint)
             else:
                 self.fields[key] = (key_node, value)
         for entry in known.values():

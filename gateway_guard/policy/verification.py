@@ -13,8 +13,10 @@ from yaml.nodes import Node
 from gateway_guard.core.callbacks import SHORTEST_KEY, key_of
 from gateway_guard.core.codes import SHORTEST_CODE, code_digest, plain_code
 from gateway_guard.core.sections import Form, OpenId, Provider, Verification
+from gateway_guard.policy.judgement import Read
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.values import Section, items, text
+from gateway_guard.types import Action
 
 WAYS: Final = ("form", "provider", "openid")
 _LARGEST: Final = 16 * 1024 * 1024
@@ -22,6 +24,30 @@ _MOST_ITEMS: Final = 20
 _LONGEST: Final = 2_000
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
+def check_challenges(found: Findings, rules: list[Read]) -> None:
+    """Challenges of a policy without a `verification` section: do they name a place to verify?
+
+    All are one finding, at the first: one section is the remedy for all.
+    """
+    nowhere = [
+        read
+        for read in rules
+        if (rule := read.rule) is not None
+        and rule.action is Action.CHALLENGE
+        and rule.challenge_url is None
+        and not rule.shadow
+    ]
+    if nowhere:
+        names = " and ".join(f"'{read.name}'" for read in nowhere[:2])
+        more = f" and {len(nowhere) - 2} more" if len(nowhere) > 2 else ""
+        found.at(
+            "GG310",
+            nowhere[0].node,
+            f"{names}{more}: the refusal names no place to verify",
+            hint="add a `verification:` section, or `url:` to the rule",
+        )
 
 
 def compile_verification(found: Findings, section: Section | None) -> Verification | None:

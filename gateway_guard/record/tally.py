@@ -12,7 +12,7 @@ _IN_FLIGHT: Final = 60.0
 
 
 class Seen(msgspec.Struct, array_like=True, gc=False):
-    """Exchanges, and how many of them were not simply allowed."""
+    """Exchanges, and how many of them were refused."""
 
     all: int = 0
     stopped: int = 0
@@ -33,7 +33,7 @@ class AccountSeen(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         account: keyed digest.
         risk: the highest of its exchanges, in [0, 1].
-        all, stopped: its exchanges since it stood out, and those not simply allowed.
+        all, stopped: its exchanges since it stood out, and those refused.
         at: Unix seconds of the latest.
         country: of its latest address; empty when unknown.
         campaign: the one it is held to be in; empty for none.

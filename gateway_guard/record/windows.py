@@ -23,7 +23,7 @@ from gateway_guard.record.tally import (
     Window,
 )
 from gateway_guard.record.top import Top
-from gateway_guard.types import Exchange, Grant
+from gateway_guard.types import Action, Exchange, Grant
 
 HOUR: Final = 3_600.0
 DAY: Final = 86_400.0
@@ -45,6 +45,8 @@ _MOST_COUNTRIES: Final = 300
 SHOWN: Final = 20
 #: A limit of which less is left is near exhaustion.
 _NEAR: Final = 0.5
+#: As `Action.refuses` has it.
+_REFUSALS: Final = Action.CHALLENGE
 
 UNKNOWN: Final = "unknown"
 
@@ -111,8 +113,9 @@ class Windows:
             self._turn(int(at // _PANE))
             pane = self._pane
         pane.actions[action] += 1
-        stopped = 1 if action else 0
-        if stopped and not decision.acted:
+        # What is answered with less is answered.
+        stopped = 1 if action >= _REFUSALS else 0
+        if action and not decision.acted:
             pane.rehearsed += 1
         minute = int(at // 60)
         bar = self._minutes.get(minute)
@@ -131,7 +134,7 @@ class Windows:
             _count(pane.flags, "none" if known else UNKNOWN, 1, stopped)
         risk = exchange.assessment.risk
         account = request.account
-        if account is not None and (risk > 0.0 or stopped or account in pane.accounts):
+        if account is not None and (risk > 0.0 or action or account in pane.accounts):
             campaign = exchange.facts.campaign
             pane.stood_out(
                 AccountSeen(

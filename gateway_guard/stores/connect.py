@@ -290,7 +290,7 @@ def require_library() -> Any:
         return importlib.import_module("redis")
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"a shared store needs {error.name}: pip install 'gateway-guard[redis]'"
+            f"a shared store needs {error.name}: pip install '.[redis]' in a checkout"
         ) from None
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.reviews import MEMBERSHIP, Review, Ruling
 from gateway_guard.streams.keys import order
+from gateway_guard.streams.wire import as_told
 from gateway_guard.types import CampaignFacts
 
 _HEEDED: Final = MEMBERSHIP | {Ruling.RELEASE}
@@ -59,7 +60,7 @@ class Told:
             if campaign is None:
                 self._verdicts.pop(account, None)
             else:
-                self._verdicts[account] = CampaignFacts(id=campaign, confidence=sure)
+                self._verdicts[account] = as_told(campaign, sure)
             touched.add(account)
         settled = order(reviews)
         if settled > self._settled:
@@ -114,7 +115,9 @@ class Told:
         if ruling is Ruling.ALLOW:
             return None
         if ruling is Ruling.BAN:
-            return CampaignFacts(id=verdict.id if verdict is not None else BANNED, confidence=1.0)
-        if ruling is Ruling.CLEAR and verdict is not None and verdict.id == BANNED:
+            name = verdict.id if verdict is not None else BANNED
+            return CampaignFacts(id=name, confidence=1.0, banned=True)
+        if ruling is Ruling.CLEAR and verdict is not None and verdict.banned:
+            # What the evidence alone says is told in a moment.
             return None
         return verdict

@@ -234,6 +234,13 @@ def pack_facts(facts: CampaignFacts) -> bytes:
     return _encode((facts.id, facts.confidence))
 
 
+def as_told(campaign: str, sure: float) -> CampaignFacts:
+    """A verdict as it was told: only a reviewer is wholly sure (`campaigns.membership.confidence`
+    stays below 1), so guards of every version can tell who is banned.
+    """
+    return CampaignFacts(id=campaign, confidence=sure, banned=sure >= 1.0)
+
+
 def read_table(table: dict[bytes, bytes]) -> dict[str, CampaignFacts]:
     """The verdicts in the table; what makes no sense is left out."""
     found = {}
@@ -241,7 +248,7 @@ def read_table(table: dict[bytes, bytes]) -> dict[str, CampaignFacts]:
         try:
             name, sure = _facts(data)
             if 0.0 <= sure <= 1.0:
-                found[account.decode()] = CampaignFacts(id=name, confidence=sure)
+                found[account.decode()] = as_told(name, sure)
         except UNDECODABLE:
             continue
     return found

@@ -61,10 +61,17 @@ class NetworkFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CampaignFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The campaign an account is held to belong to, and how sure that is, in [0, 1]."""
+    """The campaign an account is held to belong to.
+
+    Attributes:
+        id: its name.
+        confidence: how sure that is, in [0, 1]; 1 when `banned`, less when only evidence says so.
+        banned: whether a reviewer banned the account: it is refused, whatever the rules say.
+    """
 
     id: str
     confidence: float
+    banned: bool = False
 
 
 class IndicatorFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):

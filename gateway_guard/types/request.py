@@ -65,6 +65,7 @@ class Wire(msgspec.Struct, kw_only=True, gc=False):
         body_too_large: the body went past the policy's `inspect.max_body`; `body` is then None.
         unseen: whoever asks keeps the body to itself.
         state: what the application put into `scope["state"]["gateway_guard"]`, else None.
+        query: the query string as received; empty when there is none.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Wire(msgspec.Struct, kw_only=True, gc=False):
     body_too_large: bool = False
     unseen: bool = False
     state: Mapping[str, Any] | None = None
+    query: bytes = b""
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):

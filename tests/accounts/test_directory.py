@@ -41,6 +41,11 @@ FACTS = AccountFacts(
     verified=True,
     tags=("partner", "x"),
 )
+#: Two accounts, of which the first is suspended.
+SUSPENDED = {
+    ".jsonl": b'{"account": "a_1", "tier": "suspended"}\n{"account": "a_2"}\n',
+    ".csv": b"account,tier\na_1,suspended\na_2,\na_2,\n",
+}
 
 
 def directory(path: Path, *rows: Any) -> FileDirectory:
@@ -107,7 +112,11 @@ def test_the_application_wins_over_the_file(tmp_path: Path) -> None:
         ("a.csv", b"account,tier\nx,y,z\n", "more values than columns"),
         ("a.csv", b"\xff", "not UTF-8"),
         ("a.csv", b'account\n"x', "a.csv:"),
-        ("a.csv", b"tier\nx\n", "'account' is missing"),
+        ("a.csv", b"tier\nx\n", "a.csv:1: no column 'account': .* kind, organisation,"),
+        ("a.csv", b"garbage", "a.csv:1: no column 'account'"),
+        ("a.csv", b"account;tier\nx;free\n", "with commas between them"),
+        ("a.csv", b"\naccount\nx\n", "a.csv:1: no column 'account'"),
+        ("a.csv", b"account,tier\n,free\n", "a.csv:2: 'account' is missing"),
     ],
 )
 def test_a_bad_line_names_file_and_line(
@@ -139,6 +148,91 @@ def test_a_reload_that_fails_keeps_the_last_good(tmp_path: Path) -> None:
     assert accounts.reload()
     assert accounts.lookup(account, None) == AccountFacts(tier="build")
     assert accounts.error is None
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("a.jsonl", b""), ("a.jsonl", b"\n \n"), ("a.csv", b""), ("a.csv", b"\n"),
+        ("a.csv", b"account,tier\n"),
+    ],
+)  # fmt: skip
+def test_a_file_that_was_emptied_frees_nobody(tmp_path: Path, name: str, left: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(SUSPENDED[path.suffix])
+    accounts = FileDirectory(path, secret=SECRET)
+    path.write_bytes(left)
+
+    good = accounts.reload()
+
+    assert not good
+    assert accounts.lookup(digest(SECRET, b"a_1"), None).tier == "suspended"
+    assert accounts.trouble == (
+        f"{path}: no account in it, where there were 2: taken for a file that was cut short. Write "
+        "it anew; to have none, restart the guard; the last good file serves"
+    )
+
+
+def test_a_file_that_was_emptied_is_read_again_once_somebody_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    accounts = directory(path, ROW)
+    path.write_bytes(b"")
+    accounts.reload()
+
+    path.write_text('{"account": "a_2", "tier": "free"}')
+
+    assert accounts.reload()
+    assert accounts.trouble is None
+    assert accounts.lookup(digest(SECRET, b"a_2"), None).tier == "free"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", b""), ("a.csv", b""), ("a.csv", b"account,tier\n")]
+)
+def test_a_new_deployment_begins_without_accounts_and_that_is_logged(
+    tmp_path: Path, name: str, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    accounts = FileDirectory(path, secret=SECRET)
+
+    assert (len(accounts), accounts.trouble) == (0, None)
+    assert f"{path}: no account in it" in caplog.text
+    assert accounts.reload()
+
+
+def test_a_header_without_accounts_is_refused_again_later_and_not_quoted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("account,tier\na_1,suspended\n")
+    accounts = FileDirectory(path, secret=SECRET)
+    path.write_text("sk-secret,suspended\n")
+
+    good = accounts.reload()
+
+    assert not good
+    assert accounts.lookup(digest(SECRET, b"a_1"), None).tier == "suspended"
+    assert f"{path}:1: no column 'account'" in str(accounts.trouble)
+    assert "sk-secret" not in caplog.text + str(accounts.trouble)
+
+
+def test_a_reload_logs_how_many_accounts_there_were_and_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.jsonl"
+    accounts = directory(path, ROW)
+    path.write_text('{"account": "a_1"}\n{"account": "a_2", "kind": "name"}\n')
+    caplog.set_level("INFO")
+
+    accounts.reload()
+    path.write_bytes(b"")
+    accounts.reload()
+
+    reloaded, failed = (record.getMessage() for record in caplog.records)
+    assert reloaded == f"accounts_reloaded file={path} accounts=2 were=1"
+    assert failed.startswith(f"accounts_reload_failed kept=2 reason={path}: no account in it")
 
 
 def test_no_directory_knows_what_the_application_says() -> None:

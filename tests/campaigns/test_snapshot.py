@@ -106,9 +106,9 @@ def test_reviews_in_force_survive_and_bans_stand_without_any_evidence() -> None:
     assert again.cases.reviews.rulings == linker.cases.reviews.rulings
     assert list(again.cases.reviews.rulings) == list(linker.cases.reviews.rulings)
     assert again.facts(allowed) is None
-    assert again.facts(banned) == CampaignFacts(id="c_0001", confidence=1.0)
+    assert again.facts(banned) == CampaignFacts(id="c_0001", confidence=1.0, banned=True)
     assert again.facts(outside) == again.facts("acct_x")
-    assert again.facts("acct_x") == CampaignFacts(id="banned", confidence=1.0)
+    assert again.facts("acct_x") == CampaignFacts(id="banned", confidence=1.0, banned=True)
     again.learn(ring.member(0, ring.EXCHANGES))
     assert again.facts(allowed) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.record.reviews import Journal
+from gateway_guard.record.snapshots import SnapshotFile
 from tests import build
 from tests.campaigns import ring
 from tests.cli.run import Ran, run
@@ -206,6 +208,77 @@ def test_a_ban_can_be_written_before_the_guard_has_saved_anything(
 
     assert ran.code == 0
     assert Journal(f"{path}.reviews").new()[0].account == BYSTANDER
+
+
+def test_a_ban_where_the_environment_says_and_nothing_is_yet_is_written_and_said(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    path.unlink()
+    other = path.with_name("campaign")
+    SnapshotFile(other).save(b"another guard's")
+
+    ran = run(monkeypatch, capfd, "account", "ban", BYSTANDER, "--reason", "why", "--file", path)
+
+    assert ran.code == 0
+    assert f"{path}: no guard has kept anything there yet (did you mean {other}?)" in ran.err
+
+
+def test_a_ban_for_a_file_nobody_keeps_is_refused_and_names_those_nearby(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    typo = path.with_name("campagins")
+    before = sorted(path.parent.iterdir())
+
+    ran = run(monkeypatch, capfd, "account", "ban", BYSTANDER, "--reason", "why", "--file", typo)
+    looked = run(monkeypatch, capfd, "account", "show", BYSTANDER, "--file", typo)
+
+    assert (ran.code, ran.out, looked.code) == (3, "", 3)
+    assert f"{typo}: nothing shows that a guard keeps its campaigns there" in ran.err
+    assert f"(did you mean {path}?)" in ran.err
+    assert "add --new" in ran.err
+    assert f"{typo}: there is no snapshot (did you mean {path}?)" in looked.err
+    assert sorted(path.parent.iterdir()) == before
+
+
+def test_a_ban_for_a_guard_that_will_keep_a_file_is_written_when_that_is_meant(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    coming = path.with_name("coming")
+    ban = ("account", "ban", BYSTANDER, "--reason", "why", "--file", coming)
+
+    first = run(monkeypatch, capfd, *ban, "--new")
+    second = run(monkeypatch, capfd, *ban)
+
+    assert (first.code, first.err) == (0, "")
+    assert (second.code, second.err) == (0, ""), "there is a journal now"
+    assert len(Journal(f"{coming}.reviews").new()) == 2
+
+
+@pytest.mark.parametrize("mark", [".lock", ".reviews"])
+def test_what_a_guard_leaves_beside_its_campaigns_shows_that_it_keeps_them_there(
+    mark: str, path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    kept = path.with_name("kept")
+    Path(f"{kept}{mark}").touch()
+
+    ran = run(monkeypatch, capfd, "account", "note", MEMBER, "--reason", "why", "--file", kept)
+
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_directory_nobody_may_list_is_no_reason_to_fail(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    def refuse(_: Path) -> Iterator[Path]:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    path.unlink()
+
+    ran = run(monkeypatch, capfd, "account", "show", MEMBER)
+
+    assert ran.code == 3
+    assert f"{path}: there is no snapshot. A guard" in ran.err
 
 
 def test_without_a_snapshot_the_account_of_a_key_is_still_named(

@@ -103,7 +103,12 @@ def test_json_is_the_documented_log_line_with_the_tree(
     ("text", "complaint"),
     [
         ("{", "truncated"),
-        ('{"methd": "GET"}', "methd"),
+        ('{"methd": "GET"}', "unknown member 'methd'; did you mean 'method'? (one of: account, at"),
+        ('{"campaign": {}}', "unknown member 'campaign'; one of: account, at, body"),
+        ('{"account": {"teir": "scale"}}', "'teir' in `account`; did you mean 'tier'?"),
+        ('{"account": {"account_age": 4}}', "age_days"),
+        ('{"account": 5}', "Expected `object`"),
+        ("[]", "Expected `object`"),
         ('{"history": [{"times": 1000000}]}', "at most 100000"),
     ],
 )
@@ -118,6 +123,18 @@ def test_a_description_that_makes_no_sense_is_refused_with_its_fault(
 
     assert ran.code == 3
     assert complaint in ran.err
+
+
+def test_the_account_may_be_named_as_the_policy_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nidentify: { account: { state: customer } }\n")
+    request = write(tmp_path / "request.json", {"account": {"customer": "c-17", "age_days": 3}})
+
+    ran = run(monkeypatch, capfd, "explain", "-p", policy, request)
+
+    assert "account by state" in ran.out
 
 
 def test_a_description_that_is_not_there_is_refused(

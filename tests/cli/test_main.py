@@ -90,7 +90,7 @@ def test_without_its_extra_a_server_says_what_to_install(
 
     assert ran.code == 3
     assert f"{command[0]} starts servers" in ran.err
-    assert "pip install 'gateway-guard[sidecar]'" in ran.err
+    assert "pip install '.[sidecar]' in a checkout" in ran.err
     assert "Traceback" not in ran.err
 
 

@@ -14,6 +14,7 @@ from gateway_guard.cli.replay import finish
 from gateway_guard.cli.tally import Fate
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
 from gateway_guard.errors import SourceError
+from gateway_guard.record.line import line
 from tests import build
 from tests.cli.run import ROOT, Ran, run
 
@@ -252,6 +253,25 @@ def test_a_file_without_an_exchange_cannot_work(text: str, bench: Bench) -> None
 
     assert (ran.code, ran.out) == (3, "")
     assert f"{bench.traffic}: holds no exchange" in ran.err
+
+
+def test_a_decision_log_is_recognised_in_one_line(bench: Bench) -> None:
+    told = b"".join(line(build.exchange()) for _ in range(30))
+    bench.traffic.write_bytes(gzip.compress(told))
+
+    ran = bench()
+
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.count("\n") == 1
+    assert f"{bench.traffic} is a decision log" in ran.err
+
+
+def test_the_policy_has_its_short_option(bench: Bench) -> None:
+    bench.write(exchange(1, 0.0))
+
+    ran = run(bench._monkeypatch, bench._capfd, "replay", bench.traffic, "-p", bench.policy(rate=5))
+
+    assert ran.code == 0
 
 
 def test_shadow_mode_counts_what_the_policy_would_do(bench: Bench) -> None:

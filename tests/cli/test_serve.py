@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from pathlib import Path
@@ -11,11 +12,19 @@ import pytest
 import typer
 
 from gateway_guard.cli import build_app
-from gateway_guard.cli.fitting import check_frontends
+from gateway_guard.cli.fitting import check_accounts, check_frontends, check_loop
+from gateway_guard.frontends.upstream import Origin
+from gateway_guard.policy.compile import load_policy
+from gateway_guard.settings import Settings
+from tests import build
 from tests.cli.run import ROOT, run
 from tests.deploying import serve_commands
+from tests.servers import free_port
 
+Capture = pytest.CaptureFixture[str]
 MINIMAL = ROOT / "policies" / "minimal.yaml"
+SERVE = ("serve", "--port", "0", "--admin-port", "-1")
+UPSTREAM = ("--upstream", "http://127.0.0.1:1")
 BELIEVING = """\
 version: 1
 identify: { trusted_proxies: [127.0.0.1], client_ip: x-forwarded-for }
@@ -34,28 +43,103 @@ identify: { trusted_proxies: [127.0.0.1], client_ip: x-forwarded-for }
         (["--upstream", "http://127.0.0.1:1", "--usage-lease", "5"], "--frontend extauth"),
         (["--frontend", "extauth", "--workers", "2", "--usage-lease", "5"], "need one worker"),
         (["--frontend", "spoe", "--workers", "2"], "need one worker"),
-        (["--frontend", "extauth"], "need identify.trusted_proxies"),
+        ([*UPSTREAM, "--workers", "2", "--store", ""], "--allow-split-limits"),
+        ([*UPSTREAM, "--store", "memcached://h"], "Memcached changes one key at a time"),
+        ([*UPSTREAM, "--ssl-keyfile", "k.pem"], "--ssl-certfile"),
+        ([*UPSTREAM, "--log-level", "loud"], "write debug, info"),
+        ([*UPSTREAM, "--port", "99999"], "--port"),
+        ([*UPSTREAM, "--admin-port", "99999"], "--admin-port"),
+        ([*UPSTREAM, "--verify", "nowhere"], "--verify"),
+        (["--upstream", "ftp://x"], "http://host:port"),
+        (["--upstream", "http://127.0.0.1:99999"], "out of range"),
     ],
 )
-def test_flags_that_do_not_fit_together_are_named(
-    flags: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_flags_that_are_wrong_or_do_not_fit_together_are_usage(
+    flags: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:
-    ran = run(
-        monkeypatch,
-        capfd,
-        "serve",
-        "--policy",
-        MINIMAL,
-        "--port",
-        "0",
-        "--admin-port",
-        "-1",
-        *flags,
-    )
+    ran = run(monkeypatch, capfd, *SERVE, "--policy", MINIMAL, *flags)
 
-    assert ran.code == 3
+    assert ran.code == 2
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_policy_that_does_not_fit_a_frontend_cannot_work(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, *SERVE, "--policy", MINIMAL, "--frontend", "extauth")
+
+    assert ran.code == 3
+    assert "need identify.trusted_proxies" in ran.err
+
+
+LOOPS = [
+    ("http://127.0.0.1:8080", "127.0.0.1"),
+    ("http://localhost:8080/v1", "127.0.0.1"),
+    ("http://0.0.0.0:8080", "127.0.0.1"),
+    ("https://[::ffff:127.0.0.1]:8080", "localhost"),
+    ("http://127.0.0.1:8080", "0.0.0.0"),
+    ("http://127.1.2.3:8080", "0.0.0.0"),
+    ("http://localhost:8080", "::"),
+    ("http://127.0.0.1:8080", "::"),
+    ("http://[::]:8080", "::1"),
+    ("http://[::1]:8080", "::1"),
+]
+
+
+@pytest.mark.parametrize(("upstream", "host"), LOOPS)
+def test_an_upstream_that_is_the_guard_itself_is_recognised(upstream: str, host: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"listens .*would come back"):
+        check_loop(Origin.parse(upstream), host, 8080, None)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "host"),
+    [
+        ("http://127.0.0.1:8000", "127.0.0.1"),
+        ("http://127.0.0.2:8080", "127.0.0.1"),
+        ("http://203.0.113.9:8080", "0.0.0.0"),
+        ("http://[2001:db8::9]:8080", "::"),
+        ("http://[::1]:8080", "127.0.0.1"),
+        ("http://[::1]:8080", "0.0.0.0"),
+        ("unix:/run/model.sock", "127.0.0.1"),
+    ],
+)
+def test_an_upstream_elsewhere_is_not_taken_for_the_guard(upstream: str, host: str) -> None:
+    check_loop(Origin.parse(upstream), host, 8080, None)
+
+
+def test_an_upstream_is_compared_with_the_socket_that_is_listened_on(tmp_path: Path) -> None:
+    uds = f"{tmp_path}/guard.sock"
+
+    check_loop(Origin.parse("http://127.0.0.1:8080"), "127.0.0.1", 8080, uds)
+    check_loop(Origin.parse(f"unix:{tmp_path}/model.sock"), "127.0.0.1", 8080, uds)
+    with pytest.raises(typer.BadParameter, match="--uds"):
+        check_loop(Origin.parse(f"unix:{tmp_path}/./guard.sock"), "127.0.0.1", 8080, uds)
+
+
+def test_a_loop_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    port = str(free_port())
+
+    ran = run(
+        monkeypatch, capfd, *SERVE, "--policy", MINIMAL, "--upstream", f"http://localhost:{port}",
+        "--port", port,
+    )  # fmt: skip
+
+    assert ran.code == 2
+    assert "where this guard itself listens" in ran.err
+
+
+def test_digests_that_change_with_every_start_are_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    monkeypatch.delenv("GATEWAY_GUARD_SECRET", raising=False)
+    monkeypatch.delenv("GATEWAY_GUARD_SECRET_FILE", raising=False)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+    ran = run(monkeypatch, capfd, *SERVE, "--policy", MINIMAL, "--upstream", "ftp://x")
+
+    assert "no GATEWAY_GUARD_SECRET: digests" in ran.err
 
 
 @pytest.mark.parametrize("address", ["nowhere", ":9002", "127.0.0.1:", "127.0.0.1:x", "h:999999"])
@@ -73,7 +157,7 @@ def test_an_address_that_is_none_is_refused(
         "--frontend", "spoe", "--spoe", address,
     )  # fmt: skip
 
-    assert ran.code == 3
+    assert ran.code == 2
     assert "--spoe" in ran.err
 
 
@@ -92,7 +176,6 @@ verification:
         (["--frontend", "extauth"], "--verify 127.0.0.1:8081"),
         (["--upstream", "http://127.0.0.1:1", "--workers", "2", "--allow-split-limits"],
          "set GATEWAY_GUARD_SECRET"),
-        (["--upstream", "http://127.0.0.1:1", "--verify", "nowhere"], "--verify"),
     ],
 )  # fmt: skip
 def test_links_that_would_lead_nowhere_are_refused_at_the_start(
@@ -109,6 +192,37 @@ def test_links_that_would_lead_nowhere_are_refused_at_the_start(
 
     assert ran.code == 3
     assert said.lower() in ran.err.lower()
+
+
+ASKING = "rules: [{ name: free, when: { tier: free }, then: deny }]"
+TELLING = "identify: { trusted_proxies: [10.0.0.0/8], attributes: { tier: x-tier } }\n"
+
+
+def test_what_nobody_says_of_accounts_is_warned_of_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    check_accounts(load_policy(ROOT / "policies" / "standard.yaml"), Settings())
+
+    (said,) = caplog.messages
+    for words in ("account_tag (partners)", "tier (requests, in-flight, tokens)", "--accounts"):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings"),
+    [
+        (ASKING, Settings(accounts_file="accounts.jsonl")),
+        (ASKING, Settings(accounts_url="https://host/{account}")),
+        (TELLING + ASKING, Settings()),
+        ("mode: shadow", Settings()),
+    ],
+)
+def test_who_says_it_or_asks_nothing_is_not_warned(
+    policy: str, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_accounts(build.policy(policy), settings)
+
+    assert caplog.messages == []
 
 
 PAGES = sorted((ROOT / "examples").rglob("*.md"))

@@ -314,3 +314,20 @@ def test_a_credential_that_reads_two_ways_is_refused_on_every_path() -> None:
     plan = decide(policy(), request, build.facts(), QUIET)
 
     assert (plan.rule, plan.status) == ("guard:credential", 401)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "", "XYZ"])
+def test_where_websockets_are_refused_nothing_else_is(method: str) -> None:
+    request = build.request(method=method)
+
+    plan = decide(policy(websocket="deny"), request, build.facts(), QUIET)
+
+    assert (plan.action, plan.rule) == (Action.ALLOW, None)
+
+
+def test_keys_that_cannot_be_fetched_are_worth_another_try_in_five_seconds() -> None:
+    request = build.request(account=None, credential_fault=CredentialFault.KEYS_UNREACHABLE)
+
+    plan = decide(policy(), request, build.facts(), QUIET)
+
+    assert (plan.status, plan.retry_after) == (503, 5.0)

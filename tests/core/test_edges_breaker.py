@@ -66,3 +66,80 @@ def test_a_breaker_of_nothing_is_none(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="breaker"):
         Breaker(**wrong)  # type: ignore[arg-type]
     Breaker(in_a_row=1, window=1, of_window=1, first_rest=1.0, longest_rest=1.0)
+
+
+def test_a_probe_nobody_reports_of_doubles_the_rest_as_one_that_fails_does() -> None:
+    breaker = Breaker(in_a_row=1, first_rest=0.5, longest_rest=8.0)
+    ticket = breaker.admit(0.0)
+    assert ticket is not None
+    breaker.failed(ticket, 0.0)
+
+    # Asked at 0.5, 2.5 and 4.5: two of these probes are never heard of again.
+    for now in (0.5, 2.5, 4.5):
+        assert breaker.admit(now - 0.01) is None
+        ticket = breaker.admit(now)
+        assert ticket is not None
+    breaker.failed(ticket, 5.0)
+
+    # Half a second, doubled by two that were lost and one that failed.
+    assert breaker.rests(5.0) == 4.0
+    assert (breaker.opened, breaker.since) == (1, 0.0)
+
+
+def test_the_rest_grows_no_further_than_the_longest_and_is_the_first_again_after_an_answer() -> (
+    None
+):
+    breaker = Breaker(in_a_row=1, first_rest=0.5, longest_rest=3.0)
+
+    def fail(now: float) -> float:
+        ticket = breaker.admit(now)
+        assert ticket is not None
+        breaker.failed(ticket, now)
+        return breaker.rests(now)
+
+    assert [fail(10.0 * number) for number in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+    ticket = breaker.admit(60.0)
+    assert ticket is not None
+    breaker.succeeded(ticket)
+    assert (breaker.state, breaker.rests(60.0), breaker.since) == (State.CLOSED, 0.0, None)
+    assert fail(70.0) == 0.5
+    assert (breaker.opened, breaker.since) == (2, 70.0)
+
+
+def test_a_probe_that_was_given_up_makes_room_for_another_at_once() -> None:
+    breaker = Breaker(in_a_row=1, first_rest=0.5, longest_rest=3.0)
+    first = breaker.admit(0.0)
+    assert first is not None
+    breaker.dropped(first, 0.0)
+    breaker.failed(first, 0.0)
+    probe = breaker.admit(0.5)
+    assert probe is not None
+
+    # A call from before says nothing of the probe.
+    breaker.dropped(first, 0.6)
+    assert breaker.rests(0.6) == pytest.approx(1.9)
+    breaker.dropped(probe, 0.6)
+    assert breaker.rests(0.6) == 0.0
+    again = breaker.admit(0.6)
+
+    assert again not in (None, probe)
+    breaker.succeeded(probe)
+    breaker.failed(probe, 0.6)
+    assert breaker.state is State.HALF_OPEN
+
+
+def test_an_answer_ends_a_row_of_failures_and_stays_in_the_window() -> None:
+    breaker = Breaker(in_a_row=2, window=4, of_window=3)
+
+    def after(outcomes: str) -> State:
+        for outcome in outcomes:
+            ticket = breaker.admit(0.0)
+            assert ticket is not None
+            if outcome == "x":
+                breaker.failed(ticket, 0.0)
+            else:
+                breaker.succeeded(ticket)
+        return breaker.state
+
+    assert after("x.x..x.x.") is State.CLOSED
+    assert after("xx") is State.OPEN

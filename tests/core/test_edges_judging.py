@@ -354,10 +354,22 @@ def test_a_bucket_fits_to_the_brim_and_says_when_it_is_empty() -> None:
     assert wait(5.0, build.charge(unit="concurrent", rate=0.0)) == 1.0
     bucket = Bucket(used=5.0, at=100.0)
     assert [bucket.level(1.0, now) for now in (99.0, 100.0, 102.0, 105.0, 106.0)] == [5, 5, 3, 0, 0]
+    assert [bucket.level(1.0, now) for now in (99.5, 100.5, 104.5, 105.5)] == [5, 4.5, 0.5, 0]
     bucket.set(-1.0, 99.0)
     assert (bucket.used, bucket.at) == (0.0, 100.0)
     bucket.set(0.5, 101.0)
     assert (bucket.used, bucket.at) == (0.5, 101.0)
+    bucket.set(-0.5, 101.5)
+    assert (bucket.used, bucket.at) == (0.0, 101.5)
+    for level, over in ((6.5, 0.25), (6.0, 0.0), (5.5, 0.0), (16.0, 5.0)):
+        assert wait(level, charge) == over
+    # What could never fit waits for an empty bucket, and a suspended quota for ever.
+    assert wait(3.0, build.charge(capacity=10.0, cost=50.0, rate=2.0)) == 1.5
+    assert wait(0.0, build.charge(capacity=0.0)) == math.inf
+    assert wait(0.0, build.charge(rate=0.0)) == math.inf
+    assert wait(60.0, build.charge(rate=0.5)) == 2.0
+    assert not fits(0.0, build.charge(capacity=0.0, cost=0.0))
+    assert fits(0.0, build.charge(capacity=0.5, cost=5.0))
 
 
 def test_what_is_remembered_of_an_account_is_what_it_would_be_asked_at_any_risk() -> None:

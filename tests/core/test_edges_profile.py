@@ -7,7 +7,8 @@ import math
 import pytest
 
 from gateway_guard.core.profile import Profiles, observe, observe_usage
-from gateway_guard.signals.profile import GAPS_AT, OLD_ONES_AT, ONES_AT, Profile
+from gateway_guard.signals.geo_velocity import country_key
+from gateway_guard.signals.profile import GAPS_AT, OLD_ONES_AT, ONES_AT, SKETCH_BYTES, Profile
 from gateway_guard.types import Held, NetworkFacts, Request, RoleShape, Usage
 from tests import build
 from tests.signals.history import HOUR, NOON, facts, request
@@ -302,3 +303,221 @@ def test_usage_nobody_counted_is_the_estimate_of_what_was_read_where_the_upstrea
     assert tokens(Usage()) == 0
     assert tokens(Usage(input_tokens=0, output_tokens=0, status=200)) == 0
     assert tokens(Usage(output_tokens=5, status=200), request(NOON, prompt=None)) == 5
+
+
+def in_slot(slot: int, number: int, chars: int, **digests: int) -> Request:
+    """A filling of a template whose only digest falls into a slot."""
+    role = RoleShape(
+        **{"role": "user", "head": 0, "tail": 0, "skeleton": 0, "chars": chars}  # type: ignore[arg-type]
+        | (digests or {"head": number << 32 | slot})
+    )
+    return request(NOON, prompt=build.prompt(roles=(role,), shingles=()))
+
+
+def counted(profile: Profile, slot: int) -> tuple[int, int]:
+    """Who holds a slot, and its fillings in this hour."""
+    assert profile.cells is not None
+    assert profile.sketch is not None
+    return profile.cells[slot], profile.sketch[ONES_AT + slot]
+
+
+@pytest.mark.parametrize("slot", [0, 1, 5, 14, 15])
+def test_who_takes_a_slot_over_begins_with_no_fillings_and_leaves_those_beside_it(
+    slot: int,
+) -> None:
+    beside = [in_slot(other, 7, chars) for other in {slot - 1, slot + 1} & {*range(16)}
+              for chars in range(60)]  # fmt: skip
+    held = [in_slot(slot, 1, chars) for chars in range(60)]
+    wanted = [in_slot(slot, 2, chars) for chars in range(120)]
+    before = after(*beside)
+
+    profile = after(*beside, *held, *wanted, *beside)
+
+    # Sixty of them spent the credit of sixty.
+    assert counted(profile, slot) == counted(after(*wanted[60:]), slot)
+    for other in {slot - 1, slot + 1} & {*range(16)}:
+        assert counted(profile, other) == counted(before, other)
+
+
+@pytest.mark.parametrize("which", ["head", "tail", "skeleton"])
+def test_each_of_a_text_s_digests_is_a_template_whichever_others_it_has(which: str) -> None:
+    requests = [in_slot(3, 0, chars, **{which: 9 << 32 | 3}) for chars in range(4)]
+
+    assert counted(after(*requests), 3) == (9, 4)
+
+
+def test_all_three_digests_of_a_text_are_counted_each_in_its_slot() -> None:
+    digests = {"head": 1 << 32 | 4, "tail": 2 << 32 | 9, "skeleton": 3 << 32 | 13}
+
+    profile = after(*(in_slot(0, 0, chars, **digests) for chars in range(4)))
+
+    assert [counted(profile, slot) for slot in (4, 9, 13)] == [(1, 4), (2, 4), (3, 4)]
+
+
+def test_a_template_with_many_fillings_has_room_for_more_than_a_hundred() -> None:
+    tag, fillings_seen = counted(after(*(in_slot(2, 1, chars) for chars in range(600))), 2)
+
+    assert tag == 1
+    assert 100 < fillings_seen <= 128
+
+
+def test_an_account_that_was_looked_up_seldom_is_established_by_its_requests() -> None:
+    profiles = Profiles(4)
+    profile = profiles.get("a")
+    for number in range(6):
+        observe(profile, request(NOON + number, prompt=None), facts(profile))
+    profiles.get("a")
+
+    flood(profiles, 20)
+
+    assert profiles.get("a") is profile
+
+
+@pytest.mark.parametrize("first", [1, 66, 67, 99])
+def test_an_hour_of_a_week_ago_is_forgotten(first: int) -> None:
+    profile = Profile(held=Held())
+    for hour in (0, first, first + 101):
+        observe(profile, request(NOON + hour * HOUR, prompt=None), facts(profile))
+
+    last = {first + 101, 101, 0} & {*range(168)}
+    assert profile.hours == sum(1 << hour for hour in last)
+
+
+def test_what_was_seen_fades_by_half_in_twelve_hours() -> None:
+    def seen(hours: float) -> tuple[float, float, float]:
+        asked = build.prompt(logprobs=True)
+        profile = Profile(held=Held())
+        for at, network in ((NOON, HOME), (NOON + 60.0, JAPAN)):
+            observe(profile, request(at, prompt=asked), facts(profile, network))
+        before = profile.prompts, profile.elicited, profile.leaps
+        later = NOON + 60.0 + hours * HOUR
+        observe(profile, request(later, prompt=None), facts(profile, JAPAN))
+        after = profile.prompts, profile.elicited, profile.leaps
+        return tuple(new / old for new, old in zip(after, before, strict=True))  # type: ignore[return-value]
+
+    assert seen(12.0) == pytest.approx((0.5,) * 3)
+    assert seen(24.0) == pytest.approx((0.25,) * 3)
+    assert seen(0.0) == (1.0,) * 3
+
+
+def test_a_network_unknown_for_once_is_the_one_it_was() -> None:
+    profile = travelled((NOON, HOME), (NOON + 60.0, build.network(asn=None)))
+
+    assert (profile.country, profile.asn, profile.visited) == ("NO", 64500, None)
+    assert profile.placed == NOON + 60.0
+
+
+@pytest.mark.parametrize("asn", [64499, 64501, 1])
+def test_every_other_network_is_noted(asn: int) -> None:
+    profile = travelled((NOON, HOME), (NOON + 60.0, build.network(asn=asn)))
+
+    assert profile.asn == asn
+    assert set(places(profile)[1]) == {64500, asn}
+
+
+def test_gaps_are_summed_as_their_bins_are_however_they_come() -> None:
+    profile = Profile(held=Held())
+    at = 1.0
+    # Three of a second, two of four, one of sixteen.
+    for gap in (0.0, 1.0, 4.0, 1.0, 16.0, 4.0, 1.0):
+        at += gap
+        observe(profile, request(at, prompt=None), facts(profile))
+
+    assert profile.gaps == 6
+    assert profile.gap_sum == pytest.approx(3 * math.log2(3) + 2 * math.log2(2))
+
+
+def test_forgetting_half_of_the_gaps_leaves_the_rest_of_the_memory_alone() -> None:
+    profile = after(*(templated(1, chars) for chars in range(3)))
+    for number in range(1, 201):
+        gap = 2 if number % 4 else 3
+        observe(profile, request(profile.last + gap, prompt=None), facts(profile))
+    before = fillings(profile)
+
+    assert profile.sketch is not None
+    assert len(profile.sketch) == SKETCH_BYTES
+    bins = list(profile.sketch[GAPS_AT : GAPS_AT + 24])
+    assert sum(bins) == profile.gaps < 200
+    assert profile.gap_sum == pytest.approx(sum(one * math.log2(one) for one in bins if one))
+    assert before == (1, 3, 0)
+
+
+def places(profile: Profile) -> tuple[dict[int, int], dict[int, int]]:
+    """Countries and networks of an account that has travelled, each with its minute."""
+    assert profile.visited is not None
+    halves = profile.visited[:8], profile.visited[8:]
+    countries, networks = ({one >> 32: one & 0xFFFFFFFF for one in half if one} for half in halves)
+    return countries, networks
+
+
+def travelled(*stays: tuple[float, NetworkFacts]) -> Profile:
+    profile = Profile(held=Held())
+    for at, network in stays:
+        observe(profile, request(at, prompt=None), facts(profile, network))
+    return profile
+
+
+HOME = build.network()
+JAPAN = build.network(country="JP", asn=2516)
+
+
+def test_a_journey_leaves_both_its_ends_with_the_moment_of_the_last_request_there() -> None:
+    profile = travelled((NOON, HOME), (NOON + 120.0, HOME), (NOON + 48 * HOUR, JAPAN))
+
+    minute = int(NOON // 60)
+    assert places(profile) == (
+        {country_key("NO"): minute + 2, country_key("JP"): minute + 48 * 60},
+        {64500: minute + 2, 2516: minute + 48 * 60},
+    )
+    assert (profile.country, profile.asn, profile.placed) == ("JP", 2516, NOON + 48 * HOUR)
+
+
+def test_whoever_comes_back_is_seen_there_again() -> None:
+    profile = travelled((NOON, HOME), (NOON + 48 * HOUR, JAPAN), (NOON + 96 * HOUR, HOME))
+
+    minute = int(NOON // 60)
+    assert places(profile)[0] == {
+        country_key("NO"): minute + 96 * 60, country_key("JP"): minute + 48 * 60,
+    }  # fmt: skip
+
+
+def test_a_network_nobody_knows_is_noted_as_none() -> None:
+    profile = travelled(
+        (NOON, build.network(asn=None)), (NOON + 48 * HOUR, build.network(country="JP", asn=None))
+    )
+
+    assert set(places(profile)[0]) == {country_key("NO"), country_key("JP")}
+    assert places(profile)[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("at", "minute"), [(-500.0, 0), (0.0, 0), (59.9, 0), (60.0, 1), (1e15, 0xFFFFFFFF)]
+)
+def test_a_moment_is_noted_by_its_minute(at: float, minute: int) -> None:
+    profile = travelled((at - 100.0, HOME), (at, build.network(asn=64501)))
+
+    assert places(profile)[1].get(64501, 0) == minute
+
+
+def test_of_nine_places_the_one_not_seen_for_longest_is_forgotten() -> None:
+    stays = [(NOON + number * HOUR, build.network(asn=64500 + number)) for number in range(8)]
+    again = (NOON + 8 * HOUR, build.network(asn=64500))
+    ninth = (NOON + 9 * HOUR, build.network(asn=64600))
+
+    assert set(places(travelled(*stays, again))[1]) == set(range(64500, 64508))
+    assert set(places(travelled(*stays, again, ninth))[1]) == {
+        64500, *range(64502, 64508), 64600,
+    }  # fmt: skip
+
+
+def test_a_network_of_the_whole_world_hides_no_journey() -> None:
+    abroad = travelled((NOON, HOME), (NOON + 60.0, build.network(country="JP")))
+    beside = travelled((NOON, HOME), (NOON + 60.0, build.network(asn=64501)))
+    back = travelled((NOON, HOME), (NOON + 60.0, build.network(country="JP")), (NOON + 120.0, HOME))
+
+    assert (abroad.leaps, abroad.country, abroad.asn) == (1.0, "JP", 64500)
+    assert (beside.leaps, beside.country, beside.asn) == (0.0, "NO", 64501)
+    assert back.leaps == pytest.approx(2.0, rel=0.01)
+    # Where it is not known where somebody is, he is where he was.
+    hidden = travelled((NOON, HOME), (NOON + 60.0, build.network(country="JP", flags={"vpn"})))
+    assert (hidden.leaps, hidden.country, hidden.placed) == (0.0, "NO", NOON)

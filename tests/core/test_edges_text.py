@@ -191,6 +191,28 @@ def test_spelled_out_they_are_found_in_64_kibibytes_of_either_end(
     assert bool(spelled.find(filler + said + filler[-room:])) is found
 
 
+@pytest.mark.parametrize("said", ["d e f words a b c", "c d e f a b", "b c d e f and a"])
+def test_the_end_of_a_text_is_not_put_together_with_its_beginning(said: str) -> None:
+    spelled = Phrases([("abcdef", "x")], spelled=True)
+
+    # Whether or not the first letters are spelled out somewhere, and a closer look is taken.
+    assert spelled.find(fold(f"{said}")) == ()
+    assert spelled.find(fold(f"{said} a b c d x x {said}")) == ()
+
+
+@pytest.mark.parametrize("between", [b"a b c d", b"a.b.c.d", b"nothing"])
+def test_letters_on_either_side_of_what_is_not_looked_at_are_not_put_together(
+    between: bytes,
+) -> None:
+    spelled = Phrases([("abcdef", "x")], spelled=True)
+    end = 64 * 1024
+    first, last = b" a b c".rjust(end, b"w"), b"d e f ".ljust(end, b"w")
+
+    assert spelled.find(first + b" and " + between + b" and " + last) == ()
+    # Nothing is left out of as much as two ends hold.
+    assert spelled.find(first[1:] + b" " + last) == ("x",)
+
+
 def test_labels_come_once_and_sorted_and_nothing_is_found_of_nothing() -> None:
     some = Phrases([("one", "b"), ("two", "a"), ("three", "b"), ("!", "c"), ("", "d")])
 
@@ -208,6 +230,9 @@ def test_a_phrase_is_found_across_two_strings_and_not_across_a_third() -> None:
     assert words_in("the capital", "of norway") == ("capital",)
     assert words_in("the capi", "tal of norway") == ("capital",)
     assert words_in("the capital", "and", "of norway") == ()
+    # However many strings it is in, and whatever blanks stand where they meet.
+    assert words_in("the capi", "tal ", " of norway") == ("capital",)
+    assert words_in("th", "e capital ", " of ", " nor", "way") == ("capital",)
     assert words_in("x" * 600 + " the capital", "of norway " + "y" * 600) == ("capital",)
     assert words_in("x" * 600 + " the capital", "of", "norway " + "y" * 600) == ("capital",)
     assert words_in("x" * 600 + " the capital " + "z" * 60, "of norway " + "y" * 600) == ()
@@ -220,6 +245,35 @@ def test_separators_within_texts_move_none_of_them(marks: int) -> None:
     assert words_in(odd, "the capital", "x" * 600, "of norway") == ()
     assert words_in("y", odd, "the capital", "of norway", "x" * 600) == ("capital",)
     assert words_in(odd, "x" * 600 + " the capital", "of norway") == ("capital",)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "\x1fthe capital of norway", "a\x1f the capital of norway", "the capital\x1f of norway",
+        "the cap\x1fital of norway\x1f",
+    ],
+)  # fmt: skip
+def test_a_separator_in_the_only_short_text_hides_nothing_of_it(said: str) -> None:
+    assert words_in(said) == ("capital",)
+    assert words_in(said, "x" * 600) == ("capital",)
+    assert words_in("x" * 600, said, "y" * 600) == ("capital",)
+
+
+@pytest.mark.parametrize("role", [5, None, ["user"], {"a": 1}, True, "", "USER", "User"])
+def test_a_role_that_is_none_hides_nothing(role: object) -> None:
+    messages = [{"role": role, "content": "the capital"}, {"role": role, "content": "of norway"}]
+
+    assert phrases_in({"messages": messages}, CAPITAL) == ("capital",)
+
+
+@pytest.mark.parametrize("kind", [5, None, ["text"], {"a": 1}, True, "text", "input_text"])
+def test_nor_does_a_type_that_is_none(kind: object) -> None:
+    parts = [{"type": kind, "text": "the capital"}, {"type": "image", "text": "and"},
+             {"type": kind, "text": "of norway"}]  # fmt: skip
+
+    document = {"messages": [{"role": "user", "content": parts}]}
+    assert phrases_in(document, CAPITAL) == ("capital",)
 
 
 @pytest.mark.parametrize("size", [511, 512, 513])

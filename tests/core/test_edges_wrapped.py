@@ -21,6 +21,9 @@ def b64(plain: bytes) -> bytes:
     [
         (b64(b"ten charac"), "ten charac"),
         (b64(b"nine char"), ""),
+        (b"Q" + b64(b"nine char"), ""),
+        (b"QQ" + b64(b"nine char"), "nine char"),
+        (b"f" + b"six ch".hex().encode(), ""),
         (b"seven c".hex().encode(), "seven c"),
         (b"six ch".hex().encode(), ""),
         # A digit that sticks to it.
@@ -149,3 +152,52 @@ def test_joined_lines_are_a_run_of_sixteen_kilobytes_and_the_next_line_begins_an
     found = unwrapped(b"\n".join(digits[at : at + 64] for at in range(0, len(digits), 64)))
 
     assert found == "hello there " * 2000
+
+
+@pytest.mark.parametrize("odd", [0x01, 0x08, 0x0B, 0x1F, 0x7F, 0x80, 0xFF])
+def test_controls_and_what_is_no_ascii_are_no_text(odd: int) -> None:
+    # Of sixteen bytes five are none; wherever they stand, and whatever is left out before.
+    for sample in (
+        b"\xff" * 4 + bytes((odd,)) + b"ignore this",
+        b"ignore this" + bytes((odd,)) + b"\xff" * 4,
+    ):
+        assert unwrapped(b64(sample)) == ""
+        assert unwrapped(sample.hex().encode()) == ""
+
+
+@pytest.mark.parametrize("fine", b"\0\t\n\r ~0Az")
+def test_what_shows_or_parts_words_is_text(fine: int) -> None:
+    sample = b"\xff" * 2 + bytes((fine,)) + b"ignore" + b"\xff" * 2 + b"this!"
+
+    assert unwrapped(b64(sample)) == sample.decode("utf-8", "replace")
+    assert unwrapped(sample.hex().encode()) == sample.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    ("run", "word"),
+    [(b"cich", True), (b"Cich", True), (b"CICH", True), (b"cIch", False), (b"CIch", False)],
+)
+def test_a_run_of_letters_in_one_case_is_a_word_whatever_its_first(run: bytes, word: bool) -> None:
+    # In base64 these letters stand for text.
+    assert (unwrapped(run + run.lower() * 4 if run != b"CICH" else run * 5) == "") is word
+
+
+@pytest.mark.parametrize(("size", "found"), [(32, True), (33, False), (48, False)])
+def test_the_middle_of_a_text_of_more_than_32_kibibytes_keeps_its_escapes(
+    size: int, found: bool
+) -> None:
+    half = size * 512
+    text = b"a" * (half - 2) + b"%69" + b"a" * (half - 1)
+
+    assert bool(unwrapped(text)) is found
+
+
+@pytest.mark.parametrize("letter", ["я", "の", "😀"])
+@pytest.mark.parametrize("before", range(4))
+def test_letters_of_any_script_are_text_wherever_the_sample_cuts_them(
+    letter: str, before: int
+) -> None:
+    said = "x" * before + letter * 40
+
+    assert unwrapped(b64(said.encode())) == said
+    assert unwrapped(said.encode().hex().encode()) == said

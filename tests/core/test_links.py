@@ -93,3 +93,17 @@ def test_a_link_holds_the_accounts_digest_and_no_secret() -> None:
 
     assert len(token) < 120
     assert "sk-" not in token
+
+
+@pytest.mark.parametrize("account", ["a", "a" * 64, "ü" * 32])
+def test_an_account_of_up_to_64_bytes_fits_into_a_link(account: str) -> None:
+    said = Claims(account=account, expires=build.NOW, nonce=b"n" * NONCE)
+
+    link = make(build.SECRET, said)
+
+    assert read(build.SECRET, link, purpose=Purpose.VISIT, now=build.NOW) == said
+
+
+def test_an_account_is_measured_in_bytes() -> None:
+    with pytest.raises(ValueError, match="64 bytes"):
+        make(build.SECRET, Claims(account="ü" * 33, expires=build.NOW, nonce=b"n" * NONCE))

@@ -124,6 +124,44 @@ def test_restrictions_are_applied(
             {"max_tokens": 5, "n_predict": 100},
         ),
         ({"text": "x"}, OTHER, "/generate", {"sampling_params": {"max_new_tokens": 100}}),
+        # What the upstream passes over is no cap, and does not say whose API it is.
+        (
+            CHAT | {"n_predict": 1},
+            OPENAI,
+            "/v1/chat/completions",
+            {"n_predict": 1, "max_tokens": 100},
+        ),
+        (
+            CHAT | {"max_output_tokens": 1},
+            OPENAI,
+            "/v1/chat/completions",
+            {"max_output_tokens": 1, "max_tokens": 100},
+        ),
+        (
+            CHAT | {"contents": []},
+            OPENAI,
+            "/v1/chat/completions",
+            {"contents": [], "max_tokens": 100},
+        ),
+        (
+            CHAT | {"sampling_params": {}},
+            OPENAI,
+            "/v1/chat/completions",
+            {"sampling_params": {}, "max_tokens": 100},
+        ),
+        (
+            {"input": "x", "max_tokens": 1},
+            OPENAI,
+            "/v1/responses",
+            {"max_tokens": 1, "max_output_tokens": 100},
+        ),
+        (CHAT | {"n_predict": 1}, ANTHROPIC, "/v1/messages", {"n_predict": 1, "max_tokens": 100}),
+        (
+            CHAT | {"contents": []},
+            OTHER,
+            "/api/chat",
+            {"contents": [], "options": {"num_predict": 100}},
+        ),
         (
             {"input_ids": [1], "sampling_params": {"max_new_tokens": 900, "n": 3}},
             OTHER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,3 +173,68 @@ def test_it_begins_within_half_a_second_of_twice_what_it_can() -> None:
         shedding.turned(turn, TARGET, now)
 
     assert now < 0.5
+
+
+def after(turns: list[tuple[float, int]]) -> float:
+    """How many a turn begins after turns so long, to each of which so many requests came."""
+    shedding = crowded()
+    for number, (turn, came) in enumerate(turns):
+        for _ in range(came):
+            shedding.takes()
+        shedding.turned(turn, TARGET, INTERVAL + number * 1e-6)
+    return shedding.most
+
+
+def test_what_a_turn_begins_grows_by_a_twentieth_and_shrinks_by_a_tenth() -> None:
+    short, long = (0.0, 9), (1.0, 9)
+
+    assert after([short]) == pytest.approx(4.05)
+    assert after([short] * 19) == pytest.approx(4.95)
+    assert after([long]) == pytest.approx(3.6)
+    assert after([long, long, short]) == pytest.approx(3.29)
+    # Where nobody was turned away the bound made no difference.
+    assert after([short] * 2000) == 9.0
+    assert after([(0.0, 100)] * 2000) == 64.0
+    assert after([long] * 2000) == 1.0
+
+
+def test_what_was_turned_away_counts_a_fifth_of_what_was_taken() -> None:
+    budget = TARGET * CROWDED
+
+    # Four were taken and five turned away: four parts of five are work.
+    assert after([(budget * 1.249, 9)]) > FIRST
+    assert after([(budget * 1.251, 9)]) < FIRST
+
+
+def test_turns_among_which_fifty_requests_one_was_turned_away_are_over_it() -> None:
+    def crowded_after(taken: int, away: int) -> tuple[bool, float]:
+        shedding = crowded()
+        for number in range(taken):
+            assert shedding.takes()
+            if number % 4 == 3:
+                for _ in range(away if number == 3 else 0):
+                    assert not shedding.takes()
+                shedding.turned(LONG, TARGET, INTERVAL)
+                shedding.most = FIRST
+        shedding.turned(LONG, TARGET, INTERVAL + WINDOW)
+        return shedding.crowded, shedding.share
+
+    assert crowded_after(196, 4) == (False, 1.0)
+    assert crowded_after(196, 5) == (True, 196 / 201)
+    assert crowded_after(4, 4) == (True, 0.5)
+
+
+def test_a_window_begins_anew_with_what_comes_in_it() -> None:
+    shedding = crowded()
+    for _ in range(8):
+        shedding.takes()
+    shedding.turned(LONG, TARGET, INTERVAL + WINDOW)
+    assert (shedding.crowded, shedding.share) == (True, 0.5)
+
+    assert shedding.takes()
+    shedding.turned(LONG, TARGET, INTERVAL + WINDOW + WINDOW * 0.99)
+    assert shedding.crowded
+    shedding.turned(LONG, TARGET, INTERVAL + WINDOW + WINDOW)
+
+    assert (shedding.crowded, shedding.share) == (False, 1.0)
+    assert (shedding.most, shedding.turn, shedding.refused) == (FIRST, 0.0, 4)

@@ -22,6 +22,8 @@ from tests.core.streams import SAMPLES, SSE, Sample
 from tests.costs import within
 
 _status = st.sampled_from([200, 400, 500])
+WORD = streams.event({"choices": [{"delta": {"content": "word"}}]})
+SILENT = streams.event({"choices": [], "padding": "x" * 400})
 _cuts = st.lists(st.integers(0, 10_000), max_size=40)
 
 
@@ -565,3 +567,259 @@ def test_a_lone_carriage_return_ends_no_line_of_json(cut: int) -> None:
     assert read(sample, [body[at : at + cut] for at in range(0, len(body), cut)]) == whole
     assert whole[1].output_tokens is not None
     assert 0 < whole[1].output_tokens < len(body) / 4
+
+
+NESTED = b'{"x":{"usage":{"prompt_tokens":3,"completion_tokens":4}}}'
+LAST = b'{"x":{"eval_count":4,"prompt_eval_count":3}}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "last"),
+    [
+        (SSE, b"data: ", NESTED + b"\n\n"),
+        (SSE, b"data: ", NESTED),
+        (streams.NDJSON, b"", LAST + b"\n"),
+    ],
+)
+def test_where_only_the_end_of_an_event_was_kept_what_counts_in_it_counts_in_any_member(
+    kind: bytes, head: bytes, last: bytes
+) -> None:
+    def counted(blanks: int) -> tuple[int | None, int | None]:
+        chunks = [head, b" " * blanks, last]
+        _, usage = read(Sample(Dialect.OTHER, kind, b"", None, None), chunks)
+        return usage.input_tokens, usage.output_tokens if usage.reported else None
+
+    # Some servers send blanks to keep the connection up.
+    assert counted(2_000_000) == (3, 4)
+    assert counted(200) == (None, None)
+
+
+def test_of_several_that_count_in_the_end_of_a_long_body_the_outermost_does() -> None:
+    first = b'{"usage":{"prompt_tokens":1,"completion_tokens":2},"more":'
+
+    for blanks, counts in ((200, (1, 2)), (2_000_000, (1, 2))):
+        body = b" " * blanks + first + NESTED + b"}"
+        _, fed = read(Sample(Dialect.OTHER, streams.JSON, body, None, None), [body])
+        assert (fed.input_tokens, fed.output_tokens) == counts
+        assert usage_of(body, Outcome.COMPLETED, 200) == fed
+
+
+def test_a_document_written_over_several_lines_is_one_whether_compressed_or_not() -> None:
+    body = b'{\n "usage": {\n  "prompt_tokens": 3,\n  "completion_tokens": 4\n }\n}\n'
+    sample = Sample(Dialect.OPENAI, streams.JSON, body, 3, 4)
+
+    for encoding, sent in ((b"", body), (b"gzip", gzip.compress(body)), (b"zstd", zstd(body))):
+        _, usage = read(sample, [sent], encoding=encoding)
+        assert (usage.input_tokens, usage.output_tokens) == (3, 4)
+
+
+def zstd(body: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(body)
+
+
+@pytest.mark.parametrize("kind", [SSE, streams.NDJSON])
+def test_a_long_compressed_stream_is_counted_as_it_passes(kind: bytes) -> None:
+    piece = msgspec.json.encode({"response": "a" * 1000})
+    one = piece + b"\n" if kind == streams.NDJSON else b"data: " + piece + b"\n\n"
+    sample = Sample(Dialect.OTHER, kind, one * 1200, None, None)
+
+    _, plain = read(sample, [one] * 1200)
+    _, packed = read(sample, [gzip.compress(sample.body)], encoding=b"gzip")
+
+    assert plain.output_tokens == packed.output_tokens == 300_000
+
+
+@pytest.mark.parametrize("blank", [b"\n\n", b"\n\r\n", b"\r\n\r\n"])
+def test_blank_lines_before_an_event_are_passed_on_at_once(blank: bytes) -> None:
+    subject = reader(sse(b""), hide=True)
+
+    assert subject.feed(blank + b"data: a") == blank
+    assert subject.feed(b"\n\n") == b"data: a\n\n"
+
+
+@pytest.mark.parametrize("blank", [b"\n\n", b"\n\r\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_blank_lines_before_a_hidden_event_stay(blank: bytes, end: bytes) -> None:
+    hidden = streams.event(streams.usage_chunk(1, 2), end=end)
+
+    for behind in (b"", WORD, b"data: a\r\n\r\n"):
+        passed, usage = read(sse(b""), [blank + hidden + behind], hide=True)
+        assert passed == blank + behind
+        assert (usage.input_tokens, usage.output_tokens) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b"\n", b"\nb\n", b"\nb\nc\n", b"\r\n", b"\n\nb\n", b"\nb\r\n"]
+)
+def test_what_no_blank_line_ends_is_held_back_to_the_end_and_then_passed_on(end: bytes) -> None:
+    subject = reader(sse(b""), hide=True)
+    chunk = b"data: a" + end
+    whole, mark, rest = chunk.rpartition(b"\n\n")
+
+    assert subject.feed(chunk) == whole + mark
+    assert subject.finish() == rest
+    # It is over: whatever comes now is nobody's.
+    subject.feed(b"data: b")
+    assert subject.finish() == b""
+
+
+def test_unless_told_to_a_reader_hides_nothing() -> None:
+    body = streams.event(streams.usage_chunk(1, 2))
+    subject = UsageReader(Dialect.OPENAI, content_type=SSE)
+
+    assert subject.feed(body[:20]) + subject.feed(body[20:]) == body
+    assert subject.feed(b"data: a") == b"data: a"
+
+
+@pytest.mark.parametrize(("size", "tokens"), [(4096, 16), (4097, 4097)])
+def test_an_event_of_more_than_four_kilobytes_is_not_looked_into(size: int, tokens: int) -> None:
+    event = streams.event(streams.openai_delta("a" * 16))
+    padded = event[:-2] + b" " * (size - len(event)) + b"\n\n"
+
+    _, usage = read(sse(b""), [padded] * 4)
+
+    # Of what nobody looked into every byte may be text.
+    assert usage.output_tokens == tokens
+
+
+@pytest.mark.parametrize("end", [b"", b"\n\t", b"\n ", b"\nb", b"\r", b"\n \r"])
+def test_while_hiding_an_event_is_held_back_until_its_blank_line(end: bytes) -> None:
+    subject = reader(sse(b""), hide=True)
+
+    assert subject.feed(b"data: a" + end) == b""
+    assert subject.feed(b"\n") == b""
+    assert subject.feed(b"\n") == b"data: a" + end + b"\n\n"
+    # Of a blank line, too.
+    assert subject.feed(b"\n") == b""
+    assert subject.feed(b"\n") == b"\n\n"
+
+
+@pytest.mark.parametrize("line", [b'data:":null', b'data:": null', b'"usage', b'x"usage":nul'])
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+def test_what_only_looks_like_usage_is_passed_on_as_it_is(line: bytes, end: bytes) -> None:
+    for hide in (False, True):
+        passed, usage = read(sse(b""), [line + end], hide=hide)
+        assert passed == line + end
+        assert not usage.reported
+
+
+def test_a_stream_may_end_on_a_usage_event_of_lines_that_end_in_crlf() -> None:
+    last = b"data: " + msgspec.json.encode(streams.usage_chunk(1, 2)) + b"\r\n"
+
+    passed, usage = read(sse(b""), [last], hide=True)
+
+    assert passed == b""
+    assert (usage.input_tokens, usage.output_tokens, usage.reported) == (1, 2, True)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("at", [0, 1, 2, 6, 7, 16, 32, 240, 256])
+def test_what_is_no_text_in_an_event_that_is_looked_at_is_not_counted(at: int, end: bytes) -> None:
+    for size in (1, 2, 3, 7):
+        events = [WORD.replace(b"\n", end)] * 300
+        events[at] = SILENT.replace(b"\n", end)
+        chunks = [b"".join(events[i : i + size]) for i in range(0, 300, size)]
+        _, usage = read(sse(b""), chunks)
+        # Somewhat fewer than 300 of four letters each: of those looked at, one said nothing.
+        assert usage.output_tokens is not None
+        assert 280 <= usage.output_tokens <= 299
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("at", [8, 9, 15, 17, 31, 33, 255, 257, 272, 299])
+def test_of_the_others_all_bytes_but_the_usual_wrapping_are_taken_for_text(
+    at: int, end: bytes
+) -> None:
+    for size in (1, 2, 3, 7):
+        events = [WORD.replace(b"\n", end)] * 300
+        events[at] = SILENT.replace(b"\n", end)
+        chunks = [b"".join(events[i : i + size]) for i in range(0, 300, size)]
+        _, usage = read(sse(b""), chunks)
+        assert usage.output_tokens == 300 + math.ceil((len(SILENT) - len(WORD)) / 4)
+
+
+@pytest.mark.parametrize(("size", "passed"), [(65_536, False), (65_537, True)])
+def test_behind_a_whole_event_64_kibibytes_of_the_next_are_held_back(
+    size: int, passed: bool
+) -> None:
+    subject = reader(sse(b""), hide=True)
+    begun = b"data: ".ljust(size, b"x")
+
+    assert subject.feed(WORD + begun) == WORD + (begun if passed else b"")
+
+
+@pytest.mark.parametrize(("more", "found"), [(0, True), (1, False)])
+def test_of_a_long_body_the_last_64_kibibytes_are_kept(more: int, found: bool) -> None:
+    usage = b'"usage":{"prompt_tokens":3,"completion_tokens":4}'
+    body = b'{"x":"'.ljust(2_000_000, b"y") + b'",' + usage
+    body += b',"z":"' + b"y" * (65_536 - len(usage) - 8 + more) + b'"}'
+    counts = (3, 4) if found else (None, None)
+
+    _, fed = read(Sample(Dialect.OTHER, streams.JSON, body, None, None), [body])
+    at_once = usage_of(body, Outcome.COMPLETED, 200)
+
+    assert (fed.input_tokens, fed.output_tokens) == counts
+    assert at_once == fed
+
+
+def test_usage_is_read_wherever_in_its_event_another_is_null() -> None:
+    counted = {"prompt_tokens": 3, "completion_tokens": 4}
+
+    for event in (
+        {"response": {"usage": counted}, "usage": None},
+        {"usage": counted, "x": {"usage": None}, "y": {"usage": None}},
+        {"usage": None, "message": None, "response": {"usage": counted}},
+    ):
+        chunk = streams.event(event)
+        for chunks in ([chunk], [chunk[:9], chunk[9:]], [WORD + chunk]):
+            _, usage = read(sse(b""), chunks)
+            assert (usage.input_tokens, usage.output_tokens) == (3, 4)
+
+
+@pytest.mark.parametrize("kind", [streams.JSON, streams.NDJSON, b"text/plain", b"audio/mpeg"])
+def test_only_of_server_sent_events_anything_is_ever_held_back(kind: bytes) -> None:
+    sample = Sample(Dialect.OPENAI, kind, b"", None, None)
+    chunk = msgspec.json.encode(streams.usage_chunk(1, 2))
+
+    for rest in (b"", b"\n", b"\n\n"):
+        subject = reader(sample, hide=True)
+        assert subject.feed(chunk + rest) == chunk + rest
+        assert subject.finish() == b""
+
+
+@pytest.mark.parametrize(("size", "tokens"), [(8, 2), (9, 3), (12, 3), (13, 4)])
+def test_a_stream_nobody_can_read_costs_a_token_for_four_bytes(size: int, tokens: int) -> None:
+    event = b"data:".ljust(size - 2, b"x") + b"\n\n"
+
+    for chunks in ([event], [event[:6], event[6:]], [event[:-1], event[-1:]], [event[:-2]]):
+        _, usage = read(sse(b""), chunks)
+        assert usage.output_tokens == (
+            tokens if len(chunks) > 1 or chunks[0] == event else math.ceil((size - 2) / 4)
+        )
+
+
+@pytest.mark.parametrize("kind", [SSE, streams.NDJSON])
+def test_an_event_that_nothing_ends_is_one(kind: bytes) -> None:
+    one = b'{"response":"word"}\n' if kind == streams.NDJSON else WORD
+    sample = Sample(Dialect.OTHER, kind, one * 300, None, None)
+
+    for chunks in ([one] * 299 + [one.rstrip()], [sample.body.rstrip()]):
+        _, usage = read(sample, chunks)
+        assert usage.output_tokens == 300
+
+
+def test_events_shorter_than_the_usual_wrapping_take_nothing_from_what_was_said() -> None:
+    said = streams.event({"choices": [{"delta": {"content": "abcdefgh"}}]})
+
+    for count in (0, 1, 7):
+        _, usage = read(sse(b""), [said] * 8 + [b"data:\n\n"] * count)
+        assert usage.output_tokens == 16
+
+
+@pytest.mark.parametrize("rest", [b"", b"\n", b" \n", b"\r\n", b" "])
+def test_blanks_at_the_end_are_passed_on_once(rest: bytes) -> None:
+    for hide in (False, True):
+        for chunks in ([WORD, rest], [WORD + rest]):
+            passed, usage = read(sse(b""), chunks, hide=hide)
+            assert passed == WORD + rest
+            assert usage.output_tokens == 1

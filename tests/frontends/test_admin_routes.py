@@ -7,6 +7,7 @@ day it is added, and must refuse as the others do unless it is named among the o
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -151,9 +152,11 @@ def test_where_there_is_a_token_nothing_but_probes_and_the_sign_in_page_is_for_s
 ) -> None:
     port = Port(kind, tmp_path, host, **TOKENS)
 
+    strangers = itertools.count(1)
     for what, headers in STRANGERS.items():
         for method, path in closed(port):
-            answer = port.ask((method, path), peer="192.0.2.9", **headers)
+            # Each from an address of its own: who is wrong ten times has to wait.
+            answer = port.ask((method, path), peer=f"2001:db8::{next(strangers):x}", **headers)
             shown = 200 if method in ("GET", "HEAD") else 403
             wanted = shown if path in SIGN_IN else 401
             assert answer.status_code == wanted, (what, method, path)

@@ -99,3 +99,9 @@ def test_a_body_of_unknown_length_is_chunked() -> None:
 def test_no_field_smuggles_another(header: tuple[bytes, bytes]) -> None:
     with pytest.raises(RuntimeError, match="line break or NUL"):
         written(start(header))
+
+
+def test_no_content_announces_no_length() -> None:
+    (head,) = written(start((b"content-length", b"0"), (b"etag", b"x"), status=204), last(b""))
+
+    assert head == b"HTTP/1.1 204 No Content\r\netag: x\r\ndate: today\r\n\r\n"

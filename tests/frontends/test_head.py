@@ -110,14 +110,16 @@ def test_an_upgrade_counts_only_when_connection_says_so() -> None:
     assert (alone.upgrade, named.upgrade, named.close) == (None, b"websocket", True)
 
 
-@pytest.mark.parametrize("host", [b"a", b"a.b:1", b"[::1]", b"[::1]:65535", b"my_service:80"])
+@pytest.mark.parametrize(
+    "host", [b"a", b"a.b:1", b"[::1]", b"[::ffff:1.2.3.4]:65535", b"my_service:80"]
+)
 def test_sound_hosts(host: bytes) -> None:
     assert host_is_sound(host)
 
 
 @pytest.mark.parametrize(
     "host", [b"", b"a b", b"a/b", b"a@b", b"a:65536", b"[::1", b"a,b", b"a?x", b"a#", b"a:",
-             b".", b"..", b".a", b"a..b", b"a" * 300]
+             b".", b"..", b".a", b"a..b", b"a" * 300, b"[1.2.3.4]", b"[:::]:80"]
 )  # fmt: skip
 def test_unsound_hosts(host: bytes) -> None:
     assert not host_is_sound(host)

@@ -1,4 +1,5 @@
-"""A decision log named in the environment is written by the middleware, too."""
+"""What the middleware writes down: decisions, where the environment names a log, and why it cannot
+start."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from gateway_guard.errors import PolicyError
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
@@ -52,3 +55,22 @@ def test_a_middleware_built_from_a_policy_writes_the_log_its_settings_name(tmp_p
     (line,) = path.read_text().splitlines()
     assert json.loads(line)["action"] == "allow"
     assert "secret" not in line
+
+
+def test_a_policy_that_does_not_load_is_said_in_the_log_where_frameworks_hide_what_is_raised(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nlimts: {}\n")
+    app = Starlette()
+    app.add_middleware(GuardMiddleware, policy=policy, settings=Settings(secret=build.SECRET))
+
+    async def start() -> None:
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, None, None)  # type: ignore[arg-type]
+
+    with pytest.raises(PolicyError):
+        asyncio.run(start())
+
+    assert "the guard cannot start" in caplog.text
+    assert "policy.yaml:2:1" in caplog.text
+    assert "did you mean 'limits'" in caplog.text

@@ -11,7 +11,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from gateway_guard.frontends.inbound import GuardProtocol
-from gateway_guard.frontends.serving import ACCEPTS, Server
+from gateway_guard.frontends.serving import ACCEPTS, Server, beside
 
 WAITING = 64
 
@@ -64,3 +64,34 @@ def test_with_no_socket_it_opens_none_of_its_own() -> None:
         return opened
 
     assert asyncio.run(served()) == 0
+
+
+def test_a_trailer_of_a_request_is_never_a_header_field_beside() -> None:
+    told: list[list[tuple[bytes, bytes]]] = []
+
+    async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body", False):
+            continue
+        told.append(list(scope["headers"]))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def asked() -> bytes:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            host, port = listener.getsockname()
+            async with beside(listening, listener):
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write(
+                    b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-groups: viewers\r\n"
+                    b"transfer-encoding: chunked\r\n\r\n"
+                    b"1\r\nx\r\n0\r\nX-Forwarded-Groups: reviewers\r\n\r\n"
+                )
+                answer = await reader.readuntil(b"\r\n")
+                writer.close()
+        return answer
+
+    answer = asyncio.run(asyncio.wait_for(asked(), 60.0))
+
+    assert b" 204 " in answer
+    assert [value for name, value in told[0] if name == b"x-forwarded-groups"] == [b"viewers"]

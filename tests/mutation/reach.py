@@ -72,8 +72,10 @@ class Recorder:
             data_file=None, include=list(self._paths), config_file=False
         )
 
-    def pytest_configure(self) -> None:
+    def pytest_configure(self, config: pytest.Config) -> None:
         """Before anything of the package is loaded."""
+        # Coverage is not measured of them all; whether they notice a change is.
+        config.option.trace_every_test = True
         self._coverage.start()
 
     def pytest_collection_finish(self) -> None:

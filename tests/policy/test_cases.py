@@ -21,13 +21,17 @@ POLICY = (
 )
 
 
+#: Where accounts verify themselves is their operator's to fill in.
+WARNED = {"standard": ["GG310"]}
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_policy_is_clean_and_passes_its_tests(path: Path) -> None:
+def test_every_shipped_policy_loads_as_it_says_and_passes_its_tests(path: Path) -> None:
     policy, findings = check_policy(path.read_bytes(), path.name)
     ran = run_cases(path.with_suffix(".test.yaml"))
 
     assert policy is not None
-    assert list(findings) == []
+    assert [finding.code for finding in findings] == WARNED.get(path.stem, [])
     assert ran.cases
     assert [(case.it, case.wrong) for case in ran.cases if not case.passed] == []
 

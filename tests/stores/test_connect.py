@@ -97,7 +97,7 @@ def test_memory_is_a_store_and_no_server() -> None:
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
     monkeypatch.setitem(sys.modules, "redis.asyncio.sentinel", None)
 
-    with pytest.raises(SettingsError, match=r"pip install 'gateway-guard\[redis\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[redis\]'"):
         open_store(uri, secret=build.SECRET)
 
 

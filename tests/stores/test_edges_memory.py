@@ -145,6 +145,9 @@ def settled(store: MemoryStore, estimate: float, actual: float, after: float) ->
         (50.0, 3.0, 0.0, 7.0),
         # The clock went back meanwhile.
         (4.0, 1.0, -50.0, 9.0),
+        (4.0, 1.0, -0.5, 9.0),
+        # What is given back is no credit.
+        (4.0, 1.0, 1.5, 10.0),
     ],
 )
 def test_settling_makes_up_the_difference(
@@ -165,6 +168,7 @@ def test_a_lease_ends_the_moment_it_is_over_and_is_looked_for_sixty_times_while_
     assert lost([60.0]) == 1
     # Just looked: the next time is a second later.
     assert lost([59.9, 60.8]) == 0
+    assert lost([59.9, 60.89]) == 0
     assert lost([59.9, 60.9]) == 1
 
 
@@ -333,3 +337,142 @@ def test_a_bucket_that_has_drained_nearly_is_not_taken_for_empty() -> None:
     (grant,) = ask(store, "two", limit("requests:a", 1.0, rate=1.0), now=NOW + 3.0)
 
     assert grant.remaining == 8.5
+
+
+def test_what_was_granted_need_not_come_back() -> None:
+    store = MemoryStore()
+    charges = (limit("requests:a", 4.0, rate=1.0), flying(2.0), limit("tokens:a", 0.0))
+
+    for number in range(2):
+        grants = store.reserve_now(charges, id=str(number), now=NOW)
+        assert [(grant.allowed, grant.retry_after) for grant in grants] == [(True, 0.0)] * 3
+        # Of a limit that regains nothing, nothing is used so far.
+        assert [grant.reset for grant in grants] == [4.0 * (number + 1), 0.0, 0.0]
+
+
+@pytest.mark.parametrize("capacity", [0.5, 1.0, 2.0])
+def test_a_key_met_before_has_room_to_the_brim_too(capacity: float) -> None:
+    store = MemoryStore()
+    ask(store, "one", limit("requests:a", 0.0, capacity=capacity))
+
+    assert fits(store, limit("requests:a", capacity, capacity=capacity))
+    assert not fits(store, limit("requests:a", 0.25, capacity=capacity))
+
+
+def owing(store: MemoryStore, owed: float, rate: float, id: str) -> None:
+    """Let `requests:a` owe that much."""
+    charges = (limit("requests:a", 1.0, rate=rate),)
+    store.reserve_now(charges, id=id, now=NOW)
+    store.settle_now(charges, (owed,), id=id, now=NOW)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, 1000.0])
+@pytest.mark.parametrize("evicted", [False, True])
+def test_a_millionth_of_a_second_and_what_rounding_leaves_over_are_forgiven(
+    rate: float, evicted: bool
+) -> None:
+    def room(over: float) -> bool:
+        store = MemoryStore(max_keys=1, seed=1)
+        owing(store, over, rate, "before")
+        if evicted:
+            ask(store, "other", limit("requests:b", 5.0))
+        (grant,) = ask(store, "probe", limit("requests:a", 10.0, rate=rate))
+        assert grant.remaining == 0.0 or not grant.allowed
+        return grant.allowed
+
+    brim = 10.0 + 1e-9 + rate * 1e-6 - 10.0
+    assert room(brim)
+    assert room(1e-9)
+    assert not room(brim + 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("later", "owed"), [(0.0, 9.0), (3.0, 3.0), (4.25, 0.5), (4.5, 0.0), (9.0, 0.0), (-0.5, 9.0)]
+)
+def test_what_an_evicted_key_owed_had_drained_until_then(later: float, owed: float) -> None:
+    store = MemoryStore(max_keys=1, seed=1)
+    ask(store, "a", limit("requests:a", 9.0, rate=2.0))
+
+    ask(store, "b", limit("requests:b", 5.0), now=NOW + later)
+
+    assert store.evictions == (1 if owed else 0)
+    (grant,) = store.reserve_now((limit("requests:a", 0.0),), id="a?", now=NOW + later)
+    assert grant.remaining == 10.0 - owed
+
+
+def test_a_newcomer_in_a_place_that_was_somebody_s_begins_with_its_own() -> None:
+    store = MemoryStore(max_keys=1, seed=1)
+    ask(store, "a", limit("requests:a", 60.0, capacity=100.0, rate=7.0))
+
+    ask(store, "b", limit("tokens:b", 4.0, capacity=5.0, rate=1.0), now=NOW + 2.0)
+    (bucket,) = store._buckets
+
+    assert (bucket.key, bucket.used, bucket.at) == ("tokens:b", 4.0, NOW + 2.0)
+    assert (bucket.rate, bucket.capacity) == (1.0, 5.0)
+    # Each limit remembers by itself: those of another owe nothing.
+    (grant,) = ask(store, "c", limit("other:a", 0.0), now=NOW + 2.0)
+    assert grant.remaining == 10.0
+
+
+@pytest.mark.parametrize("back", [0.25, 0.5, 1.0, 30.0])
+def test_a_clock_that_went_back_drains_nothing_and_moves_nothing(back: float) -> None:
+    store = MemoryStore()
+    ask(store, "one", limit("requests:a", 4.0, rate=1.0))
+
+    (grant,) = ask(store, "two", limit("requests:a", 1.0, rate=1.0), now=NOW - back)
+    assert grant.remaining == 5.0
+    refused = store.reserve_now(
+        (limit("requests:a", 9.0, rate=1.0), limit("requests:b")), id="three", now=NOW - back
+    )
+    assert [grant.remaining for grant in refused] == [5.0, 10.0]
+    (grant,) = ask(store, "four", limit("requests:a", 0.0, rate=1.0), now=NOW + 2.0)
+
+    assert grant.remaining == 7.0
+
+
+@pytest.mark.parametrize("owed", [0.25, 0.5, 1.0, 2.5])
+def test_a_refusal_beside_a_limit_nearly_untouched_says_what_it_has_left(owed: float) -> None:
+    store = MemoryStore()
+    ask(store, "one", limit("requests:a", owed))
+
+    refused = store.reserve_now(
+        (limit("requests:a", 0.0), limit("requests:b", 1.0, capacity=0.0)), id="two", now=NOW
+    )
+
+    assert [(grant.allowed, grant.remaining) for grant in refused] == [
+        (True, 10.0 - owed), (False, 0.0),
+    ]  # fmt: skip
+    assert refused[1].retry_after == math.inf
+
+
+def test_a_quota_suspended_meanwhile_has_no_place_for_a_key_met_before() -> None:
+    store = MemoryStore()
+    ask(store, "one", limit("requests:a", 0.0))
+
+    assert not fits(store, limit("requests:a", 0.0, capacity=0.0))
+    assert fits(store, limit("requests:a", 0.0))
+
+
+@pytest.mark.parametrize("lease", [0.0, -1.0, -3600.0, math.nan])
+def test_a_lease_takes_time(lease: float) -> None:
+    with pytest.raises(ValueError, match="lease"):
+        MemoryStore(lease=lease)
+
+
+@pytest.mark.parametrize("sizes", ["max_keys", "max_reservations", "overflow_cells"])
+def test_a_table_has_room_for_one(sizes: str) -> None:
+    for size in (0, -1):
+        with pytest.raises(ValueError, match="sizes"):
+            MemoryStore(**{sizes: size})
+
+
+def test_what_stands_behind_an_evicted_key_is_settled_too() -> None:
+    store = MemoryStore(max_keys=1, seed=1)
+    charges = (limit("requests:a", 4.0), flying(1.0))
+    store.reserve_now(charges, id="one", now=NOW)
+    ask(store, "two", limit("requests:b", 9.0))
+    assert not fits(store, flying(1.0))
+
+    store.settle_now(charges, (5.0, 0.0), id="one", now=NOW)
+
+    assert fits(store, flying(1.0))

@@ -43,7 +43,7 @@ pytestmark = needs_redis
 
 Patch = pytest.MonkeyPatch
 
-BANNED = CampaignFacts(id="banned", confidence=1.0)
+BANNED = CampaignFacts(id="banned", confidence=1.0, banned=True)
 
 
 def decide(crew: Team, ruling: Ruling, account: str | None, campaign: str | None = None) -> None:

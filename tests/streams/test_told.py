@@ -12,7 +12,7 @@ from gateway_guard.types import CampaignFacts
 from tests import build
 
 SURE = CampaignFacts(id="c_0001", confidence=0.97)
-BANNED = CampaignFacts(id="banned", confidence=1.0)
+BANNED = CampaignFacts(id="banned", confidence=1.0, banned=True)
 
 
 def about(account: str, ruling: Ruling) -> Review:
@@ -36,7 +36,7 @@ def test_changes_put_verdicts_in_force_and_lift_them() -> None:
 @pytest.mark.parametrize(
     ("ruling", "stranger", "member"),
     [
-        (Ruling.BAN, BANNED, CampaignFacts(id="c_0001", confidence=1.0)),
+        (Ruling.BAN, BANNED, CampaignFacts(id="c_0001", confidence=1.0, banned=True)),
         (Ruling.ALLOW, None, None),
         (Ruling.CLEAR, None, SURE),
         (Ruling.NOTE, None, SURE),

@@ -36,7 +36,7 @@ FOR_CAMPAIGNS: Final = {
 _DANGEROUS: Final = frozenset((Ruling.BAN, Ruling.RELEASE))
 #: What was done, said on the page that is shown next.
 DONE: Final = {
-    Ruling.BAN: "Banned: it counts as a sure member of a campaign, whatever the evidence.",
+    Ruling.BAN: "Banned: each of its requests is refused, unless the policy is in shadow.",
     Ruling.ALLOW: "Allowed: it is never held to be in a campaign.",
     Ruling.CLEAR: "Cleared: it is judged by the evidence alone again.",
     Ruling.NOTE: "The note is in the audit file.",
@@ -45,9 +45,9 @@ DONE: Final = {
     Ruling.VERIFY: "Vouched for: no challenge stops it for 30 days.",
 }
 _HELP: Final = {
-    "account": "Ban: a sure member of a campaign, whatever the evidence; what that means for its "
-    "requests is the policy's to say. Allow: never one. Ask to verify: each request is challenged "
-    "until it has. Vouch: no challenge stops it for 30 days. Clear lifts all of these.",
+    "account": "Ban: each request is refused, whatever the rules say, unless the policy is in "
+    "shadow. Allow: never in a campaign. Ask to verify: each request is challenged until it has. "
+    "Vouch: no challenge stops it for 30 days. Clear lifts all of these.",
     "campaign": "Release lets the campaign go and leaves its accounts alone for 30 days. Ask all "
     "to verify: each account listed below is challenged until it has.",
 }

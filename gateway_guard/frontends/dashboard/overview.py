@@ -247,10 +247,11 @@ def _limits(limits: Sequence[LimitSeen], now: float) -> list[Element]:
 def _limit(seen: LimitSeen, now: float) -> tuple[Element, ...]:
     left = seen.left(now)
     account = seen.who.startswith("acct_")
-    whose: Child = account_link(seen.who) if account else seen.who
+    # An element without children is falsy.
+    whose: Child = account_link(seen.who) if account else seen.who or "an address"
     return (
         tag("th", seen.limit, scope="row"),
-        tag("td", whose or "an address", cls="w" if account else "long"),
+        tag("td", whose, cls="w" if account else "long"),
         tag("td", meter(1.0 - left, f"{1.0 - left:.0%} used", level=limit_level(left))),
         tag("td", f"{left:.0%}", cls="n"),
         tag("td", f"{short(round(seen.capacity))} {seen.unit}", cls="n"),

@@ -259,6 +259,7 @@ class Dashboard:
             return HTMLResponse(login_page("This form came from elsewhere: sign in here."), 403)
         reviews = self._access.login(form.get("token", ""))
         if reviews is None:
+            self._access.attempts.failed(_peer(request))
             log.warning("admin-login-failed peer=%s", _peer(request))
             return HTMLResponse(login_page("That is not the token."), 403)
         try:

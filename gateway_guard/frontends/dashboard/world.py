@@ -63,7 +63,7 @@ def world(seen: Mapping[str, Seen]) -> Element:
         one = seen.get(code, Seen())
         title = f"{COUNTRIES.get(code, code)}: {one.all:,}"
         if one.stopped:
-            title += f", {one.stopped:,} not simply allowed"
+            title += f", {one.stopped:,} stopped"
         squares.append(
             tag(
                 "g",

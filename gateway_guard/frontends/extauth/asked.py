@@ -121,7 +121,7 @@ class Asked:
             from gateway_guard.frontends.envoy.server import EnvoyServer  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise SettingsError(
-                f"--frontend envoy needs {error.name}: pip install 'gateway-guard[envoy]'"
+                f"--frontend envoy needs {error.name}: pip install '.[envoy]' in a checkout"
             ) from None
         server = EnvoyServer(self._desk)
         await server.start(address)

@@ -130,13 +130,15 @@ def request(method: str, target: bytes, headers: Headers, peer: str | None, *, w
             HTTP has a connection of its own, and only traces of the client's.
     """
     method = method.upper()
+    path, _, query = target.partition(b"?")
     wire = Wire(
         method=method,
-        raw_path=target.partition(b"?")[0],
+        raw_path=path,
         headers=[
             field for field in headers if field[0] not in _ASKING and field[0][:8] != b"x-guard-"
         ],
         peer=peer,
+        query=query,
     )
     if _upgrades(headers, whole=whole):
         if method == "GET" and not _bodied(headers):

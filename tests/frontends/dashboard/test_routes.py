@@ -188,7 +188,7 @@ def test_a_ban_is_written_down_and_told(serve: Serve, guard: Fake, tmp_path: Pat
         "ban", views.ACCOUNT, "mia", "dashboard"
     )  # fmt: skip
     page = client.get(answer.headers["location"]).text
-    assert "Banned: it counts" in page
+    assert "Banned: each of its requests is refused" in page
     assert 'value="mia"' in page
     assert "stolen card" in page
     assert "1 entry, whole" in client.get("/dashboard/audit").text
@@ -329,6 +329,25 @@ def test_signing_in_lets_in_and_names_the_reviewer(serve: Serve, guard: Fake) ->
     # The name in the form is not theirs to choose.
     assert ban(client, by="somebody else").status_code == 303
     assert guard.told[0].by == "mia"
+
+
+@pytest.mark.parametrize("how", ["form", "bearer"])
+def test_who_guesses_tokens_has_to_wait_even_with_the_right_one(serve: Serve, how: str) -> None:
+    client = serve(admin_token=TOKEN)
+
+    def attempt(token: str) -> Any:
+        if how == "form":
+            return login(client, token)
+        return client.get("/dashboard", headers={"authorization": f"Bearer {token}"})
+
+    wrong = [attempt(f"guess-{number}").status_code for number in range(12)]
+    right = attempt(TOKEN)
+
+    assert set(wrong[:10]) == {403 if how == "form" else 401}
+    assert set(wrong[10:]) == {429}
+    assert right.status_code == 429
+    assert 0 < int(right.headers["retry-after"]) <= 60
+    assert client.get("/metrics").status_code == 200
 
 
 def test_a_form_that_signs_in_from_elsewhere_does_not(serve: Serve) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.core.caps import caps_of
 from gateway_guard.core.identify import identify
 from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.types import Inspection, Request, Wire
@@ -119,11 +120,16 @@ def check(path: bytes, body: bytes) -> None:
             assert shape.messages >= len(value[name])
     if isinstance(value.get("model"), str) and path.startswith(b"/v1/"):
         assert request.model == (value["model"].strip() or request.model)
-    for name in _CAPS:
-        cap = value.get(name)
-        if type(cap) is int:
-            assert shape.max_output_tokens is not None
-            assert shape.max_output_tokens >= min(cap, 1 << 31) or shape.batch
+    own = caps_of(path.decode())
+    if own is None or any(value.get(name) is not None for name in own):
+        for name in _CAPS:
+            cap = value.get(name)
+            if type(cap) is int:
+                assert shape.max_output_tokens is not None
+                assert shape.max_output_tokens >= min(cap, 1 << 31) or shape.batch
+    elif not any("." in name or name == "n_predict" for name in own):
+        # What its upstream passes over is no bound.
+        assert shape.max_output_tokens is None or shape.batch
     if type(value.get("n")) is int:
         assert shape.n >= min(value["n"], 4096)
     if value.get("stream") is True:

@@ -102,6 +102,9 @@ def _traffic(path: Path, body: bytes) -> None:
     traffic = Traffic(path)
     try:
         found = list(traffic)
+    except SourceError:
+        # By its first line a decision log, of which nothing can be replayed.
+        return
     finally:
         traffic.close()
     for one in found:

@@ -1,0 +1,55 @@
+"""A key in a request's query, where Google's APIs read one: it pays, whatever the headers say."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from gateway_guard.core.account import Recognised
+from gateway_guard.core.credentials import AMBIGUOUS, VISIBLE, digest
+from gateway_guard.core.dialects import google
+from gateway_guard.types import CredentialFault
+
+#: Parameters of the query by which Google's APIs know who calls.
+#: Source: "System parameters", cloud.google.com/apis/docs/system-parameters.
+_NAMES: Final = frozenset(("key", "access_token"))
+#: Most parameters read; the APIs have a handful.
+_MOST: Final = 100
+
+
+def with_query_key(seen: Recognised, path: str, query: bytes, secret: bytes) -> Recognised:
+    """Who asks on the model route at canonical `path`, once the query has been read, too.
+
+    A key there names the account as one in a header would; another one beside it is a fault. An
+    account that a token or the application names stays: another key does not buy another one.
+    """
+    who, kind, fault = seen
+    if fault is not None or kind in ("jwt", "state") or not _reads_keys(path):
+        return seen
+    key = query_key(query)
+    if key is None:
+        return seen
+    if isinstance(key, CredentialFault):
+        return None, AMBIGUOUS, key
+    account = digest(secret, key)
+    if who is None:
+        return account, "query", None
+    return seen if who == account else (None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS)
+
+
+def query_key(query: bytes) -> bytes | CredentialFault | None:
+    """The key in a query string; None when it has none, a fault when readers may differ on it."""
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), encoding="latin-1", max_num_fields=_MOST)
+    except ValueError:
+        return CredentialFault.AMBIGUOUS_SPELLING
+    keys = [value.encode("latin-1") for name, value in pairs if name in _NAMES]
+    if not keys:
+        return None
+    if len(keys) > 1:
+        return CredentialFault.TWO_CREDENTIALS
+    return CredentialFault.AMBIGUOUS_SPELLING if keys[0].translate(None, VISIBLE) else keys[0]
+
+
+def _reads_keys(path: str) -> bool:
+    return google(path) or "generativeservice" in path.casefold()

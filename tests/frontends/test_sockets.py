@@ -1,0 +1,244 @@
+"""Frames of WebSockets, some at a time: nobody's many small ones keep everybody else waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from gateway_guard.frontends.sockets import FRAMES, Frames, Intake, SocketProtocol
+
+HANDSHAKE = (
+    b"GET /v1/realtime HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+def frame(payload: bytes, *, first: int = 0x82, masked: bool = True) -> bytes:
+    """One frame; the mask is zeros, so that the payload stays legible."""
+    bit = 0x80 if masked else 0
+    if len(payload) < 126:
+        head = bytes((first, bit | len(payload)))
+    elif len(payload) < 65536:
+        head = bytes((first, bit | 126)) + struct.pack("!H", len(payload))
+    else:
+        head = bytes((first, bit | 127)) + struct.pack("!Q", len(payload))
+    return head + bytes(4 if masked else 0) + payload
+
+
+PING = frame(b"", first=0x89)
+
+
+class Transport:
+    """What a protocol needs of its transport: notes whether it reads, and what is written."""
+
+    def __init__(self) -> None:
+        self.reads = True
+        self.closing = False
+        self.written: list[bytes] = []
+        self.answered = asyncio.Event()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        self.answered.set()
+
+    def close(self) -> None:
+        self.closing = True
+
+
+sizes = st.one_of(st.integers(0, 3), st.sampled_from([125, 126, 127, 300, 65535, 65536]))
+
+
+@given(
+    lengths=st.lists(sizes, max_size=12),
+    masked=st.booleans(),
+    cut=st.integers(1, 400),
+    most=st.integers(1, 5),
+)
+def test_frames_come_out_as_they_went_in_and_no_more_of_them_at_a_time(
+    lengths: list[int], masked: bool, cut: int, most: int
+) -> None:
+    whole = [frame(b"x" * length, masked=masked) for length in lengths]
+    stream = b"".join(whole)
+    ends = {sum(map(len, whole[: n + 1])): n + 1 for n in range(len(whole))}
+    frames, out = Frames(), b""
+
+    for start in range(0, len(stream), cut):
+        frames.put(stream[start : start + cut])
+        while frames:
+            piece = frames.take(most)
+            done = [n for at, n in ends.items() if len(out) < at < len(out) + len(piece)]
+            assert piece
+            assert len(done) <= most
+            out += piece
+
+    assert out == stream
+
+
+def test_a_piece_of_a_large_frame_is_not_copied() -> None:
+    frames = Frames()
+    frames.put(frame(b"x" * 1_000_000)[:100_000])
+    frames.take(FRAMES)
+    data = bytes(100_000)
+
+    frames.put(data)
+
+    assert frames.take(FRAMES) is data
+
+
+def turns(
+    data: bytes, free: Callable[[], bool] = lambda: True
+) -> tuple[list[bytes], list[bool], Transport]:
+    """What the parser was given in each turn, whether the transport read then, and it."""
+
+    async def main() -> tuple[list[bytes], list[bool], Transport]:
+        transport = Transport()
+        parsed: list[bytes] = []
+        reading: list[bool] = []
+
+        def parse(piece: bytes) -> None:
+            parsed.append(piece)
+
+        loop = asyncio.get_running_loop()
+        intake = Intake(loop, cast("asyncio.Transport", transport), parse, free)
+        intake.put(data)
+        before = -1
+        while before != len(parsed):
+            before = len(parsed)
+            reading.append(transport.reads)
+            await asyncio.sleep(0)  # the next turn
+        return parsed, reading, transport
+
+    return asyncio.run(main())
+
+
+def test_a_turn_takes_some_frames_and_nothing_more_is_read_meanwhile() -> None:
+    parsed, reading, transport = turns(PING * 1000)
+
+    assert b"".join(parsed) == PING * 1000
+    assert max(map(len, parsed)) == FRAMES * len(PING)
+    assert not any(reading[:-1])
+    assert transport.reads
+
+
+def test_a_large_frame_is_one_turn_and_reading_goes_on() -> None:
+    parsed, reading, _ = turns(frame(b"x" * 200_000))
+
+    assert (len(parsed), reading[0]) == (1, True)
+
+
+def test_nothing_is_taken_while_there_is_no_room() -> None:
+    parsed, _, transport = turns(PING * 1000, lambda: False)
+
+    assert parsed == []
+    assert not transport.reads
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Take the connection and never anything that comes on it."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.get_running_loop().create_future()
+
+
+def connected(test: Callable[[SocketProtocol, Transport], None], *lines: bytes) -> None:
+    """`test` of a client whose handshake, with `lines` more, was answered."""
+
+    async def main() -> None:
+        config = Config(app, ws=SocketProtocol, log_config=None, ws_per_message_deflate=False)
+        config.load()
+        protocol = SocketProtocol(config, ServerState(), {})
+        transport = Transport()
+        protocol.connection_made(cast("asyncio.Transport", transport))
+        protocol.data_received(HANDSHAKE + b"".join(lines) + b"\r\n")
+        async with asyncio.timeout(60):
+            await transport.answered.wait()
+        test(protocol, transport)
+        protocol.connection_lost(None)
+
+    asyncio.run(main())
+
+
+def test_a_handshake_beyond_the_parser_is_answered_and_closed() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        assert transport.written[0].startswith(b"HTTP/1.1 431 ")
+        assert transport.closing
+
+    connected(test, b"X-Long: " + b"a" * 9000 + b"\r\n")
+
+
+def test_a_handshake_that_is_wrong_is_answered_once() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        assert [piece[:12] for piece in transport.written] == [b"HTTP/1.1 400"]
+
+    connected(test, b"Sec-WebSocket-Version: 12\r\n")
+
+
+def test_of_pings_that_come_while_the_client_reads_nothing_the_last_are_answered() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        transport.written.clear()
+        protocol.pause_writing()
+
+        for number in range(1000):
+            protocol.data_received(frame(b"%d" % number, first=0x89))
+        held = list(transport.written)
+        protocol.resume_writing()
+
+        assert held == []
+        assert transport.written == [b"\x8a\x03999"]
+
+    connected(test)
+
+
+def test_empty_pieces_of_a_message_take_up_nothing() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        protocol.data_received(frame(b"ab", first=0x01))
+
+        for _ in range(1000):
+            protocol.data_received(frame(b"", first=0x00))
+        held = len(protocol.frames)
+        protocol.data_received(frame(b"c", first=0x80))
+
+        assert held == 1
+        assert protocol.queue.get_nowait() == {"type": "websocket.receive", "text": "abc"}
+
+    connected(test)
+
+
+@pytest.mark.parametrize("behind", [b"", frame(b"", first=0x88)])
+def test_a_text_that_is_none_ends_the_connection_with_1007_and_says_nothing(
+    behind: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        protocol.data_received(frame(b"\xff\xfe", first=0x81) * 3 + behind)
+
+        assert transport.closing
+        if not behind:
+            assert transport.written[-1][2:4] == struct.pack("!H", 1007)
+
+    connected(test)
+
+    assert "Invalid UTF-8" not in caplog.text
+    assert "Traceback" not in caplog.text

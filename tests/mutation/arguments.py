@@ -270,12 +270,6 @@ TABLE: Final = (
         "where nothing is set aside, text is folded the other way, alike",
     ),
     Equivalent(
-        "core/body.py",
-        'unchanged = body[at : at + 1] != b" " and _encode(document) == body',
-        ('unchanged = body[at : at + 1] … b" " and _encode(document) == body',),
-        _SOONER,
-    ),
-    Equivalent(
         "core/usage.py",
         "if at != end and at >= 0:",
         ("if at != end and at … 0:",),
@@ -815,12 +809,6 @@ TABLE: Final = (
         "core/body.py",
         "at = body.find(b'\":') + 2",
         ("at = body.find(b'\":') …",),
-        _SOONER,
-    ),
-    Equivalent(
-        "core/body.py",
-        'unchanged = body[at : at + 1] != b" " and _encode(document) == body',
-        ('unchanged = body[at : at …] != b" " and _encode(document) == body',),
         _SOONER,
     ),
     Equivalent(

@@ -32,6 +32,8 @@ class Attempts:
 
     def failed(self, peer: str | None) -> None:
         """Note a wrong token."""
-        count, since = self._wrong.get(peer, (0, self._clock()))
-        if count < MOST:
-            self._wrong[peer] = count + 1, since
+        now = self._clock()
+        count, since = self._wrong.get(peer, (0, now))
+        if now - since >= WINDOW:
+            count, since = 0, now
+        self._wrong[peer] = min(count + 1, MOST), since

@@ -39,6 +39,20 @@ def test_the_wait_ends_and_the_count_begins_anew() -> None:
     assert attempts.wait("192.0.2.1") == 0.0
 
 
+def test_guessing_on_slowly_is_ten_a_minute_and_no_more() -> None:
+    clock = Clock()
+    attempts = Attempts(clock)
+    tried = 0
+
+    for _ in range(6_000):
+        if not attempts.wait("192.0.2.1"):
+            attempts.failed("192.0.2.1")
+            tried += 1
+        clock.now += 0.1
+
+    assert tried <= 10 * MOST + MOST
+
+
 def test_addresses_without_number_take_no_more_room() -> None:
     attempts = Attempts(Clock())
 

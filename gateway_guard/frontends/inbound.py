@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 LINGER_EOF: Final = 1.0
 #: Most requests in what one read of the socket brings, which is parsed at once: 256 KB could be
 #: 9,800, each waiting for the answers before it.
-AT_ONCE: Final = 128
+AT_ONCE: Final = 1024
 
 
 class GuardProtocol(EndingProtocol):

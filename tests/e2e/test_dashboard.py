@@ -183,7 +183,7 @@ def bans(browser: Browser, base: str) -> None:
     browser.press("mia")
     tab_to(browser, "ban")
     browser.press(Keys.ENTER)
-    browser.wait(lambda: "Banned: it counts" in browser.text(), "the ban is confirmed")
+    browser.wait(lambda: "Banned: each of its requests" in browser.text(), "the ban is confirmed")
     assert "stolen card <script>alert(1)</script>" in browser.text()
 
 

@@ -44,7 +44,7 @@ MOST_STRINGS: Final = 64_000
 MOST_COMMAS: Final = 320_000
 #: Most numbers with an exponent of three digits: msgspec takes up to 8 us for each of those, a
 #: hundred times as long as for others. No request has any.
-MOST_EXTREMES: Final = 2_000
+MOST_EXTREMES: Final = 1_000
 _EXTREME: Final = re.compile(rb"[eE][+-]?[0-9]{3}")
 
 _BOM: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")

@@ -169,7 +169,7 @@ def crowd(kind: str, count: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("kind", "most"),
-    [("containers", 25_000), ("strings", 64_000), ("commas", 320_000), ("extremes", 2_000)],
+    [("containers", 25_000), ("strings", 64_000), ("commas", 320_000), ("extremes", 1_000)],
 )
 def test_so_many_values_are_read_and_no_more(kind: str, most: int) -> None:
     filler = b'"' + b"x" * 30_000 + b'"'

@@ -36,6 +36,13 @@ _MOST_SUSPECTS: Final = 100_000
 BANNED: Final = "banned"
 
 
+def banned_in(campaign: str) -> CampaignFacts:
+    """The verdict on an account that a reviewer banned: only people are wholly sure
+    (`membership.confidence` stays below 1).
+    """
+    return CampaignFacts(id=campaign, confidence=1.0, banned=True)
+
+
 class Casebook:
     """Campaigns by name, their members, and the verdicts the guard is told.
 
@@ -230,7 +237,7 @@ class Casebook:
         number = self._memory.numbers.get(account)
         name = self.member_of.get(number) if number is not None else None
         if ruling is Ruling.BAN:
-            self.verdicts[account] = CampaignFacts(id=name or BANNED, confidence=1.0, banned=True)
+            self.verdicts[account] = banned_in(name or BANNED)
         elif number is not None and name is not None and ruling is Ruling.ALLOW:
             del self.held[name].members[number]
             self._replace(self.held[name], dict(self.held[name].members))
@@ -300,8 +307,8 @@ class Casebook:
     def _tell(self, number: int, name: str, sure: float) -> None:
         account = self._memory.traces[number].account
         banned = self.reviews.banned(account)
-        self.verdicts[account] = CampaignFacts(
-            id=name, confidence=1.0 if banned else sure, banned=banned
+        self.verdicts[account] = (
+            banned_in(name) if banned else CampaignFacts(id=name, confidence=sure)
         )
 
     def _replace(self, held: Held, scores: dict[int, float]) -> None:
@@ -322,7 +329,7 @@ class Casebook:
         self._kept.discard(number)
         account = self._memory.traces[number].account
         if self.reviews.banned(account):
-            self.verdicts[account] = CampaignFacts(id=BANNED, confidence=1.0, banned=True)
+            self.verdicts[account] = banned_in(BANNED)
         else:
             self.verdicts.pop(account, None)
 

@@ -3,41 +3,51 @@ passes over, and a bound that nobody keeps is none."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-_CHAT: Final = frozenset(("max_tokens", "max_completion_tokens"))
-_GEMINI: Final = frozenset((
+#: Chat has two names for it.
+CHAT: Final = ("max_tokens", "max_completion_tokens")
+#: What a request of Anthropic's batches is bounded by.
+BATCHED: Final = ("max_tokens",)
+_OLLAMA: Final = ("options.num_predict",)
+_CONVERSE: Final = ("inferenceConfig.maxTokens",)
+_GEMINI: Final = (
     "generationConfig.maxOutputTokens", "generationConfig.max_output_tokens",
     "generation_config.maxOutputTokens", "generation_config.max_output_tokens",
-))  # fmt: skip
-#: What a request of Anthropic's batches is bounded by.
-BATCHED: Final = frozenset(("max_tokens",))
-#: End of a canonical path → the members its API reads, `outer.inner` for one of an object.
+)  # fmt: skip
+#: End of a canonical path → the members its API reads, `outer.inner` for one of an object; the
+#: first is the one to set where none is. Of chat that is `max_tokens`: older than its other name,
+#: and the one every server of the OpenAI dialect enforces (its o-series models refuse it, which
+#: errs on the side of the policy).
 #: Source: the APIs' references (REFERENCE: OpenAI, Anthropic, Gemini, Ollama, llama.cpp, Bedrock).
 _READ: Final = (
-    ("/completions", _CHAT),
-    ("/responses", frozenset(("max_output_tokens",))),
+    ("/completions", CHAT),
+    ("/responses", ("max_output_tokens",)),
+    ("/compact", ("max_output_tokens",)),
     ("/messages", BATCHED),
-    ("/complete", frozenset(("max_tokens_to_sample",))),
-    ("/v1/chat", BATCHED),
-    ("/v2/chat", BATCHED),
-    ("/api/chat", frozenset(("options.num_predict",))),
-    ("/api/generate", frozenset(("options.num_predict",))),
-    ("/completion", frozenset(("n_predict",))),
-    ("/infill", frozenset(("n_predict",))),
-    ("/converse", frozenset(("inferenceConfig.maxTokens",))),
-    ("/converse-stream", frozenset(("inferenceConfig.maxTokens",))),
+    ("/complete", ("max_tokens_to_sample",)),
+    ("/v1/chat", ("max_tokens",)),
+    ("/v2/chat", ("max_tokens",)),
+    ("/api/chat", _OLLAMA),
+    ("/api/generate", _OLLAMA),
+    ("/completion", ("n_predict",)),
+    ("/infill", ("n_predict",)),
+    ("/converse", _CONVERSE),
+    ("/converse-stream", _CONVERSE),
     (":generatecontent", _GEMINI),
     (":streamgeneratecontent", _GEMINI),
 )  # fmt: skip
+#: Adds a message to one of OpenAI's threads, and generates nothing.
+_THREAD: Final = re.compile(r".*/threads/[^/]+/messages")
 
 
-def caps_of(path: str) -> frozenset[str] | None:
+def caps_of(path: str) -> tuple[str, ...] | None:
     """The members that bound the output of the route at canonical `path`; None where the path does
     not tell, and any of them may.
     """
     low = path.lower().rstrip("/")
     for end, names in _READ:
         if low.endswith(end):
-            return names
+            return None if _THREAD.fullmatch(low) else names
     return None

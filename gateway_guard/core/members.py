@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 #: Longest model name believed, characters.
@@ -102,7 +102,7 @@ def flag(value: Any) -> bool:
 
 
 def counts(
-    document: Mapping[str, Any], caps: frozenset[str] | None = None
+    document: Mapping[str, Any], caps: Sequence[str] | None = None
 ) -> tuple[int | None, int]:
     """The output cap and the number of completions per prompt.
 
@@ -110,18 +110,18 @@ def counts(
     whatever else is there. None where any may be one.
     """
     cap: int | None = None
-    kept = caps is None
+    given: list[str] = []
     for name in _CAPS:
         value = document.get(name)
         if value is not None:
-            kept = kept or (caps is not None and name in caps)
+            given.append(name)
             tokens = whole(value, MOST_TOKENS)
             # Upstreams differ on which of two caps wins: assume the larger.
             if cap is None or (tokens is not None and tokens > cap):
                 cap = tokens
     predicted = document.get("n_predict")
     if predicted is not None:
-        kept = kept or (caps is not None and "n_predict" in caps)
+        given.append("n_predict")
         cap = _larger(cap, predicted)
     n = whole(document.get("n"), _MOST_COMPLETIONS) or 1
     if "best_of" in document:
@@ -134,14 +134,16 @@ def counts(
             raise Misshapen
         value = inner.get(cap_name)
         if value is not None:
-            kept = kept or (caps is not None and f"{where}.{cap_name}" in caps)
+            given.append(f"{where}.{cap_name}")
             if where == "options":
                 cap = _larger(cap, value)
             else:
                 cap = _most_of(cap, whole(value, MOST_TOKENS))
         if n_name:
             n = max(n, whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
-    return cap if kept else None, n
+    if caps is not None and not any(name in caps for name in given):
+        cap = None
+    return cap, n
 
 
 def _larger(cap: int | None, tokens: Any) -> int | None:

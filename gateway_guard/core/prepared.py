@@ -16,7 +16,7 @@ MOST_REMEMBERED: Final = 4096
 
 #: (canonical path, dialect of the model route, model the path decides on, members that bound the
 #: output there); None for none, of the last: any.
-Place = tuple[str | None, Dialect | None, str | None, frozenset[str] | None]
+Place = tuple[str | None, Dialect | None, str | None, tuple[str, ...] | None]
 
 
 class Prepared:

@@ -57,7 +57,7 @@ def shape(
     digests: bool = True,
     assumed_output_tokens: int = 1024,
     keep: int = 0,
-    caps: frozenset[str] | None = None,
+    caps: tuple[str, ...] | None = None,
 ) -> PromptShape:
     """What the guard keeps of a request body.
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway_guard.core.body import decoded
+from gateway_guard.core.caps import CHAT, caps_of
 from gateway_guard.types import Dialect, Inspection, Restrictions
 
 _Members = dict[str, msgspec.Raw]
@@ -144,7 +145,7 @@ def _restrict_batch(members: _Members, restrictions: Restrictions, dialect: Dial
         inner = request.get("params")
         if inner is not None:
             params = _decode(inner)
-            if _restrict(params, restrictions, dialect, ""):
+            if _restrict(params, restrictions, dialect, _BATCHED):
                 request["params"] = msgspec.Raw(_encode(params))
                 changed = True
     if changed:
@@ -167,13 +168,17 @@ def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
     thinking = members.get("thinking")
     if thinking is not None:
         _cap_thinking(members, thinking, most)
-    member = _cap_name(members, dialect, path)
+    if path.lower().rstrip("/").endswith(_UNCAPPED):
+        return
+    # By what the path says before what headers and body say: clients choose those.
+    own = caps_of(path)
+    member = own[0] if own is not None else _cap_name(members, dialect, path)
     if member is None:
         return
     outer, _, inner = member.partition(".")
     if not inner:
-        # Chat has two names for it, and either will do. What its upstream passes over is no cap.
-        if named.isdisjoint(_ALSO.get(member, (member,))):
+        # What its upstream passes over is no cap.
+        if named.isdisjoint(own or (CHAT if member in CHAT else (member,))):
             members[member] = msgspec.Raw(b"%d" % most)
         return
     # Whatever stands at the top, these APIs read the cap elsewhere.
@@ -187,7 +192,6 @@ def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
         members[outer] = msgspec.Raw(_encode(nested))
 
 
-_ALSO: Final = {"max_tokens": ("max_tokens", "max_completion_tokens")}
 _OTHER_SPELLING: Final = {"generationConfig": "generation_config"}
 _SAME_CAP: Final = {
     "maxOutputTokens": "max_output_tokens", "max_output_tokens": "maxOutputTokens",
@@ -204,32 +208,13 @@ def _cap_thinking(members: _Members, raw: msgspec.Raw, most: int) -> None:
 
 
 def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
-    """The member that caps output where the client set none; None where nothing is generated.
-
-    Chat gets `max_tokens`: older than `max_completion_tokens`, and the one every server of the
-    OpenAI dialect enforces (its o-series models refuse it, which errs on the side of the policy).
+    """The member that caps output where neither the path says so nor the client set one; None where
+    nothing is generated.
     """
-    low = path.lower().rstrip("/")
-    if low.endswith(_UNCAPPED):
-        return None
-    # By what the path says before what headers and body say: clients choose those, and a cap in a
-    # member that the upstream does not read is none.
-    if low.endswith("/completions"):
-        return "max_tokens"
-    if low.endswith(("/responses", "/responses/compact")):
-        return "max_output_tokens"
-    if low.endswith("/messages") and dialect is Dialect.ANTHROPIC:
-        return "max_tokens"
-    if low.endswith(("/api/chat", "/api/generate")):
-        return "options.num_predict"
-    if low.endswith(("/converse", "/converse-stream")):
-        return "inferenceConfig.maxTokens"
-    if low.endswith(("/completion", "/infill")):
-        return "n_predict"
     if "contents" in members:
         return "generationConfig.maxOutputTokens"
     if ("sampling_params" in members and "inputs" not in members) or (
-        low == "/generate" and "text" in members
+        path.lower().rstrip("/") == "/generate" and "text" in members
     ):
         return "sampling_params.max_new_tokens"
     if dialect is Dialect.ANTHROPIC:
@@ -245,6 +230,8 @@ def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
     return "max_tokens" if "messages" in members or "message" in members else None
 
 
+#: What the requests of a batch are sent to.
+_BATCHED: Final = "/v1/messages"
 #: What generates nothing that is counted in tokens, or has no cap.
 _UNCAPPED: Final = (
     "/embeddings",

@@ -20,11 +20,13 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
         field: the key as written, e.g. `network`.
         text: its value as written, e.g. `[proxy, tor]`; for explanations.
         test: whether it holds.
+        within: the keys within a `not`; empty for all others.
     """
 
     field: str
     text: str
     test: Test
+    within: tuple[str, ...] = ()
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,27 +59,23 @@ class Decoder:
 
     Args:
         decode: what the next compressed bytes decode to; beyond `_MOUTHFUL` bytes it may stop.
-        growth: how many bytes may come out for each that goes in, beside `_ALWAYS` in all, and no
-            more than `_AT_ONCE` for one chunk; 0 for any number.
 
     Attributes:
         failed: the coding was broken or decoded to too much; nothing more comes.
     """
 
-    __slots__ = ("_decode", "_growth", "_left", "_spare", "failed")
+    __slots__ = ("_decode", "_left", "_spare", "failed")
 
-    def __init__(self, decode: Callable[[bytes], bytes], growth: int = 0) -> None:
+    def __init__(self, decode: Callable[[bytes], bytes]) -> None:
         self._decode = decode
-        self._growth = growth
         self._left = _MOST
-        self._spare = _ALWAYS if growth else _MOST
+        self._spare = _ALWAYS
         self.failed = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What `chunk` decodes to, in pieces."""
         size = len(chunk)
-        if self._growth:
-            self._spare = min(self._spare + self._growth * size, _AT_ONCE)
+        self._spare = min(self._spare + _GROWTH * size, _AT_ONCE)
         for start in range(0, size, _BITE):
             if self.failed:
                 return
@@ -167,11 +163,11 @@ def _zstd() -> Callable[[bytes], bytes]:
 def decoder_for(coding: bytes) -> Decoder | None:
     """A decoder for one content coding, lower case; None for a coding nobody can read here."""
     if coding in {b"gzip", b"x-gzip"}:
-        return Decoder(_zlib(31), _GROWTH)
+        return Decoder(_zlib(31))
     if coding == b"deflate":
-        return Decoder(_inflate(), _GROWTH)
+        return Decoder(_inflate())
     if coding == b"br":
-        return Decoder(_brotli(), _GROWTH)
+        return Decoder(_brotli())
     if coding == b"zstd":
-        return Decoder(_zstd(), _GROWTH)
+        return Decoder(_zstd())
     return None

@@ -1,4 +1,4 @@
-"""Who may look at the admin port, and who may change things through it. Pure.
+"""Who may look at the admin port, and who may change things through it.
 
 a bearer token         `GATEWAY_GUARD_ADMIN_TOKEN` (may change), `…_ADMIN_READ_TOKEN`
 a session              a cookie that the login form set for one of these tokens

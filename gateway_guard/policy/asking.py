@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -20,8 +19,6 @@ ATTRIBUTES: Final[Mapping[str, str]] = {
     "tier": "tier",
 }
 _LISTED: Final = 3
-#: The keys within a `not`, which a compiled policy has as text only.
-_KEY: Final = re.compile(rf"(?:{{|,) ({'|'.join(ATTRIBUTES)}): ")
 
 
 def asked_of_accounts(policy: Policy) -> Mapping[str, tuple[str, ...]]:
@@ -56,10 +53,9 @@ def _all(policy: Policy) -> Iterator[tuple[str, str]]:
 
 def _within(conditions: Iterable[Condition]) -> Iterator[str]:
     for condition in conditions:
-        if condition.field in ATTRIBUTES:
-            yield condition.field
-        elif condition.field == "not":
-            yield from _KEY.findall(condition.text)
+        for key in condition.within or (condition.field,):
+            if key in ATTRIBUTES:
+                yield key
 
 
 def in_words(asked: Mapping[str, tuple[str, ...]]) -> str:

@@ -28,7 +28,10 @@ def compile_when(scope: Scope, section: Section) -> tuple[tuple[Condition, ...],
         compiled = _KINDS[key.kind](scope, value, key)
         if compiled is not None:
             test, shape = compiled
-            conditions.append(Condition(field=name, text=_short(show(value)), test=test))
+            within = tuple(shape.fields) if isinstance(shape, Not) else ()
+            conditions.append(
+                Condition(field=name, text=_short(show(value)), test=test, within=within)
+            )
             shapes[name] = shape
     return tuple(conditions), shapes
 

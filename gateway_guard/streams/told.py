@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gateway_guard.campaigns.casebook import BANNED
+from gateway_guard.campaigns.casebook import BANNED, banned_in
 from gateway_guard.campaigns.reviews import MEMBERSHIP, Review, Ruling
 from gateway_guard.streams.keys import order
 from gateway_guard.streams.wire import as_told
@@ -115,8 +115,7 @@ class Told:
         if ruling is Ruling.ALLOW:
             return None
         if ruling is Ruling.BAN:
-            name = verdict.id if verdict is not None else BANNED
-            return CampaignFacts(id=name, confidence=1.0, banned=True)
+            return banned_in(verdict.id if verdict is not None else BANNED)
         if ruling is Ruling.CLEAR and verdict is not None and verdict.banned:
             # What the evidence alone says is told in a moment.
             return None

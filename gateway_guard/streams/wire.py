@@ -235,8 +235,8 @@ def pack_facts(facts: CampaignFacts) -> bytes:
 
 
 def as_told(campaign: str, sure: float) -> CampaignFacts:
-    """A verdict as it was told: only a reviewer is wholly sure (`campaigns.membership.confidence`
-    stays below 1), so guards of every version can tell who is banned.
+    """A verdict as it was told: only who is banned is told with all confidence
+    (`casebook.banned_in`), and guards of every version say so.
     """
     return CampaignFacts(id=campaign, confidence=sure, banned=sure >= 1.0)
 

@@ -349,9 +349,10 @@ def test_usage_is_asked_for_where_a_stream_does_not_already() -> None:
 
 def test_a_response_decodes_to_64_mebibytes_at_most() -> None:
     for extra, failed in ((0, False), (1, True)):
-        sizes = iter([MIB] * 64 + [extra])
+        # Of each 16 KiB the first bytes decode to a mebibyte, the others to nothing.
+        sizes = iter([*([MIB] + [0] * 63) * 64, extra])
         decoder = Decoder(lambda _, sizes=sizes: bytes(next(sizes)))  # type: ignore[misc]
-        pieces = sum(1 for _ in decoder.feed(b"x" * 256 * 64))
+        pieces = sum(1 for _ in range(64) for _ in decoder.feed(b"x" * 256 * 64))
         last = list(decoder.feed(b"x"))
         assert (pieces, decoder.failed, last) == (64, failed, [])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import socket
@@ -10,7 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +71,19 @@ class Sidecar(Child):
         and one that is still starting is in nobody's count.
         """
         self.wait_for(" serving$", times=workers)
+
+
+@contextlib.contextmanager
+def in_front_of(source: str, folder: Path) -> Iterator[Sidecar]:
+    """A sidecar in front of a server of its own process: a Python program that prints its port."""
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+            with Sidecar(folder, f"http://127.0.0.1:{port}") as sidecar:
+                yield sidecar
+        finally:
+            server.terminate()
 
 
 @dataclass

@@ -6,15 +6,13 @@ import asyncio
 import base64
 import hashlib
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.e2e.servers import Client, Seen, Sidecar, Upstream, get, says
+from tests.e2e.servers import Client, Seen, Sidecar, Upstream, get, in_front_of, says
 from tests.e2e.test_websockets import HANDSHAKE
 
 pytestmark = pytest.mark.e2e
@@ -52,12 +50,8 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        with Sidecar(tmp_path_factory.mktemp("sidecar"), f"http://127.0.0.1:{port}") as sidecar:
-            yield sidecar
-        server.terminate()
+    with in_front_of(SERVER, tmp_path_factory.mktemp("sidecar")) as sidecar:
+        yield sidecar
 
 
 def text(message: bytes) -> bytes:

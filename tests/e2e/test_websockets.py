@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.e2e.servers import Client, Sidecar, Upstream, get, says
+from tests.e2e.servers import Client, Sidecar, Upstream, get, in_front_of, says
 
 pytestmark = pytest.mark.e2e
 
@@ -52,13 +50,8 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        folder = tmp_path_factory.mktemp("sidecar")
-        with Sidecar(folder, f"http://127.0.0.1:{port}") as sidecar:
-            yield f"ws://127.0.0.1:{sidecar.port}"
-        server.terminate()
+    with in_front_of(SERVER, tmp_path_factory.mktemp("sidecar")) as sidecar:
+        yield f"ws://127.0.0.1:{sidecar.port}"
 
 
 def test_text_and_bytes_come_back(url: str) -> None:

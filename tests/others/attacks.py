@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.others.hands import Hand, Span, campaign
+from tests.others.hands import Hand, Span, campaign, supplied
 from tests.others.texts import PRODUCTS, Deck, Say, Talk
 from tests.others.world import World
 
@@ -38,7 +38,7 @@ def few_to_a_card(world: World) -> None:
         per_range=Span(2, 2), pooled=Span(0.6, 0.9), ranges=1,
     )  # fmt: skip
     say = _templated(world)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def many_to_a_card(world: World) -> None:
@@ -48,7 +48,7 @@ def many_to_a_card(world: World) -> None:
         paying=Span(0.6, 0.95), per_range=Span(2.5, 4), pooled=Span(0.5, 0.9),
     )  # fmt: skip
     say = world.texts.any_of(world.texts.rewrites)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def no_card(world: World) -> None:
@@ -58,7 +58,7 @@ def no_card(world: World) -> None:
         pooled=Span(0.6, 0.9), batch=Span(6, 15), batched=Span(0.5, 0.9),
     )  # fmt: skip
     say = world.texts.any_of(world.texts.answers)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def drip(world: World) -> None:
@@ -68,7 +68,7 @@ def drip(world: World) -> None:
         per_range=Span(3, 5), pooled=Span(0.5, 0.8), batch=Span(8, 20), batched=Span(0.4, 0.8),
     )  # fmt: skip
     say = _templated(world)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def two_hours(world: World) -> None:
@@ -79,7 +79,7 @@ def two_hours(world: World) -> None:
         batched=Span(0.3, 0.7), pace="hours",
     )  # fmt: skip
     say = world.texts.any_of(world.texts.rubrics)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def cover(world: World) -> None:
@@ -91,7 +91,7 @@ def cover(world: World) -> None:
         pace=world.chance.choice(("steady", "people")),
     )  # fmt: skip
     say = _templated(world)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def rotation(world: World) -> None:
@@ -105,7 +105,7 @@ def rotation(world: World) -> None:
     def supply(number: int) -> Say:
         return world.texts.mixed(*((say, 1.0) for say in world.chance.sample(every, 3)))
 
-    campaign(world, hand, supply)
+    supplied(world, hand, supply)
 
 
 def languages(world: World) -> None:
@@ -119,7 +119,7 @@ def languages(world: World) -> None:
         asked = _ASKED[number % len(_ASKED)]
         return lambda: Talk(None, [f"{asked} {world.texts.sums()}"])
 
-    campaign(world, hand, supply)
+    supplied(world, hand, supply)
 
 
 def in_a_tool(world: World) -> None:
@@ -142,7 +142,7 @@ def in_a_tool(world: World) -> None:
         },
     }
     say = world.texts.alone(world.texts.code)
-    campaign(world, hand, lambda number: say, [tool])
+    campaign(world, hand, say, [tool])
 
 
 def slices(world: World) -> None:
@@ -158,7 +158,7 @@ def slices(world: World) -> None:
         first = number * 60 % len(dealt)
         return world.texts.alone(world.texts.deck(dealt[first : first + 60]))
 
-    campaign(world, hand, supply)
+    supplied(world, hand, supply)
 
 
 def pivot(world: World) -> None:
@@ -169,7 +169,7 @@ def pivot(world: World) -> None:
         batched=Span(0.3, 0.6), pivot=0.6,
     )  # fmt: skip
     say = world.texts.any_of(world.texts.seeds)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def exits(world: World) -> None:
@@ -179,7 +179,7 @@ def exits(world: World) -> None:
         exits=True, batch=Span(6, 12), batched=Span(0.6, 0.9),
     )  # fmt: skip
     say = _templated(world)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def no_network(world: World) -> None:
@@ -189,7 +189,7 @@ def no_network(world: World) -> None:
         batch=Span(6, 12), batched=Span(0.6, 0.9),
     )  # fmt: skip
     say = world.texts.any_of(world.texts.answers)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def cards_alone(world: World) -> None:
@@ -198,7 +198,7 @@ def cards_alone(world: World) -> None:
         scenario="A14", accounts=24, daily=Span(8, 16), per_card=Span(3, 6), paying=Span(0.6, 0.9)
     )  # fmt: skip
     say = _templated(world)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def product(world: World) -> None:
@@ -208,7 +208,7 @@ def product(world: World) -> None:
         per_range=Span(3, 5), pooled=Span(0.5, 0.8), batch=Span(8, 15), batched=Span(0.4, 0.7),
     )  # fmt: skip
     say = world.texts.product(PRODUCTS[1], world.texts.code)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def small(world: World) -> None:
@@ -219,7 +219,7 @@ def small(world: World) -> None:
         batched=Span(0.8, 0.8),
     )  # fmt: skip
     say = _templated(world)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def one_place(world: World) -> None:
@@ -229,7 +229,7 @@ def one_place(world: World) -> None:
         ranges=1, hosting=True, batch=Span(5, 10), batched=Span(0.9, 0.9),
     )  # fmt: skip
     say = _templated(world)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 def peoples_hours(world: World) -> None:
@@ -240,7 +240,7 @@ def peoples_hours(world: World) -> None:
         pace="people",
     )  # fmt: skip
     say = world.texts.any_of(world.texts.rewrites)
-    campaign(world, hand, lambda number: say)
+    campaign(world, hand, say)
 
 
 CAMPAIGNS = (

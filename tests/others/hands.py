@@ -65,10 +65,15 @@ class Hand(msgspec.Struct, frozen=True, kw_only=True):
     pivot: float | None = None
 
 
-def campaign(
+def campaign(world: World, hand: Hand, say: Say, tools: Sequence[Mapping[str, Any]] = ()) -> None:
+    """All accounts of one hand, which all say the same kind of thing."""
+    supplied(world, hand, lambda _: say, tools)
+
+
+def supplied(
     world: World, hand: Hand, supply: Supply, tools: Sequence[Mapping[str, Any]] = ()
 ) -> None:
-    """All accounts of one hand."""
+    """All accounts of one hand, each with its own supply of things to say."""
     chance = world.chance
     count = world.size(hand.accounts, 0.25, least=4)
     paying, pooled, batched, daily = (

@@ -6,6 +6,7 @@ import pytest
 
 from gateway_guard.policy.asking import ATTRIBUTES, asked_of_accounts, in_words
 from gateway_guard.policy.compile import load_policy
+from gateway_guard.policy.countries import COUNTRIES
 from gateway_guard.policy.schema import KEYS
 from gateway_guard.types import AccountFacts
 from tests import build
@@ -23,6 +24,8 @@ TRUSTING = "identify:\n  trusted_proxies: [10.0.0.0/8]\n  attributes: { tier: x-
         ("{ account_age: { max: 7 days }, account_tag: [a, b] }", ["account_age", "account_tag"]),
         ("{ country: DE, not: { programme: edu } }", ["programme"]),
         ("{ not: { country: DE, organisation: [a, b], tier: unknown } }", ["organisation", "tier"]),
+        ("{ not: { country: [" + ", ".join(sorted(COUNTRIES)[:60]) + "], tier: a } }", ["tier"]),
+        ("{ not: { account_tag: [', tier: x'] } }", ["account_tag"]),
     ],
 )
 def test_a_rule_asks_by_its_conditions(when: str, asked: list[str]) -> None:

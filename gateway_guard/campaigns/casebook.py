@@ -180,13 +180,14 @@ class Casebook:
         self.acquittals.add(held.members, at)
         self.let_go(held)
 
-    def weigh_again(self, held: Held, verdict: Verdict, at: float) -> None:
-        """Hold a campaign on by today's evidence, or let it go.
+    def weigh_again(self, held: Held, members: set[int], verdict: Verdict, at: float) -> None:
+        """Hold a campaign on by today's evidence, with those that are still taken for `members`, or
+        let it go.
 
         What once was proved is held until the evidence is gone, not until it is a little less.
         """
-        held.verdict, held.examined_at, held.judged = verdict, at, len(held.members)
-        scores = self._members(set(held.members), at)
+        held.verdict, held.examined_at, held.judged = verdict, at, len(members)
+        scores = self._members(members, at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
             self.let_go(held)
         else:

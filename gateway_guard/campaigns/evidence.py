@@ -199,8 +199,8 @@ class Burden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 USUAL: Final = Burden()
 
 
-def _everybody(tied: Sequence[bool], share: float) -> bool:
-    """Whether (nearly) all are tied.
+def everybody(tied: Sequence[bool], share: float) -> bool:
+    """Whether (nearly) all are tied: `share` of them, in (0, 1).
 
     One is given away: the first of a firm's people to come on a new card has it alone.
     """
@@ -216,7 +216,7 @@ def _beyond_a_firm(group: Sequence[Tied], share: float) -> float | None:
     """
     paid = [m.paid for m in group if m.paid is not None]
     signed_up = [m.has[Kind.SIGN_UP] for m in group if Kind.SIGN_UP in m.has]
-    if not _everybody(paid, share) and not _everybody(signed_up, share):
+    if not everybody(paid, share) and not everybody(signed_up, share):
         return None
     its_cards = sum(m.has.get(Kind.PAYMENT, False) for m in group) > share * len(paid)
     rest = 0.0

@@ -13,6 +13,7 @@ from gateway_guard.campaigns.evidence import USUAL, Burden, Verdict, judge
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import BURST, JOIN, confidence
 from gateway_guard.campaigns.memory import ROOMY, Bounds, Memory
+from gateway_guard.campaigns.places import at_places
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.samples import Samples
 from gateway_guard.campaigns.sighting import Sighting
@@ -157,8 +158,8 @@ class Linker:
             parts.append(set(members))
         for part in parts:
             if len(part) >= FEWEST:
-                verdict = self._judge(part, base)
-                held = self.cases.convict(part, verdict, at) if verdict.convicted else None
+                verdict, rest = self._judge(part, base)
+                held = self.cases.convict(rest, verdict, at) if verdict.convicted else None
                 if held is not None:
                     self._grown(held, at)
 
@@ -171,21 +172,29 @@ class Linker:
         while held.id in self.held and len(held.members) >= max(
             GROWN * held.judged, held.judged + _MORE
         ):
-            verdict = self._judge(held.members, self.cases.elsewhere.base())
+            verdict, rest = self._judge(held.members, self.cases.elsewhere.base())
             half = verdict.total >= verdict.needed / 2 and verdict.left >= self.burden.left / 2
             if verdict.convicted or (held.judged == 0 and half):
-                self.cases.weigh_again(held, verdict, at)
+                self.cases.weigh_again(held, rest, verdict, at)
             else:
                 self.cases.acquit(held, at)
 
-    def _judge(self, part: Iterable[int], base: Base) -> Verdict:
-        group = Group(part, self.memory)
+    def _judge(self, part: Iterable[int], base: Base) -> tuple[Verdict, set[int]]:
+        """What the evidence comes to about those of a group that are not people at a place, and who
+        they are.
+        """
+        members, numbers = set(part), self.memory.numbers
+        group = Group(members, self.memory)
+        people = at_places(group, base, self.burden)
+        if people:
+            members.difference_update(numbers[account] for account in people)
+            group = Group(members, self.memory)
         alike = group.alike()
         verdicts = [
             judge(view, examined=self.examined, alike=alike, burden=self.burden)
             for view in group.views(base)
         ]
-        return max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total))
+        return max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total)), members
 
     def _around(self, number: int, most: int) -> list[int]:
         found = {number}
@@ -229,5 +238,5 @@ class Linker:
             if at - held.last_at > _OVER:
                 self.cases.let_go(held)
             elif at - held.examined_at > _AGAIN:
-                verdict = self._judge(held.members, self.cases.elsewhere.base())
-                self.cases.weigh_again(held, verdict, at)
+                verdict, rest = self._judge(held.members, self.cases.elsewhere.base())
+                self.cases.weigh_again(held, rest, verdict, at)

@@ -27,6 +27,10 @@ _FORGET: Final = 0.1
 _FIRST_PACE: Final = 40
 
 
+#: What an address is flagged with that is somebody else's way out.
+_HIDDEN: Final = frozenset({"proxy", "vpn", "tor", "residential"})
+
+
 class Bounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How much may be remembered.
 
@@ -64,6 +68,8 @@ class Memory:
         self.templates = Templates(keys=bounds.keys, shared=bounds.shared, most=bounds.most)
         self.payments: Postings[str] = Postings(values=bounds.values, most=bounds.most)
         self.subnets: Postings[int] = Postings(values=bounds.values, most=bounds.most)
+        #: Ranges from which accounts came through somebody's proxy, VPN or home, and who did.
+        self.hidden: Postings[int] = Postings(values=bounds.values, most=bounds.most)
         self.clients: Postings[int] = Postings(values=bounds.values, most=1)
         self.signups: Postings[int] = Postings(values=bounds.values, most=4 * bounds.most)
         self.releases = Releases()
@@ -108,10 +114,9 @@ class Memory:
             trace.paced(at)
         if seen.subnet and seen.subnet not in trace.subnets:
             _remember(trace.subnets, seen.subnet)
-            posting = self.subnets.get(seen.subnet)
-            # Back in a range it has been in before, it is no other account.
-            if posting is None or number not in posting.latest:
-                self.subnets.add(seen.subnet, number, at)
+            _came(self.subnets, seen.subnet, number, at)
+            if seen.flags and not _HIDDEN.isdisjoint(seen.flags):
+                _came(self.hidden, seen.subnet, number, at)
             news = True
         if seen.address and seen.address not in trace.addresses:
             _remember(trace.addresses, seen.address)
@@ -285,6 +290,13 @@ class Memory:
                     if them is not None and abs(them.created_at - created) <= BURST:
                         near += 1
         return near
+
+
+def _came(ranges: Postings[int], subnet: int, number: int, at: float) -> None:
+    """Note an account in a range. Back in one it has been in before, it is no other account."""
+    posting = ranges.get(subnet)
+    if posting is None or number not in posting.latest:
+        ranges.add(subnet, number, at)
 
 
 def _remember(values: array[int], value: int) -> None:

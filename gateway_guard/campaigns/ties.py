@@ -17,20 +17,20 @@ from gateway_guard.campaigns.traces import Trace
 #: share uses is the group's payer.
 _MAIN: Final = 0.5
 #: A payment that fewer organisations share is a couple's or a family's.
-_HOUSEHOLD: Final = 3
+HOUSEHOLD: Final = 3
 #: A firm is taken to have this many cards; and a card that pays for so many organisations is a
 #: reseller's, whoever they are. Source: DETECTION A1, D2 (fraudulent accounts share a payment by
 #: about ten).
-_CARDS: Final = 3
-_RESOLD: Final = 12
+CARDS: Final = 3
+RESOLD: Final = 12
 #: And it has this many networks: a campus, branches.
-_NETWORKS: Final = 3
+NETWORKS: Final = 3
 #: An address that so many organisations of a group share is a firm's or a venue's way out.
 _WAY_OUT: Final = 3
 #: A content key that outsiders have this share as often as members is common.
 _COMMON: Final = 0.2
 #: A trait that more of the population has says nothing.
-_TELLING: Final = 0.7
+TELLING: Final = 0.7
 #: How far to either side of an account's sign-up others are looked at.
 _BESIDE: Final = 64
 #: Accounts that show one trait, below which the share of the population is not known.
@@ -90,17 +90,18 @@ class Group:
                     self.egress |= ranges
                 if way_out:
                     self.ways_out |= ranges
-        counts = {s: _organisations(sharing) for s, sharing in self.by_subnet.items()}
-        self.ways_out.update(sorted(counts, key=lambda s: (-counts[s], s))[:_NETWORKS])
+        #: Ranges → organisations that come from them.
+        self.users = {s: _organisations(sharing) for s, sharing in self.by_subnet.items()}
+        self.ways_out.update(sorted(self.users, key=lambda s: (-self.users[s], s))[:NETWORKS])
         #: Payments shared by more than a household → organisations.
         self.cards = {
             payment: count
             for payment, sharing in self.by_payment.items()
-            if (count := _organisations(sharing)) >= _HOUSEHOLD
+            if (count := _organisations(sharing)) >= HOUSEHOLD
         }
         largest = sorted(self.cards, key=lambda card: (-self.cards[card], card))
         #: Those a firm may have: its largest, and the heavily used.
-        self.firms = {c for c in largest if self.cards[c] >= _RESOLD} | set(largest[:_CARDS])
+        self.firms = {c for c in largest if self.cards[c] >= RESOLD} | set(largest[:CARDS])
         shared = [len(sharing) for sharing in self.by_payment.values() if len(sharing) > 1]
         #: Whether one payment stands for most of the group, and there is no other shared one.
         self.one_payer = len(shared) == 1 and shared[0] >= most
@@ -157,9 +158,9 @@ class Group:
                 rest = self.memory.signed_up_near(trace.created_at) - near - 1
                 chance[Kind.SIGN_UP] = by_chance(rest / outside, others)
             pace, moved = trace.even(), pivot(trace)
-            if pace is not None and base.even <= _TELLING:
+            if pace is not None and base.even <= TELLING:
                 has[Kind.PACE], chance[Kind.PACE] = pace, base.even
-            if moved is not None and base.moved <= _TELLING:
+            if moved is not None and base.moved <= TELLING:
                 has[Kind.PIVOT], chance[Kind.PIVOT] = moved, base.moved
             for kind, share in chance.items():
                 chance[kind] = min(max(share, ORDINARY[kind]), 0.95)

@@ -481,17 +481,29 @@ def test_what_was_proved_is_held_until_half_of_the_proof_is_gone() -> None:
     held = cases.held["c_0001"]
     weaker = proof(Kind.PAYMENT)
 
-    cases.weigh_again(held, weaker, NOW + DAY)
+    cases.weigh_again(held, set(held.members), weaker, NOW + DAY)
 
     assert (held.verdict, held.examined_at) == (weaker, NOW + DAY)
     assert list(cases.held) == ["c_0001"]
     assert_consistent(cases)
 
 
+def test_members_that_turned_out_not_to_be_meant_are_let_go_and_the_others_held() -> None:
+    cases = convicted("x")
+    (gone,) = numbers(cases, "x3")
+
+    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x") - {gone}, GUILTY, NOW + DAY)
+
+    assert cases.member_of.keys() == numbers(cases, "x") - {gone}
+    assert cases.held["c_0001"].judged == SIZE - 1
+    assert "x3" not in cases.verdicts
+    assert_consistent(cases)
+
+
 def test_without_evidence_a_campaign_is_let_go() -> None:
     cases = convicted("x")
 
-    cases.weigh_again(cases.held["c_0001"], NOTHING_LEFT, NOW + DAY)
+    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), NOTHING_LEFT, NOW + DAY)
 
     assert (cases.held, cases.member_of, cases.verdicts) == ({}, {}, {})
 
@@ -503,7 +515,7 @@ def test_members_that_have_nothing_in_common_any_more_are_let_go() -> None:
     traces[gone].payment = ""
     traces[gone].subnets[:] = traces[gone].shared[:] = traces[gone].subnets[:0]
 
-    cases.weigh_again(cases.held["c_0001"], GUILTY, NOW + DAY)
+    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), GUILTY, NOW + DAY)
 
     assert cases.member_of.keys() == numbers(cases, "x") - {gone}
     assert "x3" not in cases.verdicts
@@ -569,7 +581,7 @@ def test_a_ban_outlives_the_campaign() -> None:
     cases = convicted("x")
     cases.review(review(Ruling.BAN, "x0"))
 
-    cases.weigh_again(cases.held["c_0001"], NOTHING_LEFT, NOW + DAY)
+    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), NOTHING_LEFT, NOW + DAY)
 
     assert cases.verdicts["x0"].id == BANNED
     assert cases.verdicts["x0"].confidence == 1.0
@@ -712,12 +724,13 @@ class Whatever(RuleBasedStateMachine):
         for n in range(count):
             come(self.cases, stranger(n, at=self.now + n))
 
-    @rule(pick=st.integers(0, 9), gone=st.booleans())
-    def weigh_again(self, pick: int, gone: bool) -> None:
+    @rule(pick=st.integers(0, 9), gone=st.booleans(), fewer=st.integers(0, SIZE))
+    def weigh_again(self, pick: int, gone: bool, fewer: int) -> None:
         held = list(self.cases.held.values())
         if held:
-            verdict = NOTHING_LEFT if gone else GUILTY
-            self.cases.weigh_again(held[pick % len(held)], verdict, self.now)
+            verdict, one = NOTHING_LEFT if gone else GUILTY, held[pick % len(held)]
+            rest = set(sorted(one.members)[fewer:])
+            self.cases.weigh_again(one, rest, verdict, self.now)
 
     @rule(pick=st.integers(0, 9))
     def let_go(self, pick: int) -> None:

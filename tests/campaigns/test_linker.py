@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -305,6 +306,72 @@ def test_the_order_within_an_hour_does_not_change_who_is_held(seed: int) -> None
     shuffled = sorted(seen, key=lambda one: (one.at // HOUR, order[one.account]))
 
     assert build.parts(build.learnt(shuffled)) == {X}
+
+
+# People at places.
+
+
+def training_day(*, at: float = NOW) -> list[Sighting]:
+    """Ten schools of five teachers who sign up on one day and all use one worksheet: each school
+    has its network and its card."""
+    keys = tuple((1 << 59) + k for k in range(4))
+    return [
+        build.sighting(
+            f"a_teacher{n:02d}", at=at + turn * HOUR + 30 + n, organisation=f"o_teacher{n}",
+            payment=f"p_school{n // 5}", created_at=at - 6 * HOUR + 30 * n,
+            subnet=(1 << 58) + n // 5, address=(1 << 58) + n, keys=keys,
+        )
+        for turn in range(0, 12, 3)
+        for n in range(50)
+    ]  # fmt: skip
+
+
+def test_schools_at_a_training_are_no_campaign() -> None:
+    linker = build.learnt(build.mixed(training_day(), build.strangers()))
+
+    assert linker.campaigns() == []
+
+
+def test_a_campaign_that_hangs_together_with_schools_is_held_without_them() -> None:
+    """It signs up during their training, and now and then sends what they send."""
+    schools = training_day()
+    campaign = [
+        msgspec.structs.replace(
+            one, keys=(*one.keys, *schools[0].keys),
+            created_at=NOW - 6 * HOUR + 60 * int(one.account[-3:]),
+        )
+        for one in build.campaign("x")
+    ]  # fmt: skip
+    seen = build.mixed(schools, campaign, build.strangers())
+
+    linker = build.learnt(seen)
+
+    together = linker.webs.of(linker.memory.numbers["a_x000"]).members
+    assert linker.memory.numbers["a_teacher00"] in together
+    assert build.parts(linker) == {X}
+    assert_consistent(linker.cases)
+
+
+def test_members_that_turn_out_to_be_at_a_place_are_let_go() -> None:
+    """An office that was taken for members is none when the campaign is weighed again."""
+    linker = build.learnt(build.mixed(build.campaign("x"), build.strangers()))
+    (held,) = linker.held.values()
+    office = [
+        build.sighting(
+            f"a_office{n}", at=NOW + 13 * HOUR + n, organisation=f"o_office{n}",
+            payment="p_office", subnet=77, created_at=NOW - 90 * DAY,
+        )
+        for n in range(6)
+    ]  # fmt: skip
+    build.learnt(office, linker)
+    scores = {linker.memory.numbers[one.account]: 3.5 for one in office}
+    linker.cases._replace(held, {**held.members, **scores})
+
+    linker._age(NOW + 3 * DAY)
+
+    assert build.parts(linker) == {X}
+    assert not any(linker.facts(one.account) for one in office)
+    assert_consistent(linker.cases)
 
 
 # Unknown.

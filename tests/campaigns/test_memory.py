@@ -304,6 +304,19 @@ def test_an_account_that_goes_round_many_ranges_is_one_account_in_each() -> None
     assert posting.count == 1
 
 
+def test_who_came_through_a_proxy_is_counted_once_in_each_range() -> None:
+    flags = [frozenset({"vpn"}), frozenset({"hosting", "proxy"}), frozenset({"relay"}), frozenset()]
+    memory = build.remembered(
+        build.sighting(f"a_{n}", subnet=subnet, flags=flags[n])
+        for _ in range(3)
+        for subnet in range(1, 12)
+        for n in range(4)
+    )
+
+    assert {posting.count for _, posting in memory.hidden.items()} == {2}
+    assert {posting.count for _, posting in memory.subnets.items()} == {4}
+
+
 def test_an_account_that_goes_round_many_keys_is_one_account_in_each() -> None:
     memory = Memory(Bounds())
     for n in range(100):

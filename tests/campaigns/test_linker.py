@@ -312,17 +312,18 @@ def test_the_order_within_an_hour_does_not_change_who_is_held(seed: int) -> None
 
 
 def training_day(*, at: float = NOW) -> list[Sighting]:
-    """Ten schools of five teachers who sign up on one day and all use one worksheet: each school
-    has its network and its card."""
+    """Fourteen schools of five teachers, each school with its network and half of them with a card
+    that four use. Three of five teachers sign up on one day, and all send one worksheet."""
     keys = tuple((1 << 59) + k for k in range(4))
     return [
         build.sighting(
             f"a_teacher{n:02d}", at=at + turn * HOUR + 30 + n, organisation=f"o_teacher{n}",
-            payment=f"p_school{n // 5}", created_at=at - 6 * HOUR + 30 * n,
+            payment=f"p_school{n // 5}" if n % 5 < 4 and n // 5 % 2 else f"p_own{n}",
+            created_at=at - (6 * HOUR - 30 * n if n * 7 % 10 < 6 else DAY * n),
             subnet=(1 << 58) + n // 5, address=(1 << 58) + n, keys=keys,
         )
         for turn in range(0, 12, 3)
-        for n in range(50)
+        for n in range(70)
     ]  # fmt: skip
 
 

@@ -152,6 +152,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         core: members with ties of at least two kinds to different others.
         members: size of the group.
         convicted: whether the group is held to be a campaign.
+        at_places: accounts that hang together with these and were left out, as people at a place.
     """
 
     weights: tuple[Weight, ...]
@@ -162,6 +163,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     core: int
     members: int
     convicted: bool
+    at_places: int = 0
 
 
 class Burden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -228,13 +230,14 @@ def _beyond_a_firm(group: Sequence[Tied], share: float) -> float | None:
 
 
 def judge(
-    members: Iterable[Tied], *, examined: int, alike: float = 1.0, burden: Burden = USUAL
-) -> Verdict:
+    members: Iterable[Tied], *, examined: int, alike: float = 1.0, at_places: int = 0,
+    burden: Burden = USUAL,
+) -> Verdict:  # fmt: skip
     """Hold a group's ties against chance and against every innocent explanation.
 
     `alike` is the largest share of the members that have one content key in common. `examined` is
     the number of groups looked at so far, this one included: the more one looks, the more must be
-    shown (Bonferroni).
+    shown (Bonferroni). `at_places` is as in `Verdict`.
     """
     group = list(members)
     weights = []
@@ -283,5 +286,5 @@ def judge(
     )
     return Verdict(
         weights=tuple(weights), total=total, needed=needed, left=left, explanation=explanation,
-        core=core, members=len(group), convicted=convicted,
+        core=core, members=len(group), convicted=convicted, at_places=at_places,
     )  # fmt: skip

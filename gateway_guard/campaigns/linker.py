@@ -191,7 +191,13 @@ class Linker:
             group = Group(members, self.memory)
         alike = group.alike()
         verdicts = [
-            judge(view, examined=self.examined, alike=alike, burden=self.burden)
+            judge(
+                view,
+                examined=self.examined,
+                alike=alike,
+                at_places=len(people),
+                burden=self.burden,
+            )
             for view in group.views(base)
         ]
         return max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total)), members

@@ -34,10 +34,14 @@ def sentence(weight: Weight) -> str:
 
 
 def sentences(verdict: Verdict) -> tuple[str, ...]:
-    """The whole case: each kind, the core, and what the best innocent explanation leaves."""
+    """The whole case: each kind, the core, who was left out, and what the best innocent explanation
+    leaves.
+    """
+    left_out = f"left out: {verdict.at_places} that hang together with them as people at a place do"
     return (
         *(sentence(weight) for weight in verdict.weights),
         f"core: {verdict.core} of {verdict.members} are tied by two kinds or more",
+        *((left_out,) if verdict.at_places else ()),
         f"explanations: '{verdict.explanation}' accounts for most and leaves {times(verdict.left)}",
         f"together {times(verdict.total)}, where {times(verdict.needed)} is asked for",
     )

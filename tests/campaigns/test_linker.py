@@ -371,6 +371,7 @@ def test_members_that_turn_out_to_be_at_a_place_are_let_go() -> None:
     linker._age(NOW + 3 * DAY)
 
     assert build.parts(linker) == {X}
+    assert held.verdict.at_places == 6
     assert not any(linker.facts(one.account) for one in office)
     assert_consistent(linker.cases)
 

@@ -57,3 +57,11 @@ def test_a_case_tells_every_kind_the_core_the_explanation_and_what_was_asked_for
     assert told[-3] == "core: 9 of 9 are tied by two kinds or more"
     assert f"'{verdict.explanation}'" in told[-2]
     assert f"{times(verdict.needed)} is asked for" in told[-1]
+
+
+def test_a_case_tells_how_many_were_left_out_as_people_at_a_place() -> None:
+    members = [build.tied(Kind.PAYMENT, Kind.ADDRESSES) for _ in range(9)]
+
+    told = sentences(judge(members, examined=3, at_places=12))
+
+    assert told[-3].startswith("left out: 12 that hang together with them ")

@@ -133,11 +133,30 @@ def test_whoever_uses_a_whole_pool_is_at_no_place_either() -> None:
     assert found(people("x", 24, 1, 2, 3, 4)) == set()
 
 
-def test_a_few_travellers_between_two_offices_are_at_places() -> None:
+@pytest.mark.parametrize("travellers", [2, 5])
+def test_a_few_travellers_between_two_offices_are_at_places(travellers: int) -> None:
     one, other = people("one", 12, 1, payment="p"), people("other", 12, 2, payment="p")
-    between = people("between", 2, 1, 2, payment="p")
+    between = people("between", travellers, 1, 2, payment="p")
 
     assert found(one + other + between) == accounts(one, other, between)
+
+
+def test_where_a_third_travels_it_is_a_pool() -> None:
+    fixed = [one for n in range(4) for one in people(f"at{n}_", 6, 1 + n)]
+    between = [one for n in range(12) for one in people(f"x{n}_", 1, 1 + n % 4, 1 + (n + 1) % 4)]
+
+    assert found([*fixed, *between]) == set()
+
+
+def test_the_parts_of_a_campus_have_most_of_their_people_in_common() -> None:
+    halls = people("hall", 10, 1) + people("other", 4, 2)
+    library = [build.sighting(f"a_hall{n}", subnet=2, organisation=f"o_hall{n}") for n in range(6)]
+
+    assert found(halls + library) == accounts(halls)
+
+
+def test_two_who_share_a_range_are_at_a_place() -> None:
+    assert found(people("x", 2, 1)) == accounts(people("x", 2))
 
 
 def test_ranges_of_a_home_shared_with_one_other_make_nobody_rove() -> None:
@@ -160,11 +179,11 @@ def test_a_private_relay_or_a_cloud_may_be_a_place(flags: frozenset[str]) -> Non
     assert found(seen) == accounts(seen)
 
 
-@pytest.mark.parametrize(("of_nine", "place"), [(2, True), (3, False)])
-def test_a_range_is_of_proxies_when_a_third_came_through_one(of_nine: int, place: bool) -> None:
-    seen = people("x", 9, 1, payment="p", flags=[PROXY] * of_nine + [frozenset()] * (9 - of_nine))
+@pytest.mark.parametrize(("proxied", "place"), [(3, True), (4, False)])
+def test_a_range_is_of_proxies_when_a_third_came_through_one(proxied: int, place: bool) -> None:
+    flags = [PROXY] * proxied + [frozenset()] * (10 - proxied)
 
-    assert bool(found(seen)) is place
+    assert bool(found(people("x", 10, 1, payment="p", flags=flags))) is place
 
 
 def test_accounts_outside_the_group_say_what_a_range_is_too() -> None:
@@ -203,7 +222,7 @@ def test_where_most_are_steady_pace_says_nothing() -> None:
 
 def test_the_pace_of_a_few_says_nothing_of_the_others() -> None:
     spread = people("x", 15, 1, payment="p") + people("x", 7, 2, payment="p")
-    of_some = [one for one in steady(spread) if one.account < "a_x14"]
+    of_some = [one for one in steady(spread) if int(one.account.removeprefix("a_x")) < 12]
 
     assert found([*spread, *of_some]) == accounts(spread)
 
@@ -224,9 +243,7 @@ def test_the_order_does_not_matter_and_all_of_a_unit_go_together(
     everyone = at(memory, seen)
 
     assert everyone == at(memory, seen[::-1])
-    for one in seen:
-        if one.account in everyone:
-            # Whoever it hangs together with by a range of its own is at a place, too.
-            mates = accounts([x for x in seen if x.subnet == one.subnet and x.flags != PROXY])
-            proxied = [x for x in seen if x.subnet == one.subnet and x.flags == PROXY]
-            assert proxied or mates <= everyone
+    for subnet in {one.subnet for one in seen}:
+        here = [one for one in seen if one.subnet == subnet]
+        if len({one.organisation for one in here}) > 1 and not any(one.flags for one in here):
+            assert accounts(here) <= everyone or accounts(here).isdisjoint(everyone)

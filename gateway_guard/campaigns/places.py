@@ -25,10 +25,6 @@ _ROVING: Final = 0.1
 #: A unit is at one place when this share of it is in every range that more than two of it use: what
 #: runs there round the clock is a service, of a firm or an agency.
 _ONE_PLACE: Final = 0.9
-#: Where the units at a place are not (nearly) all of a group, one of fewer organisations may as well
-#: be the part of a campaign that happens to look like one. A choice: with 6 one more campaign of a
-#: dozen accounts is missed in recorded traffic, and no fewer honest accounts are held.
-_OF_ITS_OWN: Final = 9
 #: The pace of this share of a unit must be known.
 _PACE_KNOWN: Final = 0.75
 
@@ -38,7 +34,7 @@ def at_places(group: Group, base: Base, burden: Burden = USUAL) -> set[str]:
 
     Whoever hangs together by payments and ranges is a unit. It is at a place when (nearly) all of
     it share a range with others, and neither roving between ranges, nor more cards than a firm's,
-    nor an even pace speaks for one hand. Small ones count when nearly all of the group are in such.
+    nor an even pace speaks for one hand.
     """
     ranges = {
         subnet: sharing
@@ -47,7 +43,7 @@ def at_places(group: Group, base: Base, burden: Burden = USUAL) -> set[str]:
     }
     placed = {trace.account for sharing in ranges.values() for trace in sharing}
     roving = _roving(group, ranges)
-    found: list[tuple[int, list[Trace]]] = []
+    found: set[str] = set()
     for unit in _units(group, ranges):
         people = list({trace.organisation: trace for trace in unit}.values())
         if not everybody([trace.account in placed for trace in people], burden.everybody):
@@ -55,12 +51,8 @@ def at_places(group: Group, base: Base, burden: Burden = USUAL) -> set[str]:
         left = max(log_ratio([t.account in roving for t in people], [_ROVING] * len(people)), 0.0)
         left += _of_payments(people, group) + _of_pace(people, base)
         if left < burden.left:
-            found.append((len(people), unit))
-    together = sum(len(unit) for _, unit in found)
-    least = 0
-    if not everybody([n < together for n in range(len(group.traces))], burden.everybody):
-        least = _OF_ITS_OWN
-    return {trace.account for size, unit in found if size >= least for trace in unit}
+            found.update(trace.account for trace in unit)
+    return found
 
 
 def _proxied(group: Group, subnet: int) -> bool:

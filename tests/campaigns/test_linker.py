@@ -362,7 +362,7 @@ def test_members_that_turn_out_to_be_at_a_place_are_let_go() -> None:
             f"a_office{n}", at=NOW + 13 * HOUR + n, organisation=f"o_office{n}",
             payment="p_office", subnet=77, created_at=NOW - 90 * DAY,
         )
-        for n in range(10)
+        for n in range(6)
     ]  # fmt: skip
     build.learnt(office, linker)
     scores = {linker.memory.numbers[one.account]: 3.5 for one in office}
@@ -371,7 +371,7 @@ def test_members_that_turn_out_to_be_at_a_place_are_let_go() -> None:
     linker._age(NOW + 3 * DAY)
 
     assert build.parts(linker) == {X}
-    assert held.verdict.at_places == 10
+    assert held.verdict.at_places == 6
     assert not any(linker.facts(one.account) for one in office)
     assert_consistent(linker.cases)
 

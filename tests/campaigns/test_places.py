@@ -170,25 +170,6 @@ def test_ranges_of_a_home_shared_with_one_other_make_nobody_rove() -> None:
     assert found(office + homes) == accounts(office)
 
 
-@pytest.mark.parametrize(("size", "strangers", "place"), [
-    (8, 1, True), (8, 2, False), (9, 2, True), (9, 30, True), (8, 30, False),
-])  # fmt: skip
-def test_beside_accounts_that_are_at_none_only_a_large_unit_is_told_to_be_at_a_place(
-    size: int, strangers: int, place: bool
-) -> None:
-    office = people("office", size, 1)
-    others = [one for n in range(strangers) for one in people(f"x{n}_", 1, 100 + n)]
-
-    assert found(office + others) == (accounts(office) if place else set())
-
-
-def test_small_units_are_told_to_be_at_places_where_nearly_all_are() -> None:
-    offices = [one for n in range(5) for one in people(f"o{n}_", 3, 1 + n)]
-
-    assert found(offices + people("x", 1, 100)) == accounts(offices)
-    assert found(offices + people("x", 1, 100) + people("y", 6)) == set()
-
-
 @pytest.mark.parametrize("flag", ["proxy", "vpn", "tor", "residential"])
 def test_where_people_come_through_proxies_nobody_is_at_a_place(flag: str) -> None:
     assert found(people("x", 9, 1, payment="p", flags=frozenset({flag}))) == set()

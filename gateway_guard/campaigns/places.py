@@ -16,6 +16,9 @@ from gateway_guard.campaigns.evidence import ORDINARY, USUAL, Burden, Kind, ever
 from gateway_guard.campaigns.ties import CARDS, HOUSEHOLD, NETWORKS, RESOLD, TELLING, Base, Group
 from gateway_guard.campaigns.traces import Trace
 
+# Choices, not fits, made with recorded traffic and four generated worlds in view (README, What is
+# caught, has what they do there, and in two worlds more).
+
 #: A range is of others' proxies when this share of those who came from it came through one.
 _PROXIED: Final = 1 / 3
 #: Two ranges are of one place when they have this share of the smaller one's accounts in common.

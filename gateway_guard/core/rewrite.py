@@ -145,7 +145,7 @@ def _restrict_batch(members: _Members, restrictions: Restrictions, dialect: Dial
         inner = request.get("params")
         if inner is not None:
             params = _decode(inner)
-            if _restrict(params, restrictions, dialect, _BATCHED):
+            if _restrict(params, restrictions, dialect, _MESSAGES):
                 request["params"] = msgspec.Raw(_encode(params))
                 changed = True
     if changed:
@@ -231,7 +231,7 @@ def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
 
 
 #: What the requests of a batch are sent to.
-_BATCHED: Final = "/v1/messages"
+_MESSAGES: Final = "/v1/messages"
 #: What generates nothing that is counted in tokens, or has no cap.
 _UNCAPPED: Final = (
     "/embeddings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 from gateway_guard.campaigns.acquittals import Acquittals
@@ -28,6 +28,9 @@ _ROUNDS: Final = 3
 #: A campaign that has become this share larger since is scored anew as a whole. Below, a find of a
 #: part of it adds to it: else following a campaign would take time with the square of its size.
 _LITTLE: Final = 0.02
+#: How long whoever was left out as being at a place is not taken in one by one, seconds: who works
+#: where members do would be, with the next request.
+_PLACED: Final = 7 * 86400.0
 #: Most campaigns held at once; the longest silent is let go.
 _MOST_HELD: Final = 1000
 #: Most accounts told of that are no members.
@@ -41,6 +44,10 @@ def banned_in(campaign: str) -> CampaignFacts:
     (`membership.confidence` stays below 1).
     """
     return CampaignFacts(id=campaign, confidence=1.0, banned=True)
+
+
+#: Judges accounts anew: the verdict and those of them it is about, or None for innocent.
+Again = Callable[[set[int]], tuple[Verdict, set[int]] | None]
 
 
 class Casebook:
@@ -86,7 +93,8 @@ class Casebook:
             return
         around = self._memory.touching(number).union(near)
         names = {self.member_of[n] for n in around if n in self.member_of}
-        if not names or self._spared(number, at):
+        placed = at - self._memory.traces[number].placed_at <= _PLACED
+        if not names or placed or self._spared(number, at):
             if number in self._suspects:
                 self._clear(number)
             return
@@ -112,11 +120,13 @@ class Casebook:
         member, signature = self.member_of.get(number) == name, self._signatures[name]
         return self._score(number, signature, self.elsewhere.base(signature), member=member)
 
-    def convict(self, part: set[int], verdict: Verdict, at: float) -> Held | None:
+    def convict(self, part: set[int], verdict: Verdict, at: float, again: Again) -> Held | None:
         """Hold a group: as a new campaign, or as what is known of one already held.
 
-        None when it is not held: too few of it belong together, or it is a part of a larger group
-        that was acquitted.
+        Whoever would be held is judged `again`, without the rest of the group, before anybody is
+        told: None means that they look innocent then. None when nobody is held: too few of the
+        group belong together, they look innocent by themselves, or they are a part of a larger
+        group that was acquitted.
         """
         if self.acquittals.covers(part, at):
             return None
@@ -141,12 +151,25 @@ class Casebook:
         scores = self._members(candidates, at)
         if len(scores) < self._burden.core:
             return None
+        self._add_near(scores, at)
+        second = again(set(scores))
+        if second is None:
+            self.acquittals.add(scores, at)
+            scores = {}
+        else:
+            verdict, meant = second
+            if meant != scores.keys():
+                scores = self._members(meant, at)
+        if len(scores) < self._burden.core:
+            for name in same:
+                self.let_go(self.held[name])
+            return None
         if same:
             held = self.held[same[0]]
             for name in same[1:]:
                 held.absorb(self.held[name])
                 self.let_go(self.held[name], into=scores)
-            held.verdict, held.examined_at, held.judged = verdict, at, 0
+            held.verdict, held.examined_at = verdict, at
         else:
             if len(self.held) >= _MOST_HELD:
                 self.let_go(min(self.held.values(), key=lambda held: held.last_at))
@@ -158,9 +181,23 @@ class Casebook:
             self.held[held.id] = held
         fresh = scores.keys() - self.member_of.keys()
         self._replace(held, scores)
-        held.scored = len(scores)
+        held.judged = held.scored = len(scores)
         self._invite(fresh, at)
         return held
+
+    def _add_near(self, scores: dict[int, float], at: float) -> None:
+        """Add whoever is near those in `scores`, and belongs to them, with its points."""
+        traces = self._memory.traces
+        near = {other for number in scores for other in self._memory.near(number)}
+        near -= scores.keys() | self.member_of.keys()
+        signature = Signature(traces[n] for n in scores)
+        base = self.elsewhere.base(signature)
+        for other in sorted(near):
+            if not self._spared(other, at):
+                score, _ = self._score(other, signature, base, member=False)
+                if score >= JOIN:
+                    scores[other] = score
+                    signature.add(traces[other])
 
     def _join(self, held: Held, candidates: set[int], at: float) -> None:
         """Add those of `candidates` that belong to a campaign whose members stay as they are."""

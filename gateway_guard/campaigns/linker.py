@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable
+from functools import partial
 from typing import Final
 
 from gateway_guard.campaigns.acquittals import GROWN
@@ -17,7 +18,7 @@ from gateway_guard.campaigns.places import at_places
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.samples import Samples
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.campaigns.ties import Base, Group
+from gateway_guard.campaigns.ties import Group
 from gateway_guard.campaigns.webs import Web, Webs
 from gateway_guard.campaigns.words import sentences
 from gateway_guard.types import Campaign, CampaignFacts
@@ -151,17 +152,28 @@ class Linker:
         values = self._values(members)
         # A half hour of sign-up is counted twice, from the hour and from the half.
         weights = {value: 0.5 if value[0] == "signed up" else 1.0 for value in values}
-        base = self.cases.elsewhere.base()
         parts = communities(values, weights)
         if len(parts) > 1 and len(members) <= _FEW:
             # So few may be one although they fall apart.
             parts.append(set(members))
         for part in parts:
             if len(part) >= FEWEST:
-                verdict, rest = self._judge(part, base)
-                held = self.cases.convict(rest, verdict, at) if verdict.convicted else None
+                verdict, rest = self._judge(part, at)
+                if not verdict.convicted:
+                    continue
+                held = self.cases.convict(rest, verdict, at, partial(self._again, at=at))
                 if held is not None:
                     self._grown(held, at)
+
+    def _again(self, members: set[int], at: float) -> tuple[Verdict, set[int]] | None:
+        """What those who would be held look like without the rest of their group.
+
+        Half of the proof will do, as that is what holds a campaign: they were proved together.
+        None when they look innocent.
+        """
+        verdict, meant = self._judge(members, at)
+        half = verdict.total >= verdict.needed / 2 and verdict.left >= self.burden.left / 2
+        return (verdict, meant) if verdict.convicted or half else None
 
     def _grown(self, held: Held, at: float) -> None:
         """Weigh a campaign again when it has become much larger than what was judged.
@@ -172,18 +184,18 @@ class Linker:
         while held.id in self.held and len(held.members) >= max(
             GROWN * held.judged, held.judged + _MORE
         ):
-            verdict, rest = self._judge(held.members, self.cases.elsewhere.base())
-            half = verdict.total >= verdict.needed / 2 and verdict.left >= self.burden.left / 2
-            if verdict.convicted or (held.judged == 0 and half):
+            verdict, rest = self._judge(held.members, at)
+            if verdict.convicted:
                 self.cases.weigh_again(held, rest, verdict, at)
             else:
                 self.cases.acquit(held, at)
 
-    def _judge(self, part: Iterable[int], base: Base) -> tuple[Verdict, set[int]]:
+    def _judge(self, part: Iterable[int], at: float) -> tuple[Verdict, set[int]]:
         """What the evidence comes to about those of a group that are not people at a place, and who
-        they are.
+        they are. The people are left alone for a while when the others are convicted.
         """
         members, numbers = set(part), self.memory.numbers
+        base = self.cases.elsewhere.base()
         group = Group(members, self.memory)
         people = at_places(group, base, self.burden)
         if people:
@@ -200,7 +212,11 @@ class Linker:
             )
             for view in group.views(base)
         ]
-        return max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total)), members
+        verdict = max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total))
+        if verdict.convicted:
+            for account in people:
+                self.memory.traces[numbers[account]].placed_at = at
+        return verdict, members
 
     def _around(self, number: int, most: int) -> list[int]:
         found = {number}
@@ -244,5 +260,5 @@ class Linker:
             if at - held.last_at > _OVER:
                 self.cases.let_go(held)
             elif at - held.examined_at > _AGAIN:
-                verdict, rest = self._judge(held.members, self.cases.elsewhere.base())
+                verdict, rest = self._judge(held.members, at)
                 self.cases.weigh_again(held, rest, verdict, at)

@@ -21,6 +21,8 @@ _POPULAR: Final = 300
 _POPULAR_SHARE: Final = 0.05
 #: An address range of more accounts is a carrier, a VPN exit or a product's egress.
 _CROWDED: Final = 256
+#: A range is of others' proxies when this share of those who came from it came through one.
+_PROXIED: Final = 1 / 3
 #: Share of the accounts forgotten at once when there are too many: the longest unseen.
 _FORGET: Final = 0.1
 #: Paces are counted for the population when they are first known, up to this many exchanges.
@@ -263,6 +265,14 @@ class Memory:
                         ):
                             found.add(other)
         return {n for n in found if traces[n].organisation != organisation}
+
+    def proxied(self, subnet: int) -> bool:
+        """Whether a range is of proxies, VPNs, Tor or homes that are let: nobody's office."""
+        hidden = self.hidden.get(subnet)
+        if hidden is None:
+            return False
+        posting = self.subnets.get(subnet)
+        return posting is None or hidden.count >= _PROXIED * posting.count
 
     def touching(self, number: int) -> set[int]:
         """Accounts that share a payment or an uncrowded address range with account `number`."""

@@ -19,8 +19,6 @@ from gateway_guard.campaigns.traces import Trace
 # Choices, not fits, made with recorded traffic and four generated worlds in view (README, What is
 # caught, has what they do there, and in two worlds more).
 
-#: A range is of others' proxies when this share of those who came from it came through one.
-_PROXIED: Final = 1 / 3
 #: Two ranges are of one place when they have this share of the smaller one's accounts in common.
 _SAME: Final = 0.5
 #: Share of ordinary people who are at two places of a group.
@@ -42,7 +40,7 @@ def at_places(group: Group, base: Base, burden: Burden = USUAL) -> set[str]:
     ranges = {
         subnet: sharing
         for subnet, sharing in group.by_subnet.items()
-        if group.users[subnet] > 1 and not _proxied(group, subnet)
+        if group.users[subnet] > 1 and not group.memory.proxied(subnet)
     }
     placed = {trace.account for sharing in ranges.values() for trace in sharing}
     roving = _roving(group, ranges)
@@ -56,15 +54,6 @@ def at_places(group: Group, base: Base, burden: Burden = USUAL) -> set[str]:
         if left < burden.left:
             found.update(trace.account for trace in unit)
     return found
-
-
-def _proxied(group: Group, subnet: int) -> bool:
-    """Whether a range is of proxies, VPNs, Tor or homes that are let: nobody's office."""
-    hidden = group.memory.hidden.get(subnet)
-    if hidden is None:
-        return False
-    posting = group.memory.subnets.get(subnet)
-    return posting is None or hidden.count >= _PROXIED * posting.count
 
 
 def _roving(group: Group, ranges: Mapping[int, Sequence[Trace]]) -> set[str]:

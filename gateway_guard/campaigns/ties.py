@@ -92,7 +92,10 @@ class Group:
                     self.ways_out |= ranges
         #: Ranges → organisations that come from them.
         self.users = {s: _organisations(sharing) for s, sharing in self.by_subnet.items()}
-        self.ways_out.update(sorted(self.users, key=lambda s: (-self.users[s], s))[:NETWORKS])
+        widest = sorted(self.users, key=lambda s: (-self.users[s], s))[:NETWORKS]
+        self.ways_out.update(widest)
+        # A firm may go out through one hosted or rented range; several are a pool.
+        self.ways_out = {s for s in self.ways_out if s in widest[:1] or not memory.proxied(s)}
         #: Payments shared by more than a household → organisations.
         self.cards = {
             payment: count

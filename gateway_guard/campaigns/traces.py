@@ -56,6 +56,8 @@ class Trace(msgspec.Struct, gc=False):
         pace_start, pace_hours, pace_count: hour (since 1970) at which the account's pace began to
             be watched, the active hours since as a bit set, the exchanges in them.
         pace_known: the judgement of the week before; None when there is none.
+        placed_at: when it was last left out of a campaign, as one of the people at a place; Unix
+            seconds, 0 for never.
     """
 
     account: str
@@ -83,6 +85,7 @@ class Trace(msgspec.Struct, gc=False):
     pace_hours: int = 0
     pace_count: int = 0
     pace_known: bool | None = None
+    placed_at: float = 0.0
 
     def share(self, key: int) -> None:
         """Remember a content key as the newest of `shared`, which is changed nowhere else but in

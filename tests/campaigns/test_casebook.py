@@ -70,13 +70,25 @@ def numbers(cases: Casebook, *accounts: str) -> set[int]:
     return {n for who in accounts for a, n in known.items() if a == who or a[0] == who}
 
 
+def convict(cases: Casebook, part: set[int], verdict: Verdict, at: float) -> Held | None:
+    """Convict a group that looks the same without those who do not belong to it."""
+    return cases.convict(part, verdict, at, lambda members: (verdict, members))
+
+
 def convicted(*names: str) -> Casebook:
     """The same with every campaign held, in this order, a minute apart."""
     cases = scene(*names)
     for i, name in enumerate(names):
-        cases.convict(numbers(cases, name), GUILTY, NOW + 60 * i)
+        convict(cases, numbers(cases, name), GUILTY, NOW + 60 * i)
     assert len(cases.held) == len(names)
     return cases
+
+
+def joined_by(cases: Casebook, more: int) -> set[int]:
+    """Campaign x and so many accounts more that share what its members share."""
+    for n in range(more):
+        cases._memory.note(member(100 + n))
+    return numbers(cases, "x")
 
 
 def review(ruling: Ruling, who: str | None = None, *, at: float = NOW, **more: Any) -> Review:
@@ -160,7 +172,7 @@ def test_a_convicted_group_is_held_and_its_members_are_told() -> None:
 def test_who_is_in_a_convicted_group_by_accident_is_not_held() -> None:
     cases = scene("x")
 
-    cases.convict(numbers(cases, "x", "s1", "s2"), GUILTY, NOW)
+    convict(cases, numbers(cases, "x", "s1", "s2"), GUILTY, NOW)
 
     assert cases.member_of.keys() == numbers(cases, "x")
 
@@ -168,9 +180,80 @@ def test_who_is_in_a_convicted_group_by_accident_is_not_held() -> None:
 def test_a_group_whose_members_share_nothing_is_not_held_whatever_the_verdict() -> None:
     cases = scene("x")
 
-    cases.convict(numbers(cases, "s"), GUILTY, NOW)
+    convict(cases, numbers(cases, "s"), GUILTY, NOW)
 
     assert not cases.held
+
+
+def test_who_looks_innocent_without_the_rest_of_the_group_is_told_nothing() -> None:
+    cases = scene("x")
+    judged: list[set[int]] = []
+    told: list[int] = []
+
+    def again(members: set[int]) -> None:
+        judged.append(members)
+        told.append(len(cases.verdicts))
+
+    held = cases.convict(numbers(cases, "x", "s1"), GUILTY, NOW, again)
+
+    assert (held, cases.held, cases.verdicts, cases.named) == (None, {}, {}, 0)
+    assert (judged, told) == ([numbers(cases, "x")], [0])
+    assert cases.acquittals.covers(set(sorted(numbers(cases, "x"))[:6]), NOW)
+    assert_consistent(cases)
+
+
+def test_a_campaign_that_looks_innocent_with_what_is_found_of_it_is_let_go() -> None:
+    cases = convicted("x")
+
+    held = cases.convict(joined_by(cases, 6), GUILTY, NOW + HOUR, lambda _: None)
+
+    assert (held, cases.held, cases.verdicts) == (None, {}, {})
+    assert_consistent(cases)
+
+
+def test_only_those_are_held_that_are_meant_when_judged_by_themselves() -> None:
+    cases = scene("x", strangers=600)
+    (other,) = numbers(cases, "x0")
+    meant = numbers(cases, "x") - {other}
+
+    def again(_: set[int]) -> tuple[Verdict, set[int]]:
+        cases._memory.traces[other].placed_at = NOW
+        return NOTHING_LEFT, meant
+
+    held = cases.convict(numbers(cases, "x"), GUILTY, NOW, again)
+
+    assert held is not None
+    assert set(held.members) == meant
+    assert (held.verdict, held.judged) == (NOTHING_LEFT, SIZE - 1)
+    assert_consistent(cases)
+
+
+def test_a_campaign_of_which_too_few_are_meant_is_let_go() -> None:
+    cases = convicted("x")
+
+    held = cases.convict(
+        joined_by(cases, 6), GUILTY, NOW + HOUR, lambda members: (GUILTY, set(sorted(members)[:2]))
+    )
+
+    assert (held, cases.held, cases.verdicts) == (None, {}, {})
+    assert_consistent(cases)
+
+
+def test_whoever_is_near_is_judged_with_those_found_unless_a_reviewer_spares_it() -> None:
+    cases = scene("x", strangers=600)
+    cases.review(review(Ruling.ALLOW, "x0"))
+    found = set(sorted(numbers(cases, "x") - numbers(cases, "x0"))[:8])
+    judged: list[set[int]] = []
+
+    def again(members: set[int]) -> tuple[Verdict, set[int]]:
+        judged.append(members)
+        return GUILTY, members
+
+    cases.convict(found, GUILTY, NOW, again)
+
+    assert len(found) == 8
+    assert judged == [numbers(cases, "x") - numbers(cases, "x0")]
+    assert cases.member_of.keys() == judged[0]
 
 
 def test_scoring_ends_after_some_rounds_even_when_members_still_change(
@@ -179,7 +262,7 @@ def test_scoring_ends_after_some_rounds_even_when_members_still_change(
     monkeypatch.setattr(casebook, "_ROUNDS", 1)
     cases = scene("x")
 
-    cases.convict(numbers(cases, "x", "s1"), GUILTY, NOW)
+    convict(cases, numbers(cases, "x", "s1"), GUILTY, NOW)
 
     assert cases.member_of.keys() == numbers(cases, "x")
     assert_consistent(cases)
@@ -190,7 +273,7 @@ def test_a_campaign_began_with_the_first_exchange_of_any_member() -> None:
     early = cases._memory.traces[min(numbers(cases, "x"))]
     early.first_at = NOW - 5 * DAY
 
-    cases.convict(numbers(cases, "x"), GUILTY, NOW)
+    convict(cases, numbers(cases, "x"), GUILTY, NOW)
 
     assert cases.held["c_0001"].first_seen == NOW - 5 * DAY
 
@@ -221,7 +304,7 @@ def test_a_group_convicted_again_is_the_same_campaign_with_the_new_evidence() ->
     cases = convicted("x")
     other = proof(Kind.PAYMENT, Kind.ADDRESSES, Kind.PACE)
 
-    cases.convict(numbers(cases, "x"), other, NOW + HOUR)
+    convict(cases, numbers(cases, "x"), other, NOW + HOUR)
 
     assert list(cases.held) == ["c_0001"]
     held = cases.held["c_0001"]
@@ -252,7 +335,7 @@ def joined(cases: Casebook) -> set[int]:
 def test_campaigns_that_turn_out_to_be_one_keep_the_older_name() -> None:
     cases = convicted("x", "y")
 
-    cases.convict(joined(cases), GUILTY, NOW + DAY)
+    convict(cases, joined(cases), GUILTY, NOW + DAY)
 
     assert list(cases.held) == ["c_0001"]
     held = cases.held["c_0001"]
@@ -267,7 +350,7 @@ def test_a_campaign_that_turns_out_to_be_part_of_another_brings_its_timeline_alo
         (number,) = numbers(cases, f"{name}0")
         cases.count(number, member(0, name, tokens=7))
 
-    cases.convict(joined(cases), GUILTY, NOW + DAY)
+    convict(cases, joined(cases), GUILTY, NOW + DAY)
 
     (hour,) = cases.held["c_0001"].hours.values()
     assert (hour.exchanges, hour.tokens) == (2, 14)
@@ -277,9 +360,9 @@ def test_the_older_name_is_kept_after_ten_thousand_campaigns_too() -> None:
     cases = scene("x", "y")
     cases.named = 9998
     for name in ("x", "y"):
-        cases.convict(numbers(cases, name), GUILTY, NOW)
+        convict(cases, numbers(cases, name), GUILTY, NOW)
 
-    cases.convict(joined(cases), GUILTY, NOW + DAY)
+    convict(cases, joined(cases), GUILTY, NOW + DAY)
 
     assert list(cases.held) == ["c_9999"]
 
@@ -287,7 +370,7 @@ def test_the_older_name_is_kept_after_ten_thousand_campaigns_too() -> None:
 def test_a_few_accounts_of_another_campaign_do_not_make_two_campaigns_one() -> None:
     cases = convicted("x", "y")
 
-    cases.convict(numbers(cases, "x", "y0", "y1"), GUILTY, NOW + DAY)
+    convict(cases, numbers(cases, "x", "y0", "y1"), GUILTY, NOW + DAY)
 
     assert list(cases.held) == ["c_0001", "c_0002"]
     assert cases.held["c_0002"].members.keys() == numbers(cases, "y")
@@ -300,7 +383,7 @@ def test_the_longest_silent_campaign_makes_room_for_a_new_one(
     cases = scene("x", "y", "z")
 
     for i, name in enumerate("xyz"):
-        cases.convict(numbers(cases, name), GUILTY, NOW + i)
+        convict(cases, numbers(cases, name), GUILTY, NOW + i)
 
     assert list(cases.held) == ["c_0002", "c_0003"]
     assert "x0" not in cases.verdicts
@@ -326,6 +409,20 @@ def test_a_newcomer_that_shares_nothing_is_let_be() -> None:
     come(cases, stranger(500))
 
     assert "s500" not in cases.verdicts
+
+
+@pytest.mark.parametrize(("days", "member_then"), [(0, False), (7, False), (7.1, True)])
+def test_whoever_was_left_out_as_at_a_place_is_taken_in_after_a_week_at_the_earliest(
+    days: float, member_then: bool
+) -> None:
+    cases = convicted("x")
+    number, _ = cases._memory.note(member(100))
+    cases._memory.traces[number].placed_at = NOW
+
+    cases.consider(number, cases._memory.near(number), NOW + days * DAY)
+
+    assert (number in cases.member_of) is member_then
+    assert_consistent(cases)
 
 
 def test_while_no_campaign_is_held_nobody_is_considered() -> None:
@@ -464,7 +561,7 @@ def test_the_colleagues_of_whoever_used_a_template_first_do_not_imitate_it_eithe
     cases = scene("x")
     (first,) = numbers(cases, "author-x")
     firm, keys = cases._memory.traces[first].organisation, member(0).keys
-    cases.convict(numbers(cases, "x"), GUILTY, NOW)
+    convict(cases, numbers(cases, "x"), GUILTY, NOW)
 
     mate = come(cases, build.sighting("mate", organisation=firm, payment="p_x0", keys=keys))
     other = come(cases, build.sighting("other", payment="p_x0", keys=keys))
@@ -550,7 +647,7 @@ def test_an_allowed_member_is_none_any_more_and_never_becomes_one_again() -> Non
 
     cases.review(review(Ruling.ALLOW, "x0"))
     come(cases, member(0, subnet=99, at=NOW + HOUR))
-    cases.convict(numbers(cases, "x"), GUILTY, NOW + 365 * DAY)
+    convict(cases, numbers(cases, "x"), GUILTY, NOW + 365 * DAY)
 
     assert cases.member_of.keys() == numbers(cases, "x") - numbers(cases, "x0")
     assert "x0" not in cases.verdicts
@@ -621,9 +718,9 @@ def test_the_accounts_of_a_released_campaign_are_left_alone_for_the_stated_time(
     group = numbers(cases, "x")
 
     assert cases.review(review(Ruling.RELEASE, campaign="c_0001", at=NOW + DAY))
-    cases.convict(group, GUILTY, NOW + DAY + LEFT_ALONE - 1)
+    convict(cases, group, GUILTY, NOW + DAY + LEFT_ALONE - 1)
     early = dict(cases.held)
-    cases.convict(group, GUILTY, NOW + DAY + LEFT_ALONE)
+    convict(cases, group, GUILTY, NOW + DAY + LEFT_ALONE)
 
     assert early == {}
     assert list(cases.held) == ["c_0002"]
@@ -710,7 +807,7 @@ class Whatever(RuleBasedStateMachine):
     def convict(self, name: str, other: str, some: set[int], more: set[int]) -> None:
         accounts = {f"{name}{n}" for n in some} | {f"{other}{n}" for n in more if n % 2}
         part = {self.memory.numbers[a] for a in accounts if a in self.memory.numbers}
-        self.cases.convict(part, GUILTY, self.now)
+        convict(self.cases, part, GUILTY, self.now)
 
     @rule(name=_names, n=st.integers(0, SIZE + 8), other=_names, subnet=st.booleans())
     def an_account_comes(self, name: str, n: int, other: str, subnet: bool) -> None:

@@ -369,6 +369,9 @@ def test_members_that_turn_out_to_be_at_a_place_are_let_go() -> None:
     linker.cases._replace(held, {**held.members, **scores})
 
     linker._age(NOW + 3 * DAY)
+    again = [msgspec.structs.replace(one, at=NOW + 3 * DAY, keys=(n,))
+             for n, one in enumerate(office)]  # fmt: skip
+    build.learnt(again, linker)
 
     assert build.parts(linker) == {X}
     assert held.verdict.at_places == 6

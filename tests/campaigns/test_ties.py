@@ -177,6 +177,22 @@ def test_ranges_whose_very_address_is_shared_may_be_a_firms_ways_out() -> None:
     assert not any(one.lasting[Kind.ADDRESSES] for one in ties)
 
 
+def test_several_ranges_of_others_proxies_are_nobodys_ways_out_but_one_may_be() -> None:
+    """A firm may have one hosted or rented way out; whoever has several buys them."""
+    ranges, proxy = [n // 10 + 1 for n in range(30)], frozenset({"proxy"})
+    flags = [proxy if subnet < 3 else frozenset() for subnet in ranges]
+
+    ties = view(members(30, subnet=ranges, address=ranges, flags=flags))
+
+    lasting = [subnet for subnet, one in by_range(ties, ranges) if one.lasting[Kind.ADDRESSES]]
+    assert lasting == [2] * 10
+
+
+def by_range(ties: list[Tied], ranges: list[int]) -> list[tuple[int, Tied]]:
+    """The ties of members that signed up each before the one before it, with their ranges."""
+    return sorted(zip(ranges, reversed(ties), strict=True), key=lambda one: one[0])
+
+
 def test_many_ranges_with_an_address_for_each_account_are_not() -> None:
     ranges = [n // 5 + 1 for n in range(100)]
 

@@ -21,6 +21,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.core.credentials import subkey
+from gateway_guard.record.announcing import Announcer
 from gateway_guard.record.beside import PIECE, Beside, rest
 from gateway_guard.record.keeping import Keeper
 from gateway_guard.record.register import LocalRegister
@@ -83,6 +84,7 @@ class Linking:
         self.dropped = 0
         self.failed = 0
         self._verdicts = self.linker.cases.verdicts
+        self._announcer = Announcer(self.linker.cases)
         self._seed = address_seed(secret)
         self._asked = asked
         self._limit = queue
@@ -156,6 +158,12 @@ class Linking:
         metrics.gauge(
             "campaign_members", "Accounts held to be in a campaign.", lambda: len(cases.member_of)
         )
+        metrics.counters(
+            "campaigns_let_go",
+            "Campaigns held no longer, by cause.",
+            "cause",
+            lambda: cases.endings.counts,
+        )
         metrics.gauge(
             "campaign_accounts",
             "Accounts remembered to find campaigns among.",
@@ -187,6 +195,7 @@ class Linking:
             self.learn()
             if self.keeper is not None:
                 self.keeper.finish()
+            self._announce()
 
     def _start(self) -> None:
         self._idle = False
@@ -200,7 +209,12 @@ class Linking:
         self._piece()
         if self.keeper is not None:
             self.keeper.tend()
+        self._announce()
         return rest(len(self._waiting), self._limit)
+
+    def _announce(self) -> None:
+        with self.lock:
+            self._announcer.announce()
 
     def _piece(self) -> None:
         """Learn for a while: `lock` is not held longer, either."""

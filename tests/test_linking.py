@@ -277,6 +277,24 @@ def test_metrics_show_what_is_held_and_what_was_lost() -> None:
     assert "\ngateway_guard_sightings_failed_total 0.0\n" in page
 
 
+def test_a_campaign_found_and_let_go_is_said_in_the_log_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    links, metrics = Linking(build.SECRET, linker=ring.caught()), Metrics()
+    links.publish(metrics)
+    links.write(settled())
+    later = build.NOW + ring.EXCHANGES * ring.HOUR
+    links.review(Review(at=later, ruling=Ruling.RELEASE, campaign="c_0001"))
+
+    links.close()
+
+    (said,) = [r.getMessage() for r in caplog.records if "campaign" in r.getMessage()]
+    assert said.startswith("campaign c_0001 let go, released by a reviewer: 24 accounts, ")
+    page = metrics.render()[0].decode()
+    assert '\ngateway_guard_campaigns_let_go_total{cause="released"} 1.0\n' in page
+
+
 def minute(links: Linking, clock: list[float]) -> None:
     """Let a minute pass, as the thread would."""
     clock[0] += SAVE_EVERY

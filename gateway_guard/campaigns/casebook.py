@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway_guard.campaigns.acquittals import Acquittals
 from gateway_guard.campaigns.elsewhere import Elsewhere
+from gateway_guard.campaigns.ended import Endings, Why
 from gateway_guard.campaigns.evidence import Burden, Verdict
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import (
@@ -61,6 +62,7 @@ class Casebook:
         verdicts: account → what the guard is told of it. Replaced entry by entry, so that another
             thread may read it at any time.
         reviews: rulings of people, which stand above everything else.
+        endings: campaigns that are held no longer.
     """
 
     def __init__(self, memory: Memory, burden: Burden) -> None:
@@ -77,6 +79,7 @@ class Casebook:
         #: Accounts that are no members, but near enough to be told → the campaign.
         self._suspects: dict[int, str] = {}
         self.acquittals = Acquittals()
+        self.endings = Endings()
         memory.kept = self._kept = set[int]()
         memory.dropped = self._drop
 
@@ -162,7 +165,7 @@ class Casebook:
                 scores = self._members(meant, at)
         if len(scores) < self._burden.core:
             for name in same:
-                self.let_go(self.held[name])
+                self.end(self.held[name], Why.INNOCENT if second is None else Why.FADED, at)
             return None
         if same:
             held = self.held[same[0]]
@@ -172,10 +175,10 @@ class Casebook:
             held.verdict, held.examined_at = verdict, at
         else:
             if len(self.held) >= _MOST_HELD:
-                self.let_go(min(self.held.values(), key=lambda held: held.last_at))
+                self.end(min(self.held.values(), key=lambda held: held.last_at), Why.ROOM, at)
             self.named += 1
             held = Held(
-                id=f"c_{self.named:04d}", members={}, first_seen=at, alarm_at=at, last_at=at,
+                id=self.name(self.named), members={}, first_seen=at, alarm_at=at, last_at=at,
                 examined_at=at, verdict=verdict,
             )  # fmt: skip
             self.held[held.id] = held
@@ -215,7 +218,7 @@ class Casebook:
     def acquit(self, held: Held, at: float) -> None:
         """Let a campaign go that looks innocent now that more of it is known."""
         self.acquittals.add(held.members, at)
-        self.let_go(held)
+        self.end(held, Why.INNOCENT, at)
 
     def weigh_again(self, held: Held, members: set[int], verdict: Verdict, at: float) -> None:
         """Hold a campaign on by today's evidence, with those that are still taken for `members`, or
@@ -226,10 +229,20 @@ class Casebook:
         held.verdict, held.examined_at, held.judged = verdict, at, len(members)
         scores = self._members(members, at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
-            self.let_go(held)
+            self.end(held, Why.FADED, at)
         else:
             self._replace(held, scores)
             held.scored = len(scores)
+
+    @staticmethod
+    def name(number: int) -> str:
+        """The name of the campaign that is the `number`th ever found, from 1."""
+        return f"c_{number:04d}"
+
+    def end(self, held: Held, why: Why, at: float) -> None:
+        """Hold a campaign no longer, and remember that it was held, and `why` not any more."""
+        self.endings.add(held, why, at)
+        self.let_go(held)
 
     def let_go(self, held: Held, into: Container[int] = ()) -> None:
         """Hold a campaign no longer; members `into` another one keep their verdict meanwhile."""
@@ -254,7 +267,7 @@ class Casebook:
                 account = self._memory.traces[number].account
                 if not self.reviews.banned(account):
                     self.reviews.rule(account, Ruling.ALLOW, review.at + LEFT_ALONE)
-            self.let_go(held)
+            self.end(held, Why.RELEASED, review.at)
         elif review.account is not None and review.ruling in MEMBERSHIP:
             self._rule(review.account, review.ruling)
         return True

@@ -46,6 +46,7 @@ class Filling:
         memory, releases = linker.memory, linker.memory.releases
         linker.examined = head.examined
         linker.cases.named = head.named
+        linker.cases.endings.restore(head.ended)
         memory.next, memory.paces = head.next, head.paces
         releases.began, releases.models = head.began, head.models
         releases.latest, releases.latest_at, releases.moves = (

@@ -10,6 +10,7 @@ from typing import Final
 from gateway_guard.campaigns.acquittals import GROWN
 from gateway_guard.campaigns.casebook import Casebook
 from gateway_guard.campaigns.communities import communities
+from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.evidence import USUAL, Burden, Verdict, judge
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import BURST, JOIN, confidence
@@ -258,7 +259,7 @@ class Linker:
         self.cases.recount(at)
         for held in list(self.held.values()):
             if at - held.last_at > _OVER:
-                self.cases.let_go(held)
+                self.cases.end(held, Why.SILENT, at)
             elif at - held.examined_at > _AGAIN:
                 verdict, rest = self._judge(held.members, at)
                 self.cases.weigh_again(held, rest, verdict, at)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.campaigns.ended import Ended
 from gateway_guard.campaigns.journal import Applied
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import BURST
@@ -51,6 +52,7 @@ class Head(msgspec.Struct, kw_only=True):
     latest: str | None
     latest_at: float
     moves: list[int]
+    ended: list[Ended] = []
 
 
 def head_of(linker: Linker, *, saved_at: float, applied: Applied, position: bytes = b"") -> Head:
@@ -72,6 +74,7 @@ def head_of(linker: Linker, *, saved_at: float, applied: Applied, position: byte
         latest=releases.latest,
         latest_at=releases.latest_at,
         moves=releases.moves,
+        ended=list(linker.cases.endings.latest),
     )
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway_guard.campaigns.casebook import BANNED
+from gateway_guard.campaigns.ended import WORDS, Ended
 from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
 from gateway_guard.campaigns.summary import Summary, summaries
@@ -45,6 +46,8 @@ _NETWORKS: Final = 3
 _TIES: Final = 6
 _DAYS: Final = 14
 _MEMBERS: Final = 20
+#: Campaigns let go that `list` shows.
+_ENDED: Final = 10
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 
 
@@ -65,15 +68,21 @@ def register(app: typer.Typer) -> None:
 
     @group.command("list")
     def list_command(file: FileOption = None, format: FormatOption = Format.TEXT) -> None:
-        """Every campaign held, one a line, the oldest alarm first."""
+        """Every campaign held, one a line, the oldest alarm first; and those let go lately."""
         case = opened(file)
         found = summaries(case.linker, case.snapshot.exchanges if case.snapshot else 0)
         if format is Format.JSON:
-            print_json({"file": str(case.file.path), "as_of": _as_of(case), "campaigns": found})
+            ended = list(case.linker.cases.endings.latest)
+            print_json({"file": str(case.file.path), "as_of": _as_of(case), "campaigns": found,
+                        "let_go": ended})  # fmt: skip
             return
         out = console()
         if found:
             out.print(_listed(found))
+        if ended := list(case.linker.cases.endings.latest)[-_ENDED:]:
+            _heading(out, "let go lately")
+            out.print(_let_go(ended))
+            out.print()
         out.print(_foot(case, len(found)))
 
     @group.command("show")
@@ -238,6 +247,16 @@ def _listed(found: list[Summary]) -> Table:
         table.add_row(
             one.id, f"{one.members:,}", sure(one.confidence), moment(one.first_seen),
             moment(one.alarm_at), f"{one.exchanges:,}", f"{one.share:.1%}", networks,
+        )  # fmt: skip
+    return table
+
+
+def _let_go(ended: list[Ended]) -> Table:
+    table = _table("campaign", "members>", "alarm", "let go", "refused>", "because")
+    for one in reversed(ended):
+        table.add_row(
+            one.id, f"{one.members:,}", moment(one.alarm_at), moment(one.ended_at),
+            f"{one.refused:,} of {one.exchanges:,}", WORDS[one.why],
         )  # fmt: skip
     return table
 

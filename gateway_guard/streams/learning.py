@@ -12,6 +12,7 @@ from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.errors import UNDECODABLE
+from gateway_guard.record.announcing import Announcer
 from gateway_guard.streams.keys import order
 from gateway_guard.streams.wire import Refusal, Told, read_batch, read_order
 from gateway_guard.types import CampaignFacts
@@ -113,6 +114,7 @@ class Pupil:
         self.position = position or Position()
         self.counts = counts or Counts()
         self.news = 0
+        self._announcer = Announcer(self.linker.cases)
         self._verdicts = self.linker.cases.verdicts = Noting(self.linker.cases.verdicts)
 
     @property
@@ -151,6 +153,7 @@ class Pupil:
                     self._batch(fields.get(b"b", b""), key)
             except Refusal as refusal:
                 self._skip(refusal.why)
+        self._announcer.announce()
         return heard
 
     def heed(self, review: Review) -> None:

@@ -87,6 +87,12 @@ def publish_leader(metrics: Metrics, leader: Leader) -> None:
         "Accounts remembered here to find campaigns among.",
         held(lambda p: len(p.linker.memory.traces)),
     )
+    metrics.counters(
+        "campaigns_let_go",
+        "Campaigns held here no longer, by cause.",
+        "cause",
+        lambda: leader.pupil.linker.cases.endings.counts if leader.pupil is not None else {},
+    )
     for name, text, read in (
         ("learnt", "Sightings the linker took in here.", lambda: counts.learnt),
         ("repeated", "Sightings that came twice and were taken once.", lambda: counts.repeated),

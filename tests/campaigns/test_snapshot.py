@@ -125,6 +125,20 @@ def test_who_was_acquitted_is_still_after_a_restart() -> None:
     assert again.cases.acquittals.covers(members[:12], build.NOW)
 
 
+def test_what_was_let_go_is_remembered_and_whoever_was_left_out_is_left_alone() -> None:
+    linker = ring.caught()
+    number = min(linker.memory.traces)
+    linker.memory.traces[number].placed_at = build.NOW
+    (held,) = linker.held.values()
+    linker.cases.acquit(held, build.NOW)
+
+    again = restarted(linker).linker
+
+    assert list(again.cases.endings.latest) == list(linker.cases.endings.latest)
+    assert [one.id for one in again.cases.endings.latest] == ["c_0001"]
+    assert again.memory.traces[number].placed_at == build.NOW
+
+
 def test_what_the_guard_was_told_of_neighbours_survives() -> None:
     linker, near = ring.caught(), ring.bystander(3).account
     linker.cases.verdicts[near] = CampaignFacts(id="c_0001", confidence=0.8)

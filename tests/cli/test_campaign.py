@@ -135,6 +135,23 @@ def test_release_writes_a_review_and_the_campaign_is_gone(
     assert "24 accounts left alone for 30 days" in ran.out
     assert (review.campaign, review.reason, review.by) == ("c_0001", "a reseller", "ann")
     assert after["campaigns"] == []
+    (ended,) = after["let_go"]
+    assert (ended["id"], ended["why"], ended["members"]) == ("c_0001", "released", 24)
+
+
+@pytest.mark.usefixtures("path")
+def test_list_says_what_was_let_go_lately_and_why(monkeypatch: Patch, capfd: Capture) -> None:
+    run(monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", "a reseller")
+
+    ran = run(monkeypatch, capfd, "campaign", "list")
+
+    _, title, heading, _, line, _, foot = ran.out.splitlines()
+    assert ran.code == 0
+    assert title == "let go lately"
+    assert heading.split() == ["campaign", "members", "alarm", "let", "go", "refused", "because"]
+    assert line.split()[:2] == ["c_0001", "24"]
+    assert line.endswith("released by a reviewer")
+    assert foot.startswith("0 campaigns among 144 accounts")
 
 
 @pytest.mark.usefixtures("path")

@@ -47,6 +47,16 @@ def test_a_batch_that_comes_twice_counts_once() -> None:
     assert (pupil.counts.learnt, pupil.counts.repeated, pupil.counts.lost) == (6, 6, 0)
 
 
+def test_a_campaign_that_is_found_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    pupil = Pupil()
+    seen = list(ring.stream())
+
+    pupil.take([entry(n + 1, ONE, n, seen[n : n + 100]) for n in range(0, len(seen), 100)], [], KEY)
+
+    held = [r.getMessage() for r in caplog.records]
+    assert held == ["campaign c_0001 held: 24 accounts"]
+
+
 def test_a_batch_whose_start_was_seen_already_counts_from_there() -> None:
     pupil = Pupil()
 

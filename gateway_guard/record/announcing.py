@@ -1,0 +1,41 @@
+"""Says in the log of the process which campaigns are held from now on, and which no longer."""
+
+from __future__ import annotations
+
+import logging
+
+from gateway_guard.campaigns.casebook import Casebook
+from gateway_guard.campaigns.ended import WORDS, Why
+
+log = logging.getLogger(__name__)
+
+
+class Announcer:
+    """Announces each campaign once when it is found and once when it is let go.
+
+    What was known before, e.g. from a snapshot, is no news.
+    """
+
+    def __init__(self, cases: Casebook) -> None:
+        self._cases = cases
+        self._named = cases.named
+        self._ended = cases.endings.counts.total()
+
+    def announce(self) -> None:
+        """Log what is new since the last call; call it where the linker is not learning."""
+        cases = self._cases
+        for number in range(self._named + 1, cases.named + 1):
+            held = cases.held.get(cases.name(number))
+            if held is not None:
+                log.warning("campaign %s held: %d accounts", held.id, len(held.members))
+        self._named = cases.named
+        ended = cases.endings.counts.total()
+        if ended == self._ended:
+            return
+        for one in list(cases.endings.latest)[self._ended - ended :]:
+            log.log(
+                logging.WARNING if one.why is Why.INNOCENT else logging.INFO,
+                "campaign %s let go, %s: %d accounts, %d of %d exchanges since the alarm refused",
+                one.id, WORDS[one.why], one.members, one.refused, one.exchanges,
+            )  # fmt: skip
+        self._ended = ended

@@ -256,6 +256,47 @@ def test_whoever_is_near_is_judged_with_those_found_unless_a_reviewer_spares_it(
     assert cases.member_of.keys() == judged[0]
 
 
+def judged_with(*near: Sighting) -> set[str]:
+    """Who of those near twelve accounts, one of which signed up at `NOW`, is judged with them."""
+    seen = [author("x"), member(0, created_at=NOW), *members("x")[1:], *near]
+    cases = Casebook(build.remembered([*seen, *(stranger(n) for n in range(600))]), USUAL)
+    found = numbers(cases, *(f"x{n}" for n in range(SIZE)))
+    judged: set[int] = set()
+
+    def again(members: set[int]) -> None:
+        judged.update(members)
+
+    cases.convict(found, GUILTY, NOW, again)
+    assert judged >= found
+    return {cases._memory.traces[number].account for number in judged - found}
+
+
+def test_whoever_is_near_is_judged_with_those_found_only_if_it_would_be_a_member() -> None:
+    surely = member(50, created_at=NOW + 60)
+    perhaps = member(51, payment=None, subnet=7, created_at=NOW + 120)
+
+    assert judged_with(perhaps) == set()
+    assert judged_with(surely) == {"x50"}
+    # Of a burst of three, no longer beside one sign-up by chance.
+    assert judged_with(surely, perhaps) == {"x50", "x51"}
+
+
+def test_a_member_of_another_campaign_is_not_judged_with_those_it_is_near() -> None:
+    cases = scene("x", "y", strangers=600)
+    convict(cases, numbers(cases, "y"), GUILTY, NOW)
+    both = come(cases, member(50, "y", payment="p_x0", keys=(*member(0, "x").keys, 122007, 122008)))
+    judged: list[set[int]] = []
+
+    def again(members: set[int]) -> None:
+        judged.append(members)
+
+    cases.convict(numbers(cases, "x"), GUILTY, NOW, again)
+
+    assert cases.member_of[both] == "c_0001"
+    assert judged == [numbers(cases, "x")]
+    assert_consistent(cases)
+
+
 def test_scoring_ends_after_some_rounds_even_when_members_still_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

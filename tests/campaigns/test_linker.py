@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -185,6 +185,47 @@ def test_a_group_that_looks_innocent_once_it_has_grown_by_half_is_let_go_and_lef
     assert sizes == [int(1.5 * 24) - 1, 0]
     assert linker.campaigns() == []
     assert_consistent(linker.cases)
+
+
+def test_a_find_that_others_join_at_once_is_weighed_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linker = caught()
+    (held,) = linker.held.values()
+    number, held.judged, judge = min(held.members), 8, linker._judge
+    guilty = iter([True, False])
+
+    def judged(part: Iterable[int], at: float) -> tuple[Verdict, set[int]]:
+        verdict, rest = judge(part, at)
+        return msgspec.structs.replace(verdict, convicted=next(guilty)), rest
+
+    monkeypatch.setattr(linker, "_judge", judged)
+    monkeypatch.setattr(linker.cases, "convict", lambda *_: held)
+
+    linker._examine(number, linker.webs.of(number), NOW + DAY)
+
+    assert linker.held == {}
+    assert_consistent(linker.cases)
+
+
+@pytest.mark.parametrize(
+    ("total", "left", "convicted", "stands"),
+    [(20.0, 4.0, True, True), (8.0, 1.75, False, True), (7.9, 1.75, False, False),
+     (8.0, 1.74, False, False)],
+)  # fmt: skip
+def test_half_of_the_proof_will_do_for_those_who_were_proved_together(
+    monkeypatch: pytest.MonkeyPatch, total: float, left: float, convicted: bool, stands: bool
+) -> None:
+    linker = caught()
+    (held,) = linker.held.values()
+    verdict = msgspec.structs.replace(
+        held.verdict, total=total, needed=16.0, left=left, convicted=convicted
+    )
+    monkeypatch.setattr(linker, "_judge", lambda part, at: (verdict, {1, 2, 3}))
+
+    found = linker._again({1, 2, 3, 4}, NOW)
+
+    assert found == ((verdict, {1, 2, 3}) if stands else None)
 
 
 def test_a_real_campaign_that_grows_is_held_on_and_grows_with_it() -> None:
@@ -377,6 +418,28 @@ def test_members_that_turn_out_to_be_at_a_place_are_let_go() -> None:
     assert held.verdict.at_places == 6
     assert not any(linker.facts(one.account) for one in office)
     assert_consistent(linker.cases)
+
+
+def test_people_at_a_place_are_noted_when_those_beside_them_are_convicted_and_only_then() -> None:
+    linker = build.learnt(build.mixed(build.campaign("x"), build.strangers()))
+    (held,) = linker.held.values()
+    office = [
+        build.sighting(f"a_office{n}", organisation=f"o_office{n}", payment="p_office", subnet=77)
+        for n in range(6)
+    ]
+    build.learnt(office, linker)
+    numbers, traces = linker.memory.numbers, linker.memory.traces
+    people = {numbers[one.account] for one in office}
+
+    alone, _ = linker._judge(people, NOW + DAY)
+    unnoted = {traces[n].placed_at for n in people}
+    beside, rest = linker._judge(people | held.members.keys(), NOW + 2 * DAY)
+
+    assert (alone.convicted, unnoted) == (False, {0.0})
+    assert beside.convicted
+    assert rest == held.members.keys()
+    assert {traces[n].placed_at for n in people} == {NOW + 2 * DAY}
+    assert {traces[n].placed_at for n in rest} == {0.0}
 
 
 # Unknown.

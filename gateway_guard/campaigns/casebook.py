@@ -29,8 +29,8 @@ _ROUNDS: Final = 3
 #: A campaign that has become this share larger since is scored anew as a whole. Below, a find of a
 #: part of it adds to it: else following a campaign would take time with the square of its size.
 _LITTLE: Final = 0.02
-#: How long whoever was left out as being at a place is not taken in one by one, seconds: who works
-#: where members do would be, with the next request.
+#: How long whoever was taken for people at a place, beside a group that was convicted, is not taken
+#: in one by one, seconds: who works where members do would be, with the next request.
 _PLACED: Final = 7 * 86400.0
 #: Most campaigns held at once; the longest silent is let go.
 _MOST_HELD: Final = 1000
@@ -158,19 +158,21 @@ class Casebook:
         second = again(set(scores))
         if second is None:
             self.acquittals.add(scores, at)
-            scores = {}
+            scores, why = {}, Why.INNOCENT
         else:
             verdict, meant = second
+            why = Why.INNOCENT if verdict.at_places else Why.FADED
             if meant != scores.keys():
                 scores = self._members(meant, at)
         if len(scores) < self._burden.core:
             for name in same:
-                self.end(self.held[name], Why.INNOCENT if second is None else Why.FADED, at)
+                self.end(self.held[name], why, at)
             return None
         if same:
             held = self.held[same[0]]
             for name in same[1:]:
                 held.absorb(self.held[name])
+                self.endings.add(self.held[name], Why.MERGED, at)
                 self.let_go(self.held[name], into=scores)
             held.verdict, held.examined_at = verdict, at
         else:
@@ -229,7 +231,7 @@ class Casebook:
         held.verdict, held.examined_at, held.judged = verdict, at, len(members)
         scores = self._members(members, at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
-            self.end(held, Why.FADED, at)
+            self.end(held, Why.INNOCENT if verdict.at_places else Why.FADED, at)
         else:
             self._replace(held, scores)
             held.scored = len(scores)

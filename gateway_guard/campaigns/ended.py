@@ -23,6 +23,7 @@ class Why(enum.StrEnum):
     SILENT = "silent"
     RELEASED = "released"
     ROOM = "room"
+    MERGED = "merged"
 
     __hash__ = str.__hash__
 
@@ -33,6 +34,7 @@ WORDS: Final = {
     Why.FADED: "its evidence faded",
     Why.SILENT: "no exchange for two weeks",
     Why.RELEASED: "released by a reviewer",
+    Why.MERGED: "turned out to be part of another",
     Why.ROOM: "made room for another; the longest silent",
 }
 
@@ -57,18 +59,23 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     refused: int
 
 
+def none_yet() -> Counter[str]:
+    """Counts of campaigns let go, of every reason, while there are none."""
+    return Counter(dict.fromkeys(Why, 0))
+
+
 class Endings:
     """The campaigns let go lately.
 
     Attributes:
         latest: at most `MOST`, the latest last.
-        counts: why → how many ever, in the life of this process; every reason is there.
+        counts: why → how many ever; every reason is there.
     """
 
     def __init__(self) -> None:
         self.latest: deque[Ended] = deque(maxlen=MOST)
         # All from the start: what appears with its first count is no increase to Prometheus.
-        self.counts: Counter[str] = Counter(dict.fromkeys(Why, 0))
+        self.counts = none_yet()
 
     def add(self, held: Held, why: Why, at: float) -> None:
         """Note that `held` is let go at `at`, Unix seconds."""

@@ -94,7 +94,7 @@ class Group:
         self.users = {s: _organisations(sharing) for s, sharing in self.by_subnet.items()}
         widest = sorted(self.users, key=lambda s: (-self.users[s], s))[:NETWORKS]
         self.ways_out.update(widest)
-        # A firm may go out through one hosted or rented range; several are a pool.
+        # The most used may be the one way out a firm rents; others of proxies are a pool's.
         self.ways_out = {s for s in self.ways_out if s in widest[:1] or not memory.proxied(s)}
         #: Payments shared by more than a household → organisations.
         self.cards = {

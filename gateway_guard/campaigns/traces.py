@@ -56,8 +56,8 @@ class Trace(msgspec.Struct, gc=False):
         pace_start, pace_hours, pace_count: hour (since 1970) at which the account's pace began to
             be watched, the active hours since as a bit set, the exchanges in them.
         pace_known: the judgement of the week before; None when there is none.
-        placed_at: when it was last left out of a campaign, as one of the people at a place; Unix
-            seconds, 0 for never.
+        placed_at: when it was last taken for one of the people at a place, beside a group that was
+            convicted; Unix seconds, 0 for never.
     """
 
     account: str

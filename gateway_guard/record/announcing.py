@@ -11,9 +11,10 @@ log = logging.getLogger(__name__)
 
 
 class Announcer:
-    """Announces each campaign once when it is found and once when it is let go.
+    """Announces each campaign once when it is held and once when it is let go.
 
-    What was known before, e.g. from a snapshot, is no news.
+    What was known before, e.g. from a snapshot, is no news; of what was found and let go between
+    two looks, only the latter is said.
     """
 
     def __init__(self, cases: Casebook) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.campaigns.ended import none_yet
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
@@ -82,6 +84,7 @@ class Counts(msgspec.Struct):
         lost: sightings that guards sent and that were gone before they could be learnt from.
         failed: sightings the linker could not take in.
         skipped: entries not taken, by why: `malformed`, `version`, `secret`.
+        let_go: campaigns held no longer, by why.
     """
 
     learnt: int = 0
@@ -89,6 +92,7 @@ class Counts(msgspec.Struct):
     lost: int = 0
     failed: int = 0
     skipped: dict[str, int] = {}
+    let_go: Counter[str] = msgspec.field(default_factory=none_yet)
 
 
 class Pupil:
@@ -114,6 +118,7 @@ class Pupil:
         self.position = position or Position()
         self.counts = counts or Counts()
         self.news = 0
+        self.linker.cases.endings.counts = self.counts.let_go
         self._announcer = Announcer(self.linker.cases)
         self._verdicts = self.linker.cases.verdicts = Noting(self.linker.cases.verdicts)
 

@@ -91,7 +91,7 @@ def publish_leader(metrics: Metrics, leader: Leader) -> None:
         "campaigns_let_go",
         "Campaigns held here no longer, by cause.",
         "cause",
-        lambda: leader.pupil.linker.cases.endings.counts if leader.pupil is not None else {},
+        lambda: counts.let_go,
     )
     for name, text, read in (
         ("learnt", "Sightings the linker took in here.", lambda: counts.learnt),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gateway_guard.campaigns.ended import MOST, WORDS, Ended, Endings, Why
@@ -91,6 +92,24 @@ def test_a_campaign_remembers_why_it_was_let_go() -> None:
     assert [why(end) for end in ends] == [
         Why.INNOCENT, Why.INNOCENT, Why.FADED, Why.FADED, Why.RELEASED,
     ]  # fmt: skip
+
+
+def test_one_whose_accounts_turn_out_to_be_at_a_place_was_a_false_alarm() -> None:
+    cases = convicted("x")
+    (one,) = cases.held.values()
+
+    cases.weigh_again(one, set(), msgspec.structs.replace(GUILTY, at_places=12), NOW)
+
+    assert [ended.why for ended in cases.endings.latest] == [Why.INNOCENT]
+
+
+def test_one_that_turned_out_to_be_part_of_another_says_so() -> None:
+    cases = convicted("x", "y")
+
+    convict(cases, numbers(cases, "x", "y"), GUILTY, NOW + DAY)
+
+    assert [(ended.id, ended.why) for ended in cases.endings.latest] == [("c_0002", Why.MERGED)]
+    assert cases.held.keys() == {"c_0001"}
 
 
 def test_the_longest_silent_that_made_room_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

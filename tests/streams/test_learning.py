@@ -57,6 +57,17 @@ def test_a_campaign_that_is_found_is_said_in_the_log(caplog: pytest.LogCaptureFi
     assert held == ["campaign c_0001 held: 24 accounts"]
 
 
+def test_campaigns_let_go_are_counted_on_by_the_next_pupil() -> None:
+    first = Pupil(ring.caught())
+    later = build.NOW + ring.EXCHANGES * ring.HOUR
+    first.heed(Review(at=later, ruling=Ruling.RELEASE, campaign="c_0001"))
+
+    second = Pupil(counts=first.counts)
+
+    assert first.counts.let_go["released"] == 1
+    assert second.linker.cases.endings.counts is first.counts.let_go
+
+
 def test_a_batch_whose_start_was_seen_already_counts_from_there() -> None:
     pupil = Pupil()
 

@@ -7,25 +7,17 @@ from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 from gateway_guard.campaigns.acquittals import Acquittals
+from gateway_guard.campaigns.belonging import Belonging
 from gateway_guard.campaigns.elsewhere import Elsewhere
 from gateway_guard.campaigns.ended import Endings, Why
 from gateway_guard.campaigns.evidence import Burden, Verdict
 from gateway_guard.campaigns.held import Held
-from gateway_guard.campaigns.membership import (
-    JOIN,
-    LEAVE,
-    Signature,
-    confidence,
-    points,
-)
+from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, confidence
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.reviews import LEFT_ALONE, MEMBERSHIP, Review, Reviews, Ruling
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.campaigns.ties import Base
 from gateway_guard.types import CampaignFacts
 
-#: Rounds of scoring members against what the members have in common.
-_ROUNDS: Final = 3
 #: A campaign that has become this share larger since is scored anew as a whole. Below, a find of a
 #: part of it adds to it: else following a campaign would take time with the square of its size.
 _LITTLE: Final = 0.02
@@ -76,6 +68,7 @@ class Casebook:
         self._burden = burden
         self._signatures: dict[str, Signature] = {}
         self.elsewhere = Elsewhere(memory, self.member_of)
+        self._belonging = Belonging(memory, self.elsewhere, self.member_of, self.reviews)
         #: Accounts that are no members, but near enough to be told → the campaign.
         self._suspects: dict[int, str] = {}
         self.acquittals = Acquittals()
@@ -97,7 +90,7 @@ class Casebook:
         around = self._memory.touching(number).union(near)
         names = {self.member_of[n] for n in around if n in self.member_of}
         placed = at - self._memory.traces[number].placed_at <= _PLACED
-        if not names or placed or self._spared(number, at):
+        if not names or placed or self._belonging.spared(number, at):
             if number in self._suspects:
                 self._clear(number)
             return
@@ -121,7 +114,8 @@ class Casebook:
     def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards campaign `name`, and what each thing adds."""
         member, signature = self.member_of.get(number) == name, self._signatures[name]
-        return self._score(number, signature, self.elsewhere.base(signature), member=member)
+        base = self.elsewhere.base(signature)
+        return self._belonging.score(number, signature, base, member=member)
 
     def convict(self, part: set[int], verdict: Verdict, at: float, again: Again) -> Held | None:
         """Hold a group: as a new campaign, or as what is known of one already held.
@@ -151,10 +145,10 @@ class Casebook:
                 return held
         for name in same:
             candidates.update(self.held[name].members)
-        scores = self._members(candidates, at)
+        scores = self._belonging.members(candidates, at)
         if len(scores) < self._burden.core:
             return None
-        self._add_near(scores, at)
+        scores |= self._belonging.neighbours(set(scores), at)
         second = again(set(scores))
         if second is None:
             self.acquittals.add(scores, at)
@@ -163,7 +157,7 @@ class Casebook:
             verdict, meant = second
             why = Why.INNOCENT if verdict.at_places else Why.FADED
             if meant != scores.keys():
-                scores = self._members(meant, at)
+                scores = self._belonging.members(meant, at)
         if len(scores) < self._burden.core:
             for name in same:
                 self.end(self.held[name], why, at)
@@ -190,23 +184,9 @@ class Casebook:
         self._invite(fresh, at)
         return held
 
-    def _add_near(self, scores: dict[int, float], at: float) -> None:
-        """Add whoever is near those in `scores`, and belongs to them, with its points."""
-        traces = self._memory.traces
-        near = {other for number in scores for other in self._memory.near(number)}
-        near -= scores.keys() | self.member_of.keys()
-        signature = Signature(traces[n] for n in scores)
-        base = self.elsewhere.base(signature)
-        for other in sorted(near):
-            if not self._spared(other, at):
-                score, _ = self._score(other, signature, base, member=False)
-                if score >= JOIN:
-                    scores[other] = score
-                    signature.add(traces[other])
-
     def _join(self, held: Held, candidates: set[int], at: float) -> None:
         """Add those of `candidates` that belong to a campaign whose members stay as they are."""
-        scores = self._members(candidates, at, self._signatures[held.id])
+        scores = self._belonging.members(candidates, at, self._signatures[held.id])
         for number, score in scores.items():
             self._admit(held, number, score)
         self._invite(scores, at)
@@ -229,7 +209,7 @@ class Casebook:
         What once was proved is held until the evidence is gone, not until it is a little less.
         """
         held.verdict, held.examined_at, held.judged = verdict, at, len(members)
-        scores = self._members(members, at)
+        scores = self._belonging.members(members, at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
             self.end(held, Why.INNOCENT if verdict.at_places else Why.FADED, at)
         else:
@@ -299,47 +279,6 @@ class Casebook:
             self.verdicts.pop(account, None)
         else:
             self._tell(number, name, confidence(self.held[name].members[number]))
-
-    def _spared(self, number: int, at: float) -> bool:
-        rulings = self.reviews.rulings
-        return bool(rulings) and (
-            self.reviews.of(self._memory.traces[number].account, at) is Ruling.ALLOW
-        )
-
-    def _members(
-        self, candidates: set[int], at: float, of: Signature | None = None
-    ) -> dict[int, float]:
-        """Which of `candidates` belong together, and to the members `of` counts; their points."""
-        traces = self._memory.traces
-        known = sorted(n for n in candidates if n in traces and not self._spared(n, at))
-        signature = of if of is not None else Signature()
-        counted: set[int] = set()
-        accepted = set(known)
-        scores: dict[int, float] = {}
-        for _ in range(_ROUNDS):
-            signature.count(
-                (traces[n] for n in accepted - counted), (traces[n] for n in counted - accepted)
-            )
-            counted = accepted
-            base = self.elsewhere.base(signature)
-            scores = {}
-            for number in known:
-                score, _ = self._score(number, signature, base, member=number in accepted)
-                if score >= (LEAVE if number in self.member_of else JOIN):
-                    scores[number] = score
-            accepted = set(scores)
-            if accepted == counted:
-                break
-        if of is not None:
-            of.count((), (traces[n] for n in counted))
-        return scores
-
-    def _score(
-        self, number: int, signature: Signature, base: Base, *, member: bool
-    ) -> tuple[float, dict[str, float]]:
-        trace = self._memory.traces[number]
-        outside = self.elsewhere.outside(trace, signature, base)
-        return points(trace, signature, outside, member=member)
 
     def _clear(self, number: int) -> None:
         """Suspect an account no longer."""

@@ -60,7 +60,10 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def none_yet() -> Counter[str]:
-    """Counts of campaigns let go, of every reason, while there are none."""
+    """Counts of campaigns let go, of every reason, while there are none.
+
+    To Prometheus what appears with its first count is no increase.
+    """
     return Counter(dict.fromkeys(Why, 0))
 
 
@@ -74,7 +77,6 @@ class Endings:
 
     def __init__(self) -> None:
         self.latest: deque[Ended] = deque(maxlen=MOST)
-        # All from the start: what appears with its first count is no increase to Prometheus.
         self.counts = none_yet()
 
     def add(self, held: Held, why: Why, at: float) -> None:

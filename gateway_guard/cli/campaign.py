@@ -71,17 +71,17 @@ def register(app: typer.Typer) -> None:
         """Every campaign held, one a line, the oldest alarm first; and those let go lately."""
         case = opened(file)
         found = summaries(case.linker, case.snapshot.exchanges if case.snapshot else 0)
+        ended = list(case.linker.cases.endings.latest)
         if format is Format.JSON:
-            ended = list(case.linker.cases.endings.latest)
             print_json({"file": str(case.file.path), "as_of": _as_of(case), "campaigns": found,
                         "let_go": ended})  # fmt: skip
             return
         out = console()
         if found:
             out.print(_listed(found))
-        if ended := list(case.linker.cases.endings.latest)[-_ENDED:]:
+        if ended:
             _heading(out, "let go lately")
-            out.print(_let_go(ended))
+            out.print(_let_go(ended[-_ENDED:]))
             out.print()
         out.print(_foot(case, len(found)))
 

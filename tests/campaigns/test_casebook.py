@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway_guard.campaigns import casebook
+from gateway_guard.campaigns import belonging, casebook
 from gateway_guard.campaigns.casebook import BANNED, Casebook
 from gateway_guard.campaigns.evidence import USUAL, Kind, Verdict, judge
 from gateway_guard.campaigns.held import Held
@@ -300,7 +300,7 @@ def test_a_member_of_another_campaign_is_not_judged_with_those_it_is_near() -> N
 def test_scoring_ends_after_some_rounds_even_when_members_still_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(casebook, "_ROUNDS", 1)
+    monkeypatch.setattr(belonging, "_ROUNDS", 1)
     cases = scene("x")
 
     convict(cases, numbers(cases, "x", "s1"), GUILTY, NOW)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.campaigns import evidence
-from gateway_guard.campaigns.casebook import Casebook
+from gateway_guard.campaigns.belonging import Belonging
 from gateway_guard.campaigns.evidence import Tied, Verdict
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds
@@ -247,13 +247,13 @@ def test_a_large_campaign_is_not_scored_as_a_whole_for_every_find_that_adds_a_li
         build.mixed(build.campaign("x", size=200, exchanges=6), build.strangers(400))
     )
     scored: list[int] = []
-    members = Casebook._members
+    members = Belonging.members
 
-    def count(self: Casebook, candidates: set[int], at: float) -> dict[int, float]:
+    def count(self: Belonging, candidates: set[int], at: float) -> dict[int, float]:
         scored.append(len(candidates))
         return members(self, candidates, at)
 
-    monkeypatch.setattr(Casebook, "_members", count)
+    monkeypatch.setattr(Belonging, "members", count)
 
     build.learnt(build.campaign("x", size=400, exchanges=3, at=NOW + DAY), linker)
 

@@ -60,7 +60,7 @@ class Inbox(msgspec.Struct, eq=False):
             return None
         data: bytes = message.get("body", b"")
         if message.get("more_body", False):
-            return await self._read_on(message, data, cap)
+            return await self._read_on(data, cap)
         self._messages = [message]
         self._complete = True
         if len(data) > cap:
@@ -68,24 +68,23 @@ class Inbox(msgspec.Struct, eq=False):
             return None
         return data
 
-    async def _read_on(self, message: Message, data: bytes, cap: int) -> bytes | None:
-        messages, chunks, size, more = [message], [data], len(data), True
-        while more and size <= cap:
+    async def _read_on(self, data: bytes, cap: int) -> bytes | None:
+        # One piece, whatever came: a client may send a byte at a time, and each message takes 200.
+        whole, more = bytearray(data), True
+        while more and len(whole) <= cap:
             message = await self._receive()
             if message["type"] != "http.request":
                 self.gone = True
                 return None
-            data = message.get("body", b"")
+            whole += message.get("body", b"")
             more = message.get("more_body", False)
-            messages.append(message)
-            chunks.append(data)
-            size += len(data)
-        self._messages = messages
+        data = bytes(whole)
+        self._messages = [{"type": "http.request", "body": data, "more_body": more}]
         self._complete = not more
-        if size > cap:
+        if len(data) > cap:
             self.too_large = True
             return None
-        return b"".join(chunks)
+        return data
 
     def replace(self, data: bytes) -> None:
         """Hand the application `data` instead of the body that was read, which must be complete."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
-from gateway_guard.frontends.serving import Server
+
+if TYPE_CHECKING:
+    from gateway_guard.frontends.serving import Server
 
 #: Seconds between two looks at the connections, at most.
 EVERY: Final = 1.0

@@ -77,7 +77,7 @@ async def body(request: Request, patience: float = _PATIENCE) -> bytes | None:
     """The body; None when it is too large, takes longer than `patience` (seconds, in all), or its
     sender went away before its end.
     """
-    data = b""
+    data = bytearray()
     try:
         async with asyncio.timeout(patience):
             async for piece in request.stream():
@@ -86,7 +86,7 @@ async def body(request: Request, patience: float = _PATIENCE) -> bytes | None:
                     return None
     except (ClientDisconnect, TimeoutError):
         return None
-    return data
+    return bytes(data)
 
 
 def fields(data: bytes) -> dict[str, str]:

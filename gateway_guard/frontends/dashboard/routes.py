@@ -340,7 +340,7 @@ def _peer(request: Request) -> str | None:
 
 async def _form(request: Request) -> dict[str, str]:
     """The fields of a form; of one that is too large, has too many or is none at all, nothing."""
-    body = b""
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MOST:

@@ -53,7 +53,7 @@ def usage_route(settle: Callable[[Report], Awaitable[bool]]) -> Route:
     """
 
     async def post(request: Request) -> Response:
-        body = b""
+        body = bytearray()
         async for chunk in request.stream():
             body += chunk
             if len(body) > _MOST:

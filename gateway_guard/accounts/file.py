@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway_guard.accounts.attributes import FIELDS, read
+from gateway_guard.accounts.seen import Seen
 from gateway_guard.accounts.state import merged
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.errors import UNDECODABLE, SourceError
@@ -40,8 +41,9 @@ class FileDirectory:
     Members nobody knows and values that make no sense are passed over, and of two lines for one
     account the later counts: both are logged, with the line where it first happens.
 
-    A file without any account is a new deployment's at the start, and logged; later it is taken for
-    one that was cut short, and not read: else nobody would be suspended any more.
+    A file without any account is a new deployment's at the start, and logged; later, and in a
+    process that takes the place of one that had accounts (`beside`), it is taken for one that was
+    cut short, and not read: else nobody would be suspended any more.
 
     Raises:
         SourceError: the file cannot be read, its header has no `account`, or a line is not an
@@ -56,6 +58,7 @@ class FileDirectory:
         self._accounts, self._count = self._read()
         #: Why the last reload failed; None when it did not.
         self.error: SourceError | None = None
+        self._others: Seen | None = None
         if not self._count:
             log.warning("accounts file %s: no account in it, all attributes are unknown", self.path)
 
@@ -71,6 +74,21 @@ class FileDirectory:
     def trouble(self) -> str | None:
         """Why the attributes may be old, in words; None while the file can be read."""
         return None if self.error is None else f"{self.error}; the last good file serves"
+
+    def beside(self, others: Seen) -> None:
+        """From now on `others` hear of accounts.
+
+        Raises:
+            SourceError: this file has none, and one of the others has had some.
+        """
+        self._others = others
+        if self._count:
+            others.mark()
+        elif others:
+            raise SourceError(
+                f"{self.path}: no account in it, where workers before this one had some: taken "
+                "for a file that was cut short. Write it anew; to have none, restart the guard"
+            )
 
     def changed(self) -> bool:
         """Whether the file is another one than at the last look."""
@@ -99,6 +117,8 @@ class FileDirectory:
             log.error("accounts_reload_failed kept=%d reason=%s", before, error)
             return False
         self._accounts, self._count, self.error = accounts, count, None
+        if count and self._others is not None:
+            self._others.mark()
         log.info("accounts_reloaded file=%s accounts=%d were=%d", self.path, count, before)
         return True
 

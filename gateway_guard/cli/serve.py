@@ -204,6 +204,8 @@ def serve(
     if shared:
         settings.require_secret()
         require_library()
+    from gateway_guard.accounts.file import FileDirectory  # noqa: PLC0415
+    from gateway_guard.accounts.seen import Seen  # noqa: PLC0415
     from gateway_guard.frontends import coredumps, gathering, listen  # noqa: PLC0415  (an extra)
     from gateway_guard.frontends.access import opens  # noqa: PLC0415
     from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
@@ -300,15 +302,17 @@ def serve(
             with tempfile.TemporaryDirectory(prefix="gateway-guard-") as name:
                 folder = Path(name)
 
+                seen = Seen()
+
                 def work(worker: Worker, ready: Callable[[], None]) -> None:
+                    one = Sidecar(options, settings)
+                    if isinstance(one.guard.accounts, FileDirectory):
+                        one.guard.accounts.beside(seen)
                     if admin is None:
-                        Sidecar(options, settings).run(
-                            listeners, None, tls, visitors=visitors, ready=ready
-                        )
+                        one.run(listeners, None, tls, visitors=visitors, ready=ready)
                         return
                     admin.close()
                     ours = listen.bind_unix(str(gathering.socket_of(folder, worker)), mode=0o600)
-                    one = Sidecar(options, settings)
                     one.run(listeners, ours, tls, visitors=visitors, ready=ready)
                     gathering.leave(folder, worker, one.metrics.render()[0])
 

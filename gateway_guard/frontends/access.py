@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway_guard.core.client_ip import Trust, forwarded_for
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.attempts import Attempts
 from gateway_guard.frontends.forwarded import TrustedPeers
@@ -71,6 +72,7 @@ class Access:
         tokens = ((settings.admin_token, True), (settings.admin_read_token, False))
         self._tokens = [(_digest(token.encode()), reviews) for token, reviews in tokens if token]
         self.proxies = TrustedPeers(settings.admin_proxies)
+        self._trust = Trust(settings.admin_proxies)
         self._reviewers = frozenset(settings.admin_reviewers)
         self.key = session_key(settings)
         self.attempts = Attempts(clock)
@@ -104,6 +106,18 @@ class Access:
                 how="session", name=session.name, reviews=session.reviews, session=session
             )  # fmt: skip
         return None
+
+    def source(self, headers: Headers, peer: str | None) -> str | None:
+        """Whose wrong tokens are counted together: an address, None on a unix socket.
+
+        That of the client by `X-Forwarded-For` where a proxy of ours wrote it. Otherwise whoever
+        guesses through the proxy would make everybody behind it wait.
+        """
+        if peer not in self.proxies:
+            return peer
+        lines = [value for name, value in headers if name == b"x-forwarded-for"]
+        address, _ = forwarded_for(lines, self._trust)
+        return peer if address is None else address
 
     def login(self, token: str) -> bool | None:
         """Whether who knows `token` may change things; None when it is no token of ours."""

@@ -16,7 +16,7 @@ _MOST_PEERS: Final = 4096
 
 
 class Attempts:
-    """Wrong tokens, by the address they came from. `clock` gives seconds."""
+    """Wrong tokens, by the address they came from (`Access.source`). `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -58,6 +58,7 @@ class EndingProtocol(HttpToolsProtocol):
         self._head_since = 0.0  # loop time at which the head being read began
         self._since = 0.0  # loop time of the last progress of whatever is being waited for
         self._stalled_since = 0.0  # loop time since when the client reads nothing; 0 while it does
+        self._parted = 0.0  # loop time at which it was first seen to be closing; 0 before
         self._error: tuple[int, str] | None = None
         self._deaf = False  # nothing more is parsed
         self._lingering = -1  # bytes still thrown away; -1 when not lingering
@@ -133,7 +134,14 @@ class EndingProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Close the connection if it has let somebody wait for too long; `now` is loop time."""
-        if self._lingering >= 0 or self.transport.is_closing():
+        if self.transport.is_closing():
+            # Its end waits for what the client has not read.
+            if not self._parted:
+                self._parted = now
+            elif now - self._parted > self.limits.write:
+                self.transport.abort()
+            return
+        if self._lingering >= 0:
             return
         current = self._current
         found = late(

@@ -74,14 +74,14 @@ class Gate:
             return PlainTextResponse("This was sent by a page of another site.\n", 403)
         named = any(name == b"authorization" for name, _ in scope["headers"])
         if named or (path == LOGIN and changes):
-            wait = access.attempts.wait(peer)
+            wait = access.attempts.wait(access.source(scope["headers"], peer))
             if wait > 0.0:
                 # Whatever the token: a right one must not be told from a wrong one meanwhile.
                 later = {"retry-after": str(math.ceil(wait))}
                 return PlainTextResponse("Too many wrong tokens: wait a minute.\n", 429, later)
         visitor = access.visitor(scope["headers"], peer, self._clock())
         if visitor is None and named:
-            access.attempts.failed(peer)
+            access.attempts.failed(access.source(scope["headers"], peer))
         if path in (LOGIN, STYLE) and access.asks:
             visitor = visitor or Visitor(how="")
         if visitor is None:

@@ -76,7 +76,7 @@ class GuardProtocol(EndingProtocol):
         # What the parser finds of a body, until it has read all it was given. A method of ours for
         # each chunk would cost four times as much, and chunks may be one byte long.
         self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append  # type: ignore[method-assign]
+        self.on_body = self._pieces.append  # type: ignore[method-assign, assignment]
         # uvicorn lets bytes after a final request pass; here they are an error.
         self.parser = httptools.HttpRequestParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
@@ -90,6 +90,7 @@ class GuardProtocol(EndingProtocol):
         self._proxy: ProxyReader | None = None
         # The head and the answer of a request turned away whose body is still coming.
         self._turned_away: tuple[Head, Answer] | None = None
+        self._held_back = False  # reading waits until the client reads
 
     # -- asyncio.Protocol -----------------------------------------------------------------------
 
@@ -184,6 +185,9 @@ class GuardProtocol(EndingProtocol):
     def resume_writing(self) -> None:
         self._stalled_since = 0.0
         self.flow.resume_writing()
+        if self._held_back:
+            self._held_back = False
+            self.flow.resume_reading()
 
     # -- parser callbacks -----------------------------------------------------------------------
 
@@ -327,6 +331,10 @@ class GuardProtocol(EndingProtocol):
         self.transport.write(on_the_wire(answer, self.default_lines(), silent=silent, close=close))
         if close:
             self._close(unread=unread)
+        elif self.flow.write_paused:
+            # Nobody reads these answers: take no more requests to turn away.
+            self._held_back = True
+            self.flow.pause_reading()
 
     def take_more(self) -> None:
         """The request in progress wants more of its body."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.http11 import Request
 
 from gateway_guard.frontends.head import error_response
+from gateway_guard.frontends.patience import Limits
+from gateway_guard.frontends.watch import ON_GONE
 
 #: Frames taken in one turn of the event loop. One costs up to 80 us, its way to the other side
 #: included: others wait for 5 ms. Half as many made every message of 1 KB dearer by a tenth.
@@ -134,8 +137,41 @@ class Intake:
 class SocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's side towards one client, bounded where that is not."""
 
+    limits: Limits = Limits()
     _intake: Intake | None = None
     _pong = b""  # answers the pings of a client that reads nothing; the last few only
+    _closed = False  # our close frame is written
+    _stalled_since = 0.0  # loop time since when the client reads nothing; 0 while it does
+    _gone: Callable[[], None] | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        """The handshake; whoever serves it may ask to be told when the client is gone."""
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.close_sent:
+            cast("dict[str, Any]", self.scope["extensions"])[ON_GONE] = self._tell
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        if self.disconnected:
+            callback()
+        else:
+            self._gone = callback
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone. Whoever waits for somebody else does not hear it from `receive`."""
+        super().connection_lost(exc)
+        gone, self._gone = self._gone, None
+        if gone is not None:
+            gone()
+
+    def sweep(self, now: float) -> None:
+        """Break a connection whose client has read nothing for too long; `now` is loop time.
+
+        A close would wait for what is unread.
+        """
+        if self._stalled_since and now - self._stalled_since > self.limits.write:
+            self.transport.abort()
+        elif not self._stalled_since and self.transport.is_closing():
+            self._stalled_since = now
 
     def data_received(self, data: bytes) -> None:
         """First the whole head of the handshake, then frames."""
@@ -167,8 +203,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._intake is not None:
             self._intake.go_on()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled_since = self.loop.time()
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._stalled_since = 0.0
         pong, self._pong = self._pong, b""
         if pong and not self.transport.is_closing():
             self.transport.write(pong)
@@ -176,7 +217,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         """Answer pings; of those that come while the client reads nothing, the last (§5.5.3)."""
         output = b"".join(self.conn.data_to_send())
-        if self.writable.is_set() or self.conn.close_sent is not None:
+        closes = self.conn.close_sent is not None and not self._closed and not self.close_sent
+        if closes or self.writable.is_set():
+            # Behind the pongs may be our close frame, which is written once.
+            self._closed = self._closed or closes
             self.transport.write(output)
         elif output:
             self._pong = output

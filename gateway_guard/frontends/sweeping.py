@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
+from gateway_guard.frontends.sockets import SocketProtocol
 
 if TYPE_CHECKING:
     from gateway_guard.frontends.serving import Server
@@ -33,5 +34,5 @@ async def sweep(
         if late is not None:
             late(max(0.0, now - due))
         for connection in list(server.server_state.connections):
-            if isinstance(connection, GuardProtocol):
+            if isinstance(connection, GuardProtocol | SocketProtocol):
                 connection.sweep(now)

@@ -64,6 +64,7 @@ def hand_over(http: GuardProtocol, head: Head) -> None:
         app_state=http.app_state,
     )
     protocol.logger = log
+    protocol.limits = http.limits
     protocol.connection_made(http.transport)
     protocol.client = http.client  # PROXY protocol may have named another than the socket
     protocol.data_received(b"".join(lines))

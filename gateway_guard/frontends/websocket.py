@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket as sockets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from websockets.typing import Subprotocol
 
 from gateway_guard.frontends.sockets import Intake
 from gateway_guard.frontends.upstream import Upstream
+from gateway_guard.frontends.watch import ON_GONE
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ _UNSENDABLE: Final = frozenset((1005, 1006, 1015))
 _PASSED: Final = frozenset(
     ("location", "retry-after", "www-authenticate", "content-type", "content-encoding")
 )
+#: Seconds for a closing handshake with the upstream.
+CLOSING: Final = 5.0
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
@@ -72,15 +76,19 @@ async def tunnel(
         log.warning("upstream-failed reason=%s", error)
         await _refuse(scope, send, 502)
         return
-    await send({"type": "websocket.accept", "subprotocol": socket.subprotocol})
     up = asyncio.create_task(_to_upstream(receive, socket))
+    # What waits for an upstream that takes nothing does not hear that the client has left.
+    register = scope.get("extensions", {}).get(ON_GONE)
+    if register is not None:
+        register(socket.hurry)
     try:
+        await send({"type": "websocket.accept", "subprotocol": socket.subprotocol})
         await _to_client(send, socket)
     finally:
         up.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await up
-        await socket.close()
+        await socket.part()
 
 
 class _Once(connect):
@@ -90,18 +98,79 @@ class _Once(connect):
         return exc
 
 
-class _Socket(ClientConnection):
-    """The connection to the upstream; of what it sends, some frames are taken a turn."""
+class Socket(ClientConnection):
+    """The connection to the upstream; of what it sends, some frames are taken a turn.
+
+    Attributes:
+        patience: seconds in which the upstream must take something of what it is sent.
+    """
+
+    patience = 300.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._full = False
         self._tail = b""
         self._feed: Callable[[bytes], None] = self._read_head
-        self._parse = super().data_received
+        self._parsing: State | None = None  # the state before what is being parsed
+        self._pong = b""  # answers the pings of an upstream that reads nothing; the last few only
+        self._stall: asyncio.TimerHandle | None = None
         # It would let the transport read before all that was read is parsed.
         self.recv_messages.pause = self._pause
         self.recv_messages.resume = self._resume
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._spare()
+
+    def hurry(self) -> None:
+        """The client is gone: what the upstream has not taken is waited for only briefly."""
+        self.patience = min(self.patience, CLOSING)
+        if self.paused:
+            self._wait()
+
+    async def part(self, code: int = 1000, reason: str = "") -> None:
+        """Close, within `CLOSING` seconds."""
+        try:
+            # Its own timeout does not cover the writing of the close frame.
+            async with asyncio.timeout(CLOSING):
+                await self.close(code, reason)
+        except TimeoutError:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._spare()
+        pong, self._pong = self._pong, b""
+        if pong and self.state is State.OPEN:
+            self.transport.write(pong)
+
+    def send_data(self) -> None:
+        """Write what is due; of pongs that an upstream which reads nothing calls for, the last
+        (RFC 6455 §5.5.3).
+        """
+        if self._parsing is self.state and self.paused:
+            self._pong = b"".join(self.protocol.data_to_send())
+        else:
+            super().send_data()
+
+    def _wait(self) -> None:
+        self._spare()
+        self._stall = self.loop.call_later(self.patience, self.transport.abort)
+
+    def _spare(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _parse(self, data: bytes) -> None:
+        self._parsing = self.state
+        super().data_received(data)
+        self._parsing = None
 
     def data_received(self, data: bytes) -> None:
         self._feed(data)
@@ -142,7 +211,7 @@ async def _dial(
     fields: list[bytes],
     preserve_host: bool,
     max_message: int,
-) -> ClientConnection:
+) -> Socket:
     origin = upstream.origin
     authority = origin.authority
     if preserve_host:
@@ -151,9 +220,7 @@ async def _dial(
     where: dict[str, Any] = {}
     if origin.socket is not None:
         loop = asyncio.get_running_loop()
-        import socket  # noqa: PLC0415
-
-        raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        raw = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         raw.setblocking(False)
         try:
             await loop.sock_connect(raw, origin.socket)
@@ -171,7 +238,7 @@ async def _dial(
             name, _, value = line.partition(": ")
             if name and not name.startswith("sec-websocket-"):
                 lines.append((name, value))
-    return await _Once(
+    socket = await _Once(
         f"{scheme}://{authority.decode('latin-1')}{target.decode('latin-1')}",
         additional_headers=lines,
         subprotocols=[Subprotocol(name) for name in scope.get("subprotocols", [])] or None,
@@ -179,15 +246,18 @@ async def _dial(
         proxy=None,
         user_agent_header=None,
         open_timeout=upstream.timeouts.connect,
-        close_timeout=5,
+        close_timeout=CLOSING,
         max_size=max_message,
         max_queue=4,
-        create_connection=_Socket,
+        create_connection=Socket,
         **where,
     )
+    assert isinstance(socket, Socket)  # noqa: S101
+    socket.patience = upstream.timeouts.read
+    return socket
 
 
-async def _to_client(send: Send, socket: ClientConnection) -> None:
+async def _to_client(send: Send, socket: Socket) -> None:
     try:
         while True:
             message = await socket.recv()
@@ -207,7 +277,7 @@ async def _to_client(send: Send, socket: ClientConnection) -> None:
     )
 
 
-async def _to_upstream(receive: Receive, socket: ClientConnection) -> None:
+async def _to_upstream(receive: Receive, socket: Socket) -> None:
     try:
         while True:
             message = await receive()
@@ -217,7 +287,7 @@ async def _to_upstream(receive: Receive, socket: ClientConnection) -> None:
             elif message["type"] == "websocket.disconnect":
                 code = message.get("code") or 1000
                 reason = message.get("reason") or ""
-                await socket.close(1001 if code in _UNSENDABLE else code, reason)
+                await socket.part(1001 if code in _UNSENDABLE else code, reason)
                 return
     except ConnectionClosed:
         return  # the other direction sees the same close and reports it

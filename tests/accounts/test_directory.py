@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway_guard.accounts import attributes
 from gateway_guard.accounts.base import Directory
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
+from gateway_guard.accounts.seen import Seen
 from gateway_guard.accounts.state import merged
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.errors import SourceError
@@ -171,6 +173,46 @@ def test_a_file_that_was_emptied_frees_nobody(tmp_path: Path, name: str, left: b
         f"{path}: no account in it, where there were 2: taken for a file that was cut short. Write "
         "it anew; to have none, restart the guard; the last good file serves"
     )
+
+
+def test_who_takes_the_place_of_one_that_had_accounts_does_not_start_without(
+    tmp_path: Path,
+) -> None:
+    path, others = tmp_path / "a.jsonl", Seen()
+    directory(path, ROW).beside(others)
+    path.write_bytes(b"")
+    late = FileDirectory(path, secret=SECRET)
+
+    with pytest.raises(SourceError, match="workers before this one had some"):
+        late.beside(others)
+
+
+def test_a_new_deployment_without_accounts_starts_and_starts_again_until_there_are_some(
+    tmp_path: Path,
+) -> None:
+    path, others = tmp_path / "a.jsonl", Seen()
+    path.write_bytes(b"")
+    first, second = (FileDirectory(path, secret=SECRET) for _ in range(2))
+    first.beside(others)
+    second.beside(others)
+    path.write_text('{"account": "a_2", "tier": "free"}')
+    assert first.reload()
+    path.write_bytes(b"")
+
+    with pytest.raises(SourceError, match="cut short"):
+        FileDirectory(path, secret=SECRET).beside(others)
+
+
+def test_processes_share_what_they_have_seen() -> None:
+    others = Seen()
+
+    before, child = bool(others), os.fork()
+    if child == 0:
+        others.mark()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert (before, bool(others)) == (False, True)
 
 
 def test_a_file_that_was_emptied_is_read_again_once_somebody_is_in_it(tmp_path: Path) -> None:

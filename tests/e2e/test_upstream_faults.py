@@ -89,6 +89,15 @@ BAD_GATEWAYS: dict[str, Script] = {
         b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 200_000 + b"\r\nContent-Length: 2\r\n\r\nok"
     ),
     "/status-999": says(b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\nok"),
+    "/version-2": says(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "/rtsp": says(b"RTSP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "/chunks-in-1.0": says(
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    ),
+    "/interim-flood": says(
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100
+        + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    ),
     "/switches": says(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     ),

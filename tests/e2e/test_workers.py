@@ -149,6 +149,40 @@ def test_a_worker_that_is_killed_is_replaced_while_the_other_serves(tmp_path: Pa
         until(lambda: healthy(sidecar) == 2, "an answer of it")
 
 
+SUSPENDED = """\
+version: 1
+mode: enforce
+identify: { account: { header: x-api-key } }
+rules:
+  - { name: suspended, when: { tier: suspended }, then: deny }
+"""
+
+
+def test_a_worker_that_finds_its_accounts_gone_does_not_serve_without_them(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.jsonl"
+    accounts.write_text('{"account": "mallory", "tier": "suspended"}\n')
+    request = get("/v1/models", "X-Api-Key: mallory")
+    flags = [*FLAGS, "--accounts", str(accounts)]
+    with (
+        Upstream() as upstream,
+        Sidecar(tmp_path, upstream.url, *flags, policy=SUSPENDED) as sidecar,
+    ):
+        sidecar.all_serve(2)
+        before = ask(sidecar.port, request).status
+        accounts.write_text("")
+        mark = len(sidecar.lines)
+        os.kill(min(children(sidecar.process.pid)), signal.SIGKILL)
+        sidecar.wait_for("no account in it, where workers before this one had some", after=mark)
+
+        meanwhile = {ask(sidecar.port, request).status for _ in range(8)}
+        accounts.write_text('{"account": "mallory", "tier": "suspended"}\n')
+        until(lambda: healthy(sidecar) == 2, "an answer of another worker")
+
+        assert before == 403
+        assert meanwhile == {403}
+        assert {ask(sidecar.port, request).status for _ in range(8)} == {403}
+
+
 def healthy(sidecar: Sidecar) -> int:
     """Workers that answer."""
     workers: int = json.loads(ask(sidecar.admin, get("/healthz")).body)["workers"]

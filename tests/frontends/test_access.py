@@ -167,6 +167,28 @@ def test_only_forms_of_this_port_count(
 
 
 @pytest.mark.parametrize(
+    ("peer", "chain", "source"),
+    [
+        ("192.0.2.1", ["198.51.100.7"], "192.0.2.1"),
+        ("192.0.2.1", [], "192.0.2.1"),
+        (None, ["198.51.100.7"], None),
+        (PROXY, [], PROXY),
+        (PROXY, ["198.51.100.7"], "198.51.100.7"),
+        (PROXY, ["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
+        (PROXY, ["203.0.113.9", "198.51.100.7, 10.1.2.9"], "198.51.100.7"),
+        (PROXY, ["203.0.113.9, unknown"], PROXY),
+        (PROXY, [""], PROXY),
+    ],
+)
+def test_wrong_tokens_are_those_of_whom_a_proxy_of_ours_names_and_nobody_else_does(
+    peer: str | None, chain: list[str], source: str | None
+) -> None:
+    headers = [(b"x-forwarded-for", line.encode()) for line in chain]
+
+    assert Access(PROXIED, "0.0.0.0").source(headers, peer) == source
+
+
+@pytest.mark.parametrize(
     ("host", "right"),
     [("127.0.0.1:9901", True), ("localhost", True), ("[::1]:9901", True), ("evil.example", False),
      ("127.0.0.1.evil.example:80", False), ("", False)],

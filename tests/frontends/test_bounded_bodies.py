@@ -20,7 +20,15 @@ from gateway_guard.guard import Guard
 from gateway_guard.policy.compile import load_policy
 from gateway_guard.settings import Settings
 from tests import build
-from tests.frontends.fakes import CHAT, MESSAGES, Client, answering, body_of, http_scope
+from tests.frontends.fakes import (
+    CHAT,
+    MESSAGES,
+    Client,
+    Message,
+    answering,
+    body_of,
+    http_scope,
+)
 
 MEGABYTE = 1 << 20
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -205,3 +213,34 @@ def test_a_request_costs_memory_in_proportion_to_its_size(
         tracemalloc.stop()
 
     assert peak <= max(TIMES * len(body), ALWAYS)
+
+
+@pytest.mark.untraced
+def test_a_body_that_comes_a_byte_at_a_time_costs_no_more_memory(guard: Guard) -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"%s"}]}' % (b"a" * 200_000)
+    left = len(body)
+    headers = {"content-type": "application/json", "authorization": "Bearer k"}
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        nonlocal left
+        left -= 1
+        at = len(body) - left - 1
+        return {"type": "http.request", "body": body[at : at + 1], "more_body": left > 0}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    app = GuardMiddleware(answering(b"{}"), guard=guard, grace=None)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        with pytest.raises(StopIteration):
+            app(http_scope(CHAT, headers=headers), receive, send).send(None)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+    assert statuses == [200]
+    assert peak <= TIMES * len(body)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway_guard.frontends.inbound import AT_ONCE, GuardProtocol
+from gateway_guard.frontends.cycle import HIGH_WATER
+from gateway_guard.frontends.head import MAX_HEADERS, Head
+from gateway_guard.frontends.inbound import AT_ONCE, FIELDS_AT_ONCE, PIECES, GuardProtocol
+from gateway_guard.frontends.patience import Limits
+from gateway_guard.frontends.refusals import Answer
+from tests.costs import within
+from tests.frontends.transports import Transport, turn
 
 GET = b"GET / HTTP/1.1\r\nHost: api.test\r\n"
 HANDSHAKE = (
@@ -63,3 +72,127 @@ def test_where_no_websockets_are_served_a_handshake_is_the_request_it_also_is() 
     statuses = answers(GET + HANDSHAKE + b"\r\n", b"ok")
 
     assert statuses == [b"200"]
+
+
+def test_more_fields_at_once_end_the_connection_behind_the_answers_to_the_first() -> None:
+    request = GET + b"a:b\r\n" * (MAX_HEADERS - 1) + b"\r\n"
+
+    statuses = answers(request * (FIELDS_AT_ONCE // MAX_HEADERS + 5), b"}}")
+
+    assert statuses == [b"200"] * (FIELDS_AT_ONCE // MAX_HEADERS) + [b"400"]
+
+
+POST = b"POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def takes_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+def connected(
+    test: Callable[[GuardProtocol, Transport], None], app: Any = takes_nothing, door: Any = None
+) -> None:
+    """`test` of a connection before its first byte."""
+
+    async def main() -> None:
+        config = Config(app, http=GuardProtocol, ws="none", log_config=None, access_log=False)
+        config.load()
+        protocol = GuardProtocol.bound(Limits(), door)(config, ServerState(), {})
+        transport = Transport()
+        protocol.connection_made(transport.given)
+        test(protocol, transport)
+        for task in protocol.tasks:
+            task.cancel()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(POST + b"1\r\nx\r\n" * 175_000, id="chunks of one byte"),
+        pytest.param(POST + b"2\r\nxx\r\n" * 150_000, id="chunks of two bytes"),
+        pytest.param(POST + b"1;a=b\r\nx\r\n" * 105_000, id="chunks with an extension"),
+        pytest.param(
+            POST + b"f000\r\n" + b"x" * 0xF000 + b"\r\n0\r\n" + b"a:b\r\n" * 190_000, id="trailers"
+        ),
+        pytest.param((GET + b"\r\n") * 30_000, id="requests"),
+        pytest.param((GET + b"a:b\r\n" * 99 + b"\r\n") * 2000, id="requests of many fields"),
+        pytest.param((POST + b"1\r\nx\r\n0\r\n\r\n") * 12_000, id="requests in chunks"),
+        pytest.param(GET + b"a:b\r\n" * 200_000, id="fields"),
+        pytest.param(GET + b"a:b\r\n" + b" c\r\n" * 250_000, id="a folded field"),
+        pytest.param(GET + b"a:" + b"b" * 1_000_000, id="a long field"),
+        pytest.param(b"\r\n" * 500_000, id="empty lines"),
+    ],
+)
+def test_a_megabyte_of_the_smallest_pieces_holds_the_loop_for_no_time(data: bytes) -> None:
+    def test(protocol: GuardProtocol, transport: Transport) -> None:
+        turn(protocol, transport, data)
+
+    within(0.05, lambda: connected(test))
+
+
+def test_many_pieces_pause_reading_and_come_as_one() -> None:
+    got: list[bytes] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        got.append((await receive())["body"])
+
+    def test(protocol: GuardProtocol, transport: Transport) -> None:
+        protocol.data_received(POST + b"1\r\nx\r\n" * PIECES)
+        few = transport.reads
+        protocol.data_received(b"1\r\nx\r\n" * (PIECES + 1))
+        many = transport.reads
+        current = protocol._current
+        assert current is not None
+        with pytest.raises(StopIteration):
+            current.run(app).send(None)
+
+        assert (few, many) == (True, False)
+        assert got == [b"x" * (2 * PIECES + 1)]
+        assert len(got[0]) < HIGH_WATER
+
+    connected(test)
+
+
+def test_trailers_are_few() -> None:
+    few = POST + b"0\r\n" + b"a:b\r\n" * MAX_HEADERS + b"\r\n" + GET + b"\r\n"
+    many = POST + b"0\r\n" + b"a:b\r\n" * (MAX_HEADERS + 1) + b"\r\n"
+
+    assert answers(few + GET + b"Connection: close\r\n\r\n", b"\0") == [b"200"] * 3
+    assert answers(many, b"}}")[-1] == b"431"
+
+
+class Busy:
+    """A door that lets nobody in."""
+
+    def refuses(self, method: str, head: Head) -> Answer | None:
+        return 503, [(b"content-length", b"4")], b"busy"
+
+
+def test_who_does_not_read_how_it_was_turned_away_is_read_no_more_until_it_does() -> None:
+    def test(protocol: GuardProtocol, transport: Transport) -> None:
+        protocol.pause_writing()
+        protocol.data_received(GET + b"\r\n")
+        waits = transport.reads
+        protocol.resume_writing()
+
+        assert (waits, transport.reads) == (False, True)
+        assert len(transport.written) == 1
+
+    connected(test, door=Busy())
+
+
+def test_an_answer_that_is_closed_behind_but_never_read_is_cut_in_the_end() -> None:
+    def test(protocol: GuardProtocol, transport: Transport) -> None:
+        now = protocol.loop.time()
+        transport.close()
+
+        protocol.sweep(now)
+        protocol.sweep(now + 59.0)
+        patient = transport.aborted
+        protocol.sweep(now + 61.0)
+
+        assert (patient, transport.aborted) == (False, True)
+
+    connected(test)

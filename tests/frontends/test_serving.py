@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.serving import ACCEPTS, Server, beside
+from tests.costs import within
 
 WAITING = 64
 
@@ -95,3 +96,28 @@ def test_a_trailer_of_a_request_is_never_a_header_field_beside() -> None:
 
     assert b" 204 " in answer
     assert [value for name, value in told[0] if name == b"x-forwarded-groups"] == [b"viewers"]
+
+
+def test_tiny_chunks_to_a_port_beside_hold_the_loop_for_no_time() -> None:
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body", False):
+            continue
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def asked() -> bytes:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            host, port = listener.getsockname()
+            async with beside(refusing, listener):
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write(
+                    b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+                    + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n"
+                )  # fmt: skip
+                answer = await reader.readuntil(b"\r\n")
+                writer.close()
+        return answer
+
+    # Starting and stopping included.
+    assert b" 401 " in within(0.4, lambda: asyncio.run(asyncio.wait_for(asked(), 60.0)))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,10 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.sockets import FRAMES, Frames, Intake, SocketProtocol
+from gateway_guard.frontends.watch import ON_GONE
+from tests.frontends.transports import Transport
 
 HANDSHAKE = (
     b"GET /v1/realtime HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -36,35 +39,6 @@ def frame(payload: bytes, *, first: int = 0x82, masked: bool = True) -> bytes:
 
 
 PING = frame(b"", first=0x89)
-
-
-class Transport:
-    """What a protocol needs of its transport: notes whether it reads, and what is written."""
-
-    def __init__(self) -> None:
-        self.reads = True
-        self.closing = False
-        self.written: list[bytes] = []
-        self.answered = asyncio.Event()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
-
-    def pause_reading(self) -> None:
-        self.reads = False
-
-    def resume_reading(self) -> None:
-        self.reads = True
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-        self.answered.set()
-
-    def close(self) -> None:
-        self.closing = True
 
 
 sizes = st.one_of(st.integers(0, 3), st.sampled_from([125, 126, 127, 300, 65535, 65536]))
@@ -121,7 +95,7 @@ def turns(
             parsed.append(piece)
 
         loop = asyncio.get_running_loop()
-        intake = Intake(loop, cast("asyncio.Transport", transport), parse, free)
+        intake = Intake(loop, transport.given, parse, free)
         intake.put(data)
         before = -1
         while before != len(parsed):
@@ -171,7 +145,7 @@ def connected(test: Callable[[SocketProtocol, Transport], None], *lines: bytes) 
         config.load()
         protocol = SocketProtocol(config, ServerState(), {})
         transport = Transport()
-        protocol.connection_made(cast("asyncio.Transport", transport))
+        protocol.connection_made(transport.given)
         protocol.data_received(HANDSHAKE + b"".join(lines) + b"\r\n")
         async with asyncio.timeout(60):
             await transport.answered.wait()
@@ -208,6 +182,85 @@ def test_of_pings_that_come_while_the_client_reads_nothing_the_last_are_answered
 
         assert held == []
         assert transport.written == [b"\x8a\x03999"]
+
+    connected(test)
+
+
+def test_pings_behind_our_close_frame_are_answered_only_while_the_client_reads() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        transport.written.clear()
+        protocol.pause_writing()
+        # No frame of RFC 6455: answered with a close frame, behind what else came with it.
+        protocol.data_received(PING + frame(b"", first=0x83))
+        closing = b"".join(transport.written)
+
+        for _ in range(1000):
+            protocol.handle_ping()
+
+        assert closing.startswith(b"\x8a\x00\x88")
+        assert b"".join(transport.written) == closing
+
+    connected(test)
+
+
+def test_pongs_wait_for_a_client_that_we_say_goodbye_to() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        protocol.conn.send_close(1000)
+        protocol.close_sent = True
+        protocol.conn.data_to_send()
+        transport.written.clear()
+        protocol.pause_writing()
+
+        for number in range(1000):
+            protocol.data_received(frame(b"%d" % number, first=0x89))
+
+        assert transport.written == []
+
+    connected(test)
+
+
+def test_a_client_that_reads_nothing_for_long_is_cut_and_no_other() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        protocol.limits = Limits(write=60.0)
+        now = protocol.loop.time()
+        protocol.sweep(now + 1000.0)
+        idle = transport.aborted
+        protocol.pause_writing()
+        protocol.sweep(now + 59.0)
+        patient = transport.aborted
+        protocol.sweep(now + 1000.0)
+
+        assert (idle, patient, transport.aborted) == (False, False, True)
+
+    connected(test)
+
+
+def test_a_close_that_nobody_reads_ends_too() -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        now = protocol.loop.time()
+        transport.close()
+
+        protocol.sweep(now)
+        protocol.sweep(now + 59.0)
+        patient = transport.aborted
+        protocol.sweep(now + 61.0)
+
+        assert (patient, transport.aborted) == (False, True)
+
+    connected(test)
+
+
+def test_whoever_serves_a_client_is_told_that_it_is_gone() -> None:
+    told: list[str] = []
+
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        register: Any = dict(protocol.scope["extensions"] or {})[ON_GONE]
+        register(lambda: told.append("first"))
+        protocol.connection_lost(None)
+        register(lambda: told.append("late"))
+        protocol.connection_made(transport.given)  # `connected` takes its leave, too
+
+        assert told == ["first", "late"]
 
     connected(test)
 

@@ -259,7 +259,8 @@ class Dashboard:
             return HTMLResponse(login_page("This form came from elsewhere: sign in here."), 403)
         reviews = self._access.login(form.get("token", ""))
         if reviews is None:
-            self._access.attempts.failed(_peer(request))
+            source = self._access.source(request.scope["headers"], _peer(request))
+            self._access.attempts.failed(source)
             log.warning("admin-login-failed peer=%s", _peer(request))
             return HTMLResponse(login_page("That is not the token."), 403)
         try:

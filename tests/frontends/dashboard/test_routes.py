@@ -267,6 +267,24 @@ def test_another_host_name_is_no_way_in_where_nobody_is_asked(serve: Serve) -> N
     assert client.get("/metrics").status_code == 200
 
 
+@pytest.mark.parametrize("how", ["form", "bearer"])
+def test_who_guesses_behind_a_proxy_makes_nobody_else_wait_there(serve: Serve, how: str) -> None:
+    proxies = (ipaddress.ip_network("10.1.2.0/24"),)
+    client = serve(admin_token=TOKEN, admin_proxies=proxies, peer="10.1.2.3")
+
+    def attempt(token: str, source: str) -> Any:
+        client.headers["x-forwarded-for"] = source
+        if how == "form":
+            return login(client, token)
+        return client.get("/dashboard", headers={"authorization": f"Bearer {token}"})
+
+    wrong = [attempt("guess", f"192.0.2.{n}, 198.51.100.7").status_code for n in range(12)]
+
+    assert wrong[-1] == 429
+    assert attempt(TOKEN, "198.51.100.8").status_code == (303 if how == "form" else 200)
+    assert attempt(TOKEN, "198.51.100.7").status_code == 429
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 @pytest.mark.parametrize(
     "fields", [{}, {"host": "0.0.0.0"}, {"host": "0.0.0.0", "admin_token": TOKEN}]

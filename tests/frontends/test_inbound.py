@@ -49,8 +49,9 @@ def answers(sent: bytes, ends: bytes) -> list[bytes]:
                 lambda: GuardProtocol(config, ServerState(), {}), theirs
             )
             got = b""
-            while not got.endswith(ends) and (more := await loop.sock_recv(ours, 65536)):
-                got += more
+            async with asyncio.timeout(60):
+                while not got.endswith(ends) and (more := await loop.sock_recv(ours, 65536)):
+                    got += more
             return got
 
     return [piece[:3] for piece in asyncio.run(main()).split(b"HTTP/1.1 ")[1:]]

@@ -150,13 +150,15 @@ class Casebook:
             return None
         scores |= self._belonging.neighbours(set(scores), at)
         second = again(set(scores))
+        left_out: set[int] = set()
         if second is None:
             self.acquittals.add(scores, at)
             scores, why = {}, Why.INNOCENT
         else:
             verdict, meant = second
             why = Why.INNOCENT if verdict.at_places else Why.FADED
-            if meant != scores.keys():
+            left_out = scores.keys() - meant
+            if left_out:
                 scores = self._belonging.members(meant, at)
         if len(scores) < self._burden.core:
             for name in same:
@@ -179,6 +181,7 @@ class Casebook:
             )  # fmt: skip
             self.held[held.id] = held
         fresh = scores.keys() - self.member_of.keys()
+        self._memory.place(left_out, at)
         self._replace(held, scores)
         held.judged = held.scored = len(scores)
         self._invite(fresh, at)
@@ -213,6 +216,7 @@ class Casebook:
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
             self.end(held, Why.INNOCENT if verdict.at_places else Why.FADED, at)
         else:
+            self._memory.place(held.members.keys() - members, at)
             self._replace(held, scores)
             held.scored = len(scores)
 

@@ -58,11 +58,11 @@ class Elsewhere:
             return max(count - max(counted), 0)
 
         payments: dict[str, int] = {}
-        if trace.payment:
-            posting = memory.payments.get(trace.payment)
-            payments[trace.payment] = rest(
+        if payment := memory.paid_with(trace):
+            posting = memory.payments.get(payment)
+            payments[payment] = rest(
                 posting.count if posting is not None else 0,
-                everyone.payments[trace.payment], signature.payments[trace.payment],
+                everyone.payments[payment], signature.payments[payment],
             )  # fmt: skip
         subnets = {}
         for subnet in trace.subnets:

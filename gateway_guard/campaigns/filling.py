@@ -59,7 +59,9 @@ class Filling:
 
     def finish(self) -> None:
         """Hold what was held, now that its members and what people decided of them are known."""
-        cases, numbers = self._linker.cases, self._linker.memory.numbers
+        cases, memory = self._linker.cases, self._linker.memory
+        numbers = memory.numbers
+        memory.at_once.restore(trace.created_at for trace in memory.traces.values())
         cases.restore(self._held)
         for account, name, confidence in self._told:
             number = numbers.get(account)

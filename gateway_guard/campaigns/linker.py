@@ -215,8 +215,7 @@ class Linker:
         ]
         verdict = max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total))
         if verdict.convicted:
-            for account in people:
-                self.memory.traces[numbers[account]].placed_at = at
+            self.memory.place((numbers[account] for account in people), at)
         return verdict, members
 
     def _around(self, number: int, most: int) -> list[int]:
@@ -231,15 +230,15 @@ class Linker:
     def _values(self, members: Iterable[int]) -> dict[tuple[str, Hashable], list[int]]:
         """What several organisations among `members` share: value → accounts."""
         values: dict[tuple[str, Hashable], list[int]] = defaultdict(list)
-        traces = self.memory.traces
+        memory, traces = self.memory, self.memory.traces
         for number in members:
             trace = traces[number]
-            if trace.payment:
-                values["payment", trace.payment].append(number)
+            if payment := memory.paid_with(trace):
+                values["payment", payment].append(number)
             for subnet in trace.subnets:
                 values["addresses", subnet].append(number)
-            if trace.created_at:
-                half = trace.created_at / BURST
+            if created := memory.signed_up(trace):
+                half = created / BURST
                 values["signed up", int(half)].append(number)
                 values["signed up", int(half + 0.5) + 0.5].append(number)
         return {

@@ -106,7 +106,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         size: such accounts, >= 1.
         payments, subnets, keys: of the account's own values, how many of them have each, >= 0;
-            without the content keys its organisation was the first to use.
+            without payments that are no instrument (`telling`), and without the content keys its
+            organisation was the first to use.
         near: how many of them signed up within `BURST` of it, >= 0.
         clients: how many of them show the same client software, >= 0.
         even: share of them with an even pace, in (0, 1).
@@ -142,7 +143,7 @@ def points(
 
     found: dict[str, float] = {}
     payment = trace.payment
-    if payment and signature.payments[payment] > member:
+    if payment in outside.payments and signature.payments[payment] > member:
         found["payment"] = ratio(signature.payments[payment], outside.payments[payment])
     subnets = signature.subnets
     addresses = [

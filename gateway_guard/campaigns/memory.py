@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.registry import Templates
 from gateway_guard.campaigns.releases import Releases
 from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.telling import SignUps, instrument
 from gateway_guard.campaigns.traces import MOST_PLACES, MOST_SHARED, Trace
 
 #: A content key that more accounts use than this, and than this share of all, ties nobody to
@@ -74,6 +75,8 @@ class Memory:
         self.hidden: Postings[int] = Postings(values=bounds.values, most=bounds.most)
         self.clients: Postings[int] = Postings(values=bounds.values, most=1)
         self.signups: Postings[int] = Postings(values=bounds.values, most=4 * bounds.most)
+        #: Times that are no times of sign-up.
+        self.at_once = SignUps()
         self.releases = Releases()
         #: Accounts whose pace was found uneven, even.
         self.paces = [0, 0]
@@ -157,7 +160,7 @@ class Memory:
         if trace.payment:
             self.payments.add(trace.payment, number, seen.at)
         if trace.created_at:
-            self.signups.add(int(trace.created_at // BURST), number, seen.at)
+            self._sign_up(number, trace.created_at, seen.at)
         return number, trace
 
     def _fill_in(self, number: int, trace: Trace, seen: Sighting) -> bool:
@@ -171,9 +174,18 @@ class Memory:
             news = True
         if not trace.created_at and seen.created_at:
             trace.created_at = seen.created_at
-            self.signups.add(int(trace.created_at // BURST), number, seen.at)
+            self._sign_up(number, trace.created_at, seen.at)
             news = True
         return news
+
+    def _sign_up(self, number: int, created: float, at: float) -> None:
+        slot, traces = int(created // BURST), self.traces
+        posting = self.signups.get(slot)
+        if posting is not None:
+            self.at_once.note(
+                created, (traces[n].created_at for n in posting.latest if n in traces)
+            )
+        self.signups.add(slot, number, at)
 
     def _forget(self) -> None:
         oldest = sorted(self.traces, key=lambda n: (n in self.kept, self.traces[n].last_at))
@@ -220,6 +232,22 @@ class Memory:
                 kept.add(key)
         return kept
 
+    def signed_up(self, trace: Trace) -> float:
+        """When `trace` signed up, Unix seconds, where that may bring it together with others.
+
+        0 where it is unknown, a date, or the time of an import.
+        """
+        created = trace.created_at
+        return created if created and self.at_once.tells(created) else 0.0
+
+    def paid_with(self, trace: Trace) -> str:
+        """What `trace` pays with, where that may bring it together with others; else empty."""
+        if trace.payment:
+            posting = self.payments.get(trace.payment)
+            if posting is not None and not instrument(posting.count, len(self.traces)):
+                return ""
+        return trace.payment
+
     def near(self, number: int) -> set[int]:
         """Accounts of other organisations that may belong together with account `number`.
 
@@ -228,10 +256,10 @@ class Memory:
         """
         traces = self.traces
         trace = traces[number]
-        organisation, created = trace.organisation, trace.created_at
+        organisation, created = trace.organisation, self.signed_up(trace)
         found: set[int] = set()
-        if trace.payment:
-            posting = self.payments.get(trace.payment)
+        if payment := self.paid_with(trace):
+            posting = self.payments.get(payment)
             if posting is not None:
                 found.update(n for n in posting.latest if n in traces)
         keys = self.common(trace)
@@ -266,6 +294,11 @@ class Memory:
                             found.add(other)
         return {n for n in found if traces[n].organisation != organisation}
 
+    def place(self, people: Iterable[int], at: float) -> None:
+        """Note that `people` were taken for people at a place, as of `at` (Unix seconds)."""
+        for number in people:
+            self.traces[number].placed_at = at
+
     def proxied(self, subnet: int) -> bool:
         """Whether a range is of proxies, VPNs, Tor or homes that are let: nobody's office."""
         hidden = self.hidden.get(subnet)
@@ -278,8 +311,8 @@ class Memory:
         """Accounts that share a payment or an uncrowded address range with account `number`."""
         trace = self.traces[number]
         found: set[int] = set()
-        if trace.payment:
-            posting = self.payments.get(trace.payment)
+        if payment := self.paid_with(trace):
+            posting = self.payments.get(payment)
             if posting is not None:
                 found.update(posting.latest)
         for subnet in trace.subnets:
@@ -289,16 +322,21 @@ class Memory:
         return found
 
     def signed_up_near(self, created: float) -> int:
-        """Accounts signed up within `BURST` of `created` (Unix seconds)."""
+        """Accounts signed up within `BURST` of `created` (Unix seconds).
+
+        Where more signed up in half an hour than are remembered of it, those stand for all.
+        """
         slot = int(created // BURST)
         near = 0
         for at in (slot - 1, slot, slot + 1):
             posting = self.signups.get(at)
             if posting is not None:
+                here = 0
                 for other in posting.latest:
                     them = self.traces.get(other)
                     if them is not None and abs(them.created_at - created) <= BURST:
-                        near += 1
+                        here += 1
+                near += here * posting.count // len(posting.latest)
         return near
 
 

@@ -71,8 +71,8 @@ class Group:
         self.by_subnet: dict[int, list[Trace]] = defaultdict(list)
         by_address: dict[int, list[Trace]] = defaultdict(list)
         for trace in self.traces:
-            if trace.payment:
-                self.by_payment[trace.payment].append(trace)
+            if payment := memory.paid_with(trace):
+                self.by_payment[payment].append(trace)
             for subnet in trace.subnets:
                 self.by_subnet[subnet].append(trace)
             for address in trace.addresses:
@@ -146,7 +146,10 @@ class Group:
             chance: dict[Kind, float] = {}
             lasting: dict[Kind, bool] = {}
             paid = None
-            if trace.payment and not inside:
+            if trace.payment and not inside and trace.payment not in self.by_payment:
+                # No instrument: it accuses nobody, but may be how a firm pays.
+                paid = True
+            elif trace.payment and not inside:
                 sharing = self.by_payment[trace.payment]
                 paid = any(t.organisation != trace.organisation for t in sharing)
                 has[Kind.PAYMENT] = trace.payment in self.cards

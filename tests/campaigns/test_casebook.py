@@ -258,7 +258,7 @@ def test_whoever_is_near_is_judged_with_those_found_unless_a_reviewer_spares_it(
 
 def judged_with(*near: Sighting) -> set[str]:
     """Who of those near twelve accounts, one of which signed up at `NOW`, is judged with them."""
-    seen = [author("x"), member(0, created_at=NOW), *members("x")[1:], *near]
+    seen = [author("x"), member(0, created_at=NOW + 1), *members("x")[1:], *near]
     cases = Casebook(build.remembered([*seen, *(stranger(n) for n in range(600))]), USUAL)
     found = numbers(cases, *(f"x{n}" for n in range(SIZE)))
     judged: set[int] = set()
@@ -272,8 +272,8 @@ def judged_with(*near: Sighting) -> set[str]:
 
 
 def test_whoever_is_near_is_judged_with_those_found_only_if_it_would_be_a_member() -> None:
-    surely = member(50, created_at=NOW + 60)
-    perhaps = member(51, payment=None, subnet=7, created_at=NOW + 120)
+    surely = member(50, created_at=NOW + 61)
+    perhaps = member(51, payment=None, subnet=7, created_at=NOW + 121)
 
     assert judged_with(perhaps) == set()
     assert judged_with(surely) == {"x50"}

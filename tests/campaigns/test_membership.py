@@ -42,10 +42,11 @@ def outside(**fields: Any) -> Outside:
 def points(
     one: Trace, signature: Signature, world: Outside, *, member: bool = False
 ) -> tuple[float, dict[str, float]]:
-    """The points of `one`, of whose keys (and no others) `world` tells how common they are."""
+    """The points of `one`, of whose keys and payment (only) `world` tells how common they are."""
     keys = {key: world.keys[key] for key in one.shared}
+    payments = {one.payment: world.payments[one.payment]} if one.payment else {}
     return membership.points(
-        one, signature, msgspec.structs.replace(world, keys=keys), member=member
+        one, signature, msgspec.structs.replace(world, keys=keys, payments=payments), member=member
     )
 
 

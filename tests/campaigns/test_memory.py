@@ -16,7 +16,8 @@ from gateway_guard.campaigns.traces import MOST_PLACES, MOST_SHARED, Trace
 from tests.campaigns import build
 from tests.campaigns.build import DAY, HOUR, NOW, TINY
 
-CREATED = NOW - 30 * DAY
+#: To the second: whole quarters of an hour are dates.
+CREATED = NOW - 30 * DAY + 7
 KEY = 77
 
 

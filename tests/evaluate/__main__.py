@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway_guard.cli.output import print_json
-from tests.evaluate import leave_out, readme, sweep
+from tests.evaluate import leave_out, readme, sweep, worse
 from tests.evaluate.page import LIMIT, OURS, WIDTH, Result, page
 from tests.evaluate.runs import (
     AT_ONCE,
@@ -47,7 +47,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--readme",
         action="store_true",
-        help="write the tables into README.md, those of --leave-out into leave-out.md",
+        help="write the tables into README.md, those of slower studies into files of their own",
     )
     parser.add_argument("--json", action="store_true", help="scores as JSON instead of tables")
     slow = parser.add_argument_group(f"slower studies ({AT_ONCE} at a time)")
@@ -56,13 +56,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         "--fit", nargs="?", const=leave_out.USUAL_FIT, metavar="NAME=v1,v2,…",
         help=f"with --leave-out: what to choose each time (default: {leave_out.USUAL_FIT})",
     )  # fmt: skip
+    slow.add_argument("--worse", action="store_true", help=_summary(worse))
     slow.add_argument(
         "--sweep", action="append", default=[], metavar="NAME=v1,v2,…", help=_summary(sweep)
     )
     slow.add_argument("--thresholds", action="store_true", help="list what --sweep can vary")
     asked = parser.parse_args(words)
     if asked.readme and (asked.json or asked.sweep or asked.sets):
-        parser.error("--readme goes with a whole evaluation, or with --leave-out, only")
+        parser.error("--readme goes with a whole evaluation, --leave-out or --worse only")
     if asked.fit and not asked.leave_out:
         parser.error("--fit goes with --leave-out")
     return asked
@@ -117,13 +118,22 @@ def _run(asked: argparse.Namespace) -> None:
     def once(one: LabelledSet, variation: Variation) -> Run:
         return replay(one, policy, scorer, variation)
 
-    if asked.leave_out or sweeps:
+    def recorded(one: LabelledSet, path: Path) -> Path:
+        return record(one, policy, path)
+
+    if asked.leave_out or asked.worse or sweeps:
         if asked.leave_out:
-            study = leave_out.report(sets, lambda one, path: record(one, policy, path), fit)
+            study = leave_out.report(sets, recorded, fit)
             print(f"{study}\n")
             if asked.readme:
                 block = f"{readme.state()}.\n\n{study}"
                 readme.write(block, readme.LEFT_OUT_FILE, name=readme.LEFT_OUT)
+        if asked.worse:
+            study = worse.report(sets, recorded)
+            print(f"{study}\n")
+            if asked.readme:
+                block = f"{readme.state()}.\n\n{study}"
+                readme.write(block, readme.WORSE_FILE, name=readme.WORSE)
         for one in sweeps:
             print(f"{sweep.report(sets, one, once)}\n")
         return

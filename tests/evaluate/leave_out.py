@@ -108,7 +108,11 @@ def caught(job: Job) -> Caught:
     groups = groups_of(job.labels)
     members = groups.scenarios | groups.classes
     without = members[job.left_out] if job.left_out is not None else frozenset[str]()
-    found = contained(_kept(job.recording), without=without, burden=job.burden)
+    return by_group(groups, contained(_kept(job.recording), without=without, burden=job.burden))
+
+
+def by_group(groups: Groups, found: Mapping[str, bool]) -> Caught:
+    """Whether each account was contained, counted by scenario and class."""
     return Caught(_shares(groups.scenarios, found), _shares(groups.classes, found))
 
 

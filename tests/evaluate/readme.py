@@ -1,4 +1,4 @@
-"""The blocks of README.md and leave-out.md that are written anew, each between two markers."""
+"""The blocks of README.md and of the studies' files written anew, each between two markers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Final
 
 from tests.evaluate.sets import ROOT, CannotWorkError
 
-#: The results, and the studies that leave groups out.
+#: The results, the studies that leave groups out, and the one of worse data.
 RESULTS: Final = "evaluate"
 LEFT_OUT: Final = "leave-out"
-#: Where the latter stand: too long for README.md.
+WORSE: Final = "worse"
+#: Where the studies stand: too long for README.md.
 LEFT_OUT_FILE: Final = Path(__file__).with_name("leave-out.md")
+WORSE_FILE: Final = Path(__file__).with_name("worse.md")
 
 
 def markers(name: str) -> tuple[str, str]:

@@ -105,9 +105,16 @@ def read(path: Path) -> Recording:
 
 
 def contained(
-    recording: Recording, *, without: Collection[str] = (), burden: Burden = USUAL
+    recording: Recording,
+    *,
+    without: Collection[str] = (),
+    burden: Burden = USUAL,
+    shown: Callable[[Sighting], Sighting] | None = None,
 ) -> dict[str, bool]:
-    """Every account of the traffic, but those `without`: whether a new linker has it contained."""
+    """Every account of the traffic, but those `without`: whether a new linker has it contained.
+
+    The linker is shown each exchange as it was, or what `shown` makes of it.
+    """
     linker, names = Linker(burden=burden), recording.names
     facts, learn = linker.facts, linker.learn
     out = {digest for digest, name in names.items() if name in without}
@@ -115,7 +122,7 @@ def contained(
     for one in recording.asked:
         for seen in one.learnt:
             if seen.account not in out:
-                learn(seen)
+                learn(seen if shown is None else shown(seen))
         if one.account in names and one.account not in out:
             told = facts(one.account)
             sure = told.confidence if told is not None else 0.0

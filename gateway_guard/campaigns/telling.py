@@ -1,0 +1,66 @@
+"""Which payments and times of sign-up bring accounts together: not every value on record is one.
+
+Accounts files hold dates for times, one word for how a third of the customers pay, the second in
+which an old customer base was taken over. Who has that in common has nothing in common. Such a
+value brings nobody near anybody and makes no group; what it is still worth as evidence its
+frequency says (`ties`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+# Choices, not fits. What happens without them, with dates for times or one word for a third of the
+# payments: tests/evaluate/worse.md.
+
+#: A sign-up at a whole multiple of this (seconds) is a date, in whatever time zone, or an hour.
+#: One true time in 900 is taken for one.
+_DATE: Final = 900
+#: In a second in which more accounts than this signed up, they were taken over or made by a job.
+_AT_ONCE: Final = 12
+#: Such seconds remembered, the latest.
+_SECONDS: Final = 10_000
+#: What more than this share of all accounts pay with, at least and at most so many, is no
+#: instrument: `invoice`, `free`, a bank.
+_PAYS_FOR_SHARE: Final = 0.1
+_PAYS_FOR: Final = (64, 256)
+
+
+def instrument(shared: int, accounts: int) -> bool:
+    """Whether what `shared` of all `accounts` remembered pay with can be one payer's instrument."""
+    least, most = _PAYS_FOR
+    return shared <= max(least, min(most, _PAYS_FOR_SHARE * accounts))
+
+
+class SignUps:
+    """The seconds in which accounts were made many at once."""
+
+    def __init__(self) -> None:
+        self._at_once: dict[int, None] = {}
+
+    def tells(self, created: float) -> bool:
+        """Whether `created` (Unix seconds; 0 for unknown) is a time at which somebody signed up."""
+        return created % _DATE != 0 and int(created) not in self._at_once
+
+    def note(self, created: float, others: Iterable[float]) -> None:
+        """Note a sign-up at `created`, `others` being those of the latest accounts about then."""
+        second = int(created)
+        if not created or second in self._at_once:
+            return
+        if sum(int(other) == second for other in others) >= _AT_ONCE:
+            self._add(second)
+
+    def restore(self, created: Iterable[float]) -> None:
+        """Find those seconds anew in all sign-ups that are remembered."""
+        counts: dict[int, int] = {}
+        for one in created:
+            counts[int(one)] = counts.get(int(one), 0) + 1
+        for second, count in counts.items():
+            if second and count > _AT_ONCE:
+                self._add(second)
+
+    def _add(self, second: int) -> None:
+        if len(self._at_once) >= _SECONDS:
+            del self._at_once[next(iter(self._at_once))]
+        self._at_once[second] = None

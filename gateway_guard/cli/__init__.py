@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "check",
     "test",
     "explain",
+    "decision",
     "replay",
     "lookup",
     "network",

@@ -219,8 +219,8 @@ def test_what_is_not_there_says_what_was_searched_and_what_was_passed_over(
         "2 lines passed over: of no decision log, or broken",
         (
             f"no decision on r_zzzzzzzz000001 in {log}, {cut}: 4 decisions from 2026-03-02 "
-            "12:00:01.000000 to 2026-03-02 12:00:04.000000 UTC; name older logs, too, where there are "
-            "some"
+            "12:00:01.000000 to 2026-03-02 12:00:04.000000 UTC; name older logs, too, where there "
+            "are some"
         ),
     ]
     assert "in /dev/null: 0 decisions; name older logs" in empty.err

@@ -172,7 +172,7 @@ def _print_one(found: Found, policy: Policy | None, out: Console) -> None:
     own = policy if policy is not None and policy.digest == decision.policy else None
     about = f"{_moment(found.at)} UTC  {exchange.request.account or 'no account'}  {found.place}"
     out.print(printable(about), soft_wrap=True)
-    out.print(printable(_by(decision.policy, policy)), soft_wrap=True)
+    out.print(printable(_by(decision.policy, policy, same=own is not None)), soft_wrap=True)
     out.print()
     word = decision.action.word
     print_tree(explain_tree(exchange, own), out, word=word, colour=COLOURS[word])
@@ -181,11 +181,11 @@ def _print_one(found: Found, policy: Policy | None, out: Console) -> None:
             out.print(printable(line), soft_wrap=True)
 
 
-def _by(digest: str, policy: Policy | None) -> str:
-    """Which policy decided, and whether `policy` is it."""
+def _by(digest: str, policy: Policy | None, *, same: bool) -> str:
+    """Which policy decided, and whether `policy` is the `same`."""
     if policy is None:
         return f"by policy {digest} (--policy FILE shows its weights, quotas and rule)"
-    if policy.digest == digest:
+    if same:
         return f"by policy {digest}, as {policy.source} is now"
     return (
         f"by policy {digest}; {policy.source} has changed since (now {policy.digest}): the "

@@ -25,6 +25,8 @@ SECRET = re.compile(
 
 #: file: comparison → why it tells nobody anything.
 HARMLESS = {
+    "cli/decision.py: policy.digest == decision.policy":
+        "of the policy file, shown in every decision",
     "core/account.py: plain != read.token": "both were sent by the same client",
     "core/profile.py: sketch[where] == tag": "a part of a keyed digest of text, no proof",
     "core/profile.py: tags[slot] != tag": "a part of a keyed digest of text, no proof",

@@ -58,6 +58,11 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exchanges: int
     refused: int
 
+    @property
+    def mistaken(self) -> bool:
+        """Whether it should not have been held, as the guard itself sees it now."""
+        return self.why is Why.INNOCENT
+
 
 def none_yet() -> Counter[str]:
     """Counts of campaigns let go, of every reason, while there are none.

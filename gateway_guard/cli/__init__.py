@@ -19,6 +19,7 @@ import typer
 
 from gateway_guard import __version__
 from gateway_guard.cli.manual import add_pages
+from gateway_guard.cli.printable import printable
 from gateway_guard.errors import GuardError
 
 #: Every command, in the order `--help` lists them; each has a module of its name in this package.
@@ -28,6 +29,7 @@ COMMANDS: Final = (
     "check",
     "test",
     "explain",
+    "decision",
     "replay",
     "lookup",
     "network",
@@ -88,6 +90,8 @@ def build_app(*commands: str) -> typer.Typer:
     return app
 
 
+#: Characters of a file name that are shown.
+_LONGEST: Final = 200
 #: What the system says of a file that takes no more.
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE))
 
@@ -105,6 +109,12 @@ def main() -> None:
             sys.stdout.flush()
             raise
     except OSError as error:
+        if error.errno not in _FULL and error.filename is not None:
+            # A name nobody foresaw: too long, a loop of links, a part that is no directory.
+            name = printable(str(error.filename))
+            shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+            typer.echo(f"gateway-guard: {shown}: {error.strerror}", err=True)
+            sys.exit(CANNOT_WORK)
         if error.errno not in _FULL:
             raise
         _write_no_more()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -17,6 +18,9 @@ from gateway_guard.pages.words import many, moment
 from gateway_guard.record.audit import Audit
 from gateway_guard.record.chain import Checked, Place
 from gateway_guard.settings import Settings
+
+_ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
+_CAMPAIGN: Final = re.compile(r"c_[0-9]{1,12}")
 
 FileOption = Annotated[
     Path | None,
@@ -90,12 +94,17 @@ def register(app: typer.Typer) -> None:
         campaign: Annotated[
             str | None, typer.Option("--campaign", help="Only what is about it: c_0001, …")
         ] = None,
-        most: Annotated[int, typer.Option("--most", min=1, help="Only so many, the latest.")] = 50,
+        most: Annotated[
+            int, typer.Option("--most", min=1, max=1_000_000, help="Only so many, the latest.")
+        ] = 50,
         format: FormatOption = Format.TEXT,
     ) -> None:
         """What was decided, by whom and why, oldest first. Lines that are not as they were written
         are left out, which is said.
         """
+        for name, form, like in ((account, _ACCOUNT, "acct_…"), (campaign, _CAMPAIGN, "c_0001")):
+            if name is not None and not form.fullmatch(name):
+                raise typer.BadParameter(f"{printable(name)[:40]!r}: write {like}, as pages do")
         skipped: list[str] = []
         found = _audit(file).latest(
             most, account=account, campaign=campaign, skipped=skipped.append

@@ -16,6 +16,7 @@ from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Snapshot
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.replay import REPLAY_SECRET
+from gateway_guard.cli.usage import usage
 from gateway_guard.errors import SettingsError, SnapshotError, SourceError
 from gateway_guard.record.audit import Audit
 from gateway_guard.record.reviews import Journal
@@ -196,25 +197,21 @@ def reason_of(text: str) -> str:
     """`--reason` as a reason.
 
     Raises:
-        SettingsError: it is empty or far too long.
+        typer.BadParameter: it is empty or far too long.
     """
-    try:
+    with usage("--reason"):
         return bench.reason_of(text)
-    except SettingsError as error:
-        raise SettingsError(f"--reason: {error}") from None
 
 
 def author_of(name: str | None) -> str:
     """Who decides: `name`, or who runs this process; empty when that cannot be told.
 
     Raises:
-        SettingsError: it is empty, far too long, or cannot be printed.
+        typer.BadParameter: it is empty, far too long, or cannot be printed.
     """
     if name is not None:
-        try:
+        with usage("--by"):
             return bench.name_of(name)
-        except SettingsError as error:
-            raise SettingsError(f"--by: {error}") from None
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):

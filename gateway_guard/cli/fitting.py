@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,15 +27,6 @@ _LOOPBACK: Final = {4: ipaddress.ip_address("127.0.0.1"), 6: ipaddress.ip_addres
 
 #: What `--frontend` may say.
 FRONTENDS: Final = ("proxy", "extauth", "spoe", "envoy")
-
-
-@contextlib.contextmanager
-def usage() -> Iterator[None]:
-    """What the command line itself says wrong is usage (exit 2), whoever finds it."""
-    try:
-        yield
-    except SettingsError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def check_frontends(

@@ -20,6 +20,7 @@ from rich.table import Table as Grid
 from gateway_guard.cli import FINDINGS, intel_crowdsec, intel_export, intel_taxii
 from gateway_guard.cli.intel_options import TableOption, report, table_file, trusted_keys
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.usage import usage
 from gateway_guard.errors import IntelError
 from gateway_guard.intel import bundle as bundles
 from gateway_guard.intel.file import TableFile, limits_of, read_bounded
@@ -133,6 +134,9 @@ def take_in(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Take in signed bundles of other guards, or STIX files. They refuse nobody by themselves."""
+    if as_ is not None:
+        with usage():
+            as_ = source_name(as_, "--as")
     settings = Settings.from_environment()
     place, limits, now = table_file(table, settings), limits_of(settings), time.time()
     found: list[dict[str, object]] = []
@@ -142,7 +146,7 @@ def take_in(
         data = _read(file)
         try:
             if as_ is not None:
-                name = source_name(as_, "--as")
+                name = as_
                 fresh: Fresh = _always
                 read = taken(read_bundle(data), now=now, limits=limits, unsaid=unsaid)
                 source = Source(kind="stix", taken_at=int(now))

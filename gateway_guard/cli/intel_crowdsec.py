@@ -14,7 +14,7 @@ from gateway_guard.cli.intel_export import confirmed, seen_in
 from gateway_guard.cli.intel_options import TableOption, report, secret_in, table_file
 from gateway_guard.cli.intel_taxii import CaOption, EveryOption, InsecureOption, repeat
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
-from gateway_guard.errors import SettingsError
+from gateway_guard.cli.usage import usage
 from gateway_guard.intel import crowdsec
 from gateway_guard.intel.file import TableFile, limits_of
 from gateway_guard.intel.http import Web
@@ -48,7 +48,9 @@ def pull(
 ) -> None:
     """Take in CrowdSec's decisions: all of them first, then, with --every, what changes."""
     settings = Settings.from_environment()
-    place, name = table_file(table, settings), source_name(as_, "--as")
+    with usage():
+        name = source_name(as_, "--as")
+    place = table_file(table, settings)
     # Where the server's cursor for this key stands is known only after a look by this process.
     startup = True
     key = secret_in(key_file, "a bouncer's key")
@@ -107,9 +109,13 @@ def push(
 ) -> None:
     """Hand networks of confirmed campaigns to CrowdSec, as alerts with decisions."""
     if not traffic:
-        raise SettingsError("--traffic is missing: which networks members came from is in the log")
+        raise typer.BadParameter(
+            "--traffic is missing: which networks members came from is in the log"
+        )
     if not kind.isalnum() or len(kind) > 32:
-        raise SettingsError(f"--type {kind[:40]!r}: a word your bouncers understand, e.g. captcha")
+        raise typer.BadParameter(
+            f"--type {kind[:40]!r}: a word your bouncers understand, e.g. captcha"
+        )
     cases = list(confirmed(opened(file).linker, campaign, confidence, seen_in(traffic)))
     now = time.time()
     alerts = [a for case in cases for a in crowdsec.alerts_of(case, now=now, kind=kind, days=days)]

@@ -18,6 +18,7 @@ import typer
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.cli.casefile import FileOption, opened
 from gateway_guard.cli.output import console
+from gateway_guard.cli.usage import usage
 from gateway_guard.errors import UNDECODABLE, IntelError, SettingsError
 from gateway_guard.files import write_whole
 from gateway_guard.intel.bundle import bundle_of, signed
@@ -94,9 +95,13 @@ def export(
 ) -> None:  # fmt: skip
     """Hand on what confirmed campaigns are recognised by: no accounts, no addresses, no text."""
     settings = Settings.from_environment()
-    marking, who = level(tlp), _who(name)
+    with usage():
+        marking = level(tlp)
+    who = _who(name)
     if format is Document.BUNDLE and key is None:
-        raise SettingsError("--key is missing: who signs? `gateway-guard intel keygen` makes one")
+        raise typer.BadParameter(
+            "--key is missing: who signs? `gateway-guard intel keygen` makes one"
+        )
     linker = opened(file).linker
     found = list(confirmed(linker, campaign, confidence, seen_in(traffic or ())))
     group = group_of(settings.intel_group_key) if settings.intel_group_key is not None else None
@@ -183,7 +188,7 @@ def seen_in(logs: Iterable[Path]) -> Traffic:
 def _who(name: str) -> str:
     text = " ".join(name.split())
     if not 1 <= len(text) <= 80 or not text.isprintable():
-        raise SettingsError("--name: 1 to 80 printable characters that others know you by")
+        raise typer.BadParameter("--name: 1 to 80 printable characters that others know you by")
     return text
 
 

@@ -13,7 +13,8 @@ import typer
 from gateway_guard.cli import FINDINGS
 from gateway_guard.cli.intel_options import TableOption, report, secret_in, table_file
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
-from gateway_guard.errors import IntelError, SettingsError
+from gateway_guard.cli.usage import LONGEST, usage
+from gateway_guard.errors import IntelError
 from gateway_guard.files import write_whole
 from gateway_guard.intel import collection as collections
 from gateway_guard.intel.file import TableFile, limits_of, locked, read_bounded
@@ -44,7 +45,9 @@ UrlArgument = Annotated[
 ]
 EveryOption = Annotated[
     float | None,
-    typer.Option("--every", min=1.0, help="Go on, and ask again after so many seconds."),
+    typer.Option(
+        "--every", min=1.0, max=LONGEST, help="Go on, and ask again after so many seconds."
+    ),
 ]
 _LONGEST_WAIT: Final = 3_600.0
 
@@ -88,7 +91,9 @@ def serve(
         Path, typer.Option("--users", help="Who may read: lines of a name and a password.")
     ],
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port; 0 takes a free one.")] = 9910,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 9910,
     ssl_certfile: Annotated[
         str | None, typer.Option("--ssl-certfile", help="Serve TLS: PEM chain.")
     ] = None,
@@ -102,7 +107,7 @@ def serve(
 
     tls = listen.server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
     if tls is None and host not in ("127.0.0.1", "::1", "localhost"):
-        raise SettingsError(
+        raise typer.BadParameter(
             f"--host {host} without TLS would carry passwords in the clear: add --ssl-certfile, or "
             "listen on loopback behind a proxy that has it"
         )
@@ -132,7 +137,9 @@ def poll_command(
 ) -> None:
     """Take in what a TAXII collection has that was not taken in yet."""
     settings = Settings.from_environment()
-    place, name = table_file(table, settings), source_name(as_, "--as")
+    with usage():
+        name = source_name(as_, "--as")
+    place = table_file(table, settings)
     with Web(url, auth=_auth(user, password_file), ca=ca, insecure=insecure) as web:
 
         def turn() -> bool:
@@ -250,7 +257,7 @@ def _auth(user: str | None, password_file: Path | None) -> tuple[str, str] | Non
     if user is None and password_file is None:
         return None
     if user is None or password_file is None:
-        raise SettingsError("--user and --password-file belong together")
+        raise typer.BadParameter("--user and --password-file belong together")
     return user, secret_in(password_file, "a password")
 
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import signal
 import socket
-import sys
 
 import typer
 from starlette.applications import Starlette
@@ -16,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway_guard.campaigns.memory import Bounds
+from gateway_guard.cli.log_level import log_to_stderr
+from gateway_guard.cli.post import check_typed
 from gateway_guard.errors import SettingsError
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.metrics import Metrics
@@ -58,7 +59,7 @@ def linker(
     ),
     admin_host: str = typer.Option("127.0.0.1", "--admin-host", help="Address of the admin port."),
     admin_port: int = typer.Option(
-        -1, "--admin-port", help="Port of /healthz and /metrics; -1: none."
+        -1, "--admin-port", min=-1, max=65535, help="Port of /healthz and /metrics; -1: none."
     ),
     log_level: str = typer.Option("info", "--log-level", help="debug, info, warning or error."),
 ) -> None:
@@ -67,12 +68,8 @@ def linker(
     Start two: one learns, the other takes over within three seconds when it dies. Sidecars of the
     store leave the linking to them.
     """
-    number = logging.getLevelNamesMapping().get(log_level.upper())
-    if number is None:
-        raise SettingsError(f"--log-level {log_level!r}: write debug, info, warning or error")
-    logging.basicConfig(
-        level=number, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    log_to_stderr(log_level)
+    check_typed(store, namespace)
     settings = Settings.from_environment()
     uri = store or settings.store
     if not uri or not parse_address(uri).shared:

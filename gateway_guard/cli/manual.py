@@ -41,6 +41,9 @@ PAGES: Final[dict[str, Page]] = {
         "gateway-guard explain examples/requests/sweep.json --policy policy.yaml",
         good="decided, whatever the decision",
     ),
+    "decision": Page(
+        "gateway-guard decision r_bjkzjv2y000001 decisions.jsonl --policy policy.yaml"
+    ),
     "replay": Page("gateway-guard replay traffic.jsonl.gz --policy policy.yaml"),
     "lookup": Page("gateway-guard lookup 192.0.2.7 2001:db8::1"),
     "network show": Page("gateway-guard network show"),

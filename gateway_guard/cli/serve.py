@@ -21,8 +21,11 @@ from gateway_guard.cli.fitting import (
     check_frontends,
     check_loop,
     check_verification,
-    usage,
 )
+from gateway_guard.cli.log_level import log_to_stderr
+from gateway_guard.cli.usage import LONGEST, usage
+from gateway_guard.errors import SettingsError
+from gateway_guard.network.database import Source
 from gateway_guard.record.gather import Worker
 from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import parse_address, require_library
@@ -68,6 +71,7 @@ def serve(
         0.0,
         "--usage-lease",
         min=0.0,
+        max=LONGEST,
         help="Where gateways ask: seconds to report a request's real usage in; 0: none.",
     ),
     host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on."),
@@ -111,25 +115,49 @@ def serve(
         False, "--preserve-host", help="Send the client's Host to the upstream."
     ),
     timeout_connect: float = typer.Option(
-        5.0, "--timeout-connect", min=0.01, help="Seconds to connect to the upstream."
+        5.0, "--timeout-connect", min=0.01, max=LONGEST, help="Seconds to connect to the upstream."
     ),
     timeout_read: float = typer.Option(
-        300.0, "--timeout-read", min=0.01, help="Seconds between two pieces of an answer."
+        300.0,
+        "--timeout-read",
+        min=0.01,
+        max=LONGEST,
+        help="Seconds between two pieces of an answer.",
     ),
     timeout_idle_upstream: float = typer.Option(
-        4.0, "--timeout-idle-upstream", min=0.01, help="Seconds an unused connection is kept."
+        4.0,
+        "--timeout-idle-upstream",
+        min=0.01,
+        max=LONGEST,
+        help="Seconds an unused connection is kept.",
     ),
     timeout_header: float = typer.Option(
-        10.0, "--timeout-header", min=0.1, help="Seconds a client may take for a request's head."
+        10.0,
+        "--timeout-header",
+        min=0.1,
+        max=LONGEST,
+        help="Seconds a client may take for a request's head.",
     ),
     timeout_body: float = typer.Option(
-        30.0, "--timeout-body", min=0.1, help="Seconds between two pieces of a request body."
+        30.0,
+        "--timeout-body",
+        min=0.1,
+        max=LONGEST,
+        help="Seconds between two pieces of a request body.",
     ),
     timeout_keep_alive: float = typer.Option(
-        75.0, "--timeout-keep-alive", min=0.1, help="Seconds a client's connection may idle."
+        75.0,
+        "--timeout-keep-alive",
+        min=0.1,
+        max=LONGEST,
+        help="Seconds a client's connection may idle.",
     ),
     timeout_write: float = typer.Option(
-        60.0, "--timeout-write", min=0.1, help="Seconds a client may leave an answer unread."
+        60.0,
+        "--timeout-write",
+        min=0.1,
+        max=LONGEST,
+        help="Seconds a client may leave an answer unread.",
     ),
     max_body: int = typer.Option(
         100 * 1024 * 1024, "--max-body", min=0, help="Largest request body, bytes."
@@ -137,9 +165,11 @@ def serve(
     max_connections: int = typer.Option(
         10_000, "--max-connections", min=1, help="Open connections, on either side."
     ),
-    drain: float = typer.Option(30.0, "--drain", min=0.0, help="Seconds to finish after SIGTERM."),
+    drain: float = typer.Option(
+        30.0, "--drain", min=0.0, max=LONGEST, help="Seconds to finish after SIGTERM."
+    ),
     drain_delay: float = typer.Option(
-        0.5, "--drain-delay", min=0.0, help="Seconds to go on accepting after SIGTERM."
+        0.5, "--drain-delay", min=0.0, max=LONGEST, help="Seconds to go on accepting after SIGTERM."
     ),
     accounts: str | None = typer.Option(
         None,
@@ -187,10 +217,14 @@ def serve(
     spoe = spoe or SPOE if "spoe" in frontend else None
     envoy = envoy or ENVOY if "envoy" in frontend else None
     # First of all: what is said from here on is to be seen.
-    _log_to_stderr(log_level)
-    if store:
-        with usage():
+    log_to_stderr(log_level)
+    with usage():
+        if store:
             parse_address(store)
+        for file in network:
+            Source.parse(file)
+    if snapshot_dir and not os.access(snapshot_dir, os.W_OK | os.X_OK):
+        raise SettingsError(f"--snapshot-dir {snapshot_dir}: no directory this process may write")
     settings = Settings.from_environment()
     store = settings.store if store is None else store
     shared = store is not None and parse_address(store or "memory://").shared
@@ -352,15 +386,3 @@ def _remove(path: str) -> None:
         os.unlink(path)  # noqa: PTH108
     except FileNotFoundError:
         return
-
-
-def _log_to_stderr(level: str) -> None:
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise typer.BadParameter(f"--log-level {level!r}: write debug, info, warning or error")
-    logging.basicConfig(
-        level=number, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    # They write targets and header fields, some of which are secrets.
-    for name in ("uvicorn", "websockets", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(max(number, logging.WARNING))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gateway_guard.cli import FINDINGS, USAGE
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
-from gateway_guard.cli.post import NamespaceOption, StoreOption
+from gateway_guard.cli.post import NamespaceOption, StoreOption, check_typed
 from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SettingsError
 from gateway_guard.settings import Settings
@@ -77,6 +77,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _chosen(store: str | None, namespace: str | None) -> tuple[Address, str]:
+    check_typed(store, namespace)
     settings = Settings.from_environment()
     uri = store or settings.store
     if not uri:
@@ -84,7 +85,7 @@ def _chosen(store: str | None, namespace: str | None) -> tuple[Address, str]:
     address = parse_address(uri)
     if not address.shared:
         raise SettingsError("memory:// is one process's own: nothing of it is seen from here")
-    return address, settings.store_namespace if namespace is None else namespace
+    return address, namespace or settings.store_namespace
 
 
 def _progress() -> Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf
+from math import ceil, inf
 
 from gateway_guard.core.policy import Policy
 from gateway_guard.types import (
@@ -13,20 +13,30 @@ from gateway_guard.types import (
     Facts,
     Grant,
     IndicatorFacts,
+    Outcome,
     Request,
     Restrictions,
     ShadowHit,
+    Usage,
 )
 
 _DAY = 86_400.0
 #: Dependency → what a decision without it goes by; `on_error` where nothing stands here.
 _INSTEAD = {"jwks": "no key at hand verifies the token"}
+_ENDED = {
+    Outcome.COMPLETED: "completed",
+    Outcome.REFUSED: "refused · nothing reached the upstream, nothing was charged",
+    Outcome.CLIENT_GONE: "the client left",
+    Outcome.UPSTREAM_CUT: "the upstream broke off",
+    Outcome.UPSTREAM_ERROR: "the upstream failed",
+}
 
 
-def explain_tree(exchange: Exchange, policy: Policy) -> list[str]:
+def explain_tree(exchange: Exchange, policy: Policy | None) -> list[str]:
     """The exchange as a tree, first line the summary. No prompt, key or header value is in it.
 
-    `policy` is the one that decided: it knows the weights and the unshrunk quotas.
+    `policy` is the one that decided: it knows the weights and the unshrunk quotas. None where
+    nobody has it any more: then these are left out. How it ended is said of what has been settled.
     """
     decision = exchange.decision
     lines = [_summary(exchange)]
@@ -36,7 +46,10 @@ def explain_tree(exchange: Exchange, policy: Policy) -> list[str]:
     lines.extend(_stage("decide", _decide(exchange, policy)))
     charged = all(grant.allowed for grant in decision.grants)
     lines.extend(_stage("reserve", [_grant(grant, policy, charged) for grant in decision.grants]))
-    lines.append(f"└ act       {_act(exchange)}")
+    usage = exchange.usage
+    lines.append(f"{'├' if usage else '└'} act       {_act(exchange)}")
+    if usage is not None:
+        lines.append(f"└ settle    {_settled(usage)}")
     return lines
 
 
@@ -111,19 +124,20 @@ def _indicator(one: IndicatorFacts, at: float) -> str:
     return f"{one.kind} indicator {one.name} from {one.source} {one.confidence:.2f}, {age} old"
 
 
-def _assess(exchange: Exchange, policy: Policy) -> Iterable[str]:
+def _assess(exchange: Exchange, policy: Policy | None) -> Iterable[str]:
     assessment = exchange.assessment
-    if not policy.signals:
+    if policy is not None and not policy.signals:
         yield "├ assess    signals are off"
         return
     saw = "" if assessment.signals else ", nothing seen"
     yield f"├ assess    risk {assessment.risk:.2f}{saw}"
-    weights = {item.detector.name: item.weight for item in policy.signals}
+    weights = {item.detector.name: item.weight for item in policy.signals} if policy else None
     width = max((len(signal.name) for signal in assessment.signals), default=0)
     for index, signal in enumerate(assessment.signals):
         branch = "└" if index == len(assessment.signals) - 1 else "├"
-        weight = weights.get(signal.name, 0.0)
-        score = f"{signal.score:.2f} × {weight:g}"
+        score = f"{signal.score:.2f}"
+        if weights is not None:
+            score += f" × {weights.get(signal.name, 0.0):g}"
         yield f"│ {branch} {signal.name:<{width}}  {score}  {signal.evidence}".rstrip()
 
 
@@ -134,7 +148,7 @@ def _stage(name: str, texts: Iterable[str]) -> Iterable[str]:
         head = "│" + " " * 11
 
 
-def _decide(exchange: Exchange, policy: Policy) -> Iterable[str]:
+def _decide(exchange: Exchange, policy: Policy | None) -> Iterable[str]:
     decision, plan = exchange.decision, exchange.plan
     for hit in decision.shadow:
         yield _join(hit.rule, _place(policy, hit), f"would {hit.action.word}; shadow, passed over")
@@ -148,18 +162,20 @@ def _decide(exchange: Exchange, policy: Policy) -> Iterable[str]:
         yield f"{name} failed, {_INSTEAD.get(name, 'decided by on_error')}"
 
 
-def _place(policy: Policy, hit: ShadowHit) -> str:
-    return next((rule.where for rule in policy.rules if rule.name == hit.rule), "")
+def _place(policy: Policy | None, hit: ShadowHit) -> str:
+    rules = policy.rules if policy is not None else ()
+    return next((rule.where for rule in rules if rule.name == hit.rule), "")
 
 
 def _join(*parts: str | None) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _grant(grant: Grant, policy: Policy, charged: bool) -> str:
+def _grant(grant: Grant, policy: Policy | None, charged: bool) -> str:
     """One limit's answer; `charged` is False where another had no room: then nothing was taken."""
     charge = grant.charge
-    full = next((limit.burst for limit in policy.limits if limit.name == charge.limit), 0.0)
+    limits = policy.limits if policy is not None else ()
+    full = next((limit.burst for limit in limits if limit.name == charge.limit), 0.0)
     text = f"{charge.limit} {_number(grant.remaining)} of {_number(charge.capacity)} left"
     if full and abs(charge.capacity / full - 1.0) > 1e-9:
         text += f" ({100.0 * charge.capacity / full:.3g} % of {_number(full)} for this account now)"
@@ -192,7 +208,7 @@ def _would(shadow: tuple[ShadowHit, ...]) -> str:
 def _refusal(decision: Decision) -> str:
     parts = [f"{decision.action.word} with {decision.status}"]
     if decision.retry_after is not None:
-        parts.append(f"retry after {seconds(decision.retry_after)}")
+        parts.append(f"retry after {_exactly(decision.retry_after)}")
     if decision.challenge_url is not None:
         parts.append(f"verify at {decision.challenge_url}")
     if decision.tarpit:
@@ -209,6 +225,31 @@ def _restricted(restrictions: Restrictions) -> str:
     if restrictions.n is not None:
         parts.append(f"n at most {restrictions.n}")
     return ", ".join(parts) or "nothing taken away"
+
+
+def _settled(usage: Usage) -> str:
+    ended = _ENDED[usage.outcome]
+    if usage.outcome is Outcome.REFUSED:
+        return ended
+    parts = [ended, f"upstream {usage.status}" if usage.status else "no answer of the upstream"]
+    read, written = usage.input_tokens, usage.output_tokens
+    if read is None and written is None:
+        parts.append("tokens unknown, the estimate stays charged")
+    else:
+        counts = " and ".join(
+            f"{'unknown' if count is None else f'{count:,}'} {word}"
+            for count, word in ((read, "tokens read"), (written, "written"))
+        )
+        parts.append(f"{counts}, {'reported by the upstream' if usage.reported else 'estimated'}")
+    return " · ".join(parts)
+
+
+def _exactly(wait: float) -> str:
+    """To the millisecond, as the client was told; in larger units as well where it is long."""
+    if wait == inf:
+        return seconds(wait)
+    exact = f"{ceil(round(wait * 1000, 3)) / 1000:,.3f}".rstrip("0").rstrip(".") + " s"
+    return exact if wait < 120.0 else f"{seconds(wait)} ({exact})"
 
 
 def _age(age: float) -> str:

@@ -53,7 +53,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         signals: detectors and weights; empty switches assessment off.
         limits: in file order.
         rules: in file order.
-        headers: whether rate-limit headers are sent.
+        headers: whether answers have rate-limit headers and the request's id.
         overload: when the excess is told to come back.
         verification: how challenges are met; None where the guard has no part in that.
         campaigns: whether a rule or a limit asks for the campaign of an account.

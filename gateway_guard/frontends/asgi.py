@@ -29,7 +29,7 @@ from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import PROCESS, Admission, Waiting, come_back
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
-from gateway_guard.frontends.headers import merge, rate_limit_headers
+from gateway_guard.frontends.headers import merge, named, rate_limit_headers
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
 from gateway_guard.frontends.outbox import Outbox
@@ -39,6 +39,7 @@ from gateway_guard.frontends.rewriting import rewritten
 from gateway_guard.frontends.scopes import Scope, full_path, peer_of, state_of
 from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
+from gateway_guard.frontends.wording import ID_HEADERS
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.network.base import Network
 from gateway_guard.record.log import DecisionLog
@@ -315,9 +316,8 @@ class GuardMiddleware:
             return
         scope[EXCHANGE_KEY] = exchange
         plan = exchange.plan
-        shown = exchange.decision.grants and self.guard.policy.headers
-        if shown and plan is not None and plan.enforced:
-            send = _with_limits(exchange, send)
+        if plan is not None and plan.enforced and self.guard.policy.headers:
+            send = _telling(exchange, send)
         outcome = Outcome.UPSTREAM_CUT
         try:
             await self.app(scope, receive, send)
@@ -366,13 +366,16 @@ def _refused(status: int | None) -> Usage:
     return Usage(input_tokens=0, output_tokens=0, outcome=Outcome.REFUSED, status=status)
 
 
-def _with_limits(exchange: Exchange, send: Send) -> Send:
-    """Puts the rate-limit headers on the answer to a handshake, accepted or not."""
+def _telling(exchange: Exchange, send: Send) -> Send:
+    """Puts limits and the request's name on the answer to a handshake, accepted or not."""
+    called = ID_HEADERS[exchange.request.dialect]
 
     async def sending(message: Message) -> None:
         if message["type"] in ("websocket.accept", "websocket.http.response.start"):
-            headers = merge(list(message.get("headers") or ()), rate_limit_headers(exchange))
-            message = {**message, "headers": headers}
+            theirs = list(message.get("headers") or ())
+            headers = merge(theirs, rate_limit_headers(exchange))
+            name = next((value for name, value in theirs if name.lower() == called), None)
+            message = {**message, "headers": headers + named(exchange, name)}
         await send(message)
 
     return sending

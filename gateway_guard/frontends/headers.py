@@ -1,6 +1,7 @@
-"""What a client may know of its limits, as response headers.
+"""What a client may know of its limits, and by which name to ask about its request, as response
+headers.
 
-Two forms, both on every enforced response:
+Limits have two forms, both on every enforced response:
 
 * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), one item for each
   limit. Tokens are counted under `qu="tokens"`, `"input-tokens"` and `"output-tokens"`. These units
@@ -14,6 +15,9 @@ accounts that they have been linked.
 Where the upstream sends such headers itself, nothing gets looser: its `RateLimit` lines stay beside
 ours (together they are one list), and of two families for the same kind (`x-ratelimit-…-tokens`)
 the one with less remaining stays, whole.
+
+The request's id is where the dialect's clients look for one, `x-request-id` or (Anthropic)
+`request-id`. What the upstream says there stays; ours is then `X-Guard-Request-Id`.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Any, Final, NamedTuple
 
+from gateway_guard.frontends.wording import ID_HEADERS
 from gateway_guard.types import Dialect, Exchange, Grant
 
 Headers = list[tuple[bytes, bytes]]
@@ -179,6 +184,16 @@ def merge(upstream: Headers, ours: Headers) -> Headers:
     return upstream + ours
 
 
+def named(exchange: Exchange, theirs: bytes | None) -> Headers:
+    """The header that names the request, for a response whose own name of it is `theirs`."""
+    request = exchange.request
+    name = request.id.encode()
+    if theirs is None:
+        return [(ID_HEADERS[request.dialect], name)]
+    # The sidecar's own answers have it.
+    return [] if theirs == name else [(b"x-guard-request-id", name)]
+
+
 def _tighter(upstream: Headers, ours: Headers) -> Headers:
     theirs = {
         _FAMILY_OF[name.lower()]: value for name, value in upstream if name.lower() in _REMAINING
@@ -251,4 +266,4 @@ _TRIPLES: Final = (*_OPENAI_NAMES.values(), *_ANTHROPIC_NAMES.values())
 _FAMILY_OF: Final = {name: triple[1] for triple in _TRIPLES for name in triple}
 _REMAINING: Final = frozenset(triple[1] for triple in _TRIPLES)
 
-__all__ = ["duration", "merge", "rate_limit_headers", "rfc3339", "shown"]
+__all__ = ["duration", "merge", "named", "rate_limit_headers", "rfc3339", "shown"]

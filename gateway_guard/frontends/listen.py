@@ -59,8 +59,8 @@ def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error}; see {flag}") from None
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise SettingsError(f"cannot listen on {host[:100]}:{port}: {error}; see {flag}") from None
     listener.setblocking(False)
     return listener
 

@@ -10,8 +10,9 @@ import msgspec
 from gateway_guard.core.usage import UsageReader, is_plain_json, usage_of
 from gateway_guard.frontends.admission import Waiting
 from gateway_guard.frontends.background import Settle
-from gateway_guard.frontends.headers import merge, rate_limit_headers
+from gateway_guard.frontends.headers import merge, named, rate_limit_headers
 from gateway_guard.frontends.inbox import Inbox
+from gateway_guard.frontends.wording import ID_HEADERS
 from gateway_guard.types import Exchange, Outcome, Usage
 
 Message = MutableMapping[str, Any]
@@ -28,7 +29,7 @@ class Outbox(msgspec.Struct, eq=False):
     Attributes:
         exchange: what is being answered.
         inbox: who knows that the client has left.
-        tells: whether the client hears of its limits, in headers.
+        tells: whether the client hears of its limits and of its request's name, in headers.
         started: the application has sent its status.
         status: that status; None before.
         hide_usage: the usage at the end of the stream was forced and is not the client's.
@@ -160,12 +161,17 @@ class Outbox(msgspec.Struct, eq=False):
 
     def _start(self, message: Message) -> Message:
         self.status = message["status"]
-        if self._counts:
+        theirs: bytes | None = None
+        if self._counts or self.tells:
+            called = ID_HEADERS[self.exchange.request.dialect]
             for name, value in message.get("headers", ()):
                 size = len(name)
-                if size == 12:
-                    if name.lower() == b"content-type":
+                if size == 12 or size == 10:
+                    lower = name.lower()
+                    if lower == b"content-type":
                         self._content_type = bytes(value)
+                    elif lower == called:
+                        theirs = value
                 elif size == 16 and name.lower() == b"content-encoding":
                     self._content_encoding = bytes(value)
         headers: list[tuple[bytes, bytes]]
@@ -179,5 +185,7 @@ class Outbox(msgspec.Struct, eq=False):
         else:
             return message
         if self.tells:
-            headers = merge(headers, rate_limit_headers(self.exchange))
+            exchange = self.exchange
+            headers = merge(headers, rate_limit_headers(exchange))
+            headers += named(exchange, theirs)
         return {**message, "headers": headers}

@@ -212,6 +212,12 @@ FORMS: Final[Mapping[Dialect, Form]] = {
 }  # fmt: skip
 
 
+#: Dialect → the header that names a request.
+ID_HEADERS: Final[Mapping[Dialect, bytes]] = {
+    dialect: form.id_header for dialect, form in FORMS.items()
+}
+
+
 def whole(wait: float) -> int:
     """A wait as whole seconds; never nothing at all, which would invite a tight loop."""
     return max(1, math.ceil(wait))

@@ -159,7 +159,7 @@ def test_list_says_what_was_let_go_lately_and_why(monkeypatch: Patch, capfd: Cap
 def test_a_release_needs_a_reason(reason: str, monkeypatch: Patch, capfd: Capture) -> None:
     ran = run(monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", reason)
 
-    assert ran.code == 3
+    assert ran.code == 2
     assert "say why" in ran.err
 
 

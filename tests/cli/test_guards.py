@@ -121,15 +121,9 @@ def test_guards_are_told_to_reload(monkeypatch: Patch, capfd: Capture, crew: Tea
     ("words", "message"),
     [
         (("guards", "list"), "--store redis://"),
-        (("guards", "list", "--store", "memory://"), "no guard would hear of it"),
         (("guards", "list", "--store", "redis://127.0.0.1:1/0"), "redis://127.0.0.1:1/0"),
         (("linker", "--policy", "x.yaml"), "a linker needs the store of its guards"),
-        (("linker", "--policy", "x.yaml", "--store", "memory://"), "a linker needs the store"),
-        (("linker", "--policy", "x", "--store", "redis://h/0", "--log-level", "loud"), "loud"),
-        (
-            ("account", "ban", ACCOUNT, "--reason", "x", "--store", "redis://h/0", "--file", "f"),
-            "name a --store or a --file",
-        ),
+        (("linker", "--policy", "x.yaml", "--store", "redis://h/0"), "x.yaml: error[GG101]"),
     ],
 )
 def test_what_cannot_work_says_what_to_write(

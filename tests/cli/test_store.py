@@ -119,10 +119,7 @@ def test_flush_forgets_one_namespace_and_not_what_campaigns_share(at: Run, kind:
     ("words", "part"),
     [
         ((), "which store?"),
-        (("--store", "memory://"), "one process's own"),
-        (("--store", "memcached://h"), "one key at a time"),
         (("--store", "redis://127.0.0.1:1"), "unreachable"),
-        (("--store", "redis://127.0.0.1:1", "-n", "*"), "no namespace"),
     ],
 )
 def test_what_cannot_work_says_why(at: Run, words: tuple[str, ...], part: str) -> None:

@@ -19,9 +19,11 @@ from gateway_guard.types import (
     Exchange,
     Inspection,
     NetworkFacts,
+    Outcome,
     Plan,
     Restrictions,
     ShadowHit,
+    Usage,
 )
 from tests import build
 
@@ -119,6 +121,62 @@ def test_a_limit_without_room_says_what_was_asked_and_for_how_long() -> None:
     assert "├ reserve   tokens 12.50 of 400,000 left, 500 asked: no room for 2.03 h" in tree(
         exchange
     )
+
+
+@pytest.mark.parametrize(
+    ("wait", "said"),
+    [
+        (2.5141, "retry after 2.515 s"),
+        (5_400.25, "retry after 90 min (5,400.25 s)"),
+        (inf, "retry after ever"),
+    ],
+)
+def test_a_wait_is_said_as_exactly_as_the_client_was_told(wait: float, said: str) -> None:
+    decision = build.decision(action=Action.THROTTLE, status=429, retry_after=wait)
+
+    assert tree(build.exchange(decision=decision))[-1] == f"└ act       throttle with 429, {said}"
+
+
+@pytest.mark.parametrize(
+    ("usage", "said"),
+    [
+        (Usage(input_tokens=1_400, output_tokens=9, status=200, reported=True),
+         "completed · upstream 200 · 1,400 tokens read and 9 written, reported by the upstream"),
+        (Usage(output_tokens=9, status=200, outcome=Outcome.CLIENT_GONE),
+         "the client left · upstream 200 · unknown tokens read and 9 written, estimated"),
+        (Usage(outcome=Outcome.UPSTREAM_ERROR),
+         ("the upstream failed · no answer of the upstream · tokens unknown, the estimate stays "
+         "charged")),
+        (Usage(input_tokens=0, output_tokens=0, status=429, outcome=Outcome.REFUSED),
+         "refused · nothing reached the upstream, nothing was charged"),
+    ],
+)  # fmt: skip
+def test_what_has_been_settled_says_how_it_ended_and_what_it_cost(usage: Usage, said: str) -> None:
+    lines = tree(build.exchange(usage=usage, settled=True))
+
+    assert lines[-2].startswith("├ act ")
+    assert lines[-1] == f"└ settle    {said}"
+
+
+def test_without_the_policy_that_decided_weights_quotas_and_places_are_left_out() -> None:
+    exchange = build.exchange(
+        assessment=Assessment(signals=(build.signal("template-sweep", 0.9, "seen"),), risk=0.54),
+        decision=build.decision(
+            shadow=(ShadowHit(rule="likely-harvesting", action=Action.RESTRICT),),
+            grants=(build.grant(charge=build.charge(limit="tokens", capacity=9.0), remaining=4.0),),
+        ),
+    )
+
+    lines = explain_tree(exchange, None)
+
+    assert lines[3:] == [
+        "├ assess    risk 0.54",
+        "│ └ template-sweep  0.90  seen",
+        "├ decide    likely-harvesting  would restrict; shadow, passed over",
+        "│           default allow",
+        "├ reserve   tokens 4 of 9 left",
+        "└ act       forwarded unchanged; rehearsed: restrict",
+    ]
 
 
 def test_shadow_mode_says_what_it_would_have_done() -> None:

@@ -74,6 +74,8 @@ def test_openai_chats_and_is_counted_as_the_answer_says(gpt: Any, guard: Guarded
     assert (line["input_tokens"], line["output_tokens"]) == (
         answer.usage.prompt_tokens, answer.usage.completion_tokens,
     )  # fmt: skip
+    # Whoever asks the operator about it has the name under which the log knows it.
+    assert answer._request_id == line["id"]
 
 
 def test_anthropic_chats_and_is_counted_as_the_answer_says(claude: Any, guard: Guarded) -> None:
@@ -84,6 +86,7 @@ def test_anthropic_chats_and_is_counted_as_the_answer_says(claude: Any, guard: G
     assert (line["input_tokens"], line["output_tokens"]) == (
         answer.usage.input_tokens, answer.usage.output_tokens,
     )  # fmt: skip
+    assert answer._request_id == line["id"]
 
 
 def test_openai_streams_without_a_chunk_the_guard_asked_for(gpt: Any, guard: Guarded) -> None:

@@ -109,7 +109,10 @@ def test_an_analyst_reads_bans_and_releases_on_any_screen_without_a_mouse(
     bans(browser, base)
     until(lambda: chat(sidecar.port) == 403, "the running guard refuses")
     releases(browser, base)
-    until(lambda: "c_0001" not in page(sidecar.admin, "/dashboard/campaigns"), "it is released")
+    until(
+        lambda: "released by a reviewer" in page(sidecar.admin, "/dashboard/campaigns"),
+        "it is released",
+    )
 
     browser.open(f"{base}/audit")
     assert "2 entries, whole" in browser.text()

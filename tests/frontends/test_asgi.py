@@ -253,6 +253,36 @@ def test_a_policy_may_switch_rate_limit_headers_off() -> None:
     assert client.headers == dict([JSON])
 
 
+@pytest.mark.parametrize(
+    ("path", "name"), [(CHAT, b"x-request-id"), (MESSAGES, b"request-id"), ("/x", b"x-request-id")]
+)
+def test_an_answer_is_named_as_in_the_decision_log(path: str, name: bytes) -> None:
+    enforced = served(answering(ANSWER), FakeGuard(), http_scope(path))
+    shadow = served(answering(ANSWER), FakeGuard(enforce=False), http_scope(path))
+
+    assert enforced.headers == dict([JSON, (name, b"r_test000001")])
+    assert shadow.headers == dict([JSON])
+
+
+@pytest.mark.parametrize("theirs", [b"x-request-id", b"X-Request-Id"])
+def test_a_name_of_the_upstreams_own_stays_beside_ours(theirs: bytes) -> None:
+    app = answering(ANSWER, headers=[JSON, (theirs, b"req_1")])
+
+    client = served(app, FakeGuard())
+
+    assert client.headers == dict(
+        [JSON, (theirs, b"req_1"), (b"x-guard-request-id", b"r_test000001")]
+    )
+
+
+def test_an_answer_of_ours_is_named_once() -> None:
+    app = answering(ANSWER, headers=[JSON, (b"x-request-id", b"r_test000001")])
+
+    client = served(app, FakeGuard())
+
+    assert client.headers == dict([JSON, (b"x-request-id", b"r_test000001")])
+
+
 def test_the_application_can_read_its_exchange() -> None:
     seen: list[Any] = []
 

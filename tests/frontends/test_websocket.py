@@ -52,7 +52,7 @@ def test_an_allowed_connection_passes_every_message_and_settles_at_its_end() -> 
     )
 
     assert client.sent == [
-        {"type": "websocket.accept"},
+        {"type": "websocket.accept", "headers": [(b"x-request-id", b"r_test000001")]},
         {"type": "websocket.send", "text": "one"},
         {"type": "websocket.send", "text": "two"},
     ]
@@ -78,17 +78,21 @@ def test_accepting_tells_the_limits() -> None:
     assert headers[b"x-own"] == b"1"
     assert headers[b"ratelimit"] == b'"requests";r=59;t=1'
     assert headers[b"x-ratelimit-remaining-requests"] == b"59"
+    assert headers[b"x-request-id"] == b"r_test000001"
     assert hello == {"type": "websocket.send", "text": "hello"}
 
 
 def test_an_application_that_denies_the_handshake_tells_the_limits_too() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        headers = [(b"X-Request-ID", b"req_1")]
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": b"no"})
 
     start, _ = served(FakeGuard(LIMITED), app=app).sent
 
-    assert b"ratelimit-policy" in dict(start["headers"])
+    told = dict(start["headers"])
+    assert b"ratelimit-policy" in told
+    assert (told[b"X-Request-ID"], told[b"x-guard-request-id"]) == (b"req_1", b"r_test000001")
 
 
 @pytest.mark.parametrize("quiet", ["shadow", "headers off"])

@@ -203,24 +203,16 @@ def test_a_log_whose_compression_is_damaged_is_said_to_be(intel: Intel, tmp_path
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("export", "--name", "acme"), "--key is missing"),
-        (("export", "--name", " ", "--format", "stix"), "--name: 1 to 80"),
-        (("export", "--name", "a", "--format", "stix", "--tlp", "white"), "no TLP 2.0 level"),
         (("export", "--name", "a", "--format", "stix", "--campaign", "c_9"), "held: c_0001"),
         (("export", "--name", "a", "--format", "stix", "--traffic", "gone"), "cannot be read as"),
         (("import", "gone", "--as", "x"), "gone: no such file"),
         (("import", "log", "--as", "x"), "log: this is no STIX bundle"),
-        (("import", "log", "--as", "no name"), "no name for a source"),
         (("verify", "log", "--trusted", "log"), "log:1: write a name and a key"),
         (("list", "--source", "x"), "there are: none"),
         (("poll", "http://192.0.2.1/c/", "--as", "x"), "in the clear"),
-        (("poll", "https://192.0.2.1/c/", "--as", "x", "--user", "me"), "belong together"),
-        (("crowdsec-push", "http://127.0.0.1:1/v1/", "--machine", "m", "--password-file", "p"),
-         "--traffic is missing"),
-        (("serve", "--collection", "c", "--users", "u", "--host", "0.0.0.0"), "without TLS"),
         (("serve", "--collection", "c", "--users", "u"), "c: cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_done_says_what_to_do(
     intel: Intel, words: tuple[str, ...], part: str
 ) -> None:

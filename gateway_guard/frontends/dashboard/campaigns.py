@@ -1,9 +1,11 @@
-"""The campaigns held, and one of them as its report has it. Pure."""
+"""The campaigns held and let go, and one of them as its report has it. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from gateway_guard.campaigns.ended import WORDS, Why
 from gateway_guard.campaigns.report import Report
 from gateway_guard.frontends.dashboard.actions import action_card
 from gateway_guard.frontends.dashboard.shell import (
@@ -15,13 +17,14 @@ from gateway_guard.frontends.dashboard.shell import (
     card,
     empty,
     listing,
+    pill,
     shell,
 )
-from gateway_guard.frontends.dashboard.views import Campaigns
+from gateway_guard.frontends.dashboard.views import Campaigns, LetGo
 from gateway_guard.pages.campaign import figures, lede, sections
 from gateway_guard.pages.campaign_tables import number
 from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.words import many, moment, sure
+from gateway_guard.pages.words import lasting, many, moment, sure
 
 _HERE: Final = f"{HOME}/campaigns"
 _NETWORKS: Final = 3
@@ -35,13 +38,14 @@ _JUMPS: Final = (
 
 
 def campaigns_page(view: Campaigns, reader: Reader, now: float) -> str:
-    """Every campaign, the largest first."""
+    """Every campaign, the largest first; below, those let go lately."""
     as_of = "" if view.as_of is None else f", as of {moment(view.as_of)}"
     return shell(
         "Campaigns", _HERE, reader,
         tag("p", f"Accounts that act as one: {len(view.found):,} held among "
             f"{many(view.accounts, 'account')} remembered{as_of}.", cls="lead"),
         card("Held now", *_listed(view, now)),
+        card("Let go lately", *_let_go(view.let_go, now), name="let-go") if view.let_go else None,
     )  # fmt: skip
 
 
@@ -62,6 +66,18 @@ def campaign_page(
         parts[_FIRST:],
         heading=(f"Campaign {path} ", tag("small", many(report.size, "account"))),
     )  # fmt: skip
+
+
+def ending(view: Campaigns, path: str) -> str:
+    """What became of the campaign at `path`, in a sentence, where it is not held."""
+    one = next((one for one in view.let_go if path in (one.path, one.id)), None)
+    if one is None:
+        return "No campaign of that name is held (any more)."
+    return (
+        f"{one.path}, held for {lasting(one.ended_at - one.alarm_at)} until {moment(one.ended_at)} "
+        f"UTC, was let go: {WORDS[one.why]}. It had {many(one.members, 'account')}; "
+        f"{one.refused:,} of their {many(one.exchanges, 'exchange')} since the alarm were refused."
+    )
 
 
 def _listed(view: Campaigns, now: float) -> list[Child]:
@@ -97,6 +113,40 @@ def _listed(view: Campaigns, now: float) -> list[Child]:
                 tag("td", networks, cls="long"),
             )
         )
-    heads = ("Campaign", "Accounts >", "Sure >", "Exchanges >", "?Of all >", "?Refused >",
+    heads = ("Campaign", "Accounts >", "Sure >", "?Exchanges >", "?Of all >", "?Refused >",
              "?First seen", "?Alarm", "Last seen", "?Networks")  # fmt: skip
     return [listing(heads, rows, "Campaigns, the largest first")]
+
+
+def _let_go(ended: Sequence[LetGo], now: float) -> list[Child]:
+    mistaken = [one for one in ended if one.mistaken]
+    note: Child = None
+    if mistaken:
+        was = "was a mistake" if len(mistaken) == 1 else "were mistakes"
+        refused = sum(one.refused for one in mistaken)
+        note = tag(
+            "p", f"{len(mistaken):,} of {len(ended):,} {was}: what was held {WORDS[Why.INNOCENT]}. "
+            f"{many(refused, 'exchange')} of members {'was' if refused == 1 else 'were'} refused "
+            "meanwhile.",
+            cls="note",
+        )  # fmt: skip
+    rows = [
+        (
+            tag("th", one.path, scope="row", cls="w"),
+            tag("td", _mistaken(one), WORDS[one.why], cls="long"),
+            number(one.members),
+            number(one.exchanges),
+            number(one.refused),
+            tag("td", lasting(one.ended_at - one.alarm_at), cls="n"),
+            tag("td", moment(one.alarm_at), cls="w"),
+            tag("td", ago(one.ended_at, now)),
+        )
+        for one in ended
+    ]
+    heads = ("Campaign", "Why", "?Accounts >", "?Exchanges >", "Refused >", "?Held for >",
+             "?Alarm", "Let go")  # fmt: skip
+    return [note, listing(heads, rows, "Campaigns let go, the latest first")]
+
+
+def _mistaken(one: LetGo) -> list[Child]:
+    return [pill("mistake", "bad"), " "] if one.mistaken else []

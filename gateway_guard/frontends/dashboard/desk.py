@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from gateway_guard.frontends.dashboard.views import (
     AuditView,
     Campaigns,
     Held,
+    LetGo,
     Overview,
 )
 from gateway_guard.record.audit import Audit
@@ -34,6 +35,8 @@ from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import parse_address
 from gateway_guard.streams.bench import Bench
 from gateway_guard.streams.post import Post
+
+C = TypeVar("C", Held, LetGo)
 
 #: Entries of the audit file shown.
 MOST_ENTRIES: Final = 200
@@ -100,8 +103,10 @@ class Desk:
         if len(parts) == 1:
             return parts[0][1]
         held = [_of(one, label) for label, part in parts for one in part.found]
+        let_go = [_of(one, label) for label, part in parts for one in part.let_go]
         return Campaigns(
             found=tuple(sorted(held, key=lambda one: (-one.members, one.path))),
+            let_go=tuple(sorted(let_go, key=lambda one: (-one.ended_at, one.path))),
             rulings=tuple(dict.fromkeys(one for _, part in parts for one in part.rulings)),
             accounts=sum(part.accounts for _, part in parts),
             off=next((part.off for _, part in parts if part.off), "" if parts else "No guard "
@@ -212,7 +217,7 @@ class Desk:
         return tuple(sorted(found, key=lambda entry: -entry.at))
 
 
-def _of(one: Held, label: str) -> Held:
+def _of(one: C, label: str) -> C:
     return msgspec.structs.replace(one, worker=label)
 
 

@@ -33,6 +33,8 @@ from gateway_guard.record.tally import AccountSeen, LimitSeen, Seen, Tally, Wind
 
 _COUNTRIES: Final = 10
 _CAMPAIGNS: Final = 6
+#: Seconds for which a campaign let go is spoken of.
+_LATELY: Final = 7 * 86_400.0
 _FEWEST_BARS: Final = 15
 _KIND: Final = {"ok": "good", "degraded": "warn"}
 
@@ -209,13 +211,15 @@ def accounts_table(found: Sequence[AccountSeen], now: float) -> Element:
 def _campaigns(campaigns: Campaigns, now: float) -> list[Child]:
     if campaigns.off:
         return [empty(campaigns.off)]
+    let_go = _let_go(campaigns, now)
     if not campaigns.found:
         return [
             empty(
                 f"No campaign is held. {many(campaigns.accounts, 'account')} "
                 f"{'is' if campaigns.accounts == 1 else 'are'} remembered to find some among; it "
                 "takes several accounts that share more than one thing."
-            )
+            ),
+            let_go,
         ]
     rows = [
         (
@@ -233,7 +237,19 @@ def _campaigns(campaigns: Campaigns, now: float) -> list[Child]:
     rest = len(campaigns.found) - _CAMPAIGNS
     if rest > 0:
         found.append(tag("p", tag("a", f"{rest:,} more", href=f"{HOME}/campaigns")))
-    return found
+    return [*found, let_go]
+
+
+def _let_go(campaigns: Campaigns, now: float) -> Element | None:
+    lately = [one for one in campaigns.let_go if now - one.ended_at < _LATELY]
+    if not lately:
+        return None
+    mistaken = sum(one.mistaken for one in lately)
+    words = many(mistaken, "mistake")
+    return tag(
+        "p", tag("a", "Let go", href=f"{HOME}/campaigns#let-go"), f" in the last week: "
+        f"{len(lately):,} ", pill(words, "bad") if mistaken else None, cls="note",
+    )  # fmt: skip
 
 
 def _limits(limits: Sequence[LimitSeen], now: float) -> list[Element]:

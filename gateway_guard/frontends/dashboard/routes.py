@@ -33,7 +33,11 @@ from gateway_guard.frontends.access import Access, Visitor
 from gateway_guard.frontends.dashboard.account import account_page, accounts_page
 from gateway_guard.frontends.dashboard.actions import ACCOUNT, CAMPAIGN, each_of, review_of
 from gateway_guard.frontends.dashboard.audit import audit_page
-from gateway_guard.frontends.dashboard.campaigns import campaign_page, campaigns_page
+from gateway_guard.frontends.dashboard.campaigns import (
+    campaign_page,
+    campaigns_page,
+    ending,
+)
 from gateway_guard.frontends.dashboard.desk import Desk
 from gateway_guard.frontends.dashboard.overview import overview_page
 from gateway_guard.frontends.dashboard.shell import (
@@ -189,7 +193,7 @@ class Dashboard:
         if report is None:
             if request.query_params.get("done") == "release":
                 return RedirectResponse(f"{HOME}/campaigns", 303)
-            return self._missing(request, "No campaign of that name is held (any more).")
+            return self._missing(request, ending(await self._desk.campaigns(), path))
         done = request.query_params.get("done", "")
         reader = self._reader(request)
         page = await asyncio.to_thread(campaign_page, report, path, reader, done=done)
@@ -210,7 +214,7 @@ class Dashboard:
         path = request.path_params["name"]
         report = await self._desk.campaign(path) if CAMPAIGN.fullmatch(path) else None
         if report is None:
-            return self._missing(request, "No campaign of that name is held (any more).")
+            return self._missing(request, ending(await self._desk.campaigns(), path))
         # Recorded traffic may be from a clock that is ahead.
         at = max(self._clock(), report.alarm_at)
         members = tuple(member.account for member in report.members)

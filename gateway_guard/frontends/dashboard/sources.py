@@ -31,6 +31,7 @@ from gateway_guard.frontends.dashboard.views import (
     AccountPart,
     Campaigns,
     Held,
+    LetGo,
     Ruled,
     State,
     Told,
@@ -48,6 +49,7 @@ T = TypeVar("T")
 #: Decisions shown of an account.
 MOST_TOLD: Final = 20
 _MOST_RULINGS: Final = 100
+_MOST_LET_GO: Final = 50
 #: What is said where nothing looks for campaigns.
 _NO_LINKER: Final = "Nothing looks for campaigns here: the application says who is in one."
 _NOT_SAVED: Final = (
@@ -268,11 +270,13 @@ def _campaigns(linker: Linker, at: float | None) -> Campaigns:
     traces = linker.memory.traces
     found = summaries(linker, sum(trace.exchanges for trace in traces.values()))
     rulings = list(linker.cases.reviews.rulings.items())[-_MOST_RULINGS:]
+    ended = list(linker.cases.endings.latest)[-_MOST_LET_GO:]
     return Campaigns(
         found=tuple(
             Held(**msgspec.structs.asdict(one))
             for one in sorted(found, key=lambda one: (-one.members, one.id))
         ),
+        let_go=tuple(LetGo(**msgspec.structs.asdict(one)) for one in reversed(ended)),
         rulings=tuple(
             Ruled(account=account, ruling=ruling, until=until if until < float("inf") else None)
             for account, (ruling, until) in reversed(rulings)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gateway_guard.campaigns.ended import Ended
 from gateway_guard.campaigns.known import Known
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.campaigns.summary import Summary
@@ -99,7 +100,22 @@ class Held(Summary, frozen=True, kw_only=True):
     @property
     def path(self) -> str:
         """Its name in an address."""
-        return f"{self.id}@{self.worker}" if self.worker else self.id
+        return _path(self.id, self.worker)
+
+
+class LetGo(Ended, frozen=True, kw_only=True):
+    """One campaign held no longer; `worker` as `Held.worker`."""
+
+    worker: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its name in an address, while it was held."""
+        return _path(self.id, self.worker)
+
+
+def _path(name: str, worker: str) -> str:
+    return f"{name}@{worker}" if worker else name
 
 
 class Ruled(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,10 +127,11 @@ class Ruled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Campaigns(msgspec.Struct, frozen=True, kw_only=True):
-    """Every campaign held.
+    """Every campaign held, and those let go lately.
 
     Attributes:
         found: the largest first.
+        let_go: the latest first; at most fifty of each guard.
         rulings: bans and allowances in force, the latest first; at most a hundred.
         accounts: accounts remembered to find campaigns among.
         as_of: Unix seconds it is true at; None for now.
@@ -122,6 +139,7 @@ class Campaigns(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     found: tuple[Held, ...] = ()
+    let_go: tuple[LetGo, ...] = ()
     rulings: tuple[Ruled, ...] = ()
     accounts: int = 0
     as_of: float | None = None

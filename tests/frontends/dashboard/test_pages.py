@@ -6,8 +6,10 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import msgspec
 import pytest
 
+from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.report import report_of
 from gateway_guard.frontends.dashboard.account import account_page, accounts_page
 from gateway_guard.frontends.dashboard.audit import audit_page
@@ -24,6 +26,7 @@ from gateway_guard.frontends.dashboard.views import (
     Overview,
 )
 from gateway_guard.frontends.dashboard.world import PLACES, shade
+from gateway_guard.pages.words import moment
 from gateway_guard.policy.countries import COUNTRIES
 from gateway_guard.record.chain import Checked, Entry, Place
 from gateway_guard.record.tally import Tally
@@ -217,6 +220,40 @@ def test_a_campaign_has_its_report_and_its_members_lead_to_their_pages(report: A
     for words in ("Evidence", "Timeline", "Who shares what", "Members", "Release campaign"):
         assert words in Parsed(page).text
     assert f'href="/dashboard/accounts/{report.members[0].account}"' in page
+
+
+def test_campaigns_let_go_are_shown_with_what_they_cost_and_mistakes_stand_out() -> None:
+    (mistake,) = views.campaigns().let_go
+    faded = msgspec.structs.replace(mistake, id="c_0003", why=Why.FADED, refused=1)
+    view = msgspec.structs.replace(views.campaigns(), let_go=(mistake, faded))
+
+    page = campaigns_page(view, LOOKER, build.NOW)
+    text = Parsed(page).text
+
+    assert (
+        "Let go lately 1 of 2 was a mistake: what was held looked innocent once more of it was "
+        "known. 41 exchanges of members were refused meanwhile."
+    ) in text
+    assert (
+        "c_0002 mistake looked innocent once more of it was known 12 200 41 2.0 hours "
+        f"{moment(mistake.alarm_at)} 30 min ago"
+    ) in text
+    assert "c_0003 its evidence faded 12 200 1" in text
+    assert page.count("pill bad") == 1
+
+
+def test_the_overview_says_how_many_were_let_go_of_late_and_by_mistake() -> None:
+    (mistake,) = views.campaigns().let_go
+    old = msgspec.structs.replace(mistake, ended_at=build.NOW - 8 * 86_400)
+    campaigns = msgspec.structs.replace(views.campaigns(), let_go=(mistake, old))
+
+    text = Parsed(overview_page(views.overview(campaigns=campaigns), LOOKER)).text
+    none_held = msgspec.structs.replace(campaigns, found=(), let_go=(mistake,) * 2)
+    none = Parsed(overview_page(views.overview(campaigns=none_held), LOOKER)).text
+
+    assert "Let go in the last week: 1 1 mistake" in text
+    assert "Let go in the last week: 2 2 mistakes" in none
+    assert "Let go" not in Parsed(overview_page(views.overview(campaigns=Campaigns()), LOOKER)).text
 
 
 def test_a_broken_record_is_said_loudly() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -502,6 +503,8 @@ def test_several_workers_are_one_page(serve: Serve) -> None:
     assert 'href="/dashboard/campaigns/c_0001@1"' in overview
     assert client.get("/dashboard/campaigns/c_0001@1").status_code == 200
     assert client.get("/dashboard/campaigns/c_0001@7").status_code == 404
+    campaigns = client.get("/dashboard/campaigns").text
+    assert campaigns.index(">c_0002@0<") < campaigns.index(">c_0002@1<")
 
 
 def test_a_release_is_told_only_to_the_worker_that_holds_that_campaign(serve: Serve) -> None:
@@ -523,6 +526,22 @@ def test_a_release_is_told_only_to_the_worker_that_holds_that_campaign(serve: Se
 )
 def test_what_is_not_there_is_said(serve: Serve, path: str) -> None:
     assert serve().get(path).status_code == 404
+
+
+def test_a_campaign_let_go_says_what_became_of_it(serve: Serve) -> None:
+    answer = serve().get("/dashboard/campaigns/c_0002")
+
+    assert answer.status_code == 404
+    assert (
+        "was let go: looked innocent once more of it was known. It had 12 accounts; 41 of their "
+        "200 exchanges since the alarm were refused."
+    ) in answer.text
+
+
+def test_campaigns_travel_between_processes_as_they_are() -> None:
+    found = views.campaigns()
+
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Campaigns) == found
 
 
 def test_an_account_is_found_by_its_digest_and_a_key_is_not_shown_again(serve: Serve) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.errors import StoreError
@@ -34,12 +36,16 @@ def settings(uri: str, namespace: str, tmp_path: Path) -> Settings:
 
 
 async def save(crew: Team) -> None:
-    """What a linker saves of the campaign of `ring`."""
+    """What a linker saves of the campaign of `ring`, and of another let go."""
+    linker = ring.caught()
+    linker.cases.endings.add(
+        msgspec.structs.replace(linker.held["c_0001"], id="c_0002"), Why.FADED, build.NOW
+    )
     link = Link(parse_address(crew.server.uri))
     try:
         lease = Lease(link, crew.keys, KEY, dedicated=True, lease=600.0)
         assert await lease.acquire()
-        data = freeze(ring.caught(), build.SECRET, saved_at=build.NOW)
+        data = freeze(linker, build.SECRET, saved_at=build.NOW)
         assert await Shelf(link, crew.keys).save(data, lease.fence, b"5-0")
     finally:
         await link.close()
@@ -58,6 +64,7 @@ def test_campaigns_are_those_the_linker_saved_last(tmp_path: Path) -> None:
 
             assert [(one.id, one.members) for one in campaigns.found] == [("c_0001", ring.MEMBERS)]
             assert campaigns.as_of == build.NOW
+            assert [(one.id, one.why) for one in campaigns.let_go] == [("c_0002", Why.FADED)]
             assert report is not None
             assert report.size == ring.MEMBERS
             assert account.known is not None

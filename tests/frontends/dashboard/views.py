@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.known import Facts, Known, Membership, Shared
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.frontends.dashboard.shell import Reader
@@ -12,6 +13,7 @@ from gateway_guard.frontends.dashboard.views import (
     AccountView,
     Campaigns,
     Held,
+    LetGo,
     Overview,
     Ruled,
     Told,
@@ -59,14 +61,18 @@ def tally(word: str = "") -> Tally:
 
 
 def campaigns(word: str = "") -> Campaigns:
-    """One campaign, one ban."""
+    """One campaign, one let go that was a mistake, one ban."""
     held = Held(
         id=word or "c_0001", members=24, confidence=0.9999, first_seen=build.NOW - 7200,
         alarm_at=build.NOW - 3600, last_at=build.NOW, exchanges=288, refused=3, share=0.1,
         networks={word or "AS64500": 24},
     )  # fmt: skip
     ruled = Ruled(account=word or ACCOUNT, ruling=Ruling.BAN, until=None)
-    return Campaigns(found=(held,), rulings=(ruled,), accounts=144)
+    let_go = LetGo(
+        id=word or "c_0002", why=Why.INNOCENT, members=12, alarm_at=build.NOW - 9000,
+        ended_at=build.NOW - 1800, exchanges=200, refused=41,
+    )  # fmt: skip
+    return Campaigns(found=(held,), let_go=(let_go,), rulings=(ruled,), accounts=144)
 
 
 def overview(word: str = "", **fields: Any) -> Overview:

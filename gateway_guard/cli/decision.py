@@ -1,0 +1,242 @@
+"""`gateway-guard decision`: what was decided on a request, or lately on an account, and why."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from gateway_guard.cli import FINDINGS, USAGE
+from gateway_guard.cli.output import Format, FormatOption, console
+from gateway_guard.cli.printable import printable
+from gateway_guard.cli.screen import COLOURS
+from gateway_guard.cli.tree import print_tree
+from gateway_guard.core.explain import explain_tree
+from gateway_guard.core.policy import Policy
+from gateway_guard.errors import SourceError
+from gateway_guard.pages.words import many
+from gateway_guard.policy.compile import load_policy
+from gateway_guard.policy.describe import limit_in_words, rule_in_words
+from gateway_guard.record.finding import Found, Logs
+from gateway_guard.record.read import exchange_of
+from gateway_guard.settings import Settings
+from gateway_guard.types import Exchange
+
+#: As `ids` makes them, and as problem details wrap them.
+_REQUEST: Final = re.compile(r"(?:urn:gateway-guard:)?(r_[0-9a-z]{8,32})")
+_ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
+_LATEST: Final = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command("decision")
+    def command(
+        name: Annotated[
+            str,
+            typer.Argument(
+                metavar="ID",
+                help="A request (r_…), as its client was shown it, or an account (acct_…).",
+            ),
+        ],
+        logs: Annotated[
+            list[Path] | None,
+            typer.Argument(
+                metavar="[LOG]...",
+                help="Decision logs, plain or gzipped, in any "
+                "order; - is standard input. By default GATEWAY_GUARD_DECISION_LOG.",
+            ),
+        ] = None,
+        policy: Annotated[
+            Path | None,
+            typer.Option(
+                "--policy",
+                "-p",
+                help="The policy that decided: adds weights, full quotas and what its rule asks.",
+            ),
+        ] = None,
+        latest: Annotated[
+            int,
+            typer.Option(
+                "--latest",
+                "-n",
+                min=1,
+                max=10_000,
+                help="Most decisions of an account that are listed.",
+            ),
+        ] = _LATEST,
+        format: FormatOption = Format.TEXT,
+    ) -> None:
+        """What was decided on a request and why, or the latest decisions on an account.
+
+        It is looked up in the decision log by the request id, which refusals and answers carry.
+        json gives the lines of the log as they are.
+
+        Exit 0 found, 1 not found, 2 usage, 3 a log or the policy cannot be read.
+        """  # fmt: skip
+        request, account = _REQUEST.fullmatch(name), _ACCOUNT.fullmatch(name)
+        if request is None and account is None:
+            raise _usage("ID is the id of a request, r_…, as the client was shown it, or an "
+                         "account, acct_…, as the log has it")  # fmt: skip
+        loaded = load_policy(policy) if policy is not None else None
+        paths = _paths(logs)
+        with _progress(paths) as advance:
+            searched = Logs(paths, progress=advance)
+            if request is not None:
+                one = searched.decision(request[1])
+                found = [] if one is None else [one]
+            else:
+                found = searched.decisions(name, latest)
+        _say_what_was_left_out(searched)
+        if not found:
+            typer.echo(_nothing(searched, name), err=True)
+            raise typer.Exit(FINDINGS)
+        if format is Format.JSON:
+            for one in found:
+                sys.stdout.buffer.write(one.text + b"\n")
+            return
+        if request is None:
+            console().print(_listed(found))
+        else:
+            _print_one(found[0], loaded, console())
+
+
+def _usage(why: str) -> typer.Exit:
+    typer.echo(why, err=True)
+    return typer.Exit(USAGE)
+
+
+def _paths(logs: list[Path] | None) -> list[Path | None]:
+    """The logs to read; None for standard input."""
+    if not logs:
+        configured = Settings.from_environment().decision_log
+        if configured in (None, "-"):
+            raise _usage("name the decision LOG to search (GATEWAY_GUARD_DECISION_LOG names no "
+                         "file)")  # fmt: skip
+        logs = [Path(configured)]
+    return [None if str(path) == "-" else path for path in logs]
+
+
+@contextlib.contextmanager
+def _progress(paths: Sequence[Path | None]) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, shown only on a terminal."""
+    total = sum(path.stat().st_size for path in paths if path is not None and path.is_file())
+    bar = Progress(
+        TextColumn("searching"), BarColumn(), TaskProgressColumn(), console=console(stderr=True),
+        disable=not sys.stderr.isatty() or None in paths, transient=True,
+    )  # fmt: skip
+    task = bar.add_task("", total=total)
+    with bar:
+        yield lambda read: bar.update(task, advance=read)
+
+
+def _say_what_was_left_out(searched: Logs) -> None:
+    for why in searched.damaged:
+        typer.echo(why, err=True)
+    if searched.broken:
+        typer.echo(
+            f"{many(searched.broken, 'line')} passed over: of no decision log, or broken", err=True
+        )
+
+
+def _nothing(searched: Logs, name: str) -> str:
+    """That it was not found, and where and in what time it was looked for."""
+    text = f"no decision on {name} in {searched.name}: {many(searched.lines, 'decision')}"
+    if searched.earliest is not None and searched.latest is not None:
+        text += f" from {_moment(searched.earliest)} to {_moment(searched.latest)} UTC"
+    return text + "; name older logs, too, where there are some"
+
+
+def _exchange(found: Found) -> Exchange:
+    try:
+        return exchange_of(found.text)
+    except SourceError as error:
+        raise SourceError(f"{found.place}: {error}") from error
+
+
+def _print_one(found: Found, policy: Policy | None, out: Console) -> None:
+    exchange = _exchange(found)
+    decision = exchange.decision
+    own = policy if policy is not None and policy.digest == decision.policy else None
+    about = f"{_moment(found.at)} UTC  {exchange.request.account or 'no account'}  {found.place}"
+    out.print(printable(about), soft_wrap=True)
+    out.print(printable(_by(decision.policy, policy, same=own is not None)), soft_wrap=True)
+    out.print()
+    word = decision.action.word
+    print_tree(explain_tree(exchange, own), out, word=word, colour=COLOURS[word])
+    if own is not None:
+        for line in _asked(own, decision.rule or ""):
+            out.print(printable(line), soft_wrap=True)
+
+
+def _by(digest: str, policy: Policy | None, *, same: bool) -> str:
+    """Which policy decided, and whether `policy` is the `same`."""
+    if policy is None:
+        return f"by policy {digest} (--policy FILE shows its weights, quotas and rule)"
+    if same:
+        return f"by policy {digest}, as {policy.source} is now"
+    return (
+        f"by policy {digest}; {policy.source} has changed since (now {policy.digest}): the "
+        "weights, quotas and rule of then are not shown"
+    )
+
+
+def _asked(policy: Policy, rule: str) -> list[str]:
+    """The rule or limit that decided, in words, behind an empty line; nothing for any other."""
+    words: list[str] = []
+    kind, _, name = rule.rpartition(":")
+    if kind == "limit":
+        words = next((limit_in_words(one) for one in policy.limits if one.name == name), [])
+    elif not kind:
+        words = next((rule_in_words(policy, one) for one in policy.rules if one.name == name), [])
+    return ["", *words] if words else []
+
+
+def _listed(found: Sequence[Found]) -> Table:
+    """Decisions on one account, each in a line."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in ("arrived, UTC", "request", "decided", "because of", "path", "model"):
+        table.add_column(title)
+    for title in ("risk", "tokens"):
+        table.add_column(title, justify="right")
+    table.add_column("ended")
+    for line in found:
+        one = _exchange(line)
+        request, decision, usage = one.request, one.decision, one.usage
+        word = decision.action.word
+        status = f" {decision.status}" if decision.action.refuses and decision.status else ""
+        shadow = "" if decision.acted else " (in shadow)"
+        tokens = None if usage is None else _sum(usage.input_tokens, usage.output_tokens)
+        table.add_row(
+            _moment(line.at)[:-7],
+            request.id,
+            Text(f"{word}{status}{shadow}", style=COLOURS[word]),
+            printable(decision.rule or "default"),
+            printable(request.path or "ambiguous path"),
+            printable(request.model or "–"),
+            f"{one.assessment.risk:.2f}",
+            "–" if tokens is None else f"{tokens:,}",
+            "–" if usage is None else usage.outcome.value,
+        )
+    return table
+
+
+def _sum(read: int | None, written: int | None) -> int | None:
+    return None if read is None and written is None else (read or 0) + (written or 0)
+
+
+def _moment(at: datetime) -> str:
+    """`2026-11-21 06:41:16.357842`, as the log has it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"

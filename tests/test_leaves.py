@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from gateway_guard import ids
 from gateway_guard.clock import steady_clock
 from gateway_guard.errors import SettingsError
 from gateway_guard.ids import request_ids
@@ -15,16 +20,38 @@ from gateway_guard.settings import VARIABLES, Settings
 from gateway_guard.types import Action, Inspection, Signal
 
 
-def test_ids_are_unique_and_sort_in_order_of_making() -> None:
+def test_ids_are_unique_and_of_one_form() -> None:
+    make, other = request_ids(), request_ids()
+
+    made = [one() for _ in range(2000) for one in (make, other)]
+
+    assert len(set(made)) == 4000
+    assert all(re.fullmatch("r_[0-9a-hjkmnp-tv-z]{14}", one) for one in made)
+
+
+def test_ids_tell_nothing_of_how_many_there_were() -> None:
+    """Every letter of the next one is free, and each as likely as another."""
     make = request_ids()
+    made = [make() for _ in range(3200)]
 
-    ids = [make() for _ in range(1000)]
+    for place in range(2, 16):
+        counts = Counter(one[place] for one in made)
+        assert len(counts) == 32
+        assert max(counts.values()) < 200  # 100 each; ten standard deviations
+    assert sum(one < after for one, after in pairwise(made)) < 2000
 
-    assert ids == sorted(set(ids))
 
+def test_a_process_does_not_go_on_with_the_ids_of_its_parent() -> None:
+    make = request_ids()
+    make()
+    child = os.fork()
+    if not child:
+        os._exit(bool(ids._ready))
 
-def test_two_makers_do_not_share_a_prefix() -> None:
-    assert request_ids()()[:10] != request_ids()()[:10]
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert ids._ready
 
 
 def test_the_clock_never_runs_backwards_when_the_wall_clock_is_set_back(

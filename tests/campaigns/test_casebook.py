@@ -228,6 +228,43 @@ def test_only_those_are_held_that_are_meant_when_judged_by_themselves() -> None:
     assert_consistent(cases)
 
 
+def test_whoever_is_left_out_of_those_held_is_noted_as_at_a_place() -> None:
+    """Else the next request of somebody who works beside them makes it a member."""
+    cases = scene("x", strangers=600)
+    (other,) = numbers(cases, "x0")
+    meant = numbers(cases, "x") - {other}
+    traces = cases._memory.traces
+
+    cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda _: (NOTHING_LEFT, meant))
+    noted = {n: traces[n].placed_at for n in numbers(cases, "x")}
+    cases.consider(other, meant, NOW + HOUR)
+
+    assert noted == dict.fromkeys(meant, 0.0) | {other: NOW}
+    assert other not in cases.member_of
+
+
+def test_whoever_is_left_out_of_those_acquitted_is_not() -> None:
+    cases = scene("x", strangers=600)
+
+    cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda _: None)
+    cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda members: (GUILTY, set()))
+
+    assert {cases._memory.traces[n].placed_at for n in numbers(cases, "x")} == {0.0}
+
+
+def test_whoever_is_no_member_any_more_when_weighed_again_is_noted_as_at_a_place() -> None:
+    cases = convicted("x")
+    (held,) = cases.held.values()
+    other = max(held.members)
+    meant = held.members.keys() - {other}
+
+    cases.weigh_again(held, set(meant), GUILTY, NOW + DAY)
+    cases.consider(other, meant, NOW + DAY + HOUR)
+
+    assert cases._memory.traces[other].placed_at == NOW + DAY
+    assert cases.member_of.keys() == meant
+
+
 def test_a_campaign_of_which_too_few_are_meant_is_let_go() -> None:
     cases = convicted("x")
 

@@ -67,11 +67,11 @@ def test_the_accounts_shown_are_read_as_is_said(
 
     key, name = b"sk-the-key-as-it-is-sent", b"team-7"
     assert accounts.lookup(FIRST, None) == AccountFacts(
-        organisation="o_17", created_at=1_769_817_600.0, country="NO", payment="p_204",
+        organisation="o_17", created_at=1_769_850_767.0, country="NO", payment="p_204",
         tier="scale", verified=True, tags=("partner", "beta"),
     )  # fmt: skip
     assert accounts.lookup(digest(SECRET, key), None).programme == "edu"
-    assert accounts.lookup(name_digest(SECRET, name), None).created_at == 1_769_848_200.0
+    assert accounts.lookup(name_digest(SECRET, name), None).created_at == 1_769_848_221.0
     assert accounts.lookup(name_digest(SECRET, key), None) == AccountFacts()
     assert accounts.lookup(digest(SECRET, name), None) == AccountFacts()
     assert caplog.records == []

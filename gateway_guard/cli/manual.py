@@ -42,7 +42,7 @@ PAGES: Final[dict[str, Page]] = {
         good="decided, whatever the decision",
     ),
     "decision": Page(
-        "gateway-guard decision r_bjkzjv2y000001 decisions.jsonl --policy policy.yaml"
+        "gateway-guard decision r_bjkzjv2y8xw3hq decisions.jsonl --policy policy.yaml"
     ),
     "replay": Page("gateway-guard replay traffic.jsonl.gz --policy policy.yaml"),
     "lookup": Page("gateway-guard lookup 192.0.2.7 2001:db8::1"),

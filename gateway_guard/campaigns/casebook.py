@@ -21,6 +21,8 @@ from gateway_guard.types import CampaignFacts
 #: A campaign that has become this share larger since is scored anew as a whole. Below, a find of a
 #: part of it adds to it: else following a campaign would take time with the square of its size.
 _LITTLE: Final = 0.02
+#: And so does a find of all of one of so many members.
+_LARGE: Final = 100
 #: How long whoever was taken for people at a place, beside a group that was convicted, is not taken
 #: in one by one, seconds: who works where members do would be, with the next request.
 _PLACED: Final = 7 * 86400.0
@@ -75,6 +77,7 @@ class Casebook:
         self.endings = Endings()
         memory.kept = self._kept = set[int]()
         memory.dropped = self._drop
+        memory.held_with = lambda key: self.elsewhere.everyone.keys[key]
 
     def count(self, number: int, seen: Sighting) -> None:
         """Count an exchange of a member."""
@@ -140,7 +143,8 @@ class Casebook:
             held = self.held[same[0]]
             fresh = candidates - held.members.keys()
             larger = len(held.members) + len(fresh)
-            if larger > len(candidates) and larger < (1.0 + _LITTLE) * held.scored:
+            part_of_it = larger > len(candidates) or larger >= _LARGE
+            if part_of_it and larger < (1.0 + _LITTLE) * held.scored:
                 self._join(held, fresh, at)
                 return held
         for name in same:

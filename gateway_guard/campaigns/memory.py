@@ -84,6 +84,8 @@ class Memory:
         #: Accounts forgotten last, the members of campaigns; and who is told before that happens.
         self.kept: Container[int] = ()
         self.dropped: Callable[[int], None] = lambda _: None
+        #: How many members of campaigns held have a content key.
+        self.held_with: Callable[[int], int] = lambda _: 0
         #: Accounts forgotten since somebody last set this to 0.
         self.forgotten = 0
 
@@ -204,31 +206,36 @@ class Memory:
         if posting is None:
             first = templates.first(key)
             other = self.traces.get(first[0]) if first is not None else None
-            if other is None:
+            if first is None or other is None:
                 templates.claim(key, number, at)
                 return False
             if other is trace or other.organisation == trace.organisation:
                 return False
             templates.share(key, number, at)
+            other.first(key, first[0])
             other.share(key)
+            trace.first(key, number)
             trace.share(key)
             return True
-        if number not in posting.latest:
+        if trace.first(key, number) and number not in posting.latest:
             templates.shared.add(key, number, at)
         trace.share(key)
-        return posting.count <= self.popular()
+        return posting.count - self.held_with(key) <= self.popular()
 
     def popular(self) -> float:
-        """Accounts beyond which a content key ties nobody to anybody."""
+        """Accounts in no campaign held beyond which a content key ties nobody to anybody.
+
+        Those in one are not counted: else a campaign would hide behind its own size.
+        """
         return max(_POPULAR, _POPULAR_SHARE * len(self.traces))
 
     def common(self, trace: Trace) -> set[int]:
         """The content keys of `trace` that are rare enough to tie it to others."""
-        get, limit = self.templates.shared.get, self.popular()
+        get, held_with, limit = self.templates.shared.get, self.held_with, self.popular()
         kept = set()
         for key in trace.shared:
             posting = get(key)
-            if posting is not None and posting.count <= limit:
+            if posting is not None and posting.count - held_with(key) <= limit:
                 kept.add(key)
         return kept
 

@@ -31,6 +31,11 @@ def _none() -> array[int]:
     return array("Q")
 
 
+#: Bits of the filter of content keys an account was counted with.
+_COUNTED: Final = 509
+#: Spreads keys and numbers of accounts over those bits (2^64 over the golden ratio).
+_MIX: Final = 0x9E3779B97F4A7C15
+
 #: What most accounts share with others; never changed.
 _NOTHING: Final = _none()
 
@@ -58,6 +63,8 @@ class Trace(msgspec.Struct, gc=False):
         pace_known: the judgement of the week before; None when there is none.
         placed_at: when it was last taken for one of the people at a place, beside a group that was
             convicted; Unix seconds, 0 for never.
+        counted: a Bloom filter of the content keys it was counted with, of which it may use more
+            than `shared` remembers.
     """
 
     account: str
@@ -86,6 +93,7 @@ class Trace(msgspec.Struct, gc=False):
     pace_count: int = 0
     pace_known: bool | None = None
     placed_at: float = 0.0
+    counted: int = 0
 
     def share(self, key: int) -> None:
         """Remember a content key as the newest of `shared`, which is changed nowhere else but in
@@ -96,6 +104,23 @@ class Trace(msgspec.Struct, gc=False):
         self.shared.append(key)
         if len(self.shared) > MOST_SHARED:
             del self.shared[0]
+
+    def first(self, key: int, salt: int) -> bool:
+        """Whether it is to be counted with a content key: not once more for each time it uses it.
+
+        `salt` is another number for each account: what is passed over of one is counted of others.
+
+        One key in forty is not counted where an account has as many; one of an account of hundreds
+        is counted again when the filter is half full and begins anew.
+        """
+        mixed = (key ^ salt) * _MIX
+        bits = 1 << mixed % _COUNTED | 1 << (mixed >> 40) % _COUNTED
+        if self.counted & bits == bits:
+            return False
+        if self.counted.bit_count() > _COUNTED // 2:
+            self.counted = 0
+        self.counted |= bits
+        return True
 
     def paced(self, at: float) -> None:
         """Count an exchange at `at` (Unix seconds) towards the account's pace."""

@@ -15,6 +15,7 @@ from gateway_guard.campaigns import evidence
 from gateway_guard.campaigns.belonging import Belonging
 from gateway_guard.campaigns.evidence import Tied, Verdict
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.membership import Signature
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
 from gateway_guard.campaigns.sighting import Sighting
@@ -255,9 +256,12 @@ def test_a_large_campaign_is_not_scored_as_a_whole_for_every_find_that_adds_a_li
     scored: list[int] = []
     members = Belonging.members
 
-    def count(self: Belonging, candidates: set[int], at: float) -> dict[int, float]:
-        scored.append(len(candidates))
-        return members(self, candidates, at)
+    def count(
+        self: Belonging, candidates: set[int], at: float, of: Signature | None = None
+    ) -> dict[int, float]:
+        if of is None:
+            scored.append(len(candidates))
+        return members(self, candidates, at, of)
 
     monkeypatch.setattr(Belonging, "members", count)
 

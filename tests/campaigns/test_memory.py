@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Any
 
@@ -382,6 +383,45 @@ def test_sign_ups_are_near_within_a_burst() -> None:
     memory = build.remembered(build.sighting(f"a{n}", created_at=at) for n, at in enumerate(times))
 
     assert memory.signed_up_near(CREATED) == 3
+
+
+def many(count: int) -> Memory:
+    """So many accounts of one template."""
+    return build.remembered(
+        build.sighting(f"a{n}", organisation=f"o{n}", subnet=1 + n % 2, keys=(KEY,))
+        for n in range(count)
+    )
+
+
+def test_members_of_campaigns_make_no_template_popular() -> None:
+    memory = many(320)
+    newest = trace(memory, "a319")
+
+    popular = (memory.common(newest), near(memory, "a319"))
+    memory.held_with = {KEY: 20}.__getitem__
+
+    assert popular == (set(), set())
+    assert memory.common(newest) == {KEY}
+    assert near(memory, "a319")
+    assert told(memory, "b", organisation="o_b", keys=(KEY,))
+
+
+def test_who_uses_more_templates_than_are_remembered_makes_none_more_popular() -> None:
+    """Else twenty accounts that fill forty templates in turn look like thousands."""
+    rng = random.Random(4)
+    keys = [rng.getrandbits(64) for _ in range(40)]
+    seen = [
+        build.sighting(f"a{n}", at=NOW + turn, organisation=f"o{n}", keys=(keys[turn % 40],))
+        for turn in range(400)
+        for n in range(80)
+    ]
+    memory = build.remembered(seen)
+
+    counts = [posting.count for key, posting in memory.templates.shared.items() if key in keys]
+
+    assert MOST_SHARED < 40
+    assert len(counts) == 40
+    assert all(70 <= count <= 80 for count in counts)
 
 
 # Bounds.

@@ -93,3 +93,23 @@ def test_no_clock_makes_it_grow_or_raise(times: list[float]) -> None:
 
     assert trace.pace_hours.bit_length() <= 168
     assert trace.even() in (None, True, False)
+
+
+def test_an_account_is_counted_once_with_each_of_many_keys() -> None:
+    trace, rng = build.trace("a"), random.Random(1)
+    keys = [rng.getrandbits(64) for _ in range(48)]
+
+    counted = [trace.first(key, 7) for _ in range(20) for key in keys]
+
+    assert sum(counted[:48]) >= 45
+    assert not any(counted[48:])
+
+
+def test_one_with_hundreds_of_keys_is_counted_again_but_not_each_time() -> None:
+    trace, rng = build.trace("a"), random.Random(2)
+    keys = [rng.getrandbits(64) for _ in range(600)]
+
+    counted = [trace.first(key, 7) for _ in range(10) for key in keys]
+
+    assert 500 < sum(counted[:600]) < sum(counted) < len(counted)
+    assert trace.counted.bit_length() <= 509

@@ -106,6 +106,11 @@ class Casebook:
         elif number in self._suspects:
             self._clear(number)
 
+    def all_in(self, name: str, numbers: Iterable[int]) -> bool:
+        """Whether all these accounts are members of campaign `name`."""
+        members = self.held[name].members
+        return all(number in members for number in numbers)
+
     def suspect(self, number: int, name: str, sure: float) -> None:
         """Tell the guard of an account that is near campaign `name` but no member."""
         if len(self._suspects) >= _MOST_SUSPECTS:
@@ -188,6 +193,9 @@ class Casebook:
         self._memory.place(left_out, at)
         self._replace(held, scores)
         held.judged = held.scored = len(scores)
+        if held.scored >= _LARGE:
+            # Those who do not belong were looked at as well, and would be news each time.
+            held.scored = max(held.scored, len(candidates))
         self._invite(fresh, at)
         return held
 
@@ -222,7 +230,7 @@ class Casebook:
         else:
             self._memory.place(held.members.keys() - members, at)
             self._replace(held, scores)
-            held.scored = len(scores)
+            held.scored = max(len(scores), held.scored if len(scores) >= _LARGE else 0)
 
     @staticmethod
     def name(number: int) -> str:

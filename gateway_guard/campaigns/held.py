@@ -55,7 +55,8 @@ class Held(msgspec.Struct, kw_only=True, gc=False):
         examined_at: Unix seconds at which the evidence was last weighed.
         verdict: the evidence at that time.
         judged: members at that time.
-        scored: members when the points of all were last worked out together.
+        scored: members when the points of all were last worked out together; of a large one with
+            those looked at besides.
         hours: hour since 1970 → what its members did, from the alarm on; the latest 45 days.
         templates: content key → how often members used it, from the alarm on; the 64 most used.
         absorbed: names of campaigns that turned out to be this one.

@@ -127,14 +127,17 @@ class Linker:
         name = self.cases.member_of.get(number)
         if name is not None:
             self._grown(self.held[name], at)
+            name = self.cases.member_of.get(number)
         if not near:
             return
         web = self.webs.link(number, near)
         trace = self.memory.traces[number]
         if len(near) > trace.linked:
             trace.linked = len(near)
-            web.news += 1
-            self._waiting[number] = None
+            if name is None or not self.cases.all_in(name, near):
+                # A campaign held that ties its members once more is found already.
+                web.news += 1
+                self._waiting[number] = None
         if web.news and web.news >= _NEWS * len(web.members):
             self._examine(number, web, at)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-# Choices, not fits. Without them dates for times, or one word for a third of the payments, accuse 1 to
-# 3 % of honest accounts (CHANGELOG); what is found with such data: tests/evaluate/worse.md.
+# Choices, not fits. Without them dates for times, or one word for a third of the payments, accuse
+# 1 to 3 % of honest accounts (CHANGELOG); what is found with such data: tests/evaluate/worse.md.
 
 #: A sign-up at a whole multiple of this (seconds) is a date, in whatever time zone, or an hour.
 #: One true time in 900 is taken for one.

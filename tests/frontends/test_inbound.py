@@ -132,7 +132,7 @@ def connected(
         pytest.param(b"\r\n" * 500_000, id="empty lines"),
     ],
 )
-def test_a_megabyte_of_the_smallest_pieces_holds_the_loop_for_no_time(data: bytes) -> None:
+def test_to_hold_the_loop_with_the_smallest_pieces_takes_no_time(data: bytes) -> None:
     def test(protocol: GuardProtocol, transport: Transport) -> None:
         turn(protocol, transport, data)
 

@@ -98,7 +98,7 @@ def test_a_trailer_of_a_request_is_never_a_header_field_beside() -> None:
     assert [value for name, value in told[0] if name == b"x-forwarded-groups"] == [b"viewers"]
 
 
-def test_tiny_chunks_to_a_port_beside_hold_the_loop_for_no_time() -> None:
+def test_to_hold_the_loop_of_a_port_beside_with_tiny_chunks_takes_no_time() -> None:
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body", False):
             continue

@@ -148,7 +148,7 @@ def test_what_came_before_a_broken_chunk_is_read_first() -> None:
                      id="trailers"),
     ],
 )  # fmt: skip
-def test_a_megabyte_of_the_smallest_pieces_holds_the_loop_for_no_time(data: bytes) -> None:
+def test_to_hold_the_loop_with_the_smallest_pieces_takes_no_time(data: bytes) -> None:
     def test(connection: UpstreamConnection, transport: Transport) -> None:
         connection.data_received(CHUNKED)
         turn(connection, transport, data)
@@ -156,7 +156,7 @@ def test_a_megabyte_of_the_smallest_pieces_holds_the_loop_for_no_time(data: byte
     within(TURN, lambda: asked(test))
 
 
-def test_interim_answers_without_end_hold_the_loop_for_no_time() -> None:
+def test_to_hold_the_loop_with_interim_answers_takes_no_time() -> None:
     within(TURN, lambda: asked(lambda connection, at: turn(connection, at, HINTS * 40_000)))
 
 

@@ -6,7 +6,6 @@ import csv
 import io
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ import msgspec
 from gateway_guard.accounts.attributes import FIELDS, read
 from gateway_guard.accounts.seen import Seen
 from gateway_guard.accounts.state import merged
-from gateway_guard.core.credentials import digest, name_digest
+from gateway_guard.core.credentials import ACCOUNT, digest, name_digest
 from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import AccountFacts
 
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 
 #: Largest file read, bytes: two million accounts.
 LARGEST: Final = 512 * 1024 * 1024
-_DIGEST: Final = re.compile(r"acct_[a-z2-7]{16}")
 _UNKNOWN: Final = AccountFacts()
 _OURS: Final = frozenset(("account", "kind"))
 
@@ -162,7 +160,7 @@ class FileDirectory:
         kind = row.get("kind") or None
         if kind not in (None, "key", "name"):
             raise SourceError(f"{self.path}:{line}: 'kind' must be key or name")
-        if _DIGEST.fullmatch(name):
+        if ACCOUNT.fullmatch(name):
             return (name,)
         raw = name.encode("utf-8", "replace")
         if kind == "key":

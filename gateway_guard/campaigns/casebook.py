@@ -106,11 +106,6 @@ class Casebook:
         elif number in self._suspects:
             self._clear(number)
 
-    def all_in(self, name: str, numbers: Iterable[int]) -> bool:
-        """Whether all these accounts are members of campaign `name`."""
-        members = self.held[name].members
-        return all(number in members for number in numbers)
-
     def suspect(self, number: int, name: str, sure: float) -> None:
         """Tell the guard of an account that is near campaign `name` but no member."""
         if len(self._suspects) >= _MOST_SUSPECTS:

@@ -134,7 +134,7 @@ class Linker:
         trace = self.memory.traces[number]
         if len(near) > trace.linked:
             trace.linked = len(near)
-            if name is None or not self.cases.all_in(name, near):
+            if name is None or not near <= self.cases.held[name].members.keys():
                 # A campaign held that ties its members once more is found already.
                 web.news += 1
                 self._waiting[number] = None

@@ -337,7 +337,7 @@ class Memory:
         near = 0
         for at in (slot - 1, slot, slot + 1):
             posting = self.signups.get(at)
-            if posting is not None:
+            if posting is not None and posting.latest:
                 here = 0
                 for other in posting.latest:
                     them = self.traces.get(other)

@@ -8,6 +8,7 @@ frequency says (`ties`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -53,10 +54,7 @@ class SignUps:
 
     def restore(self, created: Iterable[float]) -> None:
         """Find those seconds anew in all sign-ups that are remembered."""
-        counts: dict[int, int] = {}
-        for one in created:
-            counts[int(one)] = counts.get(int(one), 0) + 1
-        for second, count in counts.items():
+        for second, count in Counter(int(one) for one in created).items():
             if second and count > _AT_ONCE:
                 self._add(second)
 

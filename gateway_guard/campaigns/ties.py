@@ -146,11 +146,11 @@ class Group:
             chance: dict[Kind, float] = {}
             lasting: dict[Kind, bool] = {}
             paid = None
-            if trace.payment and not inside and trace.payment not in self.by_payment:
+            sharing = self.by_payment.get(trace.payment) if trace.payment else None
+            if trace.payment and not inside and sharing is None:
                 # No instrument: it accuses nobody, but may be how a firm pays.
                 paid = True
-            elif trace.payment and not inside:
-                sharing = self.by_payment[trace.payment]
+            elif sharing is not None and not inside:
                 paid = any(t.organisation != trace.organisation for t in sharing)
                 has[Kind.PAYMENT] = trace.payment in self.cards
                 lasting[Kind.PAYMENT] = has[Kind.PAYMENT] and trace.payment not in self.firms

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,6 @@ from gateway_guard.campaigns.membership import JOIN
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.standing import LASTS as VERIFIED_LASTS
 from gateway_guard.campaigns.standing import Standing
-from gateway_guard.cli import USAGE
 from gateway_guard.cli.casefile import (
     ByOption,
     Casefile,
@@ -34,7 +32,7 @@ from gateway_guard.cli.casefile import (
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
-from gateway_guard.core.credentials import digest, name_digest
+from gateway_guard.core.credentials import ACCOUNT, digest, name_digest
 from gateway_guard.errors import SettingsError, SourceError
 from gateway_guard.pages.words import many, moment, signed, sure
 from gateway_guard.settings import Settings
@@ -57,8 +55,6 @@ NameOption = Annotated[
     ),
 ]
 
-#: As `core.credentials.digest` spells accounts.
-_ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
 _DONE: Final = {
     Ruling.ALLOW: "is never held to be in a campaign",
     Ruling.BAN: "is refused, whatever the rules say, unless the policy is in shadow",
@@ -235,17 +231,17 @@ def _digest(
     """The account that is meant, as a digest.
 
     Raises:
-        typer.Exit: none or several ways to say it were used, or it is no digest.
+        typer.BadParameter: none or several ways to say it were used, or it is no digest.
         SettingsError: a key or a name cannot be digested without the guard's secret.
         SourceError: the file cannot be read or holds no key.
     """
     given = [value is not None for value in (account, key_file, name)]
     if sum(given) != 1:
-        _usage("name one account: ACCT, --key-file FILE or --name NAME")
+        raise typer.BadParameter("name one account: ACCT, --key-file FILE or --name NAME")
     if account is not None:
-        if not _ACCOUNT.fullmatch(account):
+        if not ACCOUNT.fullmatch(account):
             # Not quoted: it may be a key.
-            _usage(
+            raise typer.BadParameter(
                 "that is no account: write acct_ and its 16 characters, as the decision log does. "
                 "A key does not belong on a command line, where others can read it: put it in a "
                 "file and name that with --key-file, or give - and pipe it in"
@@ -270,8 +266,3 @@ def _digest(
     if not key or len(key.splitlines()) > 1:
         raise SourceError(f"{key_file}: holds no key, or more than one line")
     return digest(secret, key)
-
-
-def _usage(text: str) -> None:
-    typer.echo(text, err=True)
-    raise typer.Exit(USAGE)

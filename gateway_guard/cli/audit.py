@@ -14,12 +14,12 @@ from rich.table import Table
 from gateway_guard.cli import FINDINGS
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import printable
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.pages.words import many, moment
 from gateway_guard.record.audit import Audit
 from gateway_guard.record.chain import Checked, Place
 from gateway_guard.settings import Settings
 
-_ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
 _CAMPAIGN: Final = re.compile(r"c_[0-9]{1,12}")
 
 FileOption = Annotated[
@@ -102,7 +102,7 @@ def register(app: typer.Typer) -> None:
         """What was decided, by whom and why, oldest first. Lines that are not as they were written
         are left out, which is said.
         """
-        for name, form, like in ((account, _ACCOUNT, "acct_…"), (campaign, _CAMPAIGN, "c_0001")):
+        for name, form, like in ((account, ACCOUNT, "acct_…"), (campaign, _CAMPAIGN, "c_0001")):
             if name is not None and not form.fullmatch(name):
                 raise typer.BadParameter(f"{printable(name)[:40]!r}: write {like}, as pages do")
         skipped: list[str] = []

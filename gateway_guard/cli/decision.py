@@ -17,11 +17,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from gateway_guard.cli import FINDINGS, USAGE
+from gateway_guard.cli import FINDINGS
 from gateway_guard.cli.output import Format, FormatOption, console
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.screen import COLOURS
 from gateway_guard.cli.tree import print_tree
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import SourceError
@@ -35,7 +36,6 @@ from gateway_guard.types import Exchange
 
 #: As `ids` makes them, and as problem details wrap them.
 _REQUEST: Final = re.compile(r"(?:urn:gateway-guard:)?(r_[0-9a-z]{8,32})")
-_ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
 _LATEST: Final = 20
 
 
@@ -86,10 +86,12 @@ def register(app: typer.Typer) -> None:
 
         Exit 0 found, 1 not found, 2 usage, 3 a log or the policy cannot be read.
         """  # fmt: skip
-        request, account = _REQUEST.fullmatch(name), _ACCOUNT.fullmatch(name)
+        request, account = _REQUEST.fullmatch(name), ACCOUNT.fullmatch(name)
         if request is None and account is None:
-            raise _usage("ID is the id of a request, r_…, as the client was shown it, or an "
-                         "account, acct_…, as the log has it")  # fmt: skip
+            raise typer.BadParameter(
+                "ID is the id of a request, r_…, as the client was shown it, or an account, "
+                "acct_…, as the log has it"
+            )
         loaded = load_policy(policy) if policy is not None else None
         paths = _paths(logs)
         with _progress(paths) as advance:
@@ -113,18 +115,14 @@ def register(app: typer.Typer) -> None:
             _print_one(found[0], loaded, console())
 
 
-def _usage(why: str) -> typer.Exit:
-    typer.echo(why, err=True)
-    return typer.Exit(USAGE)
-
-
 def _paths(logs: list[Path] | None) -> list[Path | None]:
     """The logs to read; None for standard input."""
     if not logs:
         configured = Settings.from_environment().decision_log
         if configured in (None, "-"):
-            raise _usage("name the decision LOG to search (GATEWAY_GUARD_DECISION_LOG names no "
-                         "file)")  # fmt: skip
+            raise typer.BadParameter(
+                "name the decision LOG to search (GATEWAY_GUARD_DECISION_LOG names no file)"
+            )
         logs = [Path(configured)]
     return [None if str(path) == "-" else path for path in logs]
 

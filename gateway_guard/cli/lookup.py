@@ -13,9 +13,9 @@ from rich.text import Text
 
 from gateway_guard.cli.output import Format, FormatOption, console
 from gateway_guard.cli.printable import printable
-from gateway_guard.cli.usage import usage
+from gateway_guard.cli.usage import check_sources
 from gateway_guard.core.address import parse_ip
-from gateway_guard.network.database import NetworkDatabase, Source
+from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.settings import Settings
 from gateway_guard.types import NetworkFacts
 
@@ -150,9 +150,7 @@ def register(app: typer.Typer) -> None:
 
         Exit status 1 when an address is malformed or no database answers for it.
         """
-        with usage():
-            for file in database or ():
-                Source.parse(file)
+        check_sources(database or ())
         files = database or Settings.from_environment().network_files
         if alone and not files:
             raise typer.BadParameter("--alone needs a --database")

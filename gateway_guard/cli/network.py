@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
-from gateway_guard.cli.usage import usage
+from gateway_guard.cli.usage import check_sources
 from gateway_guard.errors import SourceError
 from gateway_guard.network.build import (
     AsRange,
@@ -24,7 +24,7 @@ from gateway_guard.network.build import (
     read_as_ranges,
     read_countries,
 )
-from gateway_guard.network.database import NetworkDatabase, Source
+from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.network.mmdb import open_bytes
 from gateway_guard.network.update import Feed, update
 from gateway_guard.settings import Settings
@@ -137,9 +137,7 @@ def register(app: typer.Typer) -> None:
 
         Exit status 1 when a file cannot be used.
         """
-        with usage():
-            for file in database or ():
-                Source.parse(file)
+        check_sources(database or ())
         files = database or Settings.from_environment().network_files
         entries = NetworkDatabase.bundled(files, strict=False).describe()
         if output is Format.JSON:

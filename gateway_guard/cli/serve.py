@@ -23,9 +23,8 @@ from gateway_guard.cli.fitting import (
     check_verification,
 )
 from gateway_guard.cli.log_level import log_to_stderr
-from gateway_guard.cli.usage import LONGEST, usage
+from gateway_guard.cli.usage import LONGEST, check_sources, usage
 from gateway_guard.errors import SettingsError
-from gateway_guard.network.database import Source
 from gateway_guard.record.gather import Worker
 from gateway_guard.settings import Settings
 from gateway_guard.stores.connect import parse_address, require_library
@@ -221,8 +220,7 @@ def serve(
     with usage():
         if store:
             parse_address(store)
-        for file in network:
-            Source.parse(file)
+    check_sources(network)
     if snapshot_dir and not os.access(snapshot_dir, os.W_OK | os.X_OK):
         raise SettingsError(f"--snapshot-dir {snapshot_dir}: no directory this process may write")
     settings = Settings.from_environment()

@@ -13,6 +13,9 @@ import msgspec
 
 from gateway_guard.types import CredentialFault
 
+#: What `digest` and `name_digest` give.
+ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
+
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
 

@@ -31,6 +31,7 @@ from gateway_guard.frontends.door import LET_IN, Doorkeeper, on_the_wire, small
 from gateway_guard.frontends.ending import EndingProtocol
 from gateway_guard.frontends.head import MAX_HEAD_BYTES, MAX_HEADERS, BadHead, Head, read_head
 from gateway_guard.frontends.patience import Limits
+from gateway_guard.frontends.pieces import Pieces
 from gateway_guard.frontends.proxy_protocol import ProxyProtocolError, ProxyReader
 from gateway_guard.frontends.refusals import Answer
 from gateway_guard.frontends.upgrade import hand_over, is_handshake
@@ -44,9 +45,6 @@ LINGER_EOF: Final = 1.0
 #: or 50,000 fields, which take 70 ms.
 AT_ONCE: Final = 1024
 FIELDS_AT_ONCE: Final = 10_000
-#: Pieces of body in one read after which no more is read before the application has taken them. One
-#: read can bring 43,000 chunks of one byte, 8 ms, and a turn of the loop up to 32 reads.
-PIECES: Final = 1000
 
 
 class GuardProtocol(EndingProtocol):
@@ -73,9 +71,7 @@ class GuardProtocol(EndingProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        # What the parser finds of a body, until it has read all it was given. A method of ours for
-        # each chunk would cost four times as much, and chunks may be one byte long.
-        self._pieces: list[bytes] = []
+        self._pieces = Pieces()
         self.on_body = self._pieces.append  # type: ignore[method-assign, assignment]
         # uvicorn lets bytes after a final request pass; here they are an error.
         self.parser = httptools.HttpRequestParser(self)
@@ -266,16 +262,13 @@ class GuardProtocol(EndingProtocol):
 
     def _take_body(self) -> None:
         """Hand on what the parser has found of the body, in one piece."""
-        pieces = self._pieces
-        count = len(pieces)
-        body = pieces[0] if count == 1 else b"".join(pieces)
-        pieces.clear()
+        body, many = self._pieces.take()
         self._useful += len(body)
         cycle = self._reading
         if cycle is None or cycle.complete:
             return
         cycle.feed(body)
-        if cycle.held > HIGH_WATER or count > PIECES:
+        if cycle.held > HIGH_WATER or many:
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:

@@ -30,7 +30,8 @@ from gateway_guard.frontends.forwarded import (
 )
 from gateway_guard.frontends.refusals import upstream_failure
 from gateway_guard.frontends.upstream import Upstream
-from gateway_guard.frontends.upstream_wire import UpstreamConnection, UpstreamResponse
+from gateway_guard.frontends.upstream_head import UpstreamResponse
+from gateway_guard.frontends.upstream_wire import UpstreamConnection
 from gateway_guard.frontends.watch import ClientGoneError, Watch
 from gateway_guard.frontends.websocket import tunnel
 from gateway_guard.types import Exchange, Request

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway_guard.errors import SettingsError, UpstreamError, UpstreamTimeoutError
-from gateway_guard.frontends.upstream_wire import UpstreamConnection, UpstreamResponse
+from gateway_guard.frontends.upstream_head import UpstreamResponse
+from gateway_guard.frontends.upstream_wire import UpstreamConnection
 
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 

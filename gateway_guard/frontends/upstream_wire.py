@@ -15,48 +15,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import chain
 from typing import cast
 
 import httptools
 
 from gateway_guard.errors import UpstreamError, UpstreamTimeoutError
-
-#: Most header fields, and most bytes of status line and fields together, in one response head.
-#: Source: Envoy's default of 60 KiB; the count is twice Envoy's 100, as API answers carry many.
-MAX_HEADERS = 200
-MAX_HEAD_BYTES = 64 * 1024
+from gateway_guard.frontends.pieces import Pieces
+from gateway_guard.frontends.upstream_head import (
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    Headers,
+    UpstreamResponse,
+    read_response_head,
+)  # fmt: skip
 
 #: Response bytes held for a slow client before reading from the upstream pauses.
 HIGH_WATER = 128 * 1024
-#: Pieces of body in one read after which reading pauses, too: one read can bring 43,000 chunks of
-#: one byte, 8 ms, and a turn of the loop up to 32 reads.
-PIECES = 1000
 
 #: Interim responses before the final one. Nobody sends more than some of early hints.
 MAX_INTERIM = 16
-
-#: Responses whose head ends them, whatever the head says (RFC 9112 §6.3).
-_BODYLESS = frozenset((204, 304))
-
-Headers = list[tuple[bytes, bytes]]
-
-
-class UpstreamResponse:
-    """The head of a response.
-
-    Attributes:
-        status: 200 to 599 (interim responses never get here).
-        headers: (lower-case name, value) in order of arrival, framing and hop-by-hop ones included.
-        length: bytes of body announced; None when chunked or delimited by close.
-    """
-
-    __slots__ = ("headers", "length", "status")
-
-    def __init__(self, status: int, headers: Headers, length: int | None) -> None:
-        self.status = status
-        self.headers = headers
-        self.length = length
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -84,9 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = False
         self._on_closed = on_closed
         self._transport: asyncio.Transport | None = None
-        # What the parser finds of a body, until it has read all it was given. A method of ours for
-        # each chunk would cost three times as much, and chunks may be one byte long.
-        self._pieces: list[bytes] = []
+        self._pieces = Pieces()
         self.on_body = self._pieces.append
         self._parser = httptools.HttpResponseParser(self)
         self._busy = False
@@ -107,7 +82,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._wire = 0
         self._useful = 0
-        self._until_close = False
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._read_paused = False
@@ -288,7 +262,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         if self._busy and not self._complete:
-            if self._until_close and exc is None and self._error is None:
+            until_close = self._head is not None and self._head.until_close
+            if until_close and exc is None and self._error is None:
                 self._complete = True
                 self._keep = False
                 self._wake()
@@ -327,29 +302,18 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            # The parser lets HTTP/0.9 and 2.0 through, which have no such lines.
-            raise UpstreamError(f"version HTTP/{version}")
-        if status < 200:
-            if status < 100 or status == 101:
-                raise UpstreamError(f"status {status}")
+        head = read_response_head(
+            self._parser.get_http_version(), self._parser.get_status_code(), self._headers,
+            head_request=self._head_request,
+        )  # fmt: skip
+        if head is None:
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise UpstreamError(f"more than {MAX_INTERIM} interim responses")
             self._headers = []
             return
-        if status > 599:
-            raise UpstreamError(f"status {status}")
         self._in_head = False
-        length, chunked = framing(self._headers)
-        if chunked and version == "1.0":
-            # Faulty by RFC 9112 §6.1: who knows 1.0 only reads the chunks as the body.
-            raise UpstreamError("a transfer coding in HTTP/1.0")
-        bodyless = self._head_request or status in _BODYLESS
-        self._until_close = not bodyless and length is None and not chunked
-        self._head = UpstreamResponse(status, self._headers, length)
+        self._head = head
         if self._head_request:
             # llhttp cannot be told that this answer has no body, so the connection ends with it.
             self._complete = True
@@ -358,17 +322,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _take_body(self) -> None:
         """Hold what the parser has found of the body, in one piece."""
-        pieces = self._pieces
-        count = len(pieces)
-        body = pieces[0] if count == 1 else b"".join(pieces)
-        pieces.clear()
+        body, many = self._pieces.take()
         if self._head_request or not body:
             return
         self._chunks.append(body)
         size = len(body)
         self._useful += size
         self._buffered += size
-        full = self._buffered > HIGH_WATER or count > PIECES
+        full = self._buffered > HIGH_WATER or many
         if full and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
@@ -380,29 +341,3 @@ class UpstreamConnection(asyncio.Protocol):
         self._complete = True
         self._keep = self._parser.should_keep_alive() and not self._head_request
         self._wake()
-
-
-def framing(headers: Headers) -> tuple[int | None, bool]:
-    """(announced length or None, whether chunked), when the head has one reading only.
-
-    Raises:
-        UpstreamError: it has several (RFC 9112 §6.3), or none.
-    """
-    length: int | None = None
-    chunked = False
-    for name, value in headers:
-        if name == b"content-length":
-            if length is not None:
-                raise UpstreamError("two Content-Length fields")
-            if not value.isdigit() or len(value) > 18:
-                raise UpstreamError("a Content-Length that is no number")
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if chunked or value.lower() != b"chunked":
-                raise UpstreamError("a transfer coding other than one `chunked`")
-            chunked = True
-    if chunked and length is not None:
-        raise UpstreamError("both Content-Length and Transfer-Encoding")
-    if 4 * len(headers) + sum(map(len, chain.from_iterable(headers))) > MAX_HEAD_BYTES:
-        raise UpstreamError(f"a head longer than {MAX_HEAD_BYTES} bytes")
-    return length, chunked

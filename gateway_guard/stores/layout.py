@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gateway_guard.core.buckets import taken
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.errors import SettingsError
 from gateway_guard.types import Charge
 
@@ -33,7 +34,6 @@ _ROUTES: Final = 4_096
 #: Longest name of a limit that is kept as it is, bytes; the scripts count it in one byte.
 _LONGEST_NAME: Final = 200
 
-_ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 #: Bytes of a bucket behind its name: units used, when, rate.
@@ -177,7 +177,7 @@ class Layout:
     def _placed(self, key: str, flying: bool) -> Place:
         limit, _, who = key.partition(":")
         parts = who.split("|")
-        owner = next((part for part in parts if _ACCOUNT.fullmatch(part)), parts[0])
+        owner = next((part for part in parts if ACCOUNT.fullmatch(part)), parts[0])
         tag = self._digest(owner)
         name = limit.encode("utf-8", "surrogatepass")
         if len(name) > _LONGEST_NAME:
@@ -185,14 +185,14 @@ class Layout:
         tail = b"" if owner == who else b":" + self._digest(who)
         kind = b"}:c:" + name if flying else b"}:b"
         return Place(
-            group=(_ACCOUNT.fullmatch(owner) is None, tag),
+            group=(ACCOUNT.fullmatch(owner) is None, tag),
             key=self._prefix + tag + kind + tail,
             name=bytes((len(name),)) + name,
             flying=flying,
         )
 
     def _digest(self, text: str) -> bytes:
-        if _ACCOUNT.fullmatch(text):
+        if ACCOUNT.fullmatch(text):
             return text.encode()
         data = text.encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(data, digest_size=15, key=self._secret, person=b"shared store")

@@ -265,15 +265,6 @@ def test_whoever_is_no_member_any_more_when_weighed_again_is_noted_as_at_a_place
     assert cases.member_of.keys() == meant
 
 
-def test_all_are_in_a_campaign_or_not() -> None:
-    cases = convicted("x")
-    (name,) = cases.held
-    (stranger_,) = numbers(cases, "s1")
-
-    assert cases.all_in(name, cases.held[name].members)
-    assert not cases.all_in(name, {*cases.held[name].members, stranger_})
-
-
 def test_a_campaign_of_which_too_few_are_meant_is_let_go() -> None:
     cases = convicted("x")
 

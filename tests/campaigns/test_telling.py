@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.membership import BURST
 from gateway_guard.campaigns.memory import Memory
+from gateway_guard.campaigns.postings import Posting
 from gateway_guard.campaigns.telling import SignUps, instrument
 from gateway_guard.campaigns.ties import Base, Group
 from tests.campaigns import build
@@ -151,3 +155,10 @@ def test_more_sign_ups_than_are_remembered_of_a_half_hour_are_counted_all_the_sa
     )
 
     assert memory.signed_up_near(CREATED) == 500
+
+
+def test_a_half_hour_of_which_nobody_is_remembered_counts_nobody() -> None:
+    memory = build.remembered([build.sighting("a", created_at=CREATED)])
+    memory.signups.put(int(CREATED // BURST), Posting(3, array("Q"), NOW, NOW))
+
+    assert memory.signed_up_near(CREATED) == 0

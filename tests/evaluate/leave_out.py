@@ -7,7 +7,6 @@ what was left out and on the other sets.
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ import msgspec
 
 from gateway_guard.campaigns.evidence import USUAL, Burden
 from tests.evaluate.recording import Recording, contained, read
-from tests.evaluate.runs import in_parallel
+from tests.evaluate.runs import in_parallel, recorded
 from tests.evaluate.scores import Share, share_of
 from tests.evaluate.sets import CannotWorkError, Groups, LabelledSet, groups_of
 from tests.evaluate.table import counted, percent, table
@@ -139,13 +138,7 @@ def report(
     burdens = {
         value: msgspec.structs.replace(USUAL, **{asked.name: value}) for value in asked.values
     }
-    with tempfile.TemporaryDirectory(prefix="evaluate-") as folder:
-        paths = {
-            one.name: path
-            for one, path in in_parallel(
-                sets, lambda one: record(one, Path(folder) / f"{one.name}.msgpack")
-            )
-        }
+    with recorded(sets, record) as paths:
         jobs = [
             (value, Job(one.name, paths[one.name], one.labels, group, burden))
             for one in sets

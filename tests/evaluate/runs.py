@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -128,6 +129,16 @@ def record(data: LabelledSet, policy: Path, path: Path) -> Path:
     if trouble:
         raise CannotWorkError(f"{data.name}: {trouble}")
     return path
+
+
+@contextlib.contextmanager
+def recorded(
+    sets: Sequence[LabelledSet], record: Callable[[LabelledSet, Path], Path]
+) -> Iterator[dict[str, Path]]:
+    """Name of each set → what `record(set, file)` wrote, for as long as it is worked with."""
+    with tempfile.TemporaryDirectory(prefix="evaluate-") as folder:
+        done = in_parallel(sets, lambda one: record(one, Path(folder) / f"{one.name}.msgpack"))
+        yield {one.name: path for one, path in done}
 
 
 def in_parallel(

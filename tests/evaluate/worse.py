@@ -6,7 +6,6 @@ The sets again with dates for sign-ups, words for payments or few addresses, as 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ import msgspec
 from gateway_guard.campaigns.sighting import Sighting
 from tests.evaluate.leave_out import Caught, by_group
 from tests.evaluate.recording import contained, read
-from tests.evaluate.runs import in_parallel
+from tests.evaluate.runs import in_parallel, recorded
 from tests.evaluate.sets import LabelledSet, groups_of
 from tests.evaluate.table import counted, percent, table
 
@@ -96,13 +95,7 @@ def caught(job: Job) -> Caught:
 
 def report(sets: Sequence[LabelledSet], record: Callable[[LabelledSet, Path], Path]) -> str:
     """A table for each set. `record` is as in `leave_out.report`."""
-    with tempfile.TemporaryDirectory(prefix="evaluate-") as folder:
-        paths = {
-            one.name: path
-            for one, path in in_parallel(
-                sets, lambda one: record(one, Path(folder) / f"{one.name}.msgpack")
-            )
-        }
+    with recorded(sets, record) as paths:
         jobs = [Job(one.name, paths[one.name], one.labels, way) for one in sets for way in WAYS]
         runs: dict[str, dict[str, Caught]] = {one.name: {} for one in sets}
         for job, found in in_parallel(jobs, caught, processes=True):

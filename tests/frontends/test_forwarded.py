@@ -16,7 +16,7 @@ from gateway_guard.frontends.forwarded import (
     response_fields,
 )
 from gateway_guard.frontends.upstream import Origin
-from gateway_guard.frontends.upstream_wire import framing
+from gateway_guard.frontends.upstream_head import framing
 
 NETWORKS = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128")]
 

@@ -8,7 +8,7 @@ import socket
 
 import uvicorn
 import uvloop
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.serving import ACCEPTS, Server, beside
@@ -67,6 +67,23 @@ def test_with_no_socket_it_opens_none_of_its_own() -> None:
     assert asyncio.run(served()) == 0
 
 
+def answered(app: ASGIApp, sent: bytes) -> bytes:
+    """The first line of what `app`, served beside, answers to these bytes."""
+
+    async def asked() -> bytes:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            host, port = listener.getsockname()
+            async with beside(app, listener):
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write(sent)
+                answer = await reader.readuntil(b"\r\n")
+                writer.close()
+        return answer
+
+    return asyncio.run(asyncio.wait_for(asked(), 60.0))
+
+
 def test_a_trailer_of_a_request_is_never_a_header_field_beside() -> None:
     told: list[list[tuple[bytes, bytes]]] = []
 
@@ -77,22 +94,12 @@ def test_a_trailer_of_a_request_is_never_a_header_field_beside() -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    async def asked() -> bytes:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            listener.setblocking(False)
-            host, port = listener.getsockname()
-            async with beside(listening, listener):
-                reader, writer = await asyncio.open_connection(host, port)
-                writer.write(
-                    b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-groups: viewers\r\n"
-                    b"transfer-encoding: chunked\r\n\r\n"
-                    b"1\r\nx\r\n0\r\nX-Forwarded-Groups: reviewers\r\n\r\n"
-                )
-                answer = await reader.readuntil(b"\r\n")
-                writer.close()
-        return answer
-
-    answer = asyncio.run(asyncio.wait_for(asked(), 60.0))
+    answer = answered(
+        listening,
+        b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-groups: viewers\r\n"
+        b"transfer-encoding: chunked\r\n\r\n"
+        b"1\r\nx\r\n0\r\nX-Forwarded-Groups: reviewers\r\n\r\n",
+    )
 
     assert b" 204 " in answer
     assert [value for name, value in told[0] if name == b"x-forwarded-groups"] == [b"viewers"]
@@ -105,19 +112,8 @@ def test_to_hold_the_loop_of_a_port_beside_with_tiny_chunks_takes_no_time() -> N
         await send({"type": "http.response.start", "status": 401, "headers": []})
         await send({"type": "http.response.body"})
 
-    async def asked() -> bytes:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            listener.setblocking(False)
-            host, port = listener.getsockname()
-            async with beside(refusing, listener):
-                reader, writer = await asyncio.open_connection(host, port)
-                writer.write(
-                    b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
-                    + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n"
-                )  # fmt: skip
-                answer = await reader.readuntil(b"\r\n")
-                writer.close()
-        return answer
+    sent = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+    sent += b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n"
 
     # Starting and stopping included.
-    assert b" 401 " in within(0.4, lambda: asyncio.run(asyncio.wait_for(asked(), 60.0)))
+    assert b" 401 " in within(0.4, lambda: answered(refusing, sent))

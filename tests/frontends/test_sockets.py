@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.sockets import FRAMES, Frames, Intake, SocketProtocol
 from gateway_guard.frontends.watch import ON_GONE
-from tests.frontends.transports import Transport
+from tests.frontends.transports import Transport, unread
 
 HANDSHAKE = (
     b"GET /v1/realtime HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -237,15 +237,9 @@ def test_a_client_that_reads_nothing_for_long_is_cut_and_no_other() -> None:
 
 def test_a_close_that_nobody_reads_ends_too() -> None:
     def test(protocol: SocketProtocol, transport: Transport) -> None:
-        now = protocol.loop.time()
         transport.close()
 
-        protocol.sweep(now)
-        protocol.sweep(now + 59.0)
-        patient = transport.aborted
-        protocol.sweep(now + 61.0)
-
-        assert (patient, transport.aborted) == (False, True)
+        assert unread(protocol, transport) == (False, True)
 
     connected(test)
 

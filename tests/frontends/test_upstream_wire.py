@@ -9,7 +9,8 @@ from typing import TypeVar
 import pytest
 
 from gateway_guard.errors import UpstreamError
-from gateway_guard.frontends.upstream_wire import MAX_HEADERS, MAX_INTERIM, UpstreamConnection
+from gateway_guard.frontends.upstream_head import MAX_HEADERS
+from gateway_guard.frontends.upstream_wire import MAX_INTERIM, UpstreamConnection
 from tests.costs import within
 from tests.frontends.transports import Transport, turn
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 #: Bytes of one read of uvloop, and reads of one connection in one turn of the loop, at most.
 READ, READS = 256_000, 32
@@ -62,3 +62,22 @@ def turn(protocol: asyncio.Protocol, transport: Transport, data: bytes) -> int:
         protocol.data_received(data[at : at + READ])
         at += READ
     return min(at, len(data))
+
+
+class Swept(Protocol):
+    """A protocol that ends what takes too long when it is swept."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def sweep(self, now: float) -> None:
+        """Look at the time, loop seconds."""
+
+
+def unread(protocol: Swept, transport: Transport) -> tuple[bool, bool]:
+    """Whether it is cut 59 seconds after it was first swept, and after 61, while nobody reads."""
+    now = protocol.loop.time()
+    protocol.sweep(now)
+    protocol.sweep(now + 59.0)
+    patient = transport.aborted
+    protocol.sweep(now + 61.0)
+    return patient, transport.aborted

@@ -15,8 +15,7 @@ from gateway_guard.frontends.dashboard.shell import Reader, card, empty, hidden,
 from gateway_guard.pages.markup import tag
 from gateway_guard.streams.bench import LONGEST_NAME, LONGEST_REASON, name_of, reason_of
 
-#: As `core.credentials.digest` spells accounts, and the linker names campaigns.
-ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
+#: As the linker names campaigns.
 CAMPAIGN: Final = re.compile(r"c_[0-9]{1,12}(@[0-9]{1,3})?")
 
 #: What can be decided about an account and about a campaign, as words on buttons.

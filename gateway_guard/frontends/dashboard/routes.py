@@ -28,10 +28,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.errors import GuardError, SettingsError
 from gateway_guard.frontends.access import Access, Visitor
 from gateway_guard.frontends.dashboard.account import account_page, accounts_page
-from gateway_guard.frontends.dashboard.actions import ACCOUNT, CAMPAIGN, each_of, review_of
+from gateway_guard.frontends.dashboard.actions import CAMPAIGN, each_of, review_of
 from gateway_guard.frontends.dashboard.audit import audit_page
 from gateway_guard.frontends.dashboard.campaigns import (
     campaign_page,

@@ -21,8 +21,10 @@ from gateway_guard.types import CampaignFacts
 #: A campaign that has become this share larger since is scored anew as a whole. Below, a find of a
 #: part of it adds to it: else following a campaign would take time with the square of its size.
 _LITTLE: Final = 0.02
-#: And so does a find of all of one of so many members.
+#: Of one of so many members, one that has become this share larger; and a find of all of it adds
+#: to it, too.
 _LARGE: Final = 100
+_LITTLE_OF_MANY: Final = 0.1
 #: How long whoever was taken for people at a place, beside a group that was convicted, is not taken
 #: in one by one, seconds: who works where members do would be, with the next request.
 _PLACED: Final = 7 * 86400.0
@@ -144,7 +146,8 @@ class Casebook:
             fresh = candidates - held.members.keys()
             larger = len(held.members) + len(fresh)
             part_of_it = larger > len(candidates) or larger >= _LARGE
-            if part_of_it and larger < (1.0 + _LITTLE) * held.scored:
+            little = _LITTLE if held.scored < _LARGE else _LITTLE_OF_MANY
+            if part_of_it and larger < (1.0 + little) * held.scored:
                 self._join(held, fresh, at)
                 return held
         for name in same:

@@ -38,6 +38,8 @@ _AGAIN: Final = 86400.0
 _OVER: Final = 14 * 86400.0
 #: How often either is looked at, seconds.
 _LOOK: Final = 3600.0
+#: A web of more accounts than this waits longer, in proportion: looking at it costs so much more.
+_LOOKED: Final = 300
 
 
 class Linker:
@@ -143,7 +145,7 @@ class Linker:
 
     def _examine(self, number: int, web: Web, at: float) -> None:
         """Look for campaigns among the accounts that hang together with account `number`."""
-        web.news = 0
+        web.news, web.looked_at = 0, at
         if len(web.members) < FEWEST:
             return
         if not web.examined:
@@ -256,7 +258,11 @@ class Linker:
         waiting, self._waiting = self._waiting, {}
         for number in waiting:
             web = self.webs.of(number)
-            if web.news and number in self.memory.traces:
+            if not web.news or number not in self.memory.traces:
+                continue
+            if 0.0 <= at - web.looked_at < _LOOK * (len(web.members) / _LOOKED - 1.0):
+                self._waiting[number] = None
+            else:
                 self._examine(number, web, at)
         self.cases.recount(at)
         for held in list(self.held.values()):

@@ -14,11 +14,13 @@ class Web(msgspec.Struct, gc=False):
         members: their numbers.
         news: links found since it was last examined.
         examined: whether it ever was.
+        looked_at: when it last was, Unix seconds.
     """
 
     members: list[int]
     news: int = 0
     examined: bool = False
+    looked_at: float = float("-inf")
 
 
 class Webs:

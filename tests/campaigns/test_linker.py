@@ -19,6 +19,7 @@ from gateway_guard.campaigns.membership import Signature
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
 from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.webs import Web
 from tests.campaigns import build
 from tests.campaigns.build import DAY, HOUR, NOW, TINY
 from tests.campaigns.test_casebook import assert_consistent
@@ -269,8 +270,34 @@ def test_a_large_campaign_is_not_scored_as_a_whole_for_every_find_that_adds_a_li
 
     (held,) = linker.held.values()
     assert len(held.members) > 390
-    # From 200 to 400 by steps of 2 % at least: 35 times, and once more for each judgement anew.
-    assert len(scored) <= 40
+    # From 200 to 400 by steps of a tenth at least: 8 times, and once more for each judgement anew.
+    assert len(scored) <= 12
+
+
+@pytest.mark.parametrize(
+    ("size", "hours"), [(300, [0, 1, 2, 3, 4, 5, 6]), (900, [0, 2, 4, 6]), (1500, [0, 4])]
+)
+def test_the_larger_a_web_the_rarer_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, size: int, hours: list[int]
+) -> None:
+    """Else following a campaign of thousands would take most of the time."""
+    linker = build.learnt(build.sighting(f"a{n}") for n in range(size))
+    web = linker.webs.link(1, set(range(2, size + 1)))
+    looked: list[int] = []
+    examine = linker._examine
+
+    def look(number: int, web: Web, at: float) -> None:
+        looked.append(round((at - NOW) / HOUR))
+        examine(number, web, at)
+
+    monkeypatch.setattr(linker, "_examine", look)
+
+    for hour in range(7):
+        web.news += 1
+        linker._waiting[7] = None
+        linker._age(NOW + hour * HOUR)
+
+    assert looked == hours
 
 
 # Time.

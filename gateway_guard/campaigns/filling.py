@@ -86,7 +86,7 @@ class Filling:
     def _webs(self, rows: list[Any]) -> None:
         for members, news, examined in rows:
             web = self._linker.webs.link(members[0], set(members[1:]))
-            web.news, web.examined = news, examined
+            web.news, web.examined = news, int(examined)  # once it was whether
 
     def _cases(self, rows: list[Any]) -> None:
         self._held += msgspec.convert(rows, list[Held])

@@ -38,8 +38,10 @@ _AGAIN: Final = 86400.0
 _OVER: Final = 14 * 86400.0
 #: How often either is looked at, seconds.
 _LOOK: Final = 3600.0
-#: A web of more accounts than this waits longer, in proportion: looking at it costs so much more.
-_LOOKED: Final = 300
+#: Then so many accounts of large webs are examined for each exchange learnt since, and at least so
+#: many; the others wait. Else following a campaign of thousands would take most of the time.
+_LOOKED: Final = 0.2
+_LOOKED_AT_LEAST: Final = 600
 
 
 class Linker:
@@ -51,7 +53,8 @@ class Linker:
         memory: what is remembered of accounts and of what they share.
         webs: accounts that hang together at all.
         cases: the campaigns held.
-        examined: webs ever examined: the more one looks, the more must be shown.
+        examined: webs ever examined, a large one several times: the more one looks, the more must
+            be shown.
         samples: text of what members of campaigns have in common; empty unless asked for.
     """
 
@@ -63,7 +66,9 @@ class Linker:
         self.examined = 0
         self.samples = Samples()
         self._look_at = float("-inf")
-        #: Accounts with new links whose webs may not have been examined since; oldest first.
+        #: Exchanges learnt since either was looked at.
+        self._learnt = 0
+        #: Accounts with new links that have not been examined since; oldest first.
         self._waiting: dict[int, None] = {}
 
     @property
@@ -101,6 +106,7 @@ class Linker:
     def learn(self, seen: Sighting) -> None:
         """Take in one exchange. Times should not decrease; a step back is harmless."""
         number, news = self.memory.note(seen)
+        self._learnt += 1
         self.cases.count(number, seen)
         if seen.sample is not None and number in self.cases.member_of:
             self.samples.note(seen)
@@ -140,21 +146,27 @@ class Linker:
                 # A campaign held that ties its members once more is found already.
                 web.news += 1
                 self._waiting[number] = None
-        if web.news and web.news >= _NEWS * len(web.members):
+        if web.news and web.news >= _NEWS * min(len(web.members), self.memory.bounds.web):
             self._examine(number, web, at)
 
-    def _examine(self, number: int, web: Web, at: float) -> None:
-        """Look for campaigns among the accounts that hang together with account `number`."""
-        web.news, web.looked_at = 0, at
+    def _examine(self, number: int, web: Web, at: float) -> int:
+        """Look for campaigns among the accounts that hang together with account `number`; at how
+        many one has looked.
+        """
+        web.news = 0
         if len(web.members) < FEWEST:
-            return
-        if not web.examined:
-            web.examined = True
-            self.examined += 1
+            self._waiting.pop(number, None)
+            return 0
         traces, most = self.memory.traces, self.memory.bounds.web
+        looks = -(-len(web.members) // most)
+        if looks > web.examined:
+            self.examined += looks - web.examined
+            web.examined = looks
         members = [n for n in web.members if n in traces]
         if len(members) > most:
             members = self._around(number, most)
+        for looked in members:
+            self._waiting.pop(looked, None)
         values = self._values(members)
         # A half hour of sign-up is counted twice, from the hour and from the half.
         weights = {value: 0.5 if value[0] == "signed up" else 1.0 for value in values}
@@ -170,6 +182,7 @@ class Linker:
                 held = self.cases.convict(rest, verdict, at, partial(self._again, at=at))
                 if held is not None:
                     self._grown(held, at)
+        return len(members)
 
     def _again(self, members: set[int], at: float) -> tuple[Verdict, set[int]] | None:
         """What those who would be held look like without the rest of their group.
@@ -255,15 +268,18 @@ class Linker:
     def _age(self, at: float) -> None:
         """Examine webs with news too few to be examined at once; let go what is over."""
         self.samples.expire(at)
-        waiting, self._waiting = self._waiting, {}
-        for number in waiting:
-            web = self.webs.of(number)
-            if not web.news or number not in self.memory.traces:
+        left, self._learnt = max(_LOOKED * self._learnt, _LOOKED_AT_LEAST), 0
+        for number in list(self._waiting):
+            if number not in self._waiting:
+                continue  # examined with one before it
+            if number not in self.memory.traces:
+                del self._waiting[number]
                 continue
-            if 0.0 <= at - web.looked_at < _LOOK * (len(web.members) / _LOOKED - 1.0):
-                self._waiting[number] = None
-            else:
+            web = self.webs.of(number)
+            if len(web.members) <= self.memory.bounds.web:
                 self._examine(number, web, at)
+            elif left > 0:
+                left -= self._examine(number, web, at)
         self.cases.recount(at)
         for held in list(self.held.values()):
             if at - held.last_at > _OVER:

@@ -43,7 +43,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         shared: content keys several organisations share, likewise.
         values: payments, address ranges and half hours of sign-up, likewise, each.
         most: accounts remembered with one value; the latest ones.
-        web: accounts examined together.
+        web: accounts examined together; of a web of more, those around the news.
     """
 
     accounts: int = 1_000_000
@@ -51,7 +51,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     shared: int = 200_000
     values: int = 500_000
     most: int = 64
-    web: int = 3000
+    web: int = 300
 
 
 #: The bounds where none others are asked for.

@@ -13,14 +13,13 @@ class Web(msgspec.Struct, gc=False):
     Attributes:
         members: their numbers.
         news: links found since it was last examined.
-        examined: whether it ever was.
-        looked_at: when it last was, Unix seconds.
+        examined: how often it counts as examined: once, and once more for each size of what is
+            examined together.
     """
 
     members: list[int]
     news: int = 0
-    examined: bool = False
-    looked_at: float = float("-inf")
+    examined: int = 0
 
 
 class Webs:
@@ -60,7 +59,7 @@ class Webs:
             parent[there] = root
             web.members.extend(them.members)
             web.news += them.news
-            web.examined = web.examined or them.examined
+            web.examined += them.examined
             del webs[there]
         return web
 

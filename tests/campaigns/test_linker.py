@@ -19,7 +19,6 @@ from gateway_guard.campaigns.membership import Signature
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.campaigns.webs import Web
 from tests.campaigns import build
 from tests.campaigns.build import DAY, HOUR, NOW, TINY
 from tests.campaigns.test_casebook import assert_consistent
@@ -274,30 +273,57 @@ def test_a_large_campaign_is_not_scored_as_a_whole_for_every_find_that_adds_a_li
     assert len(scored) <= 12
 
 
-@pytest.mark.parametrize(
-    ("size", "hours"), [(300, [0, 1, 2, 3, 4, 5, 6]), (900, [0, 2, 4, 6]), (1500, [0, 4])]
-)
-def test_the_larger_a_web_the_rarer_it_is_looked_at(
-    monkeypatch: pytest.MonkeyPatch, size: int, hours: list[int]
-) -> None:
+def test_of_a_large_web_only_so_many_accounts_are_looked_at_each_hour() -> None:
     """Else following a campaign of thousands would take most of the time."""
-    linker = build.learnt(build.sighting(f"a{n}") for n in range(size))
-    web = linker.webs.link(1, set(range(2, size + 1)))
-    looked: list[int] = []
-    examine = linker._examine
+    linker = Linker(bounds=Bounds(web=300))
+    build.learnt((build.sighting(f"a{n}") for n in range(1500)), linker)
+    linker._learnt = 0
+    linker.webs.link(1, set(range(2, 1501)))
+    linker._waiting = dict.fromkeys(range(1, 1501))
 
-    def look(number: int, web: Web, at: float) -> None:
-        looked.append(round((at - NOW) / HOUR))
-        examine(number, web, at)
-
-    monkeypatch.setattr(linker, "_examine", look)
-
-    for hour in range(7):
-        web.news += 1
-        linker._waiting[7] = None
+    # Nobody is near anybody, so that each of them is looked at alone.
+    left = []
+    for hour in range(4):
         linker._age(NOW + hour * HOUR)
+        left.append(len(linker._waiting))
 
-    assert looked == hours
+    assert left == [900, 300, 0, 0]
+
+
+def test_the_more_exchanges_the_more_of_a_large_web_is_looked_at() -> None:
+    linker = Linker(bounds=Bounds(web=300))
+    build.learnt((build.sighting(f"a{n}") for n in range(1500)), linker)
+    linker.webs.link(1, set(range(2, 1501)))
+    linker._waiting = dict.fromkeys(range(1, 1501))
+    linker._learnt = 5000
+
+    linker._age(NOW)
+
+    assert len(linker._waiting) == 500
+
+
+def test_whoever_was_examined_with_another_does_not_wait_for_it() -> None:
+    linker = Linker(bounds=Bounds(web=10))
+    build.learnt(build.mixed(build.campaign("x", size=12), build.strangers()), linker)
+    linker._waiting = {linker.memory.numbers["a_x003"]: None, linker.memory.numbers["a_x004"]: None}
+
+    web = linker.webs.of(linker.memory.numbers["a_x003"])
+    looked = linker._examine(linker.memory.numbers["a_x003"], web, NOW + HOUR)
+
+    assert looked >= 10
+    assert not linker._waiting
+
+
+def test_a_large_web_counts_as_so_many_as_are_looked_at_one_by_one() -> None:
+    """The more one looks, the more must be shown."""
+    linker = Linker(bounds=Bounds(web=300))
+    build.learnt((build.sighting(f"a{n}") for n in range(1000)), linker)
+
+    for size in (299, 300, 301, 1000, 1000):
+        web = linker.webs.link(1, set(range(2, size + 1)))
+        linker._examine(1, web, NOW)
+
+    assert linker.examined == 4
 
 
 # Time.

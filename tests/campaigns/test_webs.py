@@ -29,7 +29,7 @@ def test_an_account_never_linked_is_a_web_of_its_own() -> None:
 
     web = made.of(7)
 
-    assert (web.members, web.news, web.examined) == ([7], 0, False)
+    assert (web.members, web.news, web.examined) == ([7], 0, 0)
 
 
 def test_linked_accounts_are_in_one_web() -> None:
@@ -56,11 +56,12 @@ def test_what_was_new_in_either_web_is_new_in_both() -> None:
     assert made.link(1, {3}).news == 7
 
 
-def test_a_web_is_examined_when_a_part_of_it_was() -> None:
+def test_a_web_is_examined_as_often_as_its_parts_were() -> None:
     made = webs([(1, {2}), (3, {4, 5})])
-    made.of(1).examined = True
+    made.of(1).examined = 2
+    made.of(3).examined = 1
 
-    assert made.link(1, {3}).examined
+    assert made.link(1, {3}).examined == 3
 
 
 @given(_links, st.randoms(use_true_random=False))

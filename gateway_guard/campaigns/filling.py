@@ -62,6 +62,10 @@ class Filling:
         cases, memory = self._linker.cases, self._linker.memory
         numbers = memory.numbers
         memory.at_once.restore(trace.created_at for trace in memory.traces.values())
+        memory.paying.restore(
+            (trace.payment, trace.organisation)
+            for trace in memory.traces.values() if trace.payment
+        )  # fmt: skip
         cases.restore(self._held)
         for account, name, confidence in self._told:
             number = numbers.get(account)

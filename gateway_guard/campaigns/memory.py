@@ -13,7 +13,7 @@ from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.registry import Templates
 from gateway_guard.campaigns.releases import Releases
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.campaigns.telling import SignUps, instrument
+from gateway_guard.campaigns.telling import Payments, SignUps, instrument
 from gateway_guard.campaigns.traces import MOST_PLACES, MOST_SHARED, Trace
 
 #: A content key that more accounts use than this, and than this share of all, ties nobody to
@@ -77,6 +77,7 @@ class Memory:
         self.signups: Postings[int] = Postings(values=bounds.values, most=4 * bounds.most)
         #: Times that are no times of sign-up.
         self.at_once = SignUps()
+        self.paying = Payments()
         self.releases = Releases()
         #: Accounts whose pace was found uneven, even.
         self.paces = [0, 0]
@@ -160,7 +161,7 @@ class Memory:
         if trace.client:
             self.clients.add(trace.client, number, seen.at)
         if trace.payment:
-            self.payments.add(trace.payment, number, seen.at)
+            self._pay(number, trace, seen.at)
         if trace.created_at:
             self._sign_up(number, trace.created_at, seen.at)
         return number, trace
@@ -172,13 +173,20 @@ class Memory:
             trace.organisation = seen.organisation
         if not trace.payment and seen.payment:
             trace.payment = seen.payment
-            self.payments.add(trace.payment, number, seen.at)
+            self._pay(number, trace, seen.at)
             news = True
         if not trace.created_at and seen.created_at:
             trace.created_at = seen.created_at
             self._sign_up(number, trace.created_at, seen.at)
             news = True
         return news
+
+    def _pay(self, number: int, trace: Trace, at: float) -> None:
+        posting, traces = self.payments.get(trace.payment), self.traces
+        latest = posting.latest if posting is not None else ()
+        others = (traces[n].organisation for n in latest if n in traces)
+        self.paying.note(trace.organisation, others)
+        self.payments.add(trace.payment, number, at)
 
     def _sign_up(self, number: int, created: float, at: float) -> None:
         slot, traces = int(created // BURST), self.traces
@@ -250,6 +258,8 @@ class Memory:
     def paid_with(self, trace: Trace) -> str:
         """What `trace` pays with, where that may bring it together with others; else empty."""
         if trace.payment:
+            if not self.paying.tell:
+                return ""
             posting = self.payments.get(trace.payment)
             if posting is not None and not instrument(posting.count, len(self.traces)):
                 return ""

@@ -26,12 +26,39 @@ _SECONDS: Final = 10_000
 #: instrument: `invoice`, `free`, a bank.
 _PAYS_FOR_SHARE: Final = 0.1
 _PAYS_FOR: Final = (64, 256)
+#: Where more than this share of the accounts came with a payment that another organisation had, of
+#: at least so many accounts, what is on record are words: banks, kinds of cards.
+_WORDS: Final = 0.5
+_WORDS_OF: Final = 500
 
 
 def instrument(shared: int, accounts: int) -> bool:
     """Whether what `shared` of all `accounts` remembered pay with can be one payer's instrument."""
     least, most = _PAYS_FOR
     return shared <= max(least, min(most, _PAYS_FOR_SHARE * accounts))
+
+
+class Payments:
+    """Whether the payments on record are instruments at all."""
+
+    def __init__(self) -> None:
+        self._accounts = self._shared = 0
+
+    @property
+    def tell(self) -> bool:
+        """Whether whoever has one in common may have a payer in common."""
+        return self._accounts < _WORDS_OF or self._shared <= _WORDS * self._accounts
+
+    def note(self, organisation: str, others: Iterable[str]) -> None:
+        """Note an account of `organisation`, its payment being that of `others` already."""
+        self._accounts += 1
+        self._shared += any(other != organisation for other in others)
+
+    def restore(self, paid: Iterable[tuple[str, str]]) -> None:
+        """Note all that are remembered, (payment, organisation), oldest first."""
+        first: dict[str, str] = {}
+        for payment, organisation in paid:
+            self.note(organisation, (first.setdefault(payment, organisation),))
 
 
 class SignUps:

@@ -63,6 +63,21 @@ def test_verdicts_campaigns_and_counts_survive() -> None:
     assert after.exchanges == after.accounts * ring.EXCHANGES
 
 
+def test_payments_that_are_words_and_seconds_of_imports_survive() -> None:
+    linker, created = Linker(), build.NOW - 1001.0
+    for n in range(500):
+        linker.learn(
+            Sighting(
+                at=build.NOW, account=f"a{n}", organisation=f"o{n}", payment=f"bank {n % 9}",
+                created_at=created if n < 13 else None, address=n, subnet=n, model=None,
+            )
+        )  # fmt: skip
+
+    for one in (linker, restarted(linker).linker):
+        assert not one.memory.paying.tell
+        assert not one.memory.at_once.tells(created)
+
+
 def test_a_newcomer_is_caught_by_its_first_exchange_after_the_restart() -> None:
     linker = thaw(frozen(), build.SECRET).linker
     late = msgspec.structs.replace(newcomer(2000), created_at=build.NOW - 4 * ring.HOUR)

@@ -13,7 +13,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import BURST
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.postings import Posting
-from gateway_guard.campaigns.telling import SignUps, instrument
+from gateway_guard.campaigns.telling import Payments, SignUps, instrument
 from gateway_guard.campaigns.ties import Base, Group
 from tests.campaigns import build
 from tests.campaigns.build import DAY, NOW
@@ -68,6 +68,46 @@ def test_an_invoice_is_evidence_of_nothing_but_that_a_firm_may_pay_so() -> None:
             assert ("payment" in member.has) is evidence
             assert member.paid is True
         assert bool(group.cards) is evidence
+
+
+def banked(accounts: int, banks: int) -> Memory:
+    """So many accounts, on record by one of so many banks."""
+    return build.remembered(
+        build.sighting(f"a{n}", organisation=f"o{n}", payment=f"bank {n % banks}")
+        for n in range(accounts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("accounts", "banks", "found"), [(498, 50, 9), (500, 250, 1), (500, 249, 0), (1000, 100, 0)]
+)
+def test_where_most_share_payments_with_others_what_is_on_record_are_words(
+    accounts: int, banks: int, found: int
+) -> None:
+    memory = banked(accounts, banks)
+
+    assert near(memory, "a7") == found
+    assert bool(memory.touching(1)) is bool(found)
+
+
+def test_seats_of_one_organisation_that_share_its_payment_are_no_sign_of_words() -> None:
+    memory = build.remembered(
+        build.sighting(f"a{n}", organisation=f"o{n // 20}", payment=f"card {n // 20}")
+        for n in range(1000)
+    )
+    memory.note(build.sighting("b", organisation="o_b", payment="card 3"))
+
+    assert near(memory, "b") == 20
+
+
+def test_payments_that_were_words_are_so_after_a_restart() -> None:
+    saved, again = Payments(), Payments()
+    for n in range(600):
+        saved.note(f"o{n}", [f"o{n - 60}"] if n >= 60 else [])
+    again.restore((f"bank {n % 60}", f"o{n}") for n in range(600))
+
+    assert not saved.tell
+    assert not again.tell
 
 
 # When somebody signed up.

@@ -58,29 +58,56 @@ _TOLD: Final = 1
 _USERS: Final = 2
 
 
-def strings(value: Any) -> list[str]:
-    """Every string value inside `value`, in document order, but for roles, types and the model."""
+def texts_and_files(value: Any) -> tuple[list[str], int]:
+    """Every string inside `value`, in document order, but for roles, types, the model and files;
+    and how many files there are.
+
+    A file is what stands where files do and is no text: a data URL, or long base64.
+    """
     found: list[str] = []
-    stack: list[Any] = [value]
+    files = 0
+    stack: list[tuple[Any, bool]] = [(value, False)]
     while stack:
-        item = stack.pop()
+        item, filed = stack.pop()
         kind = type(item)
         if kind is str:
-            found.append(item)
+            if filed and len(item) > _SHORTEST_FILE and _is_file(item):
+                files += 1
+            else:
+                found.append(item)
         elif kind is dict:
-            stack.extend([
-                inner for key, inner in reversed(item.items())
+            stack += [
+                (inner, key in _FILED) for key, inner in reversed(item.items())
                 if type(inner) in _HOLDING and key not in _NAMING
-            ])  # fmt: skip
+            ]  # fmt: skip
         elif kind is list and not (
             len(item) > _LONG_LIST and _TEXTLESS.issuperset(map(type, item))
         ):
-            stack.extend(reversed(item))
-    return found
+            stack += [(inner, filed) for inner in reversed(item)]
+    return found, files
+
+
+#: Members that hold files, whatever the dialect. What stands elsewhere, the model reads as text.
+_FILED: Final = frozenset((
+    "data", "bytes", "bytesBase64Encoded", "b64_json", "url", "image_url", "document_url",
+    "file_data", "image_data", "image", "images", "video", "audio", "result",
+))  # fmt: skip
+#: Characters; what is shorter costs little as text.
+_SHORTEST_FILE: Final = 256
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=\r\n"
+
+
+def _is_file(text: str) -> bool:
+    if text.startswith("data:"):
+        return True
+    # The beginning tells: nobody writes so much without a blank.
+    start = text[:_SHORTEST_FILE]
+    return " " not in text and start.isascii() and not start.encode().translate(None, _BASE64)
 
 
 def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
-    """`strings` of a document, and of each what it is to the model (`_TOLD`, `_USERS`).
+    """The strings of a document, files among them, and of each what it is to the model (`_TOLD`,
+    `_USERS`).
 
     Behind them come names that reach the model, too: those of what tools take and were given, and
     roles nobody has. `document` is no deeper than `body.MOST_DEPTH`.

@@ -17,7 +17,7 @@ from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.prompt import shape
 from gateway_guard.core.seeds import seeds
 from gateway_guard.core.shapes import MOST_FRAGMENTS, agent
-from gateway_guard.core.texts import strings
+from gateway_guard.core.texts import texts_and_files
 from gateway_guard.types import PromptShape, RoleShape
 from tests.build import SECRET
 from tests.costs import within
@@ -444,5 +444,7 @@ def test_folding_is_stable(text: str) -> None:
     assert squeeze(text) == squeeze(once.decode()) == squeeze(squeeze(text).decode())
 
 
-def test_strings_come_in_document_order() -> None:
-    assert strings({"a": "1", "role": "x", "b": ["2", {"c": "3"}], "d": 4}) == ["1", "2", "3"]
+def test_texts_come_in_document_order() -> None:
+    document = {"a": "1", "role": "x", "b": ["2", {"c": "3"}], "d": 4}
+
+    assert texts_and_files(document) == (["1", "2", "3"], 0)

@@ -25,7 +25,7 @@ MEMBERS: Final = frozenset((
 MEMBERS_FOLDED: Final = frozenset(name.casefold() for name in MEMBERS)
 MESSAGE_MEMBERS: Final = frozenset(("role", "content", "parts", "text", "type"))
 _CAPS: Final = (
-    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample",
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "n_predict",
 )  # fmt: skip
 #: Where other dialects keep the same: (object, cap, completions).
 _NESTED: Final = (
@@ -109,20 +109,13 @@ def counts(
     `caps` are the members its route reads (`core.caps`); without any of them there is no cap,
     whatever else is there. None where any may be one.
     """
-    cap: int | None = None
+    bounds: list[int | None] = []
     given: list[str] = []
     for name in _CAPS:
         value = document.get(name)
         if value is not None:
             given.append(name)
-            tokens = whole(value, MOST_TOKENS)
-            # Upstreams differ on which of two caps wins: assume the larger.
-            if cap is None or (tokens is not None and tokens > cap):
-                cap = tokens
-    predicted = document.get("n_predict")
-    if predicted is not None:
-        given.append("n_predict")
-        cap = _larger(cap, predicted)
+            bounds.append(bound(value))
     n = whole(document.get("n"), _MOST_COMPLETIONS) or 1
     if "best_of" in document:
         n = max(n, whole(document["best_of"], _MOST_COMPLETIONS) or 1)
@@ -135,29 +128,31 @@ def counts(
         value = inner.get(cap_name)
         if value is not None:
             given.append(f"{where}.{cap_name}")
-            if where == "options":
-                cap = _larger(cap, value)
-            else:
-                cap = _most_of(cap, whole(value, MOST_TOKENS))
+            bounds.append(bound(value))
         if n_name:
             n = max(n, whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
-    if caps is not None and not any(name in caps for name in given):
-        cap = None
-    return cap, n
+    if not given or (caps is not None and not any(name in caps for name in given)):
+        return None, n
+    return _largest(bounds), n
 
 
-def _larger(cap: int | None, tokens: Any) -> int | None:
-    """The larger of two caps, the second by llama.cpp: -1 and -2, also in Ollama, are none."""
-    if type(tokens) is int and tokens < 0:
-        return cap
-    return _most_of(cap, whole(tokens, MOST_TOKENS))
+def bound(value: Any) -> int | None:
+    """A cap. Negative is none to llama.cpp, Ollama and LM Studio; others refuse it."""
+    if type(value) is int and value < 0:
+        return None
+    return whole(value, MOST_TOKENS)
 
 
-def _most_of(one: int | None, other: int | None) -> int | None:
-    """The larger of two counts; None only when neither is known."""
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
+def _largest(bounds: Sequence[int | None]) -> int | None:
+    """Upstreams differ on which of two caps wins: assume the larger, and of one that is none that
+    nothing is bounded.
+    """
+    largest = 0
+    for tokens in bounds:
+        if tokens is None:
+            return None
+        largest = max(largest, tokens)
+    return largest
 
 
 def logprobs(document: Mapping[str, Any]) -> bool:

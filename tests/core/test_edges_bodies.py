@@ -237,7 +237,7 @@ def test_a_body_may_be_as_large_as_the_limit(limit: int, expected: Inspection) -
     [
         ({}, (None, 1)), ({"max_tokens": 0}, (0, 1)), ({"max_tokens": 5, "n_predict": 7}, (7, 1)),
         ({"max_tokens": 7, "n_predict": 5}, (7, 1)), ({"n_predict": -1}, (None, 1)),
-        ({"n_predict": -2, "max_tokens": 3}, (3, 1)), ({"n_predict": 0}, (0, 1)),
+        ({"n_predict": -2, "max_tokens": 3}, (None, 1)), ({"n_predict": 0}, (0, 1)),
         ({"n": 0}, (None, 1)), ({"n": 2, "best_of": 1}, (None, 2)), ({"n": 4096}, (None, 4096)),
         ({"n": 4097}, (None, 4096)), ({"best_of": 5000}, (None, 4096)),
         ({"max_tokens": 9, "max_output_tokens": 8}, (9, 1)),
@@ -246,7 +246,7 @@ def test_a_body_may_be_as_large_as_the_limit(limit: int, expected: Inspection) -
         ({"generation_config": {"max_output_tokens": 5, "candidate_count": 3}}, (5, 3)),
         ({"generationConfig": {"max_output_tokens": 6}, "max_tokens": 5}, (6, 1)),
         ({"sampling_params": {"max_new_tokens": 5, "n": 2}}, (5, 2)),
-        ({"options": {"num_predict": -2}, "max_tokens": 4}, (4, 1)),
+        ({"options": {"num_predict": -2}, "max_tokens": 4}, (None, 1)),
         ({"options": None, "parameters": {"best_of": 2, "max_new_tokens": 3}}, (3, 2)),
         ({"inferenceConfig": {"maxTokens": 3}}, (3, 1)),
     ],
@@ -257,9 +257,14 @@ def test_the_larger_of_two_caps_and_of_two_counts_is_believed(
     assert counts(document) == expected
 
 
-def test_a_cap_below_nothing_is_misshapen_where_it_is_not_llama_cpp_s() -> None:
-    for document in ({"max_tokens": -1}, {"generationConfig": {"maxOutputTokens": -1}},
-                     {"n_predict": -1.5}, {"n_predict": True}, {"options": 5}):  # fmt: skip
+def test_a_cap_below_nothing_is_none_and_what_is_no_number_is_misshapen() -> None:
+    caps: list[dict[str, Any]] = [{"max_tokens": -1}, {"generationConfig": {"maxOutputTokens": -1}}]
+    for cap in caps:
+        assert counts(cap) == (None, 1)
+    wrong: list[dict[str, Any]] = [
+        {"n_predict": -1.5}, {"n_predict": True}, {"max_tokens": "-1"}, {"n": -1}, {"options": 5},
+    ]  # fmt: skip
+    for document in wrong:
         with pytest.raises(Misshapen):
             counts(document)
 
@@ -314,7 +319,12 @@ def restricted(body: bytes, dialect: Dialect = Dialect.OPENAI, **less: Any) -> b
          b'{"messages":[],"max_tokens":5}'),
         (b'{"messages":[],"max_tokens":-1}', {"max_output_tokens": 5},
          b'{"messages":[],"max_tokens":5}'),
-        (b'{"messages":[],"max_tokens":0}', {"max_output_tokens": 5}, None),
+        # To Ollama 0 is no bound.
+        (b'{"messages":[],"max_tokens":0}', {"max_output_tokens": 5},
+         b'{"messages":[],"max_tokens":5}'),
+        (b'{"prompt":"a","options":{"num_predict":0}}', {"max_output_tokens": 5},
+         b'{"prompt":"a","options":{"num_predict":5},"max_tokens":5}'),
+        (b'{"prompt":"a","n_predict":0,"max_tokens":4}', {"max_output_tokens": 5}, None),
         (b'{"messages":[],"n":2}', {"n": 1}, b'{"messages":[],"n":1}'),
         (b'{"messages":[],"n":1}', {"n": 1}, None),
         (b'{"messages":[]}', {"n": 1}, None),

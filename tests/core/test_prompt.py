@@ -215,7 +215,7 @@ def test_counts_are_read(fields: dict[str, Any], expected: dict[str, Any]) -> No
     "document",
     [
         user(5), user({"a": 1}) | {"n": "5"}, user([5]), user("x", n="5"), user("x", n=-1),
-        user("x", n=1.5), user("x", n=True), user("x", max_tokens="9"), user("x", max_tokens=-1),
+        user("x", n=1.5), user("x", n=True), user("x", max_tokens="9"),
         user("x", max_tokens=[1]), user("x", stream="true"), user("x", stream=1),
         user("x", logprobs="yes"), user("x", stream_options=[]), user("x", tools={}),
         user("x", system=5), user("x", Messages=[]), user("x", MODEL="y"),
@@ -448,3 +448,9 @@ def test_texts_come_in_document_order() -> None:
     document = {"a": "1", "role": "x", "b": ["2", {"c": "3"}], "d": 4}
 
     assert texts_and_files(document) == (["1", "2", "3"], 0)
+
+
+@pytest.mark.parametrize("later", ["background", "deferred"])
+def test_what_is_worked_on_after_the_answer_is_a_batch_of_one(later: str) -> None:
+    assert look(user("x", **{later: True})).batch == 1
+    assert look(user("x", **{later: False})).batch == 0

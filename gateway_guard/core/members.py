@@ -12,10 +12,23 @@ MOST_TOKENS: Final = 1 << 31
 #: More completions than any API gives; larger values are refused upstream.
 _MOST_COMPLETIONS: Final = 4096
 
+#: Members that ask for probabilities of tokens, or for what they come from: OpenAI and vLLM, then
+#: llama.cpp, SGLang and Cohere.
+PROBABILITIES: Final = (
+    "logprobs", "top_logprobs", "prompt_logprobs", "n_probs", "return_logprob", "top_logprobs_num",
+    "token_ids_logprob", "return_hidden_states", "return_likelihoods",
+)  # fmt: skip
+#: Objects in which other dialects ask for them.
+NESTED_PROBABILITIES: Final = {
+    "generationConfig": ("responseLogprobs", "response_logprobs"),
+    "generation_config": ("responseLogprobs", "response_logprobs"),
+    "sampling_params": ("logprobs", "prompt_logprobs"),
+    "parameters": ("top_n_tokens", "decoder_input_details"),
+}
 #: Members that decide what is read, generated or charged.
 MEMBERS: Final = frozenset((
-    "model", "messages", "system", "prompt", "input", "instructions", "suffix", "tools",
-    "functions", "n", "best_of", "logprobs", "top_logprobs", "prompt_logprobs", "max_tokens",
+    *PROBABILITIES, "model", "messages", "system", "prompt", "input", "instructions", "suffix",
+    "tools", "functions", "n", "best_of", "max_tokens",
     "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "stream",
     "stream_options", "include", "requests", "contents", "systemInstruction",
     "system_instruction", "generationConfig", "generation_config", "options", "inferenceConfig",
@@ -59,9 +72,16 @@ def model_of(document: Mapping[str, Any]) -> str | None:
     A batch asks for one: of several, rules and limits could see only one.
 
     Raises:
-        Misshapen: the name is no name, or a batch has requests for different models.
+        Misshapen: the name is no name, or there are two, as in a batch for different models.
     """
     model = document.get("model")
+    if "model_id" in document:
+        # As watsonx names it.
+        other = document["model_id"]
+        if model is None:
+            model = other
+        elif type(other) is str and other != model:
+            raise Misshapen
     if model is not None:
         if type(model) is not str or len(model) > _LONGEST_MODEL or not model.isprintable():
             raise Misshapen
@@ -161,11 +181,21 @@ def logprobs(document: Mapping[str, Any]) -> bool:
         if value is not True and type(value) is not int:
             raise Misshapen
         return True
-    for name in ("top_logprobs", "prompt_logprobs"):
+    for name in PROBABILITIES:
         if document.get(name):
             return True
     include = document.get("include")
     if type(include) is list and "message.output_text.logprobs" in include:
         return True
-    config = document.get("generationConfig")
-    return type(config) is dict and bool(config.get("responseLogprobs"))
+    for where, names in NESTED_PROBABILITIES.items():
+        inner = document.get(where)
+        if type(inner) is dict and any(inner.get(name) for name in names):
+            return True
+    return False
+
+
+def check_merged(document: Mapping[str, Any]) -> None:
+    """Refuse an `extra_body` that decides anything: gateways put its members over the body's."""
+    extra = document.get("extra_body")
+    if type(extra) is dict and not MEMBERS_FOLDED.isdisjoint(map(str.casefold, extra)):
+        raise Misshapen

@@ -16,6 +16,7 @@ from gateway_guard.core.members import (
     MOST_TOKENS,
     Misshapen,
     bound,
+    check_merged,
     check_names,
     counts,
     flag,
@@ -85,6 +86,7 @@ def shape(
             cap = None
     else:
         check_names(document, MEMBERS, MEMBERS_FOLDED)
+        check_merged(document)
         completions = read_texts(document, reader)
         tools = read_tools(document, reader)
         cap, n = counts(document, caps)

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway_guard.core.body import decoded
 from gateway_guard.core.caps import CHAT, caps_of
+from gateway_guard.core.members import PROBABILITIES
 from gateway_guard.types import Dialect, Inspection, Restrictions
 
 _Members = dict[str, msgspec.Raw]
@@ -38,7 +39,6 @@ _NESTED: Final = (
     ("inferenceConfig", "maxTokens", "", ()),
     ("parameters", "max_new_tokens", "best_of", ("top_n_tokens", "decoder_input_details")),
 )  # fmt: skip
-_PROBABILITIES: Final = ("logprobs", "top_logprobs", "prompt_logprobs")
 _INCLUDED_PROBABILITIES: Final = "message.output_text.logprobs"
 
 
@@ -271,7 +271,7 @@ _UNCAPPED: Final = (
 
 
 def _drop_probabilities(members: _Members) -> None:
-    for name in _PROBABILITIES:
+    for name in PROBABILITIES:
         members.pop(name, None)
     include = _value(members, "include")
     if isinstance(include, list) and _INCLUDED_PROBABILITIES in include:

@@ -279,7 +279,9 @@ def test_a_model_is_named_by_256_characters_and_a_batch_has_one() -> None:
     assert model_of(batch("a", top="a")) == "a"
     assert model_of({"requests": [5, {"params": 5}, {}]}) is None
     assert model_of({"requests": 5, "model": "m"}) == "m"
-    for wrong in ({"model": "m" * 257}, batch("m" * 257), batch("a\n"), batch(5), batch("a", "b"),
+    assert model_of({"model_id": "m"}) == model_of({"model_id": "m", "model": "m"}) == "m"
+    for wrong in ({"model_id": "a", "model": "m"}, {"model_id": 5},
+                  {"model": "m" * 257}, batch("m" * 257), batch("a\n"), batch(5), batch("a", "b"),
                   batch("a", top="b")):  # fmt: skip
         with pytest.raises(Misshapen):
             model_of(wrong)
@@ -297,6 +299,14 @@ def test_a_model_is_named_by_256_characters_and_a_batch_has_one() -> None:
         ({"generationConfig": {"responseLogprobs": False}}, False),
         ({"generationConfig": {}}, False),
         ({"logprobs": False, "top_logprobs": 2}, True),
+        ({"generationConfig": {"response_logprobs": True}}, True),
+        ({"generation_config": {"response_logprobs": True}}, True),
+        ({"sampling_params": {"logprobs": 1}}, True),
+        ({"sampling_params": {"logprobs": None}}, False),
+        ({"parameters": {"top_n_tokens": 2}}, True),
+        ({"n_probs": 5}, True), ({"n_probs": 0}, False), ({"return_logprob": True}, True),
+        ({"top_logprobs_num": 2}, True), ({"token_ids_logprob": [1]}, True),
+        ({"return_hidden_states": True}, True), ({"return_likelihoods": "ALL"}, True),
     ],
 )  # fmt: skip
 def test_who_asks_for_probabilities_in_any_way_asks_for_them(
@@ -330,6 +340,8 @@ def restricted(body: bytes, dialect: Dialect = Dialect.OPENAI, **less: Any) -> b
         (b'{"messages":[]}', {"n": 1}, None),
         (b'{"messages":[]}', {"max_output_tokens": 5}, b'{"messages":[],"max_tokens":5}'),
         (b'{"prompt":"a","logprobs":1}', {"logprobs": False}, b'{"prompt":"a"}'),
+        (b'{"prompt":"a","n_probs":9,"return_logprob":true,"return_hidden_states":true}',
+         {"logprobs": False}, b'{"prompt":"a"}'),
         (b'{"messages":[],"thinking":{"budget_tokens":5},"max_tokens":9}',
          {"max_output_tokens": 5}, b'{"messages":[],"max_tokens":5}'),
         (b'{"messages":[],"thinking":{"budget_tokens":4},"max_tokens":5}',

@@ -216,6 +216,7 @@ def test_counts_are_read(fields: dict[str, Any], expected: dict[str, Any]) -> No
     [
         user(5), user({"a": 1}) | {"n": "5"}, user([5]), user("x", n="5"), user("x", n=-1),
         user("x", n=1.5), user("x", n=True), user("x", max_tokens="9"),
+        user("x", extra_body={"Model": "other"}), user("x", extra_body={"n_probs": 9}),
         user("x", max_tokens=[1]), user("x", stream="true"), user("x", stream=1),
         user("x", logprobs="yes"), user("x", stream_options=[]), user("x", tools={}),
         user("x", system=5), user("x", Messages=[]), user("x", MODEL="y"),
@@ -454,3 +455,8 @@ def test_texts_come_in_document_order() -> None:
 def test_what_is_worked_on_after_the_answer_is_a_batch_of_one(later: str) -> None:
     assert look(user("x", **{later: True})).batch == 1
     assert look(user("x", **{later: False})).batch == 0
+
+
+def test_what_a_gateway_puts_over_the_body_may_decide_nothing_else() -> None:
+    assert look(user("x", extra_body={"guided_regex": "a", "top_k": 5})).messages == 1
+    assert look(user("x", extra_body=None)).messages == 1

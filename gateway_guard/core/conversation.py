@@ -105,9 +105,12 @@ class Reader(msgspec.Struct):
 
     def beside(self, message: Mapping[str, Any], content: Any) -> None:
         """Count what a turn holds beside its content: calls of tools, reasoning, images."""
-        for name, value in message.items():
-            if value is not content and name not in _LABELS and type(value) in _HOLDING:
-                self.loose({name: value})
+        rest = {
+            name: value for name, value in message.items()
+            if value is not content and name not in _LABELS
+        }  # fmt: skip
+        if rest:
+            self.loose(rest)
 
     def other_part(self, part: dict[str, Any]) -> None:
         kind = part.get("type")
@@ -161,7 +164,6 @@ _CALLS: Final = frozenset((
 _LABELS: Final = frozenset((
     "role", "type", "id", "status", "name", "tool_call_id", "call_id", "cache_control",
 ))  # fmt: skip
-_HOLDING: Final = frozenset((str, dict, list))
 
 
 #: What most chats consist of: of all that is read, only these, and what is not read at all.

@@ -66,24 +66,24 @@ def texts_and_files(value: Any) -> tuple[list[str], int]:
     """
     found: list[str] = []
     files = 0
-    stack: list[tuple[Any, bool]] = [(value, False)]
+    stack: list[Any] = [value]
     while stack:
-        item, filed = stack.pop()
+        item = stack.pop()
         kind = type(item)
         if kind is str:
-            if filed and len(item) > _SHORTEST_FILE and _is_file(item):
-                files += 1
-            else:
-                found.append(item)
+            found.append(item)
         elif kind is dict:
-            stack += [
-                (inner, key in _FILED) for key, inner in reversed(item.items())
+            if not _FILED.isdisjoint(item):
+                item, more = _without_files(item)
+                files += more
+            stack.extend([
+                inner for key, inner in reversed(item.items())
                 if type(inner) in _HOLDING and key not in _NAMING
-            ]  # fmt: skip
+            ])  # fmt: skip
         elif kind is list and not (
             len(item) > _LONG_LIST and _TEXTLESS.issuperset(map(type, item))
         ):
-            stack += [(inner, filed) for inner in reversed(item)]
+            stack.extend(reversed(item))
     return found, files
 
 
@@ -97,7 +97,26 @@ _SHORTEST_FILE: Final = 256
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=\r\n"
 
 
+def _without_files(item: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """An object without the files it holds, and how many those are."""
+    kept: dict[str, Any] = {}
+    files = 0
+    for key, inner in item.items():
+        value = inner
+        if key in _FILED:
+            if type(inner) is str and _is_file(inner):
+                files += 1
+                continue
+            if type(inner) is list:
+                value = [one for one in inner if type(one) is not str or not _is_file(one)]
+                files += len(inner) - len(value)
+        kept[key] = value
+    return kept, files
+
+
 def _is_file(text: str) -> bool:
+    if len(text) <= _SHORTEST_FILE:
+        return False
     if text.startswith("data:"):
         return True
     # The beginning tells: nobody writes so much without a blank.

@@ -75,13 +75,8 @@ def model_of(document: Mapping[str, Any]) -> str | None:
         Misshapen: the name is no name, or there are two, as in a batch for different models.
     """
     model = document.get("model")
-    if "model_id" in document:
-        # As watsonx names it.
-        other = document["model_id"]
-        if model is None:
-            model = other
-        elif type(other) is str and other != model:
-            raise Misshapen
+    if "model_id" in document or "session" in document:
+        model = _named_elsewhere(document, model)
     if model is not None:
         if type(model) is not str or len(model) > _LONGEST_MODEL or not model.isprintable():
             raise Misshapen
@@ -99,6 +94,23 @@ def model_of(document: Mapping[str, Any]) -> str | None:
             if model and other.casefold() != model.casefold():
                 raise Misshapen
             model = other
+    return model
+
+
+def _named_elsewhere(document: Mapping[str, Any], model: Any) -> Any:
+    """The model as watsonx and OpenAI's sessions name it, which has to be `model`, if any.
+
+    Raises:
+        Misshapen: it is another one.
+    """
+    session = document.get("session")
+    within = session.get("model") if type(session) is dict else None
+    for other in (document.get("model_id"), within):
+        if other is None:
+            continue
+        if model is not None and other != model:
+            raise Misshapen
+        model = other
     return model
 
 

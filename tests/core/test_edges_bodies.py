@@ -280,7 +280,11 @@ def test_a_model_is_named_by_256_characters_and_a_batch_has_one() -> None:
     assert model_of({"requests": [5, {"params": 5}, {}]}) is None
     assert model_of({"requests": 5, "model": "m"}) == "m"
     assert model_of({"model_id": "m"}) == model_of({"model_id": "m", "model": "m"}) == "m"
+    assert model_of({"session": {"model": "m"}}) == "m"
+    assert model_of({"session": {"type": "realtime"}, "model": "m"}) == "m"
+    assert model_of({"session": "s", "model": "m"}) == "m"
     for wrong in ({"model_id": "a", "model": "m"}, {"model_id": 5},
+                  {"session": {"model": "a"}, "model": "m"}, {"session": {"model": 5}},
                   {"model": "m" * 257}, batch("m" * 257), batch("a\n"), batch(5), batch("a", "b"),
                   batch("a", top="b")):  # fmt: skip
         with pytest.raises(Misshapen):

@@ -16,7 +16,7 @@ from gateway_guard.core.members import (
     check_names,
     counts,
 )
-from gateway_guard.core.texts import strings
+from gateway_guard.core.texts import texts_and_files
 
 
 class Reader(msgspec.Struct):
@@ -62,6 +62,8 @@ class Reader(msgspec.Struct):
                 check_names(message, MESSAGE_MEMBERS, MESSAGE_MEMBERS)
                 if content is None:
                     content = message.get("parts", message.get("text", message.get("message")))
+                if content is not None:
+                    self.beside(message, content)
             if type(content) is str:
                 text = content
                 self.add(text)
@@ -101,23 +103,36 @@ class Reader(msgspec.Struct):
         self.add(whole)
         return whole
 
+    def beside(self, message: Mapping[str, Any], content: Any) -> None:
+        """Count what a turn holds beside its content: calls of tools, reasoning, images."""
+        rest = {
+            name: value for name, value in message.items()
+            if value is not content and name not in _LABELS
+        }  # fmt: skip
+        if rest:
+            self.loose(rest)
+
     def other_part(self, part: dict[str, Any]) -> None:
         kind = part.get("type")
-        if (type(kind) is str and kind in _TOOL_PARTS) or (
-            kind is None and ("functionCall" in part or "functionResponse" in part)
+        if (
+            (kind in _TELLING or kind.endswith(_TELLING_ENDS))
+            if type(kind) is str
+            else kind is None and not _CALLS.isdisjoint(part)
         ):
             self.loose(part)
         else:
             source = part.get("source")
-            if type(source) is dict and source.get("type") == "text":
+            if type(source) is dict and source.get("type") in ("text", "content"):
                 self.loose(source)
             else:
                 self.media += 1
 
     def loose(self, value: Any) -> None:
-        """Count text that is nobody's turn: tool results, tool definitions, variables."""
-        for text in strings(value):
+        """Count what is nobody's turn: calls of tools and their results, variables."""
+        texts, files = texts_and_files(value)
+        for text in texts:
             self.add(text)
+        self.media += files
 
     def unknown(self, document: Mapping[str, Any]) -> None:
         """Count a document in which no prompt was found: all its text, and lists of tokens."""
@@ -137,8 +152,17 @@ class Reader(msgspec.Struct):
             self.system.append(self.parts(value))
 
 
-_TOOL_PARTS: Final = frozenset((
-    "tool_result", "tool_use", "function_call_output", "function_call", "refusal", "thinking",
+#: Types of parts that are text to the model, and how others of them end: calls of tools, results.
+_TELLING: Final = frozenset(("refusal", "thinking", "search_result", "reasoning", "tool_reference"))
+_TELLING_ENDS: Final = ("tool_result", "tool_use", "_call", "_output")
+#: What such parts hold where they have no type: Gemini and Bedrock.
+_CALLS: Final = frozenset((
+    "functionCall", "functionResponse", "function_call", "function_response", "toolUse",
+    "toolResult", "reasoningContent", "executableCode", "codeExecutionResult",
+))  # fmt: skip
+#: Members of a turn that label it.
+_LABELS: Final = frozenset((
+    "role", "type", "id", "status", "name", "tool_call_id", "call_id", "cache_control",
 ))  # fmt: skip
 
 
@@ -167,15 +191,17 @@ def read_texts(document: dict[str, Any], reader: Reader) -> int:
             if type(value) is str or type(value) is list:
                 prompts = _prompt("input", value, reader)
         elif name in _COMPARED:
-            reader.loose(value)
+            reader.loose({name: value})
     return prompts
 
 
 _SYSTEM: Final = frozenset((
     "system", "instructions", "systemInstruction", "system_instruction", "preamble",
 ))  # fmt: skip
-#: What rankers and scorers compare; nobody's turn.
-_COMPARED: Final = frozenset(("query", "queries", "documents", "text_1", "text_2"))
+#: What rankers and scorers compare, and images beside a prompt; nobody's turn.
+_COMPARED: Final = frozenset((
+    "query", "queries", "documents", "text_1", "text_2", "images", "image_data",
+))  # fmt: skip
 _PROMPTS: Final = frozenset(("prompt", "input", "inputs", "message", "suffix"))
 #: All that is read; others there may be 60,000 of.
 _READ: Final = _SYSTEM | _COMPARED | _PROMPTS | {"messages", "contents", "chat_history", "text"}
@@ -205,15 +231,26 @@ def _prompt(name: str, value: Any, reader: Reader) -> int:
 
 
 def read_tools(document: Mapping[str, Any], reader: Reader) -> int:
-    tools = document.get("tools")
-    if tools is None:
-        tools = document.get("functions")
-        if tools is None:
-            return 0
-    if type(tools) is not list:
-        raise Misshapen
-    reader.chars += len(msgspec.json.encode(tools))
-    return len(tools)
+    """Count what the model is told of tools and of the form of its answer; how many tools."""
+    found = 0
+    for name in _TOOLS:
+        tools = document.get(name)
+        if tools is not None:
+            if type(tools) is not list:
+                raise Misshapen
+            reader.chars += len(msgspec.json.encode(tools))
+            found += len(tools)
+    for name in _FORMS:
+        form = document.get(name)
+        if type(form) is dict:
+            reader.chars += len(msgspec.json.encode(form))
+    return found
+
+
+_TOOLS: Final = ("tools", "functions")
+#: Objects whose text reaches the model: schemas of answers (OpenAI's chats and responses, Ollama),
+#: an answer foretold, Bedrock's tools.
+_FORMS: Final = ("response_format", "text", "format", "prediction", "toolConfig")
 
 
 def read_batch(requests: Sequence[Any], reader: Reader, assumed: int) -> int:

@@ -149,7 +149,7 @@ def ollama(path: str) -> bool:
 
 _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNORECASE)
 #: Azure; old OpenAI; Bedrock, whose names have colons; Replicate, whose names have an owner; Gemini
-#: and Vertex.
+#: and Vertex; SageMaker and Databricks; Cloudflare.
 _DECIDING: Final = re.compile(
     r".*/(?:deployments|engines)/([^/]+)/(?:chat/completions|completions|embeddings|responses"
     r"|audio/[a-z]+|images/[a-z]+)"
@@ -157,7 +157,9 @@ _DECIDING: Final = re.compile(
     r"|converse|converse-stream|count-tokens)"
     r"|.*/models/([^/]+/[^/]+)/predictions"
     r"|.*/v2/models/([^/]+)(?:/versions/[^/]+)?/(?:infer|generate|generate_stream)"
-    r"|.*/(?:tuned)?models/([^/:]+):[a-z]+",
+    r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/([^/:]+):[a-z]+"
+    r"|.*/(?:serving-)?endpoints/([^/]+)/invocations(?:-response-stream)?"
+    r"|.*/ai/run/(.+)",
     re.IGNORECASE,
 )
 

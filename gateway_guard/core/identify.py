@@ -12,6 +12,7 @@ from gateway_guard.core.account import account
 from gateway_guard.core.fields import Headers, lines_of
 from gateway_guard.core.origin import origin
 from gateway_guard.core.query_key import with_query_key
+from gateway_guard.core.query_model import agreed
 from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.core.seeds import seeds
 from gateway_guard.core.tokens import Keys
@@ -96,6 +97,8 @@ def identify(
             try:
                 # Where the path decides upstream, what the body says is an ornament.
                 model = members.model_of(document)
+                if wire.query and placed is None:
+                    model = agreed(model, wire.query)
                 model = placed or model or dialects.model_in_path(path or "")
                 shape = prompt.shape(
                     document,
@@ -115,8 +118,14 @@ def identify(
                 if dialect is _OTHER:
                     dialect = dialects.by_body(document)
     else:
-        # Nothing is asked of it, but where the path decides it is that model.
+        # Nothing is asked of it, but where the path decides it is that model; sockets say it in
+        # their query.
         model = placed
+        if wire.query and placed is None:
+            try:
+                model = agreed(None, wire.query)
+            except members.Misshapen:
+                inspection = Inspection.SHAPE
     # At most 15 members in one call, here and in `prompt.shape`: beyond that CPython passes them in
     # a dict, which costs 0.5 µs, ten times the record. So the rarest member is put in afterwards.
     request = Request(

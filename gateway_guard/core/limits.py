@@ -48,6 +48,12 @@ MOST_RESERVED_OUTPUT: Final = 16_384
 #: Input tokens assumed when a body on a model route cannot be read. Not measured.
 DEFAULT_INPUT_TOKENS: Final = 1024
 
+#: How far above the cap an estimate may be before it is the cap that is wrong, times and tokens:
+#: servers pass over caps they do not know by that name, and to Ollama 0 is none. Tokens of blanks
+#: or long words hold several times the bytes of others. Not measured.
+_MISCOUNTED: Final = 4
+_FEW: Final = 64
+
 #: Looking up a member of an enumeration costs more than comparing with it.
 _UPSTREAM_ERROR: Final = Outcome.UPSTREAM_ERROR
 _REFUSED: Final = Outcome.REFUSED
@@ -77,7 +83,8 @@ def estimates(request: Request) -> tuple[int, int] | None:
         return prompt.input_tokens, 0
     cap = prompt.max_output_tokens
     if cap is None:
-        cap = prompt.assumed_output_tokens
+        # A batch without a cap is one request in the background: as long as models write.
+        cap = MOST_RESERVED_OUTPUT if prompt.batch else prompt.assumed_output_tokens
     elif cap > MOST_RESERVED_OUTPUT and not prompt.batch:
         # Of a batch nobody reports what it wrote: it pays in advance.
         cap = MOST_RESERVED_OUTPUT
@@ -154,7 +161,9 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
     A request that was refused after all reached nobody, and costs nothing. Otherwise tokens nobody
     counted stay at the estimate: absent is not 0, and an explicit 0 is 0. Only an
     upstream that failed without counting did no work: then absent tokens are 0. An output estimated
-    from what was delivered never exceeds what the client was allowed to receive.
+    from what was delivered never exceeds what the client was allowed to receive, as long as its
+    upstream may have kept to that (`_MISCOUNTED`). A batch that was taken costs no less than its
+    estimate, whatever was delivered: it goes on when its client has left.
     """
     if usage.outcome is _REFUSED:
         return (0.0,) * len(charges)
@@ -170,8 +179,13 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
         written = estimate[1]
     elif not usage.reported:
         prompt = request.prompt
-        if prompt is not None and prompt.max_output_tokens is not None:
-            written = min(written, max(0, prompt.max_output_tokens * prompt.n))
+        if prompt is not None and prompt.batch:
+            if usage.outcome is not _UPSTREAM_ERROR and (usage.status or 0) < 400:
+                written = max(written, (estimates(request) or (0, 0))[1])
+        elif prompt is not None and prompt.max_output_tokens is not None:
+            allowed = max(0, prompt.max_output_tokens * prompt.n)
+            if allowed < written <= _MISCOUNTED * allowed + _FEW:
+                written = allowed
     costs: list[float] = []
     for charge in charges:
         unit = charge.unit

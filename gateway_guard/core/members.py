@@ -12,10 +12,23 @@ MOST_TOKENS: Final = 1 << 31
 #: More completions than any API gives; larger values are refused upstream.
 _MOST_COMPLETIONS: Final = 4096
 
+#: Members that ask for probabilities of tokens, or for what they come from: OpenAI and vLLM, then
+#: llama.cpp, SGLang and Cohere.
+PROBABILITIES: Final = (
+    "logprobs", "top_logprobs", "prompt_logprobs", "n_probs", "return_logprob", "top_logprobs_num",
+    "token_ids_logprob", "return_hidden_states", "return_likelihoods",
+)  # fmt: skip
+#: Objects in which other dialects ask for them.
+NESTED_PROBABILITIES: Final = {
+    "generationConfig": ("responseLogprobs", "response_logprobs"),
+    "generation_config": ("responseLogprobs", "response_logprobs"),
+    "sampling_params": ("logprobs", "prompt_logprobs"),
+    "parameters": ("top_n_tokens", "decoder_input_details"),
+}
 #: Members that decide what is read, generated or charged.
 MEMBERS: Final = frozenset((
-    "model", "messages", "system", "prompt", "input", "instructions", "suffix", "tools",
-    "functions", "n", "best_of", "logprobs", "top_logprobs", "prompt_logprobs", "max_tokens",
+    *PROBABILITIES, "model", "messages", "system", "prompt", "input", "instructions", "suffix",
+    "tools", "functions", "n", "best_of", "max_tokens",
     "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "stream",
     "stream_options", "include", "requests", "contents", "systemInstruction",
     "system_instruction", "generationConfig", "generation_config", "options", "inferenceConfig",
@@ -25,7 +38,7 @@ MEMBERS: Final = frozenset((
 MEMBERS_FOLDED: Final = frozenset(name.casefold() for name in MEMBERS)
 MESSAGE_MEMBERS: Final = frozenset(("role", "content", "parts", "text", "type"))
 _CAPS: Final = (
-    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample",
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "n_predict",
 )  # fmt: skip
 #: Where other dialects keep the same: (object, cap, completions).
 _NESTED: Final = (
@@ -59,9 +72,11 @@ def model_of(document: Mapping[str, Any]) -> str | None:
     A batch asks for one: of several, rules and limits could see only one.
 
     Raises:
-        Misshapen: the name is no name, or a batch has requests for different models.
+        Misshapen: the name is no name, or there are two, as in a batch for different models.
     """
     model = document.get("model")
+    if "model_id" in document or "session" in document:
+        model = _named_elsewhere(document, model)
     if model is not None:
         if type(model) is not str or len(model) > _LONGEST_MODEL or not model.isprintable():
             raise Misshapen
@@ -79,6 +94,23 @@ def model_of(document: Mapping[str, Any]) -> str | None:
             if model and other.casefold() != model.casefold():
                 raise Misshapen
             model = other
+    return model
+
+
+def _named_elsewhere(document: Mapping[str, Any], model: Any) -> Any:
+    """The model as watsonx and OpenAI's sessions name it, which has to be `model`, if any.
+
+    Raises:
+        Misshapen: it is another one.
+    """
+    session = document.get("session")
+    within = session.get("model") if type(session) is dict else None
+    for other in (document.get("model_id"), within):
+        if other is None:
+            continue
+        if model is not None and other != model:
+            raise Misshapen
+        model = other
     return model
 
 
@@ -109,20 +141,13 @@ def counts(
     `caps` are the members its route reads (`core.caps`); without any of them there is no cap,
     whatever else is there. None where any may be one.
     """
-    cap: int | None = None
+    bounds: list[int | None] = []
     given: list[str] = []
     for name in _CAPS:
         value = document.get(name)
         if value is not None:
             given.append(name)
-            tokens = whole(value, MOST_TOKENS)
-            # Upstreams differ on which of two caps wins: assume the larger.
-            if cap is None or (tokens is not None and tokens > cap):
-                cap = tokens
-    predicted = document.get("n_predict")
-    if predicted is not None:
-        given.append("n_predict")
-        cap = _larger(cap, predicted)
+            bounds.append(bound(value))
     n = whole(document.get("n"), _MOST_COMPLETIONS) or 1
     if "best_of" in document:
         n = max(n, whole(document["best_of"], _MOST_COMPLETIONS) or 1)
@@ -135,29 +160,31 @@ def counts(
         value = inner.get(cap_name)
         if value is not None:
             given.append(f"{where}.{cap_name}")
-            if where == "options":
-                cap = _larger(cap, value)
-            else:
-                cap = _most_of(cap, whole(value, MOST_TOKENS))
+            bounds.append(bound(value))
         if n_name:
             n = max(n, whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
-    if caps is not None and not any(name in caps for name in given):
-        cap = None
-    return cap, n
+    if not given or (caps is not None and not any(name in caps for name in given)):
+        return None, n
+    return _largest(bounds), n
 
 
-def _larger(cap: int | None, tokens: Any) -> int | None:
-    """The larger of two caps, the second by llama.cpp: -1 and -2, also in Ollama, are none."""
-    if type(tokens) is int and tokens < 0:
-        return cap
-    return _most_of(cap, whole(tokens, MOST_TOKENS))
+def bound(value: Any) -> int | None:
+    """A cap. Negative is none to llama.cpp, Ollama and LM Studio; others refuse it."""
+    if type(value) is int and value < 0:
+        return None
+    return whole(value, MOST_TOKENS)
 
 
-def _most_of(one: int | None, other: int | None) -> int | None:
-    """The larger of two counts; None only when neither is known."""
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
+def _largest(bounds: Sequence[int | None]) -> int | None:
+    """Upstreams differ on which of two caps wins: assume the larger, and of one that is none that
+    nothing is bounded.
+    """
+    largest = 0
+    for tokens in bounds:
+        if tokens is None:
+            return None
+        largest = max(largest, tokens)
+    return largest
 
 
 def logprobs(document: Mapping[str, Any]) -> bool:
@@ -166,11 +193,21 @@ def logprobs(document: Mapping[str, Any]) -> bool:
         if value is not True and type(value) is not int:
             raise Misshapen
         return True
-    for name in ("top_logprobs", "prompt_logprobs"):
+    for name in PROBABILITIES:
         if document.get(name):
             return True
     include = document.get("include")
     if type(include) is list and "message.output_text.logprobs" in include:
         return True
-    config = document.get("generationConfig")
-    return type(config) is dict and bool(config.get("responseLogprobs"))
+    for where, names in NESTED_PROBABILITIES.items():
+        inner = document.get(where)
+        if type(inner) is dict and any(inner.get(name) for name in names):
+            return True
+    return False
+
+
+def check_merged(document: Mapping[str, Any]) -> None:
+    """Refuse an `extra_body` that decides anything: gateways put its members over the body's."""
+    extra = document.get("extra_body")
+    if type(extra) is dict and not MEMBERS_FOLDED.isdisjoint(map(str.casefold, extra)):
+        raise Misshapen

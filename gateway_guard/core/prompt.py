@@ -15,11 +15,12 @@ from gateway_guard.core.members import (
     MEMBERS_FOLDED,
     MOST_TOKENS,
     Misshapen,
+    bound,
+    check_merged,
     check_names,
     counts,
     flag,
     logprobs,
-    whole,
 )
 from gateway_guard.core.ordinary import ordinary
 from gateway_guard.core.phrases import Phrases
@@ -79,12 +80,13 @@ def shape(
         if not reader.messages:
             read_texts(document, reader)
         cap = document.get("max_tokens")
-        if type(cap) is not int or not 0 <= cap < MOST_TOKENS:
-            cap = whole(cap, MOST_TOKENS)
+        if cap is not None and (type(cap) is not int or not 0 <= cap < MOST_TOKENS):
+            cap = bound(cap)
         if caps is not None and "max_tokens" not in caps:
             cap = None
     else:
         check_names(document, MEMBERS, MEMBERS_FOLDED)
+        check_merged(document)
         completions = read_texts(document, reader)
         tools = read_tools(document, reader)
         cap, n = counts(document, caps)
@@ -93,6 +95,9 @@ def shape(
         if type(requests) is list and requests:
             batch = len(requests)
             cap = read_batch(requests, reader, assumed_output_tokens)
+        elif document.get("background") is True or document.get("deferred") is True:
+            # Worked on after the answer, which counts nothing: as a batch of one.
+            batch = 1
         if not reader.chars and not reader.media:
             reader.unknown(document)
         with_logprobs = logprobs(document)

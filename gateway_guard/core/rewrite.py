@@ -10,6 +10,7 @@ import msgspec
 
 from gateway_guard.core.body import decoded
 from gateway_guard.core.caps import CHAT, caps_of
+from gateway_guard.core.members import PROBABILITIES
 from gateway_guard.types import Dialect, Inspection, Restrictions
 
 _Members = dict[str, msgspec.Raw]
@@ -38,7 +39,6 @@ _NESTED: Final = (
     ("inferenceConfig", "maxTokens", "", ()),
     ("parameters", "max_new_tokens", "best_of", ("top_n_tokens", "decoder_input_details")),
 )  # fmt: skip
-_PROBABILITIES: Final = ("logprobs", "top_logprobs", "prompt_logprobs")
 _INCLUDED_PROBABILITIES: Final = "message.output_text.logprobs"
 
 
@@ -119,7 +119,7 @@ def _restrict(members: _Members, restrictions: Restrictions, dialect: Dialect, p
             continue
         old = dict(inner)
         if restrictions.max_output_tokens is not None:
-            _lower(inner, cap, restrictions.max_output_tokens)
+            _lower(inner, cap, restrictions.max_output_tokens, _least(cap, dialect))
         if restrictions.n is not None and completions:
             _lower(inner, completions, restrictions.n)
         if restrictions.logprobs is False:
@@ -153,18 +153,27 @@ def _restrict_batch(members: _Members, restrictions: Restrictions, dialect: Dial
     return changed
 
 
-def _lower(members: _Members, name: str, most: int) -> bool:
-    """Lower a count to `most`; whether the member is there at all. Negative means "no bound"."""
+def _lower(members: _Members, name: str, most: int, least: int = 0) -> bool:
+    """Lower a count to `most`; whether the member is there at all. Below `least` it is no bound."""
     value = _value(members, name)
     if value is None:
         return False
-    if not 0 <= value <= most:
+    if not least <= value <= most:
         members[name] = msgspec.Raw(b"%d" % most)
     return True
 
 
+def _least(cap: str, dialect: Dialect) -> int:
+    """The least value of a cap that bounds anything."""
+    return 1 if cap in _ENDLESS and dialect is not Dialect.ANTHROPIC else 0
+
+
+#: Caps that Ollama reads, where 0 is none; its own and those of OpenAI's dialect.
+_ENDLESS: Final = frozenset(("num_predict", "max_tokens", "max_completion_tokens"))
+
+
 def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
-    named = {name for name in _CAPS if _lower(members, name, most)}
+    named = {name for name in _CAPS if _lower(members, name, most, _least(name, dialect))}
     thinking = members.get("thinking")
     if thinking is not None:
         _cap_thinking(members, thinking, most)
@@ -262,7 +271,7 @@ _UNCAPPED: Final = (
 
 
 def _drop_probabilities(members: _Members) -> None:
-    for name in _PROBABILITIES:
+    for name in PROBABILITIES:
         members.pop(name, None)
     include = _value(members, "include")
     if isinstance(include, list) and _INCLUDED_PROBABILITIES in include:

@@ -58,9 +58,14 @@ _TOLD: Final = 1
 _USERS: Final = 2
 
 
-def strings(value: Any) -> list[str]:
-    """Every string value inside `value`, in document order, but for roles, types and the model."""
+def texts_and_files(value: Any) -> tuple[list[str], int]:
+    """Every string inside `value`, in document order, but for roles, types, the model and files;
+    and how many files there are.
+
+    A file is what stands where files do and is no text: a data URL, or long base64.
+    """
     found: list[str] = []
+    files = 0
     stack: list[Any] = [value]
     while stack:
         item = stack.pop()
@@ -68,6 +73,9 @@ def strings(value: Any) -> list[str]:
         if kind is str:
             found.append(item)
         elif kind is dict:
+            if not _FILED.isdisjoint(item):
+                item, more = _without_files(item)
+                files += more
             stack.extend([
                 inner for key, inner in reversed(item.items())
                 if type(inner) in _HOLDING and key not in _NAMING
@@ -76,11 +84,49 @@ def strings(value: Any) -> list[str]:
             len(item) > _LONG_LIST and _TEXTLESS.issuperset(map(type, item))
         ):
             stack.extend(reversed(item))
-    return found
+    return found, files
+
+
+#: Members that hold files, whatever the dialect. What stands elsewhere, the model reads as text.
+_FILED: Final = frozenset((
+    "data", "bytes", "bytesBase64Encoded", "b64_json", "url", "image_url", "document_url",
+    "file_data", "image_data", "image", "images", "video", "audio", "result",
+))  # fmt: skip
+#: Characters; what is shorter costs little as text.
+_SHORTEST_FILE: Final = 256
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=\r\n"
+
+
+def _without_files(item: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """An object without the files it holds, and how many those are."""
+    kept: dict[str, Any] = {}
+    files = 0
+    for key, inner in item.items():
+        value = inner
+        if key in _FILED:
+            if type(inner) is str and _is_file(inner):
+                files += 1
+                continue
+            if type(inner) is list:
+                value = [one for one in inner if type(one) is not str or not _is_file(one)]
+                files += len(inner) - len(value)
+        kept[key] = value
+    return kept, files
+
+
+def _is_file(text: str) -> bool:
+    if len(text) <= _SHORTEST_FILE:
+        return False
+    if text.startswith("data:"):
+        return True
+    # The beginning tells: nobody writes so much without a blank.
+    start = text[:_SHORTEST_FILE]
+    return " " not in text and start.isascii() and not start.encode().translate(None, _BASE64)
 
 
 def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
-    """`strings` of a document, and of each what it is to the model (`_TOLD`, `_USERS`).
+    """The strings of a document, files among them, and of each what it is to the model (`_TOLD`,
+    `_USERS`).
 
     Behind them come names that reach the model, too: those of what tools take and were given, and
     roles nobody has. `document` is no deeper than `body.MOST_DEPTH`.

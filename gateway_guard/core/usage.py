@@ -12,7 +12,7 @@ from gateway_guard.core.usage_encoding import (
     LINES,
     OPAQUE,
     SSE,
-    Decoder,
+    Unwrapping,
     decoder_for,
     form,
 )
@@ -92,7 +92,7 @@ class UsageReader:
     """Reads usage out of one response.
 
     OpenAI (chat, completions, responses, embeddings, audio), Anthropic, Gemini, Ollama, Cohere,
-    Bedrock's converse, llama.cpp and what vLLM adds; JSON, server-sent events and lines of JSON.
+    Bedrock, llama.cpp and what vLLM adds; JSON, server-sent events, lines of JSON, Amazon's frames.
     The shape decides, not the dialect, so a translating upstream is read too. Compressed responses
     are decoded beside the stream, within bounds; hiding needs an uncompressed one.
 
@@ -119,7 +119,7 @@ class UsageReader:
         hide_usage_chunk: bool = False,
     ) -> None:
         self._kind, coding = form(content_type, content_encoding)
-        self._decoder: Decoder | None = None
+        self._decoder: Unwrapping | None = None
         self._stream = self._kind == SSE or self._kind == LINES
         if coding and self._kind != OPAQUE:
             self._decoder = decoder_for(coding)

@@ -10,6 +10,8 @@ from typing import IO, Final, cast
 import brotli
 import zstandard
 
+from gateway_guard.core.usage_frames import Frames
+
 #: Most bytes one response may decode to before it is read no further.
 _MOST: Final = 64 * 1024 * 1024
 #: Most bytes it may decode to for each byte that came, and how many are always allowed. Streams of
@@ -34,6 +36,8 @@ SSE: Final = 0
 JSON: Final = 1
 OPAQUE: Final = 2
 LINES: Final = 3
+#: What Amazon wraps lines of JSON in, taken for a coding of them.
+_FRAMES: Final = b"amazon-frames"
 _LINE_TYPES: Final = frozenset((
     b"application/x-ndjson", b"application/ndjson", b"application/jsonl",
     b"application/x-jsonlines", b"application/stream+json",
@@ -51,6 +55,8 @@ def form(content_type: bytes, content_encoding: bytes) -> tuple[int, bytes]:
         return SSE, coding
     if kind in _LINE_TYPES:
         return LINES, coding
+    if kind == b"application/vnd.amazon.eventstream" and not coding:
+        return LINES, _FRAMES
     return (JSON if not kind or b"json" in kind else OPAQUE), coding
 
 
@@ -160,7 +166,11 @@ def _zstd() -> Callable[[bytes], bytes]:
     return decode
 
 
-def decoder_for(coding: bytes) -> Decoder | None:
+#: What undoes something around a response, piece by piece.
+Unwrapping = Decoder | Frames
+
+
+def decoder_for(coding: bytes) -> Unwrapping | None:
     """A decoder for one content coding, lower case; None for a coding nobody can read here."""
     if coding in {b"gzip", b"x-gzip"}:
         return Decoder(_zlib(31))
@@ -170,4 +180,6 @@ def decoder_for(coding: bytes) -> Decoder | None:
         return Decoder(_brotli())
     if coding == b"zstd":
         return Decoder(_zstd())
+    if coding == _FRAMES:
+        return Frames()
     return None

@@ -134,8 +134,11 @@ def _sender(name: bytes) -> int:
 
 
 _SIMPLE: Final = frozenset((b"close", b"keep-alive", b""))
-#: Fields of an answer that concern the connection to the upstream only.
-_RESPONSE_DROPPED: Final = HOP_BY_HOP - {b"proxy-authenticate"}
+#: Fields of an answer that concern the connection to the upstream only; say where else it is
+#: served, where nobody guards it; or have a server in front of the guard fetch something else.
+_RESPONSE_DROPPED: Final = (HOP_BY_HOP - {b"proxy-authenticate"}) | {
+    b"alt-svc", b"x-accel-redirect", b"x-sendfile", b"x-lighttpd-send-file", b"x-reproxy-url",
+}  # fmt: skip
 
 
 def named_in_connection(headers: Headers, protected: Collection[bytes]) -> frozenset[bytes]:
@@ -246,7 +249,9 @@ def guard_fields(exchange: Exchange) -> list[bytes]:
 
 
 def response_fields(headers: Headers) -> Headers:
-    """The upstream's fields as the client gets them: without hop-by-hop and `X-Guard-*` ones."""
+    """The upstream's fields as the client gets them: without hop-by-hop and `X-Guard-*` ones, and
+    those that lead around the guard.
+    """
     out = [
         field
         for field in headers

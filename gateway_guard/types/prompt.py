@@ -39,7 +39,7 @@ class PromptShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         assumed_output_tokens: tokens reckoned with when there is no cap, >= 1.
         n: number of completions asked for, >= 1.
         batch: requests in a batch, >= 1, `max_output_tokens` then being that of all together; 0
-            when the body is none.
+            when the body is none. One that is worked on in the background is a batch of one.
         logprobs: whether token probabilities were asked for.
         tools: number of tools offered.
         stream: whether the client asked for a stream.

@@ -9,6 +9,10 @@ import pytest
 from gateway_guard.core.conversation import Reader, read_batch, read_texts, read_tools
 from gateway_guard.core.members import Misshapen
 
+#: A file as JSON carries it, and as the URL of itself.
+PICTURE = "iVBORw0KGgo" * 50
+URL = f"data:image/png;base64,{PICTURE}"
+
 
 def read(document: dict[str, Any]) -> tuple[int, Reader]:
     reader = Reader(system=[])
@@ -54,6 +58,16 @@ def turn(role: str | None, content: Any, **more: Any) -> dict[str, Any]:
         ([{"role": "assistant", "tool_calls": [{"arguments": "abc"}]}],
          {"messages": 1, "chars": 3}),
         ([{"role": "assistant", "content": None, "refusal": "ab"}], {"messages": 1, "chars": 2}),
+        # So does what stands beside content, labels aside.
+        ([turn("assistant", "", tool_calls=[{"function": {"arguments": "abc"}}])],
+         {"messages": 1, "chars": 3}),
+        ([turn("assistant", "a", reasoning_content="bc", refusal=None)],
+         {"messages": 1, "chars": 3}),
+        ([turn("user", [], parts=[{"text": "abc"}])], {"messages": 1, "chars": 3}),
+        ([turn("user", "ab", images=[PICTURE, PICTURE])],
+         {"user": "ab", "messages": 1, "chars": 2, "media": 2}),
+        ([turn("user", "ab", id="x", type="message", status="done", cache_control={"a": "b"})],
+         {"user": "ab", "messages": 1, "chars": 2}),
         (["ab", "cde"], {"user": "cde", "messages": 2, "chars": 5}),
         (["ab", turn("user", "c")], {"user": "c", "before": "ab", "messages": 2, "chars": 3}),
         # UTF-8 beyond one byte a character.
@@ -79,10 +93,26 @@ def test_turns_are_told_apart(messages: list[Any], expected: dict[str, Any]) -> 
         ([{"type": "tool_result", "content": "abc"}], {"chars": 3}),
         ([{"functionResponse": {"response": {"x": "abc"}}}], {"chars": 3}),
         ([{"functionCall": {"args": {"x": "abc"}}}], {"chars": 3}),
+        ([{"toolResult": {"content": [{"text": "abc"}]}}], {"chars": 3}),
+        ([{"reasoningContent": {"reasoningText": {"text": "abc"}}}], {"chars": 3}),
+        ([{"type": "mcp_tool_result", "content": [{"type": "text", "text": "abc"}]}],
+         {"chars": 3}),
+        ([{"type": "server_tool_use", "input": {"query": "abc"}}], {"chars": 3}),
+        ([{"type": "search_result", "title": "a", "content": [{"text": "bc"}]}], {"chars": 3}),
+        # A file in a result is no text, whatever its size; text there is, however it is written.
+        ([{"type": "tool_result", "content": [{"type": "image", "source": {"data": PICTURE}}]}],
+         {"media": 1}),
+        ([{"functionResponse": {"parts": [{"inlineData": {"data": PICTURE}}]}}], {"media": 1}),
+        ([{"type": "tool_result", "content": PICTURE}], {"chars": len(PICTURE)}),
+        ([{"type": "tool_result", "data": "two words " * 40}], {"chars": 400}),
+        ([{"type": "tool_result", "data": "ä" * 400}], {"chars": 400, "extra": 400}),
+        ([{"type": "tool_result", "data": "a" * 256}], {"chars": 256}),
         # A part that says what it is, is that.
         ([{"type": "image", "functionCall": {"x": "abc"}}], {"media": 1}),
         ([{"type": "document", "source": {"type": "text", "data": "abc"}}], {"chars": 3}),
         ([{"type": "document", "source": {"type": "base64", "data": "abc"}}], {"media": 1}),
+        ([{"type": "document", "source": {"type": "content", "content": [{"text": "abc"}]}}],
+         {"chars": 3}),
         ([{"type": "document", "source": "abc"}], {"media": 1}),
         ([{"type": 5}], {"media": 1}),
     ],
@@ -140,6 +170,13 @@ def test_what_no_upstream_expects_is_misshapen(messages: Any) -> None:
         ({"system": None, "prompt": None, "messages": None}, {}),
         ({"query": "ab", "documents": ["c", {"text": "d"}]}, {"chars": 4}),
         ({"text_1": "ab", "text_2": ["c"]}, {"chars": 3}),
+        ({"prompt": "ab", "images": [PICTURE]},
+         {"user": "ab", "messages": 1, "chars": 2, "media": 1}),
+        # What comes of a tool that looks at a screen.
+        ({"input": [{"type": "computer_call_output", "output": {"image_url": URL}}]},
+         {"messages": 1, "media": 1}),
+        ({"input": [{"image": PICTURE}, {"image": "https://a.test/b"}]},
+         {"messages": 2, "chars": 16, "media": 1}),
         ({"nobody": "reads this"}, {}),
         ({"prompt": 5}, None),
         ({"prompt": True}, None),
@@ -169,10 +206,21 @@ def test_tools_count_as_they_are_written() -> None:
     assert read_tools({"tools": [{"a": 1}, {}]}, reader) == 2
     assert reader.chars == len('[{"a":1},{}]')
     assert read_tools({"functions": [{}]}, reader) == 1
-    assert read_tools({"tools": [], "functions": [{}]}, reader) == 0
+    assert read_tools({"tools": [], "functions": [{}]}, reader) == 1
     assert read_tools({}, reader) == 0
-    with pytest.raises(Misshapen):
-        read_tools({"tools": {}}, reader)
+    for name in ("tools", "functions"):
+        with pytest.raises(Misshapen):
+            read_tools({name: {}}, reader)
+
+
+@pytest.mark.parametrize("name", ["response_format", "text", "format", "prediction", "toolConfig"])
+def test_the_form_of_an_answer_counts_as_it_is_written(name: str) -> None:
+    reader = Reader(system=[])
+
+    assert read_tools({name: {"schema": {"a": "told to the model"}}}, reader) == 0
+    assert read_tools({name: "json"}, reader) == 0
+
+    assert reader.chars == len('{"schema":{"a":"told to the model"}}')
 
 
 def test_a_batch_asks_for_what_each_of_its_requests_asks_for() -> None:

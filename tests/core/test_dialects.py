@@ -180,6 +180,11 @@ def test_a_model_may_stand_in_the_path() -> None:
     assert model_in_path("/model/a.b/invoke") == "a.b"
     assert model_in_path("/v1/chat/completions") is None
     assert model_by_path("/v2/models/llama/versions/1/generate") == "llama"
+    assert model_by_path("/accounts/1/ai/run/@cf/meta/llama-3") == "@cf/meta/llama-3"
+    assert model_by_path("/serving-endpoints/llama/invocations") == "llama"
+    assert model_by_path("/endpoints/llama/invocations-response-stream") == "llama"
+    assert model_by_path("/v1/projects/p/locations/l/endpoints/77:predict") == "77"
+    assert model_by_path("/v1/projects/p/locations/l/endpoints/openapi/chat/completions") is None
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ def test_a_body_may_be_as_large_as_the_limit(limit: int, expected: Inspection) -
     [
         ({}, (None, 1)), ({"max_tokens": 0}, (0, 1)), ({"max_tokens": 5, "n_predict": 7}, (7, 1)),
         ({"max_tokens": 7, "n_predict": 5}, (7, 1)), ({"n_predict": -1}, (None, 1)),
-        ({"n_predict": -2, "max_tokens": 3}, (3, 1)), ({"n_predict": 0}, (0, 1)),
+        ({"n_predict": -2, "max_tokens": 3}, (None, 1)), ({"n_predict": 0}, (0, 1)),
         ({"n": 0}, (None, 1)), ({"n": 2, "best_of": 1}, (None, 2)), ({"n": 4096}, (None, 4096)),
         ({"n": 4097}, (None, 4096)), ({"best_of": 5000}, (None, 4096)),
         ({"max_tokens": 9, "max_output_tokens": 8}, (9, 1)),
@@ -246,7 +246,7 @@ def test_a_body_may_be_as_large_as_the_limit(limit: int, expected: Inspection) -
         ({"generation_config": {"max_output_tokens": 5, "candidate_count": 3}}, (5, 3)),
         ({"generationConfig": {"max_output_tokens": 6}, "max_tokens": 5}, (6, 1)),
         ({"sampling_params": {"max_new_tokens": 5, "n": 2}}, (5, 2)),
-        ({"options": {"num_predict": -2}, "max_tokens": 4}, (4, 1)),
+        ({"options": {"num_predict": -2}, "max_tokens": 4}, (None, 1)),
         ({"options": None, "parameters": {"best_of": 2, "max_new_tokens": 3}}, (3, 2)),
         ({"inferenceConfig": {"maxTokens": 3}}, (3, 1)),
     ],
@@ -257,9 +257,14 @@ def test_the_larger_of_two_caps_and_of_two_counts_is_believed(
     assert counts(document) == expected
 
 
-def test_a_cap_below_nothing_is_misshapen_where_it_is_not_llama_cpp_s() -> None:
-    for document in ({"max_tokens": -1}, {"generationConfig": {"maxOutputTokens": -1}},
-                     {"n_predict": -1.5}, {"n_predict": True}, {"options": 5}):  # fmt: skip
+def test_a_cap_below_nothing_is_none_and_what_is_no_number_is_misshapen() -> None:
+    caps: list[dict[str, Any]] = [{"max_tokens": -1}, {"generationConfig": {"maxOutputTokens": -1}}]
+    for cap in caps:
+        assert counts(cap) == (None, 1)
+    wrong: list[dict[str, Any]] = [
+        {"n_predict": -1.5}, {"n_predict": True}, {"max_tokens": "-1"}, {"n": -1}, {"options": 5},
+    ]  # fmt: skip
+    for document in wrong:
         with pytest.raises(Misshapen):
             counts(document)
 
@@ -274,7 +279,13 @@ def test_a_model_is_named_by_256_characters_and_a_batch_has_one() -> None:
     assert model_of(batch("a", top="a")) == "a"
     assert model_of({"requests": [5, {"params": 5}, {}]}) is None
     assert model_of({"requests": 5, "model": "m"}) == "m"
-    for wrong in ({"model": "m" * 257}, batch("m" * 257), batch("a\n"), batch(5), batch("a", "b"),
+    assert model_of({"model_id": "m"}) == model_of({"model_id": "m", "model": "m"}) == "m"
+    assert model_of({"session": {"model": "m"}}) == "m"
+    assert model_of({"session": {"type": "realtime"}, "model": "m"}) == "m"
+    assert model_of({"session": "s", "model": "m"}) == "m"
+    for wrong in ({"model_id": "a", "model": "m"}, {"model_id": 5},
+                  {"session": {"model": "a"}, "model": "m"}, {"session": {"model": 5}},
+                  {"model": "m" * 257}, batch("m" * 257), batch("a\n"), batch(5), batch("a", "b"),
                   batch("a", top="b")):  # fmt: skip
         with pytest.raises(Misshapen):
             model_of(wrong)
@@ -292,6 +303,14 @@ def test_a_model_is_named_by_256_characters_and_a_batch_has_one() -> None:
         ({"generationConfig": {"responseLogprobs": False}}, False),
         ({"generationConfig": {}}, False),
         ({"logprobs": False, "top_logprobs": 2}, True),
+        ({"generationConfig": {"response_logprobs": True}}, True),
+        ({"generation_config": {"response_logprobs": True}}, True),
+        ({"sampling_params": {"logprobs": 1}}, True),
+        ({"sampling_params": {"logprobs": None}}, False),
+        ({"parameters": {"top_n_tokens": 2}}, True),
+        ({"n_probs": 5}, True), ({"n_probs": 0}, False), ({"return_logprob": True}, True),
+        ({"top_logprobs_num": 2}, True), ({"token_ids_logprob": [1]}, True),
+        ({"return_hidden_states": True}, True), ({"return_likelihoods": "ALL"}, True),
     ],
 )  # fmt: skip
 def test_who_asks_for_probabilities_in_any_way_asks_for_them(
@@ -314,12 +333,19 @@ def restricted(body: bytes, dialect: Dialect = Dialect.OPENAI, **less: Any) -> b
          b'{"messages":[],"max_tokens":5}'),
         (b'{"messages":[],"max_tokens":-1}', {"max_output_tokens": 5},
          b'{"messages":[],"max_tokens":5}'),
-        (b'{"messages":[],"max_tokens":0}', {"max_output_tokens": 5}, None),
+        # To Ollama 0 is no bound.
+        (b'{"messages":[],"max_tokens":0}', {"max_output_tokens": 5},
+         b'{"messages":[],"max_tokens":5}'),
+        (b'{"prompt":"a","options":{"num_predict":0}}', {"max_output_tokens": 5},
+         b'{"prompt":"a","options":{"num_predict":5},"max_tokens":5}'),
+        (b'{"prompt":"a","n_predict":0,"max_tokens":4}', {"max_output_tokens": 5}, None),
         (b'{"messages":[],"n":2}', {"n": 1}, b'{"messages":[],"n":1}'),
         (b'{"messages":[],"n":1}', {"n": 1}, None),
         (b'{"messages":[]}', {"n": 1}, None),
         (b'{"messages":[]}', {"max_output_tokens": 5}, b'{"messages":[],"max_tokens":5}'),
         (b'{"prompt":"a","logprobs":1}', {"logprobs": False}, b'{"prompt":"a"}'),
+        (b'{"prompt":"a","n_probs":9,"return_logprob":true,"return_hidden_states":true}',
+         {"logprobs": False}, b'{"prompt":"a"}'),
         (b'{"messages":[],"thinking":{"budget_tokens":5},"max_tokens":9}',
          {"max_output_tokens": 5}, b'{"messages":[],"max_tokens":5}'),
         (b'{"messages":[],"thinking":{"budget_tokens":4},"max_tokens":5}',

@@ -10,6 +10,7 @@ from gateway_guard.core.adapt import Adapt
 from gateway_guard.core.limits import (
     DEFAULT_INPUT_TOKENS,
     DEFAULT_OUTPUT_TOKENS,
+    MOST_RESERVED_OUTPUT,
     PARTS,
     UNITS,
     Limit,
@@ -24,6 +25,7 @@ from gateway_guard.types import (
     Facts,
     Inspection,
     Outcome,
+    PromptShape,
     Request,
     Usage,
 )
@@ -289,7 +291,11 @@ def real(usage: Usage, request: Request = _CAPPED) -> dict[str, float]:
         (Usage(), 10, 100),
         (Usage(input_tokens=7), 7, 100),
         (Usage(output_tokens=5), 10, 5),
-        (Usage(output_tokens=5000), 10, 100),
+        (Usage(output_tokens=101), 10, 100),
+        (Usage(output_tokens=464), 10, 100),
+        # So much more than the cap that its upstream cannot have kept to it.
+        (Usage(output_tokens=465), 10, 465),
+        (Usage(outcome=Outcome.CLIENT_GONE, output_tokens=5000), 10, 5000),
         (Usage(output_tokens=5000, reported=True), 10, 5000),
         (Usage(outcome=Outcome.CLIENT_GONE), 10, 100),
         (Usage(outcome=Outcome.CLIENT_GONE, output_tokens=3), 10, 3),
@@ -313,3 +319,26 @@ def test_real_usage_replaces_the_estimate_and_absence_does_not(
 
 def test_a_delivery_without_a_cap_is_taken_as_estimated() -> None:
     assert real(Usage(output_tokens=5000), build.request())["output-tokens"] == 5000
+
+
+_LATER = build.prompt(max_output_tokens=20_000, batch=1)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "usage", "written"),
+    [
+        # Nobody waits for the end of it, so what was seen of it says nothing.
+        (_LATER, Usage(output_tokens=3, outcome=Outcome.CLIENT_GONE, status=200), 20_000),
+        (_LATER, Usage(output_tokens=0, outcome=Outcome.CLIENT_GONE), 20_000),
+        (_LATER, Usage(outcome=Outcome.COMPLETED, status=200), 20_000),
+        (build.prompt(batch=1), Usage(outcome=Outcome.COMPLETED, status=200), MOST_RESERVED_OUTPUT),
+        # Counted or refused, it cost what was said.
+        (_LATER, Usage(output_tokens=9, outcome=Outcome.COMPLETED, status=200, reported=True), 9),
+        (_LATER, Usage(input_tokens=0, output_tokens=0, status=400), 0),
+        (_LATER, Usage(outcome=Outcome.UPSTREAM_ERROR), 0),
+    ],
+)
+def test_what_is_worked_on_later_costs_what_it_may_write(
+    prompt: PromptShape, usage: Usage, written: int
+) -> None:
+    assert real(usage, build.request(prompt=prompt))["output-tokens"] == written

@@ -17,7 +17,7 @@ from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.prompt import shape
 from gateway_guard.core.seeds import seeds
 from gateway_guard.core.shapes import MOST_FRAGMENTS, agent
-from gateway_guard.core.texts import strings
+from gateway_guard.core.texts import texts_and_files
 from gateway_guard.types import PromptShape, RoleShape
 from tests.build import SECRET
 from tests.costs import within
@@ -215,7 +215,8 @@ def test_counts_are_read(fields: dict[str, Any], expected: dict[str, Any]) -> No
     "document",
     [
         user(5), user({"a": 1}) | {"n": "5"}, user([5]), user("x", n="5"), user("x", n=-1),
-        user("x", n=1.5), user("x", n=True), user("x", max_tokens="9"), user("x", max_tokens=-1),
+        user("x", n=1.5), user("x", n=True), user("x", max_tokens="9"),
+        user("x", extra_body={"Model": "other"}), user("x", extra_body={"n_probs": 9}),
         user("x", max_tokens=[1]), user("x", stream="true"), user("x", stream=1),
         user("x", logprobs="yes"), user("x", stream_options=[]), user("x", tools={}),
         user("x", system=5), user("x", Messages=[]), user("x", MODEL="y"),
@@ -444,5 +445,18 @@ def test_folding_is_stable(text: str) -> None:
     assert squeeze(text) == squeeze(once.decode()) == squeeze(squeeze(text).decode())
 
 
-def test_strings_come_in_document_order() -> None:
-    assert strings({"a": "1", "role": "x", "b": ["2", {"c": "3"}], "d": 4}) == ["1", "2", "3"]
+def test_texts_come_in_document_order() -> None:
+    document = {"a": "1", "role": "x", "b": ["2", {"c": "3"}], "d": 4}
+
+    assert texts_and_files(document) == (["1", "2", "3"], 0)
+
+
+@pytest.mark.parametrize("later", ["background", "deferred"])
+def test_what_is_worked_on_after_the_answer_is_a_batch_of_one(later: str) -> None:
+    assert look(user("x", **{later: True})).batch == 1
+    assert look(user("x", **{later: False})).batch == 0
+
+
+def test_what_a_gateway_puts_over_the_body_may_decide_nothing_else() -> None:
+    assert look(user("x", extra_body={"guided_regex": "a", "top_k": 5})).messages == 1
+    assert look(user("x", extra_body=None)).messages == 1

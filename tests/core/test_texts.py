@@ -14,7 +14,7 @@ from gateway_guard.core.members import Misshapen
 from gateway_guard.core.phrases import _BLOCK, Phrases
 from gateway_guard.core.prompt import elicitation, shape
 from gateway_guard.core.seeds import seeds
-from gateway_guard.core.texts import MOST_WORK, phrases_in, strings, strings_and_kinds
+from gateway_guard.core.texts import MOST_WORK, phrases_in, strings_and_kinds, texts_and_files
 from tests.build import SECRET
 
 PHRASE = "ignore previous"
@@ -156,7 +156,7 @@ def test_kinds_say_what_reaches_the_model() -> None:
 
     found, kinds = strings_and_kinds(document)
 
-    assert found == strings(document)
+    assert found == texts_and_files(document)[0]
     assert dict(zip(found, kinds, strict=True)) == {
         "1": 0, "2": 3, "3": 3, "4": 0, "5": 0, "6": 1
     }  # fmt: skip
@@ -188,7 +188,7 @@ def folded_by_phrases(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("parts", [1, 7, 3000])
 def test_every_character_is_folded_once(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     document = {"messages": [said(*[part("привет мир")] * parts, part("д" * 700))]}
-    total = sum(map(len, strings(document)))
+    total = sum(map(len, texts_and_files(document)[0]))
 
     assert total <= folded_by_phrases(document, monkeypatch) <= total + parts + 1
 

@@ -125,6 +125,13 @@ def test_an_answers_connection_fields_stay_here() -> None:
     assert response_fields(headers) == [(b"content-type", b"t")]
 
 
+@pytest.mark.parametrize("name", [b"alt-svc", b"x-accel-redirect", b"x-sendfile"])
+def test_an_answer_leads_nobody_around_the_guard(name: bytes) -> None:
+    kept = [(b"content-type", b"t"), (b"x-accel-buffering", b"no")]
+
+    assert response_fields([*kept, (name, b"elsewhere")]) == kept
+
+
 @pytest.mark.parametrize(
     ("peer", "trusted"),
     [

@@ -5,6 +5,7 @@
 | `src` | `src` | address of the client's connection |
 | `method` | `method` | |
 | `path` | `path` | without the query |
+| `query` | `query` | may be left out: then keys and models in it are not seen |
 | `headers` | `req.hdrs` | as a block that ends with an empty line |
 | `body` | `req.body` | may be left out: then bodies are not judged |
 | `cut` | `bool(true)` | may be left out: says that the body is not sent because it is too long |
@@ -50,6 +51,7 @@ _VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]"
 _BLOCK: Final = re.compile(rb"(?:" + _TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+\r\n")
 _FIELD: Final = re.compile(rb"([^:]+):([^\r]*)\r\n")
 _PATH: Final = re.compile(rb"/[\x21-\x7e\x80-\xff]*")
+_QUERY: Final = re.compile(rb"[\x21-\x7e\x80-\xff]*")
 
 
 def request(messages: tuple[Message, ...], *, max_body: int) -> Wire | Misasked | Doubtful:
@@ -71,9 +73,10 @@ def request(messages: tuple[Message, ...], *, max_body: int) -> Wire | Misasked 
     if method is None or _METHOD.fullmatch(method) is None:
         return Doubtful(400, "the method is no method")
     raw_path = (path or b"").partition(b"?")[0]
-    if len(raw_path) > MAX_TARGET:
+    query = _bytes(said[b"query"]) or b"" if b"query" in said else b""
+    if len(raw_path) + len(query) > MAX_TARGET:
         return Doubtful(414, f"the request target is longer than {MAX_TARGET} bytes")
-    if _PATH.fullmatch(raw_path) is None:
+    if _PATH.fullmatch(raw_path) is None or _QUERY.fullmatch(query) is None:
         return Doubtful(400, "the request target is no path")
     if block is None or len(block) > MAX_HEAD_BYTES:
         return Doubtful(431, f"the header fields are longer than {MAX_HEAD_BYTES} bytes")
@@ -82,7 +85,8 @@ def request(messages: tuple[Message, ...], *, max_body: int) -> Wire | Misasked 
         return Doubtful(400, "the header fields are malformed")
     if len(headers) > MAX_HEADERS:
         return Doubtful(431, f"more than {MAX_HEADERS} header fields")
-    wire = request_of(method.decode(), raw_path, headers, _peer(said[b"src"]), whole=True)
+    target = b"%b?%b" % (raw_path, query)
+    wire = request_of(method.decode(), target, headers, _peer(said[b"src"]), whole=True)
     shown: bytes | None = None
     if b"body" in said:
         shown = _bytes(said[b"body"]) or b""

@@ -72,6 +72,21 @@ def test_nothing_the_client_says_of_the_guard_is_passed_on() -> None:
     assert not [name for name, _ in found.headers if name.startswith(b"x-guard")]
 
 
+@pytest.mark.parametrize(
+    ("value", "query"),
+    [(None, b""), ((data.NULL, None), b""), ((data.STRING, b"model=a&b=?"), b"model=a&b=?")],
+)
+def test_the_query_is_seen_where_it_is_named(value: Data | None, query: bytes) -> None:
+    found = wire(changed(b"query", value))
+
+    assert (found.raw_path, found.query) == (b"/v1/chat/completions", query)
+
+
+@pytest.mark.parametrize(("query", "status"), [(b"a b", 400), (b"a\n", 400), (b"a" * 40_000, 414)])
+def test_a_query_that_is_none_is_refused(query: bytes, status: int) -> None:
+    assert doubt(changed(b"query", (data.STRING, query))) == status
+
+
 def test_a_query_is_not_part_of_the_path() -> None:
     assert wire(asking(path="/v1/files?after=3")).raw_path == b"/v1/files"
 

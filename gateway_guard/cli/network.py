@@ -64,6 +64,10 @@ def _as_files(path: Path) -> list[Path]:
     return files
 
 
+def _count(number: int, of_what: str) -> str:
+    return f"{number:,} {of_what}{'' if number == 1 else 's'}"
+
+
 def _build(
     sources: Path | None,
     countries: list[Path],
@@ -191,8 +195,8 @@ def register(app: typer.Typer) -> None:
             print_json(report)
             return
         typer.echo(
-            f"{report['file']}: {report['size']:,} bytes, {report['ranges']:,} ranges, "
-            f"{report['records']:,} records, sha256 {report['sha256'][:16]}…"
+            f"{report['file']}: {report['size']:,} bytes, {_count(report['ranges'], 'range')}, "
+            f"{_count(report['records'], 'record')}, sha256 {report['sha256'][:16]}…"
         )
         for flag, count in report["ipv4_addresses"].items():
             typer.echo(f"  {flag:<12}{count:>14,} IPv4 addresses")

@@ -147,6 +147,8 @@ def update(
         raise SourceError(f"two feeds are called {doubled[0]!r}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise SourceError(f"{folder}: is no directory") from error
     except OSError as error:
         raise SourceError(f"{folder}: cannot be made: {error.strerror}") from error
     built = max(1, int(time.time() if now is None else now))

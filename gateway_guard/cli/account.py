@@ -38,7 +38,7 @@ from gateway_guard.pages.words import many, moment, signed, sure
 from gateway_guard.settings import Settings
 
 AccountArgument = Annotated[
-    str | None, typer.Argument(metavar="[ACCT]", help="The digest logs name it by: acct_…")
+    str | None, typer.Argument(metavar="ACCT", help="The digest logs name it by: acct_…")
 ]
 KeyOption = Annotated[
     Path | None,

@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
         parts: Annotated[
             list[Path] | None,
             typer.Argument(
-                metavar="[FILE...]",
+                metavar="FILE",
                 help="Parts of the chain that were moved elsewhere; by default the file and what "
                 "was rotated away beside it.",
             ),

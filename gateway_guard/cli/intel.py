@@ -117,7 +117,7 @@ def verify(
 
 def take_in(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Signed bundles; with --as, STIX 2.1.")
+        list[Path], typer.Argument(metavar="FILE", help="Signed bundles; with --as, STIX 2.1.")
     ],
     trusted: TrustedOption = None,
     as_: Annotated[

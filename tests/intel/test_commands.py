@@ -106,6 +106,20 @@ def test_json_that_is_no_stix_bundle_is_not_taken_for_an_empty_one(
 
 
 @pytest.mark.usefixtures("bundle")
+def test_a_file_of_another_kind_is_named(intel: Intel, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("[1]")
+
+    checked = intel("verify", "other", "--trusted", "trusted")
+    published = intel("publish", "other", "--collection", "collection")
+    pushed = intel("push", "other", "http://127.0.0.1:9/collections/1/")
+
+    assert {checked.code, published.code, pushed.code} == {3}
+    assert checked.err.startswith("gateway-guard: other: this is no signed bundle")
+    assert published.err.startswith("gateway-guard: other: this is no STIX bundle")
+    assert pushed.err.startswith("gateway-guard: other: this is no STIX bundle")
+
+
+@pytest.mark.usefixtures("bundle")
 def test_a_bundle_is_verified_taken_in_and_listed(intel: Intel) -> None:
     checked = intel("verify", "bundle", "--trusted", "trusted", "--format", "json")
     taken = intel("import", "bundle", "--trusted", "trusted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -11,20 +12,25 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put `data` in place of `path`, on the disk when this returns.
 
     Written beside it first, under one name, so that a process that is killed leaves one file at
-    most: two that write at once need a lock of their own.
+    most: two that write at once need a lock of their own. A link stays, and what it leads to is
+    replaced. What is no file (`/dev/null`, `/dev/stdout`, a pipe) is written to, never replaced.
 
     Raises:
         OSError: it cannot be written; the old content stays.
     """
     if not path.name:  # `.` and `/`, whose neighbours have no name to be made of
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if _takes_what_comes(path):
+        with path.open("wb", buffering=0) as stream:
+            _write(stream.fileno(), data)
+        return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     beside = path.with_name(f".{path.name}.new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
+            _write(handle, data)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -39,3 +45,18 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _takes_what_comes(path: Path) -> bool:
+    """Whether there is something at `path` that is neither a file nor a directory."""
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+def _write(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]

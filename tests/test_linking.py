@@ -495,8 +495,10 @@ def test_another_secret_is_refused_and_named(tmp_path: Path) -> None:
     teach(links)
     minute(links, clock)
 
-    with pytest.raises(SnapshotError, match="another GATEWAY_GUARD_SECRET"):
+    with pytest.raises(SnapshotError, match="another GATEWAY_GUARD_SECRET") as caught:
         Keeper(SnapshotFile(path), b"another secret, 32 bytes of it..")
+
+    assert "stay in force, for accounts as the same secret names them" in str(caught.value)
 
 
 def test_a_file_nobody_may_read_stops_the_start(tmp_path: Path) -> None:

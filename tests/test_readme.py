@@ -31,6 +31,13 @@ def parts(policy: str) -> dict[str, str]:
     return {key: f"{key}:{lines}" for key, lines in zip(split[::2], split[1::2], strict=True)}
 
 
+def test_the_explanation_shown_first_names_the_line_of_its_rule() -> None:
+    (rule, place), *_ = re.findall(r"^├ decide +(\S+) +(\S+:\d+) ", README, re.MULTILINE)
+    path, _, line = place.partition(":")
+
+    assert f"- name: {rule}" in (ROOT / path).read_text("utf-8").splitlines()[int(line) - 1]
+
+
 POLICIES = [block for block in blocks("yaml") if not block.startswith("policy:")]
 
 

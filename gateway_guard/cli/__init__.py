@@ -126,8 +126,8 @@ def main() -> None:
 
 def _run() -> None:
     name = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    app = build_app(name) if name in COMMANDS else build_app()
     try:
+        app = build_app(name) if name in COMMANDS else build_app()
         app(prog_name="gateway-guard")
     except GuardError as error:
         typer.echo(f"gateway-guard: {error}", err=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.known import Known, Shared, known_of
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.membership import JOIN
+from gateway_guard.campaigns.membership import JOIN, PRIOR
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.standing import LASTS as VERIFIED_LASTS
 from gateway_guard.campaigns.standing import Standing
@@ -38,7 +38,7 @@ from gateway_guard.pages.words import many, moment, signed, sure
 from gateway_guard.settings import Settings
 
 AccountArgument = Annotated[
-    str | None, typer.Argument(metavar="[ACCT]", help="The digest logs name it by: acct_…")
+    str | None, typer.Argument(metavar="ACCT", help="The digest logs name it by: acct_…")
 ]
 KeyOption = Annotated[
     Path | None,
@@ -137,6 +137,11 @@ def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
             account=_digest(keyed, secret, account, key_file, name),
             reason=reason_of(reason), by=author_of(by),
         )  # fmt: skip
+        if case is not None and _stranger(case, review.account or ""):
+            typer.echo(
+                f"no exchange of {review.account} is in {case.file.path}: is it the one you mean?",
+                err=True,
+            )
         bench_of(post, case).rule(review)
         if format is Format.JSON:
             print_json({"review": review})
@@ -144,6 +149,12 @@ def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
         who = "a running guard knows" if post is None else "every guard of the store knows"
         later = "" if ruling is Ruling.NOTE else f"; {who} within a second or two"
         console().print(f"{review.account} {_DONE[ruling]}{later}")
+
+
+def _stranger(case: Casefile, account: str) -> bool:
+    """Whether accounts were learnt of, and this is none of them."""
+    known = case.snapshot.linker.memory.numbers if case.snapshot is not None else {}
+    return bool(known) and account not in known
 
 
 def print_known(known: Known, out: Console) -> None:
@@ -157,7 +168,8 @@ def print_known(known: Known, out: Console) -> None:
         verified = {None: "not known to be verified", True: "verified", False: "not verified"}
         network = "an unknown network" if trace.asn is None else f"AS{trace.asn}"
         pace = {None: "", True: ", evenly spread over the hours", False: ", in sessions"}
-        out.print(f"organisation {printable(trace.organisation)}, signed up {created}, "
+        payer = "unknown" if trace.organisation == known.account else trace.organisation
+        out.print(f"organisation {printable(payer)}, signed up {created}, "
                   f"{verified[trace.verified]}")  # fmt: skip
         out.print(printable(f"declared {trace.declared or 'unknown'}, last seen in "
                             f"{trace.country or 'an unknown country'} from {network}"))  # fmt: skip
@@ -178,6 +190,7 @@ def print_known(known: Known, out: Console) -> None:
         for kind, value in sorted(held.adds.items(), key=lambda item: -item[1]):
             out.print(f"  {kind:<10} {signed(value)}")
         if held.points is not None:
+            out.print(f"  {'prior':<10} {signed(PRIOR)}")
             out.print(f"  {'points':<10} {signed(held.points)}  (a member from {signed(JOIN)} on)")
     if known.shares:
         out.print("\nshares", style="bold")
@@ -253,6 +266,8 @@ def _digest(
             "GATEWAY_GUARD_SECRET_FILE as there"
         )
     if name is not None:
+        if not name.strip():
+            raise typer.BadParameter("--name: no name is empty")
         return name_digest(secret, name.encode())
     assert key_file is not None  # noqa: S101 - one of the three was given
     if str(key_file) == "-":

@@ -15,8 +15,9 @@ from gateway_guard.cli import FINDINGS
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import printable
 from gateway_guard.core.credentials import ACCOUNT
+from gateway_guard.errors import SourceError
 from gateway_guard.pages.words import many, moment
-from gateway_guard.record.audit import Audit
+from gateway_guard.record.audit import Audit, absent
 from gateway_guard.record.chain import Checked, Place
 from gateway_guard.settings import Settings
 
@@ -61,7 +62,7 @@ def register(app: typer.Typer) -> None:
         parts: Annotated[
             list[Path] | None,
             typer.Argument(
-                metavar="[FILE...]",
+                metavar="FILE",
                 help="Parts of the chain that were moved elsewhere; by default the file and what "
                 "was rotated away beside it.",
             ),
@@ -106,9 +107,12 @@ def register(app: typer.Typer) -> None:
             if name is not None and not form.fullmatch(name):
                 raise typer.BadParameter(f"{printable(name)[:40]!r}: write {like}, as pages do")
         skipped: list[str] = []
-        found = _audit(file).latest(
-            most, account=account, campaign=campaign, skipped=skipped.append
-        )
+        audit = _audit(file)
+        if not audit.parts():
+            if file is not None:
+                raise SourceError(absent(audit.path))
+            typer.echo(absent(audit.path), err=True)
+        found = audit.latest(most, account=account, campaign=campaign, skipped=skipped.append)
         if skipped:
             typer.echo(
                 f"{skipped[0]}: {many(len(skipped), 'line')} changed, or written with another "

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
         policies: Annotated[
             list[str],
             typer.Argument(
-                metavar="POLICY…",
+                metavar="POLICY",
                 help="Policies, their tests, or directories with *.yaml of both in them.",
             ),
         ],

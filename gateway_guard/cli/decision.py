@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         logs: Annotated[
             list[Path] | None,
             typer.Argument(
-                metavar="[LOG]...",
+                metavar="LOG",
                 help="Decision logs, plain or gzipped, in any "
                 "order; - is standard input. By default GATEWAY_GUARD_DECISION_LOG.",
             ),

@@ -180,6 +180,8 @@ def _word(index: int) -> str:
 def _read(path: Path) -> Description:
     try:
         data = path.read_bytes()
+        if not data.strip():
+            raise SourceError(f"{path}: nothing in it; `{{}}` is the smallest request")
         _only(path, "", msgspec.json.decode(data), Description.__struct_fields__)
         return msgspec.json.decode(data, type=Description)
     except OSError as error:
@@ -215,7 +217,10 @@ def register(app: typer.Typer) -> None:
     @app.command("explain")
     def command(
         request: Annotated[
-            Path, typer.Argument(help="A request: JSON with method, path, headers, body, peer, …")
+            Path,
+            typer.Argument(
+                metavar="REQUEST", help="A request: JSON with method, path, headers, body, peer, …"
+            ),
         ],
         policy: Annotated[Path, typer.Option("--policy", "-p", help="The policy file.")],
         accounts: Annotated[

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
         ],
         log: Annotated[
             Path | None,
-            typer.Argument(help="A decision log; standard input when left out.", metavar="[LOG]"),
+            typer.Argument(help="A decision log; standard input when left out.", metavar="LOG"),
         ] = None,
     ) -> None:
         """Print a decision log in another schema, one JSON object a line.

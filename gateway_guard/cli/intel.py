@@ -94,7 +94,11 @@ def verify(
     """Check a bundle's signature, age and contents; take nothing in."""
     settings = Settings.from_environment()
     keys = trusted_keys(trusted)
-    bundle, signer, digest = bundles.verified(_read(file), keys, now=time.time())
+    data = _read(file)
+    try:
+        bundle, signer, digest = bundles.verified(data, keys, now=time.time())
+    except IntelError as error:
+        raise IntelError(f"{file}: {error}") from None
     good, refused, messages = _checked(bundle.indicators, limits_of(settings))
     kinds = Counter(one.kind for one in good)
     if format is Format.JSON:
@@ -117,7 +121,7 @@ def verify(
 
 def take_in(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Signed bundles; with --as, STIX 2.1.")
+        list[Path], typer.Argument(metavar="FILE", help="Signed bundles; with --as, STIX 2.1.")
     ],
     trusted: TrustedOption = None,
     as_: Annotated[

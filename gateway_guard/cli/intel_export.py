@@ -31,6 +31,7 @@ from gateway_guard.intel.sharing import DAYS, shared
 from gateway_guard.intel.stix import bundle as stix_bundle
 from gateway_guard.intel.times import parse_stamp
 from gateway_guard.intel.tlp import level
+from gateway_guard.pages.words import many
 from gateway_guard.settings import Settings
 
 #: Longest line of a decision log that is read, bytes.
@@ -118,6 +119,8 @@ def export(
             write_whole(out, data, 0o644)
         except OSError as error:
             raise IntelError(f"{out}: {error.strerror}") from error
+    if not traffic:
+        typer.echo("networks were left out: only --traffic says where members came from", err=True)
     _tell(found, group)
 
 
@@ -173,15 +176,18 @@ def seen_in(logs: Iterable[Path]) -> Traffic:
                     try:
                         read = decode(line)
                         at = parse_stamp(read.time)
-                        if read.account and read.client_ip and at is not None:
+                        if at is None:
+                            bad += 1
+                        elif read.account and read.client_ip:
                             network = shared_network(read.client_ip)
                             traffic.note(network, read.account, read.network, at)
                     except (*UNDECODABLE, IntelError):
                         bad += bool(line.strip())
         except (OSError, EOFError, zlib.error) as error:
-            raise IntelError(f"{path}: cannot be read as a decision log: {error}") from error
+            why = getattr(error, "strerror", None) or "cut short, or not gzipped"
+            raise IntelError(f"{path}: cannot be read as a decision log: {why}") from error
     if bad:
-        typer.echo(f"{bad:,} lines of decision logs could not be read", err=True)
+        typer.echo(f"{many(bad, 'line')} passed over: of no decision log, or broken", err=True)
     return traffic
 
 
@@ -203,8 +209,8 @@ def _tell(cases: list[Case], group: Group | None) -> None:
             sealed = kinds.pop("client", 0) + kinds.pop("template", 0)
             if sealed:
                 out.print(
-                    f"{sealed} digests were left out: without GATEWAY_GUARD_INTEL_GROUP_KEY_FILE "
-                    "nobody could compare them"
+                    f"{many(sealed, 'digest')} left out: nobody could compare them without "
+                    "GATEWAY_GUARD_INTEL_GROUP_KEY_FILE"
                 )
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "nothing"
         out.print(f"{case.campaign.id}: {counts} handed on")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -69,7 +69,7 @@ def publish(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Add a STIX bundle to the collection that `intel serve` serves. Once is enough."""
-    objects = read_bundle(_read(file))
+    objects = _objects(file)
     try:
         with locked(collection):
             held = _held(collection, title)
@@ -191,7 +191,7 @@ def push_command(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Add a STIX bundle to somebody's TAXII collection."""
-    objects = read_bundle(_read(file))
+    objects = _objects(file)
     with Web(url, auth=_auth(user, password_file), ca=ca, insecure=insecure) as web:
         done: Pushed = push(web, objects, wait=time.sleep)
     if format is Format.JSON:
@@ -259,6 +259,14 @@ def _auth(user: str | None, password_file: Path | None) -> tuple[str, str] | Non
     if user is None or password_file is None:
         raise typer.BadParameter("--user and --password-file belong together")
     return user, secret_in(password_file, "a password")
+
+
+def _objects(file: Path) -> list[Mapping[str, Any]]:
+    data = _read(file)
+    try:
+        return read_bundle(data)
+    except IntelError as error:
+        raise IntelError(f"{file}: {error}") from None
 
 
 def _read(file: Path) -> bytes:

@@ -132,7 +132,10 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def lookup(
         addresses: Annotated[
-            list[str], typer.Argument(help="Addresses; `-` reads them from standard input.")
+            list[str],
+            typer.Argument(
+                metavar="ADDRESS", help="Addresses; `-` reads them from standard input."
+            ),
         ],
         database: Annotated[
             list[str] | None,

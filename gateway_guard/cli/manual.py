@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -127,11 +128,23 @@ PAGES: Final[dict[str, Page]] = {
 
 
 def add_pages(app: typer.Typer) -> None:
-    """Put its page below the help of every command of `app` that has one."""
+    """Put its page below the help of every command of `app` that has one; let lists of commands
+    show the first sentence of each whole.
+    """
     for path, command in _commands(app, ""):
         page = PAGES.get(path)
+        text = inspect.getdoc(command.callback) or ""
+        command.short_help = _sentence(text)
         if page is not None and command.epilog is None:
-            command.epilog = epilog(page, inspect.getdoc(command.callback) or "")
+            command.epilog = epilog(page, text)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            group.short_help = _sentence(group.typer_instance.info.help or "")
+
+
+def _sentence(help: str) -> str:
+    """The first sentence of a help text, on one line."""
+    return re.split(r"(?<=\.)\s", " ".join(help.split()), maxsplit=1)[0]
 
 
 def epilog(page: Page, help: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +14,7 @@ from rich.text import Text
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.usage import check_sources
 from gateway_guard.errors import SourceError
+from gateway_guard.files import write_whole
 from gateway_guard.network.build import (
     AsRange,
     FlagList,
@@ -65,17 +64,8 @@ def _as_files(path: Path) -> list[Path]:
     return files
 
 
-def _replace(target: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, suffix=".partial")
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        partial.chmod(0o644)
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+def _count(number: int, of_what: str) -> str:
+    return f"{number:,} {of_what}{'' if number == 1 else 's'}"
 
 
 def _build(
@@ -108,7 +98,7 @@ def _build(
         checked = open_bytes(made.data, str(out))
         checked.reader.close()
         try:
-            _replace(out, made.data)
+            write_whole(out, made.data, 0o644)
         except OSError as error:
             raise SourceError(f"{out}: cannot be written: {error.strerror}") from error
     return {
@@ -205,8 +195,8 @@ def register(app: typer.Typer) -> None:
             print_json(report)
             return
         typer.echo(
-            f"{report['file']}: {report['size']:,} bytes, {report['ranges']:,} ranges, "
-            f"{report['records']:,} records, sha256 {report['sha256'][:16]}…"
+            f"{report['file']}: {report['size']:,} bytes, {_count(report['ranges'], 'range')}, "
+            f"{_count(report['records'], 'record')}, sha256 {report['sha256'][:16]}…"
         )
         for flag, count in report["ipv4_addresses"].items():
             typer.echo(f"  {flag:<12}{count:>14,} IPv4 addresses")

@@ -206,7 +206,10 @@ def register(app: typer.Typer) -> None:
     @app.command("replay")
     def command(
         traffic: Annotated[
-            Path, typer.Argument(help="Recorded exchanges, JSON lines, gzipped or not.")
+            Path,
+            typer.Argument(
+                metavar="TRAFFIC", help="Recorded exchanges, JSON lines, gzipped or not."
+            ),
         ],
         policy: Annotated[Path, typer.Option("--policy", "-p", help="The policy to try.")],
         accounts: Annotated[

@@ -287,7 +287,10 @@ def serve(
             if asked is not None:
                 listen.parse(asked, flag=flag)
         if upstream is not None:
-            check_loop(Origin.parse(upstream), host, port, uds)
+            origin = Origin.parse(upstream)
+            check_loop(origin, host, port, uds)
+            if upstream_ca is not None and not origin.secure:
+                raise typer.BadParameter("--upstream-ca is for an --upstream with https")
     tls = listen.server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
     # Everything that can be wrong is wrong here, before the first connection is accepted.
     sidecar: Sidecar | None = None

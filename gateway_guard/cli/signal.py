@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 from typing import Any
 
 import msgspec
 import typer
 
+from gateway_guard.policy.diagnostics import suggest
 from gateway_guard.signals import DETECTORS, detectors
 from gateway_guard.signals.base import Detector
 
@@ -29,11 +29,7 @@ def register(app: typer.Typer) -> None:
             raise typer.BadParameter(f"{format!r} is neither text nor json", param_hint="--format")
         table = detectors()
         if name and name not in table:
-            near = difflib.get_close_matches(name, table, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            typer.echo(
-                f"unknown signal '{name}': {hint}(one of: {', '.join(sorted(table))})", err=True
-            )
+            typer.echo(f"unknown signal '{name}': {suggest(name, table)}", err=True)
             raise typer.Exit(USAGE)
         chosen = {name: table[name]} if name else table
         pages = [page(one, cls) for one, cls in chosen.items()]

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         paths: Annotated[
             list[Path] | None,
             typer.Argument(
-                metavar="[PATH…]",
+                metavar="PATH",
                 help="Test files, policies with tests beside them, or directories to search for "
                 "*.test.yaml; default: here.",
             ),
@@ -63,9 +63,17 @@ def register(app: typer.Typer) -> None:
         if format is Format.JSON:
             print_json(report)
         else:
-            unread = f", {broken} of {len(files)} files do not load" if broken else ""
+            unread = _unread(broken, len(files))
             typer.echo(f"{passed} passed, {failed} failed{unread}")
         raise typer.Exit(3 if broken else 1 if failed else 0)
+
+
+def _unread(broken: int, files: int) -> str:
+    if not broken:
+        return ""
+    if files == 1:
+        return ", the file does not load"
+    return f", {broken} of {files} files {'does' if broken == 1 else 'do'} not load"
 
 
 def find(paths: list[Path]) -> list[Path]:

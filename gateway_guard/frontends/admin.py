@@ -23,9 +23,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway_guard import __version__
-from gateway_guard.errors import UpstreamError
+from gateway_guard.errors import PolicyError, UpstreamError
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
+from gateway_guard.policy.diagnostics import CODES, Diagnostic, Severity
 from gateway_guard.record.metrics import Metrics
 
 #: Seconds for which one look at the upstream counts: probes must not become load.
@@ -69,7 +70,10 @@ class Health:
         network = self._guard.network.describe()
         troubles = []
         if policies.error is not None:
-            troubles.append("the policy on disk does not load; the last good one is in force")
+            troubles.append(
+                f"the policy on disk does not load ({_first(policies.error)}); the last good one "
+                "is in force"
+            )
         troubles += [f"network data: {entry['error']}" for entry in network if entry.get("error")]
         troubles += [
             f"key set {url} not fetched: {why}" for url, why in self._guard.key_errors.items()
@@ -160,6 +164,14 @@ def admin_app(health: Health, metrics: Metrics, more: Sequence[Route] = ()) -> S
             *more,
         ]
     )
+
+
+def _first(error: PolicyError) -> str:
+    """The place and kind of a policy's first mistake. Not the word: `/readyz` asks nobody."""
+    for one in error.diagnostics:
+        if isinstance(one, Diagnostic) and one.severity is Severity.ERROR:
+            return f"{one.place}: {one.code}, {CODES[one.code].title}"
+    return "the log says why"
 
 
 def json_response(status: int, value: dict[str, Any]) -> Response:

@@ -119,7 +119,10 @@ def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        files = " and ".join(filter(None, (certificate, key)))
-        raise SettingsError(f"--ssl-certfile, --ssl-keyfile: cannot use {files}: {error}") from None
+    except OSError as error:
+        files = " and ".join(dict.fromkeys(filter(None, (certificate, key))))
+        why = "no certificate and key of it in PEM" if isinstance(error, ssl.SSLError) else None
+        raise SettingsError(
+            f"--ssl-certfile, --ssl-keyfile: cannot use {files}: {why or error.strerror}"
+        ) from None
     return context

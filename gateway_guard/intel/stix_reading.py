@@ -25,6 +25,7 @@ UNSAID: Final = 50
 USUAL: Final = 90 * 86_400
 #: Most messages kept of what was not taken.
 _MOST_MESSAGES: Final = 20
+_NONE: Final = "this is no STIX bundle: a mapping with a list of `objects` was expected"
 
 
 class Taken(msgspec.Struct, kw_only=True):
@@ -59,7 +60,7 @@ class Taken(msgspec.Struct, kw_only=True):
 
 
 def read_bundle(data: bytes) -> list[Mapping[str, Any]]:
-    """The objects of a bundle (or of a TAXII envelope).
+    """The objects of a bundle in a file.
 
     Raises:
         IntelError: it is none, or is too large; says why.
@@ -70,6 +71,8 @@ def read_bundle(data: bytes) -> list[Mapping[str, Any]]:
         document = msgspec.json.decode(data)
     except UNDECODABLE as error:
         raise IntelError(f"this is no STIX bundle: no JSON: {str(error)[:200]}") from None
+    if isinstance(document, dict) and "objects" not in document and "type" not in document:
+        raise IntelError(_NONE)  # of a server that would be an empty envelope; no file is one
     return objects_of(document)
 
 
@@ -85,7 +88,7 @@ def objects_of(document: object) -> list[Mapping[str, Any]]:
         and "objects" not in document
         and document.get("type", "bundle") != "bundle"
     ):
-        raise IntelError("this is no STIX bundle: a mapping with a list of `objects` was expected")
+        raise IntelError(_NONE)
     if len(objects) > MOST_OBJECTS:
         raise IntelError(f"more than {MOST_OBJECTS:,} STIX objects at once")
     return [one for one in objects if isinstance(one, dict)]

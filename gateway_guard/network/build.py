@@ -132,6 +132,8 @@ def read_countries(path: Path) -> list[tuple[int, int, str]]:
     ranges: list[tuple[int, int, str]] = []
     first, last, held = 0, -1, ""
     try:
+        with path.open("rb") as file:  # what the system says is clearer than what the reader says
+            file.read(1)
         with maxminddb.open_database(str(path)) as reader:
             for network, record in reader:
                 code = _country_code(record)
@@ -145,8 +147,10 @@ def read_countries(path: Path) -> list[tuple[int, int, str]]:
                 if last >= 0:
                     ranges.append((first, last, held))
                 first, last, held = start, end, code
-    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-        raise SourceError(f"{path}: not a readable MMDB file: {error}") from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise SourceError(f"{path}: not a readable MMDB file (cut short?)") from error
     if last < 0:
         raise SourceError(f"{path}: no country codes in it")
     ranges.append((first, last, held))
@@ -170,7 +174,8 @@ def read_as_ranges(path: Path) -> list[AsRange]:
     An IPv6 file has numbers of 2**32 and more.
 
     Raises:
-        SourceError: the file cannot be read or has a bad line; the message begins `file:line:`.
+        SourceError: the file cannot be read, has a bad line (the message begins `file:line:`) or
+            none at all.
     """
     ranges: list[AsRange] = []
     line = 0
@@ -184,8 +189,14 @@ def read_as_ranges(path: Path) -> list[AsRange]:
                 ranges.append(AsRange(first, last, asn, _org(row[3])))
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: not text in UTF-8; is this a CSV file?") from error
     except (ValueError, IndexError, csv.Error) as error:
-        raise SourceError(f"{path}:{line}: not `first,last,number,name`: {error}") from error
+        raise SourceError(
+            f"{path}:{line}: not `first,last,number,name` with addresses as integers"
+        ) from error
+    if not ranges:
+        raise SourceError(f"{path}: no range in it")
     return ranges
 
 

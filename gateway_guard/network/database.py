@@ -112,7 +112,6 @@ class _Layer:
                 )
         except SourceError as error:
             self.error = str(error)
-            log.warning("network file not usable", extra={"path": str(self.source.path)})
             return False
         self.opened, self.adapter, self.error = opened, adapter, None
         return True
@@ -203,7 +202,15 @@ class NetworkDatabase:
 
     def reload(self) -> bool:
         """Read the files that changed; False when one is not usable and its last good is kept."""
+        before = {source: layer.opened for source, layer in self._layers.items()}
         self._refresh()
+        for source, layer in self._layers.items():
+            if layer.error is not None:
+                kept = "nothing" if layer.opened is None else _date(layer.opened.build_epoch)
+                log.error("network_reload_failed kept=%s reason=%s", kept, layer.error)
+            elif layer.opened is not None and layer.opened is not before.get(source):
+                built = _date(layer.opened.build_epoch)
+                log.info("network_reloaded file=%s built=%s", source.path, built)
         return all(layer.error is None for layer in self._layers.values())
 
     def describe(self) -> list[dict[str, Any]]:

@@ -148,7 +148,8 @@ def update(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SourceError(f"{folder}: cannot be made: {error.strerror}") from error
+        why = "is no directory" if isinstance(error, FileExistsError) else None
+        raise SourceError(f"{folder}: {why or f'cannot be made: {error.strerror}'}") from error
     built = max(1, int(time.time() if now is None else now))
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     outcomes = []

@@ -45,6 +45,11 @@ def _nobody(_: str) -> None:
     """Nobody is told."""
 
 
+def absent(path: Path) -> str:
+    """What is said where there is no audit file."""
+    return f"there is no audit file {path}; it is made by the first decision"
+
+
 class Audit:
     """One chain.
 
@@ -111,9 +116,7 @@ class Audit:
             with self._turn() if not named else contextlib.nullcontext():
                 parts = _in_order(named, self._key) if named else self.parts()
                 if not parts:
-                    raise SourceError(
-                        f"there is no audit file {self.path}; it is made by the first decision"
-                    )
+                    raise SourceError(absent(self.path))
                 if named:
                     return check(_lines(parts), self._key, head=expected)
                 head = self._head()

@@ -86,7 +86,7 @@ class SnapshotFile:
             raise SnapshotError(
                 f"campaigns cannot be taken over from {self.path}: {error}. To start without what "
                 f"it holds, move it away: mv {self.path} {self.path}.old (the reviews in "
-                f"{self.reviews} stay in force)"
+                f"{self.reviews} stay in force, for accounts as the same secret names them)"
             ) from error
 
     def claim(self) -> bool:

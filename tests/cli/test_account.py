@@ -50,6 +50,7 @@ def test_a_member_is_shown_with_its_points_and_what_it_shares(
     assert text.code == 0
     assert "member of c_0001, confidence > 99.9%" in text.out
     assert "payment: with 7 other accounts" in text.out
+    assert "\n  prior      −5.0\n  points " in text.out
     assert "declared US, last seen in BR from AS64501" in text.out
 
 
@@ -321,3 +322,26 @@ def test_a_journal_that_cannot_be_written_says_so(
 
     assert ran.code == 3
     assert f"{path}.reviews" in ran.err
+
+
+@pytest.mark.usefixtures("path")
+def test_a_decision_about_an_account_nobody_saw_is_written_and_asks_whether_it_is_meant(
+    monkeypatch: Patch, capfd: Capture
+) -> None:
+    stranger = f"acct_{'z' * 16}"
+
+    ran = run(monkeypatch, capfd, "account", "ban", stranger, "--reason", "stolen cards")
+    seen = run(monkeypatch, capfd, "account", "ban", MEMBER, "--reason", "stolen cards")
+
+    assert ran.code == 0
+    assert f"no exchange of {stranger} is in " in ran.err
+    assert f"{stranger} is refused" in ran.out
+    assert seen.err == ""
+
+
+@pytest.mark.usefixtures("path")
+def test_no_name_is_empty(monkeypatch: Patch, capfd: Capture) -> None:
+    ran = run(monkeypatch, capfd, "account", "show", "--name", " ")
+
+    assert ran.code == 2
+    assert "--name: no name is empty" in ran.err

@@ -144,3 +144,16 @@ def test_a_name_that_cannot_stand_in_the_record_decides_nothing(
     assert ran.code != 0
     assert "--by: say who decides" in ran.err
     assert not Path(f"{path}.audit").exists()
+
+
+@pytest.mark.usefixtures("path")
+def test_a_file_that_is_not_there_is_not_taken_for_one_without_decisions(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    named = run(monkeypatch, capfd, "audit", "show", "--file", path.with_name("typo"))
+    usual = run(monkeypatch, capfd, "audit", "show")
+
+    assert named.code == 3
+    assert "there is no audit file" in named.err
+    assert (usual.code, usual.out) == (0, "0 decisions\n")
+    assert "there is no audit file" in usual.err

@@ -153,3 +153,14 @@ def test_a_string_body_is_sent_as_it_stands_and_a_get_has_none(
     assert "GET /v1/models  no account  allow" in run(
         monkeypatch, capfd, "explain", "-p", policy, get
     ).out  # fmt: skip
+
+
+def test_an_empty_description_says_what_the_smallest_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "request.json").touch()
+
+    ran = run(monkeypatch, capfd, "explain", tmp_path / "request.json", "-p", STANDARD)
+
+    assert ran.code == 3
+    assert ran.err.endswith("request.json: nothing in it; `{}` is the smallest request\n")

@@ -101,3 +101,16 @@ def test_a_module_missing_for_another_reason_is_no_secret(
 
     with pytest.raises(ModuleNotFoundError, match="lookup"):
         run(monkeypatch, capfd, "lookup", "8.8.8.8")
+
+
+def test_whoever_interrupts_while_a_command_is_loaded_sees_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    def interrupted(*_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gateway_guard.cli.build_app", interrupted)
+
+    ran = run(monkeypatch, capfd, "lookup", "8.8.8.8")
+
+    assert ran == (130, "", "")

@@ -41,6 +41,16 @@ def test_help_says_what_a_command_does_how_it_ends_and_gives_an_example(
     assert f"\n    {PAGES[path].example}\n" in ran.out
 
 
+@pytest.mark.parametrize(("path", "last"), [("", "empty it."), ("intel", "with decisions.")])
+def test_lists_of_commands_show_the_first_sentence_of_each_whole(
+    path: str, last: str, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, *path.split(), "--help")
+
+    assert "..." not in ran.out.partition("Commands:")[2]
+    assert ran.out.endswith(f"{last}\n")
+
+
 def test_every_page_is_of_a_command() -> None:
     assert set(PAGES) == set(LEAVES)
 

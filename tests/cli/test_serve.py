@@ -46,6 +46,7 @@ identify: { trusted_proxies: [127.0.0.1], client_ip: x-forwarded-for }
         ([*UPSTREAM, "--workers", "2", "--store", ""], "--allow-split-limits"),
         ([*UPSTREAM, "--store", "memcached://h"], "Memcached changes one key at a time"),
         ([*UPSTREAM, "--ssl-keyfile", "k.pem"], "--ssl-certfile"),
+        ([*UPSTREAM, "--upstream-ca", "ca.pem"], "--upstream with https"),
         ([*UPSTREAM, "--log-level", "loud"], "write debug, info"),
         ([*UPSTREAM, "--port", "99999"], "--port"),
         ([*UPSTREAM, "--admin-port", "99999"], "--admin-port"),
@@ -62,6 +63,20 @@ def test_flags_that_are_wrong_or_do_not_fit_together_are_usage(
     assert ran.code == 2
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_certificate_that_is_none_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "chain.pem").write_text("no PEM\n")
+    flags = (*SERVE, "--policy", MINIMAL, *UPSTREAM, "--ssl-certfile")
+
+    broken = run(monkeypatch, capfd, *flags, tmp_path / "chain.pem")
+    absent = run(monkeypatch, capfd, *flags, tmp_path / "none.pem")
+
+    assert (broken.code, absent.code) == (3, 3)
+    assert broken.err.endswith("chain.pem: no certificate and key of it in PEM\n")
+    assert absent.err.endswith("none.pem: No such file or directory\n")
 
 
 def test_a_policy_that_does_not_fit_a_frontend_cannot_work(

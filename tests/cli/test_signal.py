@@ -70,3 +70,11 @@ def test_an_unknown_name_is_a_usage_error_with_a_hint() -> None:
 
 def test_an_unknown_format_is_a_usage_error() -> None:
     assert run("--format", "xml").exit_code == 2
+
+
+def test_an_unknown_signal_is_answered_with_those_there_are() -> None:
+    near, far = run("template-sweeps"), run("x")
+
+    assert (near.exit_code, far.exit_code) == (2, 2)
+    assert "'template-sweeps': did you mean 'template-sweep'? (one of: geo-velocity" in near.output
+    assert "unknown signal 'x': one of: geo-velocity" in far.output

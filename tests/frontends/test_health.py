@@ -43,6 +43,28 @@ def test_a_key_set_that_cannot_be_fetched_degrades_and_is_named_until_the_policy
     assert after["status"] == "degraded"
 
 
+def test_a_policy_that_does_not_load_again_is_named_with_the_place_of_its_first_mistake(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("version: 1\n")
+    brain = build_guard(
+        str(path), network=NoNetwork(), clock=lambda: build.NOW,
+        settings=Settings(secret=build.SECRET),
+    )  # fmt: skip
+    path.write_text("version: 1\ndefault: my-secret-word\n")
+
+    good = brain.reload()
+
+    status, report = asyncio.run(Health(brain, cast("Upstream", Reachable()), Reachable()).report())
+    assert (good, status, report["status"]) == (False, 200, "degraded")
+    assert (
+        f"the policy on disk does not load ({path}:2:10: GG203, unknown name); the last good one "
+        "is in force"
+    ) in report["troubles"]
+    assert "my-secret-word" not in str(report)
+
+
 def test_an_accounts_file_that_cannot_be_read_again_degrades_while_the_last_good_serves(
     tmp_path: Path,
 ) -> None:

@@ -71,7 +71,52 @@ def test_an_export_says_what_it_hands_on_and_what_it_keeps_back(intel: Intel) ->
 
     assert "c_0001: 4 template, 3 network, 1 client handed on" in ran.err
     assert "kept back: 2 networks with strangers behind them" in ran.err
-    assert "1 lines of decision logs could not be read" in ran.err
+    assert "1 line passed over: of no decision log" in ran.err
+
+
+@pytest.mark.usefixtures("bundle")
+def test_an_export_without_traffic_says_that_networks_are_missing(intel: Intel) -> None:
+    ran = intel("export", "--name", "acme", "--key", "key", "-o", "again")
+
+    assert ran.err.startswith("networks were left out: only --traffic says where")
+
+
+@pytest.mark.usefixtures("bundle")
+def test_lines_that_are_of_no_decision_log_are_counted(intel: Intel, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text('{"id":"d1","action":"allow"}\n' * 3)
+
+    ran = intel("export", "--name", "acme", "--key", "key", "--traffic", "other", "-o", "again")
+    absent = intel("export", "--name", "acme", "--key", "key", "--traffic", "none")
+
+    assert "3 lines passed over: of no decision log, or broken" in ran.err
+    assert absent.code == 3
+    assert "none: cannot be read as a decision log: No such file or directory\n" in absent.err
+
+
+def test_json_that_is_no_stix_bundle_is_not_taken_for_an_empty_one(
+    intel: Intel, tmp_path: Path
+) -> None:
+    (tmp_path / "other").write_text('{"a": 1}')
+
+    ran = intel("import", "other", "--as", "acme")
+
+    assert ran.code == 3
+    assert "other: this is no STIX bundle" in ran.err
+    assert not (tmp_path / "table").exists()
+
+
+@pytest.mark.usefixtures("bundle")
+def test_a_file_of_another_kind_is_named(intel: Intel, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("[1]")
+
+    checked = intel("verify", "other", "--trusted", "trusted")
+    published = intel("publish", "other", "--collection", "collection")
+    pushed = intel("push", "other", "http://127.0.0.1:9/collections/1/")
+
+    assert {checked.code, published.code, pushed.code} == {3}
+    assert checked.err.startswith("gateway-guard: other: this is no signed bundle")
+    assert published.err.startswith("gateway-guard: other: this is no STIX bundle")
+    assert pushed.err.startswith("gateway-guard: other: this is no STIX bundle")
 
 
 @pytest.mark.usefixtures("bundle")
@@ -150,7 +195,7 @@ def test_a_guard_of_no_group_is_told_what_it_cannot_compare(
 
     assert "5 digests are sealed for group" in taken.err
     assert "has no GATEWAY_GUARD_INTEL_GROUP_KEY_FILE" in taken.err
-    assert "5 digests were left out" in exported.err
+    assert "5 digests left out" in exported.err
     assert "c_0001: 3 network handed on" in exported.err
 
 

@@ -249,6 +249,29 @@ def test_a_bad_as_row_is_an_error_with_its_place(tmp_path: Path, row: str) -> No
         read_as_ranges(file)
 
 
+def test_an_as_file_without_a_range_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "asn.csv"
+    file.touch()
+
+    with pytest.raises(SourceError, match=r"asn\.csv: no range in it"):
+        read_as_ranges(file)
+
+
+def test_an_as_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "asn.csv"
+    file.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(SourceError, match=r"asn\.csv: not text in UTF-8"):
+        read_as_ranges(file)
+
+
+def test_a_country_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="none: cannot be read: No such file or directory"):
+        read_countries(tmp_path / "none")
+    with pytest.raises(SourceError, match="cannot be read: Is a directory"):
+        read_countries(tmp_path)
+
+
 def test_a_missing_as_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         read_as_ranges(tmp_path / "none.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,28 @@ def test_a_broken_replacement_keeps_the_last_good_file(tmp_path: Path, damage: s
 
     assert database.reload()
     assert database.describe()[0]["error"] is None
+
+
+def test_the_log_says_what_became_of_a_replaced_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = write(tmp_path / "x.mmdb", {"192.0.2.0/24": {"country_code": "SE"}})
+    good = path.read_bytes()
+    database = NetworkDatabase([path])
+
+    swap(path, b"garbage" * 100)
+    database.reload()
+    path.unlink()
+    database.reload()
+    swap(path, good)
+    database.reload()
+
+    failed, gone, back = caplog.messages
+    assert failed.startswith("network_reload_failed kept=")
+    assert f"reason={path}: not a readable MMDB file" in failed
+    assert f"reason={path}: cannot be read: No such file" in gone
+    assert back.startswith(f"network_reloaded file={path} built=")
 
 
 def test_an_unchanged_file_is_not_read_again(

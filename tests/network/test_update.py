@@ -387,8 +387,10 @@ def test_a_url_that_cannot_be_read_is_one_failed_feed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(SourceError, match="cannot be made"):
+    with pytest.raises(SourceError, match="file: is no directory"):
         update([], tmp_path / "file")
+    with pytest.raises(SourceError, match="cannot be made: Not a directory"):
+        update([], tmp_path / "file" / "below")
 
 
 def test_two_feeds_of_one_name_are_an_error(tmp_path: Path) -> None:

@@ -254,3 +254,19 @@ def test_a_case_about_a_path_no_rule_ever_sees_is_an_error(tmp_path: Path, path:
 
     with pytest.raises(PolicyError, match="GG219"):
         run_cases(file)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"), [(1, "the file does not load"), (2, "1 of 2 files does not load")]
+)
+def test_the_command_test_counts_files_that_do_not_load(
+    tmp_path: Path, files: int, said: str
+) -> None:
+    if files == 2:
+        write(tmp_path, "  - it: allows\n    expect: { action: allow }\n")
+    (tmp_path / "empty.test.yaml").touch()
+
+    result = CliRunner().invoke(build_app("test", "check"), ["test", str(tmp_path)])
+
+    assert result.exit_code == 3
+    assert result.output.endswith(f", {said}\n")

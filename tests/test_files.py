@@ -1,0 +1,77 @@
+"""Files are replaced whole; what is no file is written to and stays what it is."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway_guard.files import write_whole
+
+
+def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot"
+
+    write_whole(path, b"new")
+
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["snapshot"]
+
+
+def test_a_link_stays_and_leads_to_the_new_content(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    real, link = tmp_path / "disk" / "snapshot", tmp_path / "snapshot"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+
+    write_whole(link, b"new")
+
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+
+
+def test_a_link_that_leads_nowhere_yet_leads_to_the_content(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    link.symlink_to(real)
+
+    write_whole(link, b"new")
+
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard: list[bytes] = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_bytes()))
+    reader.start()
+
+    write_whole(pipe, b"x" * 200_000)
+
+    reader.join(10)
+    assert heard == [b"x" * 200_000]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could lose a device")
+def test_a_device_stays_one(tmp_path: Path) -> None:
+    nowhere = tmp_path / "null"
+    try:
+        os.mknod(nowhere, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        nowhere.write_bytes(b"")
+    except PermissionError:
+        pytest.skip("devices cannot be made here")
+
+    write_whole(nowhere, b"new")
+
+    assert stat.S_ISCHR(nowhere.stat().st_mode)
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path, b"new")

@@ -22,11 +22,12 @@ _BRIDGE_SHARE: Final = 0.2
 
 def communities(
     values: Mapping[V, Sequence[int]], weight: Mapping[V, float] | None = None
-) -> list[set[int]]:
+) -> list[list[set[int]]]:
     """The parts of a web given as value → the accounts that share it; largest first.
 
-    An account with no value is in no part. `weight` is a value's weight, 1 when missing. Parts
-    joined by several values are put together again: the method alone cuts large parts.
+    An account with no value is in no part. `weight` is a value's weight, 1 when missing. The method
+    alone cuts large parts: pieces joined by several values are put together again. A part is given
+    as its pieces, for what joins them may be chance: half hours and carriers are shared by many.
     """
     # In an order of their own: what came first must not decide.
     ordered = sorted((-len(m), sorted(m), str(v), v) for v, m in values.items())
@@ -43,7 +44,7 @@ def communities(
     parts: dict[int, set[int]] = defaultdict(set)
     for account, i in number.items():
         parts[label[i]].add(account)
-    return _bridged([parts[k] for k in sorted(parts)], values)
+    return _bridged([[parts[k]] for k in sorted(parts)], values)
 
 
 def _louvain(edges: list[dict[int, float]]) -> list[int]:
@@ -99,10 +100,12 @@ def _one_level(edges: list[dict[int, float]], loops: list[float]) -> list[int]:
     return part
 
 
-def _bridged(parts: list[set[int]], values: Mapping[V, Sequence[int]]) -> list[set[int]]:
+def _bridged(
+    parts: list[list[set[int]]], values: Mapping[V, Sequence[int]]
+) -> list[list[set[int]]]:
     """Put parts together again that several values join."""
     while len(parts) > 1:
-        home = {account: i for i, part in enumerate(parts) for account in part}
+        home = {a: i for i, pieces in enumerate(parts) for piece in pieces for a in piece}
         own = [0] * len(parts)
         bridges: dict[tuple[int, int], int] = defaultdict(int)
         for members in values.values():
@@ -119,5 +122,9 @@ def _bridged(parts: list[set[int]], values: Mapping[V, Sequence[int]]) -> list[s
         if best is None:
             break
         _, i, j = best
-        parts[i] |= parts.pop(j)
-    return sorted(parts, key=lambda part: (-len(part), min(part)))
+        parts[i] += parts.pop(j)
+    return sorted(parts, key=_largest)
+
+
+def _largest(pieces: list[set[int]]) -> tuple[int, int]:
+    return -sum(map(len, pieces)), min(min(piece) for piece in pieces)

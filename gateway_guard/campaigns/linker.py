@@ -28,6 +28,8 @@ from gateway_guard.types import Campaign, CampaignFacts
 FEWEST: Final = 4
 #: A web of so few accounts is also examined as a whole.
 _FEW: Final = 12
+#: A piece of so many accounts shows by itself what it is.
+_ALONE: Final = 12
 #: A web is examined again when it has this share of new links.
 _NEWS: Final = 0.1
 #: And a campaign when at least so many members joined it since.
@@ -173,16 +175,39 @@ class Linker:
         parts = communities(values, weights)
         if len(parts) > 1 and len(members) <= _FEW:
             # So few may be one although they fall apart.
-            parts.append(set(members))
-        for part in parts:
-            if len(part) >= FEWEST:
-                verdict, rest = self._judge(part, at)
+            parts.append([set(members)])
+        for pieces in parts:
+            if sum(map(len, pieces)) >= FEWEST:
+                verdict, rest = self._joined(pieces, at)
                 if not verdict.convicted:
                     continue
                 held = self.cases.convict(rest, verdict, at, partial(self._again, at=at))
                 if held is not None:
                     self._grown(held, at)
         return len(members)
+
+    def _joined(self, pieces: list[set[int]], at: float) -> tuple[Verdict, set[int]]:
+        """As `_judge` of all `pieces`, without those that look innocent by themselves and do not
+        say what the others say.
+
+        A reseller's customers and a class have an innocent explanation each, and none together:
+        one pays, the other signed up in one hour. No piece of a campaign is innocent, unless it is
+        too new to show what it is; then it says the same.
+        """
+        whole = set().union(*pieces)
+        verdict, meant = self._judge(whole, at)
+        if not verdict.convicted or len(pieces) == 1:
+            return verdict, meant
+        innocent = [
+            piece for piece in pieces if len(piece) >= _ALONE and self._again(piece, at) is None
+        ]
+        others = whole.difference(*innocent) or whole
+        left_out = [
+            piece
+            for piece in innocent
+            if not Group(others | piece, self.memory).says_the_same(piece, self.burden.alike)
+        ]
+        return self._judge(whole.difference(*left_out), at) if left_out else (verdict, meant)
 
     def _again(self, members: set[int], at: float) -> tuple[Verdict, set[int]] | None:
         """What those who would be held look like without the rest of their group.

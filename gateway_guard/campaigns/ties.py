@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from gateway_guard.campaigns.evidence import ORDINARY, Kind, Tied, by_chance
@@ -117,14 +117,35 @@ class Group:
         keys: Counter[int] = Counter()
         for trace in self.traces:
             keys.update(set(trace.shared))
-        size = len(self.traces)
-        outside = max(len(self.memory.traces) - size, 1)
         for key, count in keys.most_common():
-            posting = self.memory.templates.shared.get(key)
-            rest = posting.count - count if posting is not None else 0
-            if rest / outside <= _COMMON * count / size:
-                return count / size
+            if not self._common(key, count):
+                return count / len(self.traces)
         return 0.0
+
+    def says_the_same(self, part: Container[int], share: float) -> bool:
+        """Whether `share` of the members in `part`, and of the others, have a content key in common
+        that is not common outside the group too. `part`: account numbers; `share` in (0, 1)."""
+        numbers, size = self.memory.numbers, 0
+        inside: Counter[int] = Counter()
+        others: Counter[int] = Counter()
+        for trace in self.traces:
+            mine = numbers[trace.account] in part
+            size += mine
+            (inside if mine else others).update(set(trace.shared))
+        rest = len(self.traces) - size
+        return any(
+            count >= share * size
+            and others[key] >= max(share * rest, 1)
+            and not self._common(key, count + others[key])
+            for key, count in inside.items()
+        )
+
+    def _common(self, key: int, count: int) -> bool:
+        """Whether a content key of `count` members is as good as common outside the group."""
+        size = len(self.traces)
+        posting = self.memory.templates.shared.get(key)
+        rest = posting.count - count if posting is not None else 0
+        return rest / max(len(self.memory.traces) - size, 1) > _COMMON * count / size
 
     def views(self, base: Base) -> list[list[Tied]]:
         """The members' ties, seen in one or two ways; one member for each organisation.

@@ -229,6 +229,34 @@ def test_half_of_the_proof_will_do_for_those_who_were_proved_together(
     assert found == ((verdict, {1, 2, 3}) if stands else None)
 
 
+@pytest.mark.parametrize(
+    ("size", "same", "left_out"), [(12, False, True), (11, False, False), (12, True, False)]
+)
+def test_a_piece_that_looks_innocent_by_itself_is_left_out_unless_it_says_the_same(
+    monkeypatch: pytest.MonkeyPatch, size: int, same: bool, left_out: bool
+) -> None:
+    """A class and a reseller's customers have an innocent explanation each, and none together."""
+    mouths = ("x", "x" if same else "y")
+    seen = [
+        msgspec.structs.replace(one, account=f"a_{name}{one.account}")
+        for name, mouth in zip("ab", mouths, strict=True)
+        for one in build.campaign(mouth, size=size, exchanges=1)
+    ]
+    linker = build.learnt(build.mixed(seen, build.strangers()))
+    numbers = [linker.memory.numbers[one.account] for one in seen]
+    guilty, innocent = set(numbers[:size]), set(numbers[size:])
+    (shown,) = caught().held.values()
+    cleared = msgspec.structs.replace(shown.verdict, convicted=False, left=0.0)
+    monkeypatch.setattr(
+        linker, "_judge", lambda part, at: (cleared if part == innocent else shown.verdict, part)
+    )
+
+    verdict, meant = linker._joined([guilty, innocent], NOW)
+
+    assert verdict.convicted
+    assert meant == (guilty if left_out else guilty | innocent)
+
+
 def test_a_real_campaign_that_grows_is_held_on_and_grows_with_it() -> None:
     linker = caught()
 

@@ -465,3 +465,31 @@ def test_organisations_are_counted_once(people: list[dict[str, Any]]) -> None:
 
     for ties in Group(list(memory.traces), memory).views(everybody(memory)):
         assert len(ties) == len({who["organisation"] for who in people})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "outside", "same"),
+    [
+        ((7,) * 4, 0, True),
+        ((7, 7, 8, 9), 0, True),
+        ((7, 8, 9, 10), 0, False),
+        ((7,) * 4, 50, False),
+    ],
+)
+def test_two_parts_of_a_group_say_the_same_when_two_fifths_of_each_say_what_few_others_do(
+    theirs: tuple[int, ...], outside: int, same: bool
+) -> None:
+    seen = [build.sighting(f"a_{n}", keys=(7,)) for n in range(4)]
+    seen += [build.sighting(f"b_{n}", keys=(key,)) for n, key in enumerate(theirs)]
+    others = [build.sighting(f"s_{n}", keys=(7,) if n < outside else ()) for n in range(100)]
+    memory = build.remembered([*others, *seen])
+    everyone = group(memory, seen)
+
+    assert Group(everyone, memory).says_the_same(everyone[:4], 0.4) is same
+
+
+def test_nobody_says_the_same_as_nobody() -> None:
+    seen = [build.sighting(f"a_{n}", keys=(7,)) for n in range(4)]
+    memory = build.remembered(seen)
+
+    assert not Group(group(memory, seen), memory).says_the_same(group(memory, seen), 0.4)

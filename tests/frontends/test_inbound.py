@@ -28,10 +28,10 @@ HANDSHAKE = (
 )
 
 
-#: Seconds of processor time for what comes in one turn: half of what a request may take. Measured
-#: on two shared cores, at their best and worst: 1 to 15 ms; with a method called for each chunk or
-#: trailer 17 to 70.
-TURN = 0.025
+#: Seconds of processor time for what comes in one turn; a request may take 50 ms. Measured on two
+#: shared cores, at their best and worst: 1 to 28 ms; with a method called for each chunk or trailer
+#: 17 to 70.
+TURN = 0.035
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

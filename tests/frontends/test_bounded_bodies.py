@@ -187,8 +187,8 @@ def test_to_hold_the_event_loop_with_a_megabyte_takes_no_time(
     once = ask(guard, path, coding, body)
 
     took = HELD
-    for _ in range(5):
-        # The best of some: what others do to the caches is not the request's.
+    for _ in range(25):
+        # The best of some: what others do to the caches and the clock is not the request's.
         began = time.thread_time()
         once()
         took = min(took, time.thread_time() - began)

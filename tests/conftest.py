@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -24,7 +25,10 @@ from tests.dealing import dealt
 #: the run fails: one hiccup of a loaded machine among thousands of tests, many of which start
 #: processes, is not worth a run; several are a defect of theirs or ours.
 MOST_RERUN: Final = 3
-#: Marks of tests that coverage is not measured of.
+#: Folders of the tests of what decides, whose coverage is measured; tracing all would take another
+#: two minutes.
+TRACED: Final = frozenset(("accounts", "campaigns", "core", "signals", "stores"))
+#: Marks of tests there that it is not measured of.
 UNTRACED: Final = ("untraced", "e2e", "hypothesis")
 
 settings.register_profile(
@@ -61,14 +65,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Do not trace for coverage what computes for long, or leaves the work to other processes.
+    """Trace for coverage the tests of what decides, but not those that compute for long or leave
+    the work to other processes.
 
     Nor what hypothesis makes up: a line that only it reaches today, it may not reach tomorrow.
-    Who asks what each single test reaches (`tests.mutation`) is told of these, too.
+    Who asks what each single test reaches (`tests.mutation`) is told of all.
     """
     tracer = sys.gettrace()
     every = getattr(item.config.option, "trace_every_test", False)
-    if tracer is None or every or not any(map(item.get_closest_marker, UNTRACED)):
+    if tracer is None or every or _traced(item):
         yield
         return
     of_threads = threading.gettrace()
@@ -79,6 +84,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     finally:
         threading.settrace(of_threads)
         sys.settrace(tracer)
+
+
+def _traced(item: pytest.Item) -> bool:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return folder in TRACED and not any(map(item.get_closest_marker, UNTRACED))
 
 
 @pytest.hookimpl(trylast=True)

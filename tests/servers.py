@@ -316,7 +316,7 @@ class Cluster:
               "the replica has everything")  # fmt: skip
         own = replica.do("CLUSTER", "MYID")
         for node in self.nodes:
-            until(lambda node=node: self._knows(node, own), "all know the replica")  # type: ignore[misc]
+            until(lambda node=node: self._knows(node, own, name), "all know whom it follows")  # type: ignore[misc]
         return replica
 
     @staticmethod
@@ -335,9 +335,10 @@ class Cluster:
         raise AssertionError("the replica does not take over")
 
     @staticmethod
-    def _knows(node: Server, replica: str) -> bool:
-        lines = str(node.do("CLUSTER", "NODES")).splitlines()
-        return any(line.startswith(replica) and "slave" in line for line in lines)
+    def _knows(node: Server, replica: str, master: str) -> bool:
+        # For a while a node knows that one is a replica, but not of whom, and votes for no such.
+        lines = (line.split() for line in str(node.do("CLUSTER", "NODES")).splitlines())
+        return any(line[0] == replica and line[3] == master for line in lines)
 
     def stop(self) -> None:
         """End all of it."""

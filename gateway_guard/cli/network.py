@@ -26,6 +26,7 @@ from gateway_guard.network.build import (
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.network.mmdb import open_bytes
 from gateway_guard.network.update import Feed, update
+from gateway_guard.pages.words import many
 from gateway_guard.settings import Settings
 from gateway_guard.types import NETWORK_FLAGS
 
@@ -62,10 +63,6 @@ def _as_files(path: Path) -> list[Path]:
     if not files:
         raise SourceError(f"{path}: no asn-ipv4-num.csv or asn-ipv6-num.csv in it")
     return files
-
-
-def _count(number: int, of_what: str) -> str:
-    return f"{number:,} {of_what}{'' if number == 1 else 's'}"
 
 
 def _build(
@@ -195,8 +192,8 @@ def register(app: typer.Typer) -> None:
             print_json(report)
             return
         typer.echo(
-            f"{report['file']}: {report['size']:,} bytes, {_count(report['ranges'], 'range')}, "
-            f"{_count(report['records'], 'record')}, sha256 {report['sha256'][:16]}…"
+            f"{report['file']}: {report['size']:,} bytes, {many(report['ranges'], 'range')}, "
+            f"{many(report['records'], 'record')}, sha256 {report['sha256'][:16]}…"
         )
         for flag, count in report["ipv4_addresses"].items():
             typer.echo(f"  {flag:<12}{count:>14,} IPv4 addresses")

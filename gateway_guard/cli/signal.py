@@ -6,14 +6,12 @@ import dataclasses
 import inspect
 from typing import Any
 
-import msgspec
 import typer
 
+from gateway_guard.cli.output import Format, FormatOption, print_json
 from gateway_guard.policy.diagnostics import suggest
 from gateway_guard.signals import DETECTORS, detectors
 from gateway_guard.signals.base import Detector
-
-USAGE = 2
 
 
 def register(app: typer.Typer) -> None:
@@ -22,19 +20,16 @@ def register(app: typer.Typer) -> None:
     @app.command("signal")
     def signal(
         name: str = typer.Argument("", help="A signal, e.g. template-sweep; none lists them all."),
-        format: str = typer.Option("text", "--format", help="text or json."),
+        format: FormatOption = Format.TEXT,
     ) -> None:
         """List the signals, or print the manual page of one with its parameters."""
-        if format not in ("text", "json"):
-            raise typer.BadParameter(f"{format!r} is neither text nor json", param_hint="--format")
         table = detectors()
         if name and name not in table:
-            typer.echo(f"unknown signal '{name}': {suggest(name, table)}", err=True)
-            raise typer.Exit(USAGE)
+            raise typer.BadParameter(f"unknown signal '{name}': {suggest(name, table)}")
         chosen = {name: table[name]} if name else table
         pages = [page(one, cls) for one, cls in chosen.items()]
-        if format == "json":
-            typer.echo(msgspec.json.encode(pages[0] if name else pages).decode())
+        if format is Format.JSON:
+            print_json(pages[0] if name else pages)
         elif name:
             typer.echo(text_of(pages[0]))
         else:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl
 
 from gateway_guard.core.account import Recognised
 from gateway_guard.core.credentials import AMBIGUOUS, VISIBLE, digest
 from gateway_guard.core.dialects import google
+from gateway_guard.core.query import parameters
 from gateway_guard.types import CredentialFault
 
 #: Parameters of the query by which Google's APIs know who calls.
 #: Source: "System parameters", cloud.google.com/apis/docs/system-parameters.
 _NAMES: Final = frozenset(("key", "access_token"))
-#: Most parameters read; the APIs have a handful.
-_MOST: Final = 100
 
 
 def with_query_key(seen: Recognised, path: str, query: bytes, secret: bytes) -> Recognised:
@@ -40,10 +38,10 @@ def with_query_key(seen: Recognised, path: str, query: bytes, secret: bytes) -> 
 def query_key(query: bytes) -> bytes | CredentialFault | None:
     """The key in a query string; None when it has none, a fault when readers may differ on it."""
     try:
-        pairs = parse_qsl(query.decode("latin-1"), encoding="latin-1", max_num_fields=_MOST)
+        pairs = parameters(query, "latin-1")
     except ValueError:
         return CredentialFault.AMBIGUOUS_SPELLING
-    keys = [value.encode("latin-1") for name, value in pairs if name in _NAMES]
+    keys = [value.encode("latin-1") for name, value in pairs if value and name in _NAMES]
     if not keys:
         return None
     if len(keys) > 1:

@@ -4,14 +4,12 @@ body's."""
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl
 
 from gateway_guard.core.members import Misshapen, model_of
+from gateway_guard.core.query import parameters
 
 #: OpenAI's sockets and LiteLLM's routes; Azure's sockets.
 _NAMES: Final = frozenset(("model", "deployment"))
-#: Most parameters read; the APIs have a handful.
-_MOST: Final = 100
 
 
 def model_in_query(query: bytes) -> str | None:
@@ -24,7 +22,7 @@ def model_in_query(query: bytes) -> str | None:
     if b"model" not in low and b"deployment" not in low and b"%" not in low:
         return None
     try:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST)
+        pairs = parameters(query, "utf-8")
     except ValueError:
         raise Misshapen from None
     found = {model_of({"model": value}) for name, value in pairs if name.lower() in _NAMES}

@@ -36,8 +36,9 @@ SSE: Final = 0
 JSON: Final = 1
 OPAQUE: Final = 2
 LINES: Final = 3
-#: What Amazon wraps lines of JSON in, taken for a coding of them.
-_FRAMES: Final = b"amazon-frames"
+#: What Amazon wraps lines of JSON in, taken for a coding of them. A capital, which no coding that
+#: a header names has here.
+_FRAMES: Final = b"Frames"
 _LINE_TYPES: Final = frozenset((
     b"application/x-ndjson", b"application/ndjson", b"application/jsonl",
     b"application/x-jsonlines", b"application/stream+json",

@@ -101,15 +101,15 @@ def test_a_profile_takes_at_most_two_kilobytes_however_busy_its_account() -> Non
         (request(NOON + i * 1999.0, " ".join(f"w{i}-{k}" for k in range(20))), countries[i % 3])
         for i in range(40)
     ]
-    profiles = Profiles(1000)
+    profiles = Profiles(200)
 
     tracemalloc.start()
-    for account in range(1000):
+    for account in range(200):
         profile = profiles.get(f"acct_{account:026}")
         for one, network in events:
             observe(profile, one, facts(profile, network))
             observe_usage(profile, one, Usage(input_tokens=1000, output_tokens=account))
-    size = tracemalloc.get_traced_memory()[0] / 1000
+    size = tracemalloc.get_traced_memory()[0] / 200
     tracemalloc.stop()
 
     assert size <= 2048

@@ -9,6 +9,7 @@ from typing import Any, cast
 from gateway_guard.building import build_guard
 from gateway_guard.frontends.admin import Health
 from gateway_guard.frontends.upstream import Upstream
+from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from tests import build
@@ -25,12 +26,24 @@ class Reachable:
         """It is there."""
 
 
+def made(policy: Any, **settings: Any) -> Guard:
+    """A guard that asks nobody."""
+    return build_guard(
+        policy, network=NoNetwork(), settings=Settings(secret=build.SECRET, **settings),
+        clock=lambda: build.NOW,
+    )  # fmt: skip
+
+
+def reloaded(guard: Guard) -> tuple[int, dict[str, Any]]:
+    """What is told of health when reading everything anew has failed."""
+    assert not guard.reload()
+    health = Health(guard, cast("Upstream", Reachable()), Reachable())
+    return asyncio.run(health.report())
+
+
 def test_a_key_set_that_cannot_be_fetched_degrades_and_is_named_until_the_policy_drops_it() -> None:
     async def scenario() -> list[dict[str, Any]]:
-        brain = build_guard(
-            build.policy(f"identify: {{ account: {{ jwt: {{ jwks: '{URL}' }} }} }}"),
-            network=NoNetwork(), settings=Settings(secret=build.SECRET), clock=lambda: build.NOW,
-        )  # fmt: skip
+        brain = made(build.policy(f"identify: {{ account: {{ jwt: {{ jwks: '{URL}' }} }} }}"))
         health = Health(brain, cast("Upstream", Reachable()), Reachable())
         before = (await health.report())[1]
         brain._jwt.errors = {URL: "ConnectError", "http://127.0.0.1:1/old": "ConnectError"}
@@ -48,16 +61,11 @@ def test_a_policy_that_does_not_load_again_is_named_with_the_place_of_its_first_
 ) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("version: 1\n")
-    brain = build_guard(
-        str(path), network=NoNetwork(), clock=lambda: build.NOW,
-        settings=Settings(secret=build.SECRET),
-    )  # fmt: skip
+    brain = made(str(path))
     path.write_text("version: 1\ndefault: my-secret-word\n")
 
-    good = brain.reload()
-
-    status, report = asyncio.run(Health(brain, cast("Upstream", Reachable()), Reachable()).report())
-    assert (good, status, report["status"]) == (False, 200, "degraded")
+    status, report = reloaded(brain)
+    assert (status, report["status"]) == (200, "degraded")
     assert (
         f"the policy on disk does not load ({path}:2:10: GG203, unknown name); the last good one "
         "is in force"
@@ -70,16 +78,11 @@ def test_an_accounts_file_that_cannot_be_read_again_degrades_while_the_last_good
 ) -> None:
     path = tmp_path / "accounts.csv"
     path.write_text("account,tier\na_1,free\n")
-    brain = build_guard(
-        build.policy("version: 1"), network=NoNetwork(), clock=lambda: build.NOW,
-        settings=Settings(secret=build.SECRET, accounts_file=str(path)),
-    )  # fmt: skip
+    brain = made(build.policy("version: 1"), accounts_file=str(path))
     path.write_text("account,tier\na_1,free\na_2,free,x\n")
 
-    good = brain.reload()
-
-    status, report = asyncio.run(Health(brain, cast("Upstream", Reachable()), Reachable()).report())
-    assert (good, status, report["status"]) == (False, 200, "degraded")
+    status, report = reloaded(brain)
+    assert (status, report["status"]) == (200, "degraded")
     assert (
         f"account attributes: {path}:3: more values than columns; the last good file serves"
         in report["troubles"]

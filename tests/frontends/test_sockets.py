@@ -56,7 +56,7 @@ def test_frames_come_out_as_they_went_in_and_no_more_of_them_at_a_time(
     whole = [frame(b"x" * length, masked=masked) for length in lengths]
     stream = b"".join(whole)
     ends = {sum(map(len, whole[: n + 1])): n + 1 for n in range(len(whole))}
-    frames, out = Frames(), b""
+    frames, out = Frames(), bytearray()
 
     for start in range(0, len(stream), cut):
         frames.put(stream[start : start + cut])

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import UNTRACED, pytest_runtest_protocol
+from tests.conftest import TRACED, UNTRACED, pytest_runtest_protocol
 from tests.mutation.reach import Recorder
 
 
-def traced(marked: str, option: Namespace) -> bool:
-    """Whether a test with a mark is traced while it runs."""
+def traced(marked: str, option: Namespace, folder: str = "core") -> bool:
+    """Whether a test in a folder, with a mark, is traced while it runs."""
     item: Any = types.SimpleNamespace(
+        path=Path(__file__).parents[1] / folder / "test_it.py",
         get_closest_marker=lambda name: name == marked or None,
         config=types.SimpleNamespace(option=option),
     )
@@ -39,6 +40,14 @@ def test_what_coverage_is_not_measured_of_is_not_traced(mark: str) -> None:
     assert traced("longest", Namespace())
 
 
+def test_coverage_is_measured_of_the_tests_of_what_decides() -> None:
+    folders = (*sorted(TRACED), "cli", ".")
+
+    assert [traced("longest", Namespace(), folder) for folder in folders] == [
+        *[True] * len(TRACED), False, False,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("mark", UNTRACED)
 def test_of_what_notices_a_change_every_test_counts(mark: str, tmp_path: Path) -> None:
     config: Any = types.SimpleNamespace(option=Namespace())
@@ -48,3 +57,4 @@ def test_of_what_notices_a_change_every_test_counts(mark: str, tmp_path: Path) -
     recorder.pytest_configure(config)
 
     assert traced(mark, config.option)
+    assert traced("longest", config.option, "cli")

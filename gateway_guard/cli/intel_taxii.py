@@ -104,8 +104,9 @@ def serve(
 ) -> None:
     """Serve a collection over TAXII 2.1, read-only, to those who have a password."""
     from gateway_guard.frontends import listen, taxii  # noqa: PLC0415  (uvicorn is an extra)
+    from gateway_guard.frontends.certificate import server_tls  # noqa: PLC0415
 
-    tls = listen.server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
+    tls = server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
     if tls is None and host not in ("127.0.0.1", "::1", "localhost"):
         raise typer.BadParameter(
             f"--host {host} without TLS would carry passwords in the clear: add --ssl-certfile, or "

@@ -100,7 +100,9 @@ def serve(
     allow_split_limits: bool = typer.Option(
         False, "--allow-split-limits", help="Without --store, let each worker count its own limits."
     ),
-    ssl_certfile: str | None = typer.Option(None, "--ssl-certfile", help="Serve TLS: PEM chain."),
+    ssl_certfile: str | None = typer.Option(
+        None, "--ssl-certfile", help="Serve TLS: PEM chain, read again when it changes."
+    ),
     ssl_keyfile: str | None = typer.Option(None, "--ssl-keyfile", help="Its private key."),
     upstream_ca: str | None = typer.Option(
         None, "--upstream-ca", help="Trust only these authorities for the upstream (PEM)."
@@ -240,6 +242,7 @@ def serve(
     from gateway_guard.accounts.seen import Seen  # noqa: PLC0415
     from gateway_guard.frontends import coredumps, gathering, listen  # noqa: PLC0415  (an extra)
     from gateway_guard.frontends.access import opens  # noqa: PLC0415
+    from gateway_guard.frontends.certificate import Certificate  # noqa: PLC0415
     from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
     from gateway_guard.frontends.server import Options, Sidecar  # noqa: PLC0415
     from gateway_guard.frontends.upstream import Origin, Timeouts  # noqa: PLC0415
@@ -291,7 +294,7 @@ def serve(
             check_loop(origin, host, port, uds)
             if upstream_ca is not None and not origin.secure:
                 raise typer.BadParameter("--upstream-ca is for an --upstream with https")
-    tls = listen.server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
+    tls = Certificate(ssl_certfile, ssl_keyfile) if ssl_certfile else None
     # Everything that can be wrong is wrong here, before the first connection is accepted.
     sidecar: Sidecar | None = None
     if workers == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import stat
 from pathlib import Path
 
@@ -106,23 +105,3 @@ def dead_socket(path: str) -> bool:
         if probe.connect_ex(path) == 0:
             raise SettingsError(f"cannot listen on {path}: another process does")
     return True
-
-
-def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:
-    """TLS 1.2 and later with the PEM chain `certificate` and its `key` (same file when None).
-
-    Raises:
-        SettingsError: they cannot be read or do not fit together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:
-        files = " and ".join(dict.fromkeys(filter(None, (certificate, key))))
-        why = "no certificate and key of it in PEM" if isinstance(error, ssl.SSLError) else None
-        raise SettingsError(
-            f"--ssl-certfile, --ssl-keyfile: cannot use {files}: {why or error.strerror}"
-        ) from None
-    return context

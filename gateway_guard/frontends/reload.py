@@ -28,6 +28,12 @@ class Files:
         self._paths = [Path(path) for path in paths]
         self._seen = self._look()
 
+    def add(self, paths: Sequence[str]) -> None:
+        """Look at these, too, as they are now."""
+        more = Files(paths)
+        self._paths += more._paths
+        self._seen += more._seen
+
     def changed(self) -> bool:
         now = self._look()
         if now == self._seen:

@@ -2,7 +2,8 @@
 
     SIGTERM, SIGINT   drain: not ready any more, answers close their connections, nothing new is
                       accepted, what is in flight finishes within `drain` seconds
-    SIGHUP            policy, network data and accounts are read again, the decision log reopened
+    SIGHUP            policy, network data, accounts and certificate are read again, the decision
+                      log reopened
     SIGUSR1           a diagnostic snapshot is taken (`snapshot`)
 
 Files are also watched, once a second (`reload`).
@@ -16,7 +17,6 @@ import gc
 import logging
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,7 @@ from starlette.types import ASGIApp
 from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.admin import Health
+from gateway_guard.frontends.certificate import Certificate
 from gateway_guard.frontends.dashboard.mount import one_guard
 from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
@@ -182,7 +183,7 @@ class Sidecar:
 
     @contextlib.asynccontextmanager
     async def _receiving(
-        self, listener: socket.socket, protocol: type[GuardProtocol], tls: ssl.SSLContext | None
+        self, listener: socket.socket, protocol: type[GuardProtocol], tls: Certificate | None
     ) -> AsyncIterator[None]:
         """Receive visitors on a listener of their own until the block ends."""
         server = self._server(self._visitors(None), protocol, tls)
@@ -200,7 +201,7 @@ class Sidecar:
         self,
         listeners: Sequence[socket.socket],
         admin: socket.socket | None,
-        tls: ssl.SSLContext | None,
+        tls: Certificate | None,
         *,
         visitors: socket.socket | None = None,
         ready: Callable[[], None] | None = None,
@@ -218,7 +219,7 @@ class Sidecar:
         self,
         listeners: Sequence[socket.socket],
         admin: socket.socket | None,
-        tls: ssl.SSLContext | None,
+        tls: Certificate | None,
         *,
         visitors: socket.socket | None = None,
         ready: Callable[[], None] | None = None,
@@ -235,8 +236,14 @@ class Sidecar:
         main.ready = ready
         loop = asyncio.get_running_loop()
 
+        if tls is not None:
+            self._files.add(tls.files)
+            # A worker that replaces another has it from when the first was started.
+            tls.renew()
+
         def reloaded(good: bool) -> None:
-            self.metrics.reloaded(good)
+            renewed = tls is None or tls.renew()
+            self.metrics.reloaded(good and renewed)
             # Whose PROXY header is believed follows the policy.
             protocol.limits = self._limits()
 
@@ -255,7 +262,7 @@ class Sidecar:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
         self.instruments.state = main.server_state
-        health = Health(self.guard, front.upstream, self)
+        health = Health(self.guard, front.upstream, self, certificate=tls)
         snapshot = self.instruments.snapshot(health)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:
@@ -303,7 +310,7 @@ class Sidecar:
         )
 
     def _server(
-        self, app: ASGIApp, protocol: type[GuardProtocol], tls: ssl.SSLContext | None
+        self, app: ASGIApp, protocol: type[GuardProtocol], tls: Certificate | None
     ) -> Server:
         config = uvicorn.Config(
             app,
@@ -319,7 +326,7 @@ class Sidecar:
             timeout_graceful_shutdown=max(1, round(self.options.drain)),
         )
         config.load()
-        config.ssl = tls
+        config.ssl = tls.context if tls is not None else None
         server = Server(config)
         server.announce = True
         return server

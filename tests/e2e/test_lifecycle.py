@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.e2e.servers import (
     Sidecar,
     Upstream,
     ask,
+    certificate,
     chunk,
     get,
     run,
@@ -120,6 +122,46 @@ def test_a_changed_file_is_noticed_without_a_signal(tmp_path: Path) -> None:
         sidecar.wait_for("reload-done", after=mark)
 
         assert ask(sidecar.port, get("/v1/models")).status == 403
+
+
+def shown(port: int) -> str:
+    """The certificate a new connection sees."""
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_renewed_certificate_is_for_new_connections_and_a_broken_one_for_nobody(
+    tmp_path: Path, workers: int
+) -> None:
+    where, key = certificate(tmp_path)
+    (tmp_path / "next").mkdir()
+    later, key_of_later = certificate(tmp_path / "next")
+    first, second = where.read_text(), later.read_text()
+    trusting = ssl.create_default_context(cafile=str(where))
+    flags = ["--ssl-certfile", str(where), "--ssl-keyfile", str(key), "--workers", str(workers)]
+    with (
+        Upstream() as upstream,
+        Sidecar(tmp_path, upstream.url, *flags, "--allow-split-limits") as sidecar,
+        Client(sidecar.port, tls=trusting) as client,
+    ):
+        sidecar.all_serve(workers)
+        assert client.send(get("/v1/models")).answer().status == 200
+        assert shown(sidecar.port) == first
+        mark = len(sidecar.lines)
+        # Without its key it can serve nobody.
+        where.write_text(second)
+        sidecar.wait_for("certificate-kept .* no certificate and key", after=mark, times=workers)
+        kept, ready = shown(sidecar.port), ask(sidecar.admin, get("/readyz"))
+        mark = len(sidecar.lines)
+        key.write_bytes(key_of_later.read_bytes())
+        sidecar.process.send_signal(signal.SIGHUP)
+        sidecar.wait_for("reload-done", after=mark, times=workers)
+
+        assert kept == first
+        assert b"the last good certificate serves" in ready.body
+        assert {shown(sidecar.port) for _ in range(4)} == {second}
+        assert client.send(get("/v1/models")).answer().status == 200
+        assert b"certificate serves" not in ask(sidecar.admin, get("/readyz")).body
 
 
 def test_a_reload_that_fails_keeps_the_last_good_policy_and_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""The certificate connections are accepted with, read again when it was renewed."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Final
+
+from gateway_guard.errors import SettingsError
+
+log: Final = logging.getLogger(__name__)
+
+
+def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:
+    """TLS 1.2 and later with the PEM chain `certificate` and its `key` (same file when None).
+
+    Raises:
+        SettingsError: they cannot be read or do not fit together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        files = " and ".join(dict.fromkeys(filter(None, (certificate, key))))
+        why = "no certificate and key of it in PEM" if isinstance(error, ssl.SSLError) else None
+        raise SettingsError(
+            f"--ssl-certfile, --ssl-keyfile: cannot use {files}: {why or error.strerror}"
+        ) from None
+    return context
+
+
+class Certificate:
+    """A certificate and its key, as `server_tls` reads them.
+
+    Attributes:
+        context: what connections are accepted with; whoever comes next sees what was read last.
+        files: the paths of both.
+        error: why what is there now cannot be used, while the last good one is; None when it can.
+
+    Raises:
+        SettingsError: as `server_tls`.
+    """
+
+    def __init__(self, certificate: str, key: str | None) -> None:
+        self._certificate, self._key = certificate, key
+        self.files = [path for path in (certificate, key) if path]
+        self.error: str | None = None
+        self.context = server_tls(certificate, key)
+
+    def renew(self) -> bool:
+        """Read the files again; False when they cannot be used.
+
+        On the thread that accepts connections only: a context knows no locks.
+        """
+        try:
+            # A context that was given half of what does not fit together serves nobody.
+            server_tls(self._certificate, self._key)
+            self.context.load_cert_chain(self._certificate, self._key)
+        except (SettingsError, OSError) as error:
+            self.error = str(error)
+            log.error("certificate-kept reason=%s", error)
+            return False
+        self.error = None
+        return True

@@ -82,6 +82,15 @@ def test_the_risk_felt_is_never_below_the_latest_and_falls_no_faster_than_promis
         assert felt >= before - max(0.0, pause) / recover - 1e-6
 
 
+@pytest.mark.parametrize(("risk", "share"), [(0.3, 0.9), (0.29, 1.0)])
+def test_a_risk_that_is_held_counts_from_the_first_band_on(risk: float, share: float) -> None:
+    held = Held()
+    hold(held, risk, NOW, HOUR)
+    adapt = Adapt(risk=((0.3, 0.9),), recover=HOUR)
+
+    assert factor(adapt, build.facts(held=held), 0.0, NOW) == share
+
+
 def test_the_quota_falls_at_once_and_recovers_over_the_time_given() -> None:
     adapt = Adapt(risk=((0.3, 0.5), (0.6, 0.25), (0.9, 0.05)), recover=HOUR)
     held = Held()

@@ -182,6 +182,16 @@ def test_a_full_limit_throttles_with_the_longest_wait() -> None:
     assert (decision.rule, decision.retry_after) == ("limit:tokens", 7.5)
 
 
+def test_a_tarpit_is_for_what_its_rule_does_and_not_for_a_full_limit() -> None:
+    held = conclude(policy(), Plan(action=Action.DENY, tarpit=5.0))
+    full = conclude(
+        policy(), Plan(action=Action.RESTRICT, tarpit=5.0), (build.grant(allowed=False),)
+    )
+
+    assert (held.action, held.tarpit) == (Action.DENY, 5.0)
+    assert (full.action, full.tarpit) == (Action.THROTTLE, 0.0)
+
+
 def test_a_limit_that_never_has_room_names_no_wait() -> None:
     grants = (build.grant(allowed=False, retry_after=math.inf),)
 

@@ -240,6 +240,7 @@ def test_a_body_may_be_as_large_as_the_limit(limit: int, expected: Inspection) -
         ({"n_predict": -2, "max_tokens": 3}, (None, 1)), ({"n_predict": 0}, (0, 1)),
         ({"n": 0}, (None, 1)), ({"n": 2, "best_of": 1}, (None, 2)), ({"n": 4096}, (None, 4096)),
         ({"n": 4097}, (None, 4096)), ({"best_of": 5000}, (None, 4096)),
+        ({"best_of": 0}, (None, 1)), ({"best_of": None}, (None, 1)),
         ({"max_tokens": 9, "max_output_tokens": 8}, (9, 1)),
         ({"max_tokens": 8, "max_output_tokens": 9}, (9, 1)),
         ({"generationConfig": {"maxOutputTokens": 5, "candidateCount": 3}}, (5, 3)),

@@ -213,6 +213,12 @@ def test_letters_on_either_side_of_what_is_not_looked_at_are_not_put_together(
     assert spelled.find(first[1:] + b" " + last) == ("x",)
 
 
+def test_a_phrase_in_another_or_over_its_end_is_found_beside_it() -> None:
+    some = Phrases([("think step by step", "a"), ("step by", "b"), ("step now", "c")])
+
+    assert some.find(fold("Think step by step now")) == ("a", "b", "c")
+
+
 def test_labels_come_once_and_sorted_and_nothing_is_found_of_nothing() -> None:
     some = Phrases([("one", "b"), ("two", "a"), ("three", "b"), ("!", "c"), ("", "d")])
 

@@ -80,7 +80,7 @@ def test_a_limit_per_campaign_is_none_for_who_is_in_none() -> None:
 
 
 def test_what_a_client_chooses_forges_no_other_key() -> None:
-    chosen = ["a", "b", "a|b", "b|a", "%7C", "%", "a%7Cb", "%25", ""]
+    chosen = ["a", "b", "a|b", "b|a", "a|/b", "b|/a", "%7C", "%", "a%7Cb", "%25", ""]
 
     keys = [key("model", "route", model=model, path=f"/{path}")
             for model, path in itertools.product(chosen, chosen)]  # fmt: skip

@@ -203,6 +203,8 @@ def test_fragments_are_few() -> None:
         ({"functions": [{}]}, {"tools": 1}),
         ({"system": "s"}, {"messages": 2}),
         ({"requests": [{"params": {"max_tokens": 5}}] * 3}, {"max_output_tokens": 15}),
+        ({"requests": {"a": 1}, "max_tokens": 5}, {"batch": 0, "max_output_tokens": 5}),
+        ({"requests": [], "max_tokens": 5}, {"batch": 0, "max_output_tokens": 5}),
     ],
 )  # fmt: skip
 def test_counts_are_read(fields: dict[str, Any], expected: dict[str, Any]) -> None:

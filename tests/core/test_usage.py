@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
+import struct
 import zlib
 
 import brotli
@@ -330,6 +331,17 @@ def test_compressed_responses_are_read_and_passed_on_as_they_are(
 def test_raw_deflate_is_read_too() -> None:
     sample = SAMPLES["chat-json"]
     body = _raw_deflate(sample.body)
+
+    _, usage = read(sample, [body], encoding=b"deflate")
+
+    assert usage.output_tokens == sample.written
+
+
+def test_raw_deflate_whose_first_byte_is_nearly_that_of_a_header_is_read_too() -> None:
+    sample = SAMPLES["chat-json"]
+    size = len(sample.body)
+    # One last block, stored; four bits nobody reads make its first half byte a nine.
+    body = b"\x09" + struct.pack("<HH", size, 0xFFFF ^ size) + sample.body
 
     _, usage = read(sample, [body], encoding=b"deflate")
 

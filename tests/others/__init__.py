@@ -6,4 +6,8 @@ Texts, addresses and fingerprints are taken from the data beside the checkout; w
 when they send and what they share is made here.
 
 `python -m tests.others SEED DIRECTORY`, then `make evaluate DATA=DIRECTORY`.
+
+With `--cast lookalikes` three fifths of the honest accounts are in groups that were made only to
+look like one hand, and sixteen campaigns hide what ties them: how wrong the guard can be, not how
+wrong it is. Such a world is as long as any other, so that the two differ in who is in them alone.
 """

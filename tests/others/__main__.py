@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.evaluate.sets import DATA, CannotWorkError
-from tests.others.everyone import made
+from tests.others.casts import CASTS, EVERYONE, made
 from tests.others.sources import Sources
 from tests.others.world import ACCOUNTS
 
@@ -23,6 +23,11 @@ def main(words: Sequence[str] | None = None) -> int:
         help="about how many; each group has two at least (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--cast", choices=CASTS, default=EVERYONE,
+        help="who is in it; lookalikes: little but groups that only look like one hand, and "
+        "campaigns that hide what ties them (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--data", type=Path, default=DATA.parent, metavar="DIRECTORY",
         help="prompts, ip and traffic to draw from (default: %(default)s)",
     )  # fmt: skip
@@ -32,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except CannotWorkError as error:
         print(f"others: {error}", file=sys.stderr)
         return 3
-    world = made(asked.seed, sources, asked.accounts, told=True)
+    world = made(asked.seed, sources, asked.accounts, cast=asked.cast, told=True)
     world.write(asked.directory)
     print(f"\rothers: {world.summary()}", file=sys.stderr)
     return 0

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.others.hands import Hand, Span, campaign, supplied
-from tests.others.texts import PRODUCTS, Deck, Say, Talk
+from tests.others.hands import Hand, Span, campaign, supplied, templated
+from tests.others.texts import PRODUCTS, Say, Talk
 from tests.others.world import World
 
 _ASKED: Final = (
@@ -22,21 +22,12 @@ _ASKED: Final = (
 )
 
 
-def _templated(world: World) -> Say:
-    return world.texts.template(world.chance.choice(_topics(world)))
-
-
-def _topics(world: World) -> tuple[Deck, Deck, Deck]:
-    texts = world.texts
-    return texts.sums, texts.code, texts.harder
-
-
 def few_to_a_card(world: World) -> None:
     """A1: three accounts to a card and two to a range, one range each; signed up apart."""
     campaign(world, Hand(
         scenario="A1", accounts=48, daily=Span(8, 18), per_card=Span(3, 3), paying=Span(0.7, 1),
         per_range=Span(2, 2), pooled=Span(0.6, 0.9), ranges=1,
-    ), _templated(world))  # fmt: skip
+    ), templated(world))  # fmt: skip
 
 
 def many_to_a_card(world: World) -> None:
@@ -60,7 +51,7 @@ def drip(world: World) -> None:
     campaign(world, Hand(
         scenario="A4", accounts=50, daily=Span(5, 5), per_card=Span(6, 12), paying=Span(0.5, 0.9),
         per_range=Span(3, 5), pooled=Span(0.5, 0.8), batch=Span(8, 20), batched=Span(0.4, 0.8),
-    ), _templated(world))  # fmt: skip
+    ), templated(world))  # fmt: skip
 
 
 def two_hours(world: World) -> None:
@@ -79,7 +70,7 @@ def cover(world: World) -> None:
         paying=Span(0.5, 0.9), per_range=Span(3, 5), pooled=Span(0.5, 0.8), batch=Span(10, 25),
         batched=Span(0.4, 0.8), cover=Span(0.2, 0.7),
         pace=world.chance.choice(("steady", "people")),
-    ), _templated(world))  # fmt: skip
+    ), templated(world))  # fmt: skip
 
 
 def rotation(world: World) -> None:
@@ -88,7 +79,7 @@ def rotation(world: World) -> None:
         scenario="A7", accounts=40, daily=Span(8, 15), per_card=Span(5, 10), paying=Span(0.4, 0.8),
         per_range=Span(3, 5), pooled=Span(0.4, 0.8), batch=Span(8, 15), batched=Span(0.4, 0.8),
     )  # fmt: skip
-    every = [_templated(world) for _ in range(6)]
+    every = [templated(world) for _ in range(6)]
 
     def supply(number: int) -> Say:
         return world.texts.mixed(*((say, 1.0) for say in world.chance.sample(every, 3)))
@@ -163,7 +154,7 @@ def exits(world: World) -> None:
     campaign(world, Hand(
         scenario="A12", accounts=30, daily=Span(8, 16), per_card=Span(4, 8), paying=Span(0.6, 0.9),
         exits=True, batch=Span(6, 12), batched=Span(0.6, 0.9),
-    ), _templated(world))  # fmt: skip
+    ), templated(world))  # fmt: skip
 
 
 def no_network(world: World) -> None:
@@ -178,7 +169,7 @@ def cards_alone(world: World) -> None:
     """A14: three to six accounts to a card, and no other tie."""
     campaign(world, Hand(
         scenario="A14", accounts=24, daily=Span(8, 16), per_card=Span(3, 6), paying=Span(0.6, 0.9)
-    ), _templated(world))  # fmt: skip
+    ), templated(world))  # fmt: skip
 
 
 def product(world: World) -> None:
@@ -195,15 +186,15 @@ def small(world: World) -> None:
         scenario="A16", accounts=9, daily=Span(20, 40), per_card=Span(3, 3), paying=Span(0.9, 0.9),
         per_range=Span(3, 3), pooled=Span(0.9, 0.9), ranges=2, batch=Span(4, 4),
         batched=Span(0.8, 0.8),
-    ), _templated(world))  # fmt: skip
+    ), templated(world))  # fmt: skip
 
 
 def one_place(world: World) -> None:
     """A17: seven accounts to a range of a hosting company, one range each, signed up in batches."""
     campaign(world, Hand(
         scenario="A17", accounts=20, daily=Span(15, 30), per_range=Span(7, 7), pooled=Span(1, 1),
-        ranges=1, hosting=True, batch=Span(5, 10), batched=Span(0.9, 0.9),
-    ), _templated(world))  # fmt: skip
+        ranges=1, pool="hosting", batch=Span(5, 10), batched=Span(0.9, 0.9),
+    ), templated(world))  # fmt: skip
 
 
 def peoples_hours(world: World) -> None:

@@ -79,6 +79,11 @@ class Places:
         """A machine at a hosting company, in a range where strangers have theirs too."""
         return self.within(self._chance.choice(self._clouds[self._chance.choice(CLOUDS)]))
 
+    def egress(self, ranges: int, each: int, kind: str | None = None) -> list[str]:
+        """Addresses behind which many come: `each` of them in each of so many new ranges."""
+        networks = [self.network(kind) for _ in range(ranges)]
+        return [self.within(network) for network in networks for _ in range(each)]
+
     def house(self) -> str:
         """A subscriber's address; a third are in ranges with others of this world."""
         shared = self._chance.random() < 0.35
@@ -107,6 +112,10 @@ class Places:
             return addresses[int((phase + int(at // every) * 0.61803) % 1 * len(addresses))]
 
         return place
+
+    def across(self, networks: Sequence[str], every: float = 6 * HOUR) -> Place:
+        """An address of one's own in each of these ranges, one after the other."""
+        return self.roaming([self.within(network) for network in networks], every)
 
     def mobile(self, pool: Sequence[str], count: int = 5, every: float = 3 * HOUR) -> Place:
         """Some addresses of a carrier or of a VPN, one after the other."""

@@ -12,8 +12,8 @@ from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.traffic import Recorded, Traffic
 from tests.evaluate.sets import DATA, CannotWorkError, LabelledSet, find_sets, groups_of
 from tests.others import __main__ as others
-from tests.others import firms, gatherings, people
-from tests.others.everyone import made
+from tests.others import attacks, disguised
+from tests.others.casts import CASTS, Group, made
 from tests.others.sources import Sources
 
 #: A world made in half a second: accounts, days, and lines of each corpus.
@@ -30,14 +30,17 @@ def sources() -> Sources:
 
 
 @pytest.fixture(scope="module")
-def world(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> LabelledSet:
-    """A small world."""
-    path = tmp_path_factory.mktemp("others") / "world"
-    made(1, sources, SMALL, days=DAYS).write(path)
-    return LabelledSet(path)
+def worlds(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> dict[str, LabelledSet]:
+    """A small world of each cast."""
+    path = tmp_path_factory.mktemp("others")
+    for cast in CASTS:
+        made(1, sources, SMALL, cast=cast, days=DAYS).write(path / cast)
+    return {cast: LabelledSet(path / cast) for cast in CASTS}
 
 
-def test_a_small_world_is_well_formed(world: LabelledSet) -> None:
+@pytest.mark.parametrize("cast", CASTS)
+def test_a_small_world_is_well_formed(worlds: dict[str, LabelledSet], cast: str) -> None:
+    world = worlds[cast]
     traffic = Traffic(world.traffic)
     lines = list(traffic)
     traffic.close()
@@ -45,7 +48,7 @@ def test_a_small_world_is_well_formed(world: LabelledSet) -> None:
     accounts = [json.loads(line) for line in world.accounts.read_text().splitlines()]
     created = {one["account"]: one["created_at"] for one in accounts}
 
-    assert find_sets(world.path.parent) == [world]
+    assert world in find_sets(world.path.parent)
     assert len(exchanges) == len(lines) > 1000
     assert all(one.at <= two.at for one, two in pairwise(exchanges))
     assert [one.id for one in exchanges[:2]] == ["x0000001", "x0000002"]
@@ -54,24 +57,45 @@ def test_a_small_world_is_well_formed(world: LabelledSet) -> None:
     assert {one.account for one in exchanges} == set(read_labels(world.labels)) == set(created)
 
 
-def test_every_scenario_has_a_campaign_and_every_group_its_class(world: LabelledSet) -> None:
-    groups = groups_of(world.labels)
+@pytest.mark.parametrize(
+    ("cast", "letter", "campaigns", "more"),
+    # In one campaign of the look-alikes are a reseller's honest customers, too.
+    [("everyone", "A", attacks.CAMPAIGNS, 0), ("lookalikes", "B", disguised.CAMPAIGNS, 1)],
+)
+def test_every_scenario_has_a_campaign_and_every_group_its_class(
+    worlds: dict[str, LabelledSet],
+    cast: str,
+    letter: str,
+    campaigns: tuple[Group, ...],
+    more: int,
+) -> None:
+    groups = groups_of(worlds[cast].labels)
 
-    assert list(groups.scenarios) == [f"A{number}" for number in range(1, 19)]
-    assert [scenario for scenario, _ in groups.campaigns.values()] == list(groups.scenarios)
-    honest = (*people.GROUPS, *gatherings.GROUPS, *firms.GROUPS)
-    assert len(groups.classes) == len(honest)
+    numbers = range(1, len(campaigns) + 1)
+    assert list(groups.scenarios) == [f"{letter}{number}" for number in numbers]
+    assert len(groups.campaigns) == len(campaigns)
+    assert {scenario for scenario, _ in groups.campaigns.values()} == set(groups.scenarios)
+    assert len(groups.classes) == len(CASTS[cast]) - len(campaigns) + more
 
 
+def test_every_look_alike_has_a_class_of_its_name(worlds: dict[str, LabelledSet]) -> None:
+    honest = [add for add in CASTS["lookalikes"] if add not in disguised.CAMPAIGNS]
+
+    classes = set(groups_of(worlds["lookalikes"].labels).classes)
+
+    assert classes == {add.__name__ for add in honest} | {"reseller"}
+
+
+@pytest.mark.parametrize("cast", CASTS)
 def test_one_seed_makes_the_same_bytes_and_another_does_not(
-    sources: Sources, world: LabelledSet, tmp_path: Path
+    sources: Sources, worlds: dict[str, LabelledSet], tmp_path: Path, cast: str
 ) -> None:
     for name, seed in (("again", 1), ("other", 2)):
-        made(seed, sources, SMALL, days=DAYS).write(tmp_path / name)
+        made(seed, sources, SMALL, cast=cast, days=DAYS).write(tmp_path / name)
 
     once, again, other = (
         [path.read_bytes() for path in (one.traffic, one.accounts, one.labels)]
-        for one in (world, LabelledSet(tmp_path / "again"), LabelledSet(tmp_path / "other"))
+        for one in (worlds[cast], LabelledSet(tmp_path / "again"), LabelledSet(tmp_path / "other"))
     )
     assert once == again
     assert all(one != two for one, two in zip(once, other, strict=True))

@@ -88,6 +88,16 @@ def seen(peer: str | None, trusted: bool = False, **fields: object) -> Request:
     return identify(wire, mine, Inspect(), id="r", at=build.NOW, secret=build.SECRET, keys={})
 
 
+@pytest.mark.parametrize("how", ["peer", "x-forwarded-for", "forwarded", "x-real-ip"])
+def test_wherever_addresses_come_from_a_trusted_peer_says_the_rest_and_no_other(how: str) -> None:
+    said = [
+        seen(peer, trusted=True, client_ip=how, tls_header="x-tls").client.tls
+        for peer in ("10.0.0.1", "11.0.0.1")
+    ]
+
+    assert said == ["t13d", None]
+
+
 def test_a_header_is_believed_of_a_trusted_peer_and_of_no_other() -> None:
     def origin(peer: str | None, **fields: object) -> tuple[str | None, str | None, str]:
         request = seen(peer, trusted=True, client_ip="x-forwarded-for", **fields)

@@ -105,6 +105,7 @@ installed: $(STAMP)
 	build/wheel/venv/bin/python -m pip install --quiet --no-compile build/wheel/*.whl
 	cp -r tests examples policies pyproject.toml README.md CHANGELOG.md SECURITY.md build/wheel/run/
 	rm -rf build/wheel/run/tests/bench
+	if [ -d ../shared ]; then ln -s "$(abspath ../shared)" build/wheel/shared; fi
 	cd build/wheel/run && ../venv/bin/python -I tests/cli/without_extras.py
 	build/wheel/venv/bin/python -m pip install --quiet --no-compile "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
 

@@ -109,8 +109,10 @@ installed: $(STAMP)
 	cd build/wheel/run && ../venv/bin/python -I tests/cli/without_extras.py
 	build/wheel/venv/bin/python -m pip install --quiet --no-compile "$$(ls build/wheel/*.whl)[sidecar,redis]" --group dev
 
-wheel: installed suite
+wheel: installed
+	$(MAKE) suite
 
+# The tests of what is installed there.
 suite:
 	cd build/wheel/run && ../venv/bin/python -m pytest --import-mode=importlib $(RERUN) -k '$(TIMED)' $(TESTS)
 	cd build/wheel/run && SCREENS=$(CURDIR)/build/screens \

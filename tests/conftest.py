@@ -26,7 +26,7 @@ from tests.dealing import dealt
 #: processes, is not worth a run; several are a defect of theirs or ours.
 MOST_RERUN: Final = 3
 #: Folders of the tests of what decides, whose coverage is measured; tracing all would take another
-#: two minutes.
+#: minute and a half.
 TRACED: Final = frozenset(("accounts", "campaigns", "core", "signals", "stores"))
 #: Marks of tests there that it is not measured of.
 UNTRACED: Final = ("untraced", "e2e", "hypothesis")

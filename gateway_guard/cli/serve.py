@@ -344,6 +344,9 @@ def serve(
 
                 def work(worker: Worker, ready: Callable[[], None]) -> None:
                     one = Sidecar(options, settings)
+                    if tls is not None:
+                        # One that replaces another has it from when the first was started.
+                        tls.renew()
                     if isinstance(one.guard.accounts, FileDirectory):
                         one.guard.accounts.beside(seen)
                     if admin is None:

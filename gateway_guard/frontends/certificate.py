@@ -47,20 +47,26 @@ class Certificate:
         self._certificate, self._key = certificate, key
         self.files = [path for path in (certificate, key) if path]
         self.error: str | None = None
-        self.context = server_tls(certificate, key)
+        self.context = self._latest = server_tls(certificate, key)
+        # A listener keeps the context it was opened with. This is called in each handshake, also
+        # where the client names no server.
+        self.context.sni_callback = self._choose
 
     def renew(self) -> bool:
-        """Read the files again; False when they cannot be used.
-
-        On the thread that accepts connections only: a context knows no locks.
-        """
+        """Read the files again; False when they cannot be used. From any thread."""
         try:
-            # A context that was given half of what does not fit together serves nobody.
-            server_tls(self._certificate, self._key)
-            self.context.load_cert_chain(self._certificate, self._key)
-        except (SettingsError, OSError) as error:
+            self._latest = server_tls(self._certificate, self._key)
+        except SettingsError as error:
             self.error = str(error)
             log.error("certificate-kept reason=%s", error)
             return False
         self.error = None
         return True
+
+    def _choose(
+        self,
+        connection: ssl.SSLSocket | ssl.SSLObject,
+        name: str | None,  # noqa: ARG002
+        context: ssl.SSLContext,  # noqa: ARG002
+    ) -> None:
+        connection.context = self._latest

@@ -1,4 +1,4 @@
-"""Reading policy, network data and accounts again while requests go on.
+"""Reading policy, network data, accounts and certificate again while requests go on.
 
 On SIGHUP, and when a look once a second finds a file changed. The reading happens on a worker
 thread: a network database takes up to 70 ms, which nobody's stream should wait for. What is read
@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gateway_guard.frontends.certificate import Certificate
 from gateway_guard.guard import Guard
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,6 @@ class Files:
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = [Path(path) for path in paths]
         self._seen = self._look()
-
-    def add(self, paths: Sequence[str]) -> None:
-        """Look at these, too, as they are now."""
-        more = Files(paths)
-        self._paths += more._paths
-        self._seen += more._seen
 
     def changed(self) -> bool:
         now = self._look()
@@ -58,6 +53,7 @@ class Reloader:
     Args:
         guard: what is reloaded.
         files: further files the guard reads.
+        certificate: what is reloaded besides; None without TLS.
         done: called in the loop after each reload, with whether everything could be read.
         every: seconds between two looks at the files, > 0.
     """
@@ -68,10 +64,13 @@ class Reloader:
         files: Files,
         done: Callable[[bool], None],
         *,
+        certificate: Certificate | None = None,
         every: float = LOOK_EVERY,
     ) -> None:
         self._guard = guard
         self._files = files
+        self._certificate = certificate
+        self._pems = Files(certificate.files if certificate is not None else ())
         self._done = done
         self._every = every
         self._asked = asyncio.Event()
@@ -90,7 +89,7 @@ class Reloader:
                 if not await self._attempt(self._changed):
                     continue
             self._asked.clear()
-            good = await self._attempt(self._guard.reload)
+            good = await self._attempt(self._reload)
             error = self._guard.policies.error
             log.log(
                 logging.INFO if good else logging.ERROR,
@@ -101,9 +100,12 @@ class Reloader:
             self._done(good)
 
     def _changed(self) -> bool:
-        # Both are asked: each remembers what it saw.
-        policy, files = self._guard.policies.changed(), self._files.changed()
-        return policy or files
+        # All are asked: each remembers what it saw.
+        return any([self._guard.policies.changed(), self._files.changed(), self._pems.changed()])
+
+    def _reload(self) -> bool:
+        renewed = self._certificate is None or self._certificate.renew()
+        return self._guard.reload() and renewed
 
     async def _attempt(self, work: Callable[[], bool]) -> bool:
         """`work()` on a thread; False when it raises, for watching must go on."""

@@ -236,18 +236,12 @@ class Sidecar:
         main.ready = ready
         loop = asyncio.get_running_loop()
 
-        if tls is not None:
-            self._files.add(tls.files)
-            # A worker that replaces another has it from when the first was started.
-            tls.renew()
-
         def reloaded(good: bool) -> None:
-            renewed = tls is None or tls.renew()
-            self.metrics.reloaded(good and renewed)
+            self.metrics.reloaded(good)
             # Whose PROXY header is believed follows the policy.
             protocol.limits = self._limits()
 
-        reloader = Reloader(self.guard, self._files, reloaded)
+        reloader = Reloader(self.guard, self._files, reloaded, certificate=tls)
 
         def hang_up() -> None:
             if self._log is not None:

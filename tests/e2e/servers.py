@@ -372,7 +372,9 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encodi
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for `localhost` and 127.0.0.1, and its key, as PEM files."""
+    """A self-signed certificate for `localhost` and 127.0.0.1, and its key, as PEM files in a
+    folder that is made where it is missing.
+    """
     import datetime as dt
     from ipaddress import ip_address
 
@@ -401,6 +403,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
+    folder.mkdir(exist_ok=True)
     where, key_file = folder / "cert.pem", folder / "key.pem"
     where.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(

@@ -134,7 +134,6 @@ def test_a_renewed_certificate_is_for_new_connections_and_a_broken_one_for_nobod
     tmp_path: Path, workers: int
 ) -> None:
     where, key = certificate(tmp_path)
-    (tmp_path / "next").mkdir()
     later, key_of_later = certificate(tmp_path / "next")
     first, second = where.read_text(), later.read_text()
     trusting = ssl.create_default_context(cafile=str(where))

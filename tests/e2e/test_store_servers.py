@@ -120,7 +120,6 @@ def test_with_tls_both_sides_show_a_certificate_and_what_is_not_signed_is_refuse
     tmp_path: Path, host: str
 ) -> None:
     ours, key = certificate(tmp_path)
-    (tmp_path / "stranger").mkdir()
     stranger, _ = certificate(tmp_path / "stranger")
 
     async def main(port: int) -> tuple[float, list[str]]:

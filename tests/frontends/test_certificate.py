@@ -26,15 +26,9 @@ def shown(context: ssl.SSLContext) -> str:
     return asyncio.run(main())
 
 
-def pair(folder: Path) -> tuple[Path, Path]:
-    """A certificate and its key in a folder of their own."""
-    folder.mkdir()
-    return certificate(folder)
-
-
 def test_new_connections_see_what_was_read_last(tmp_path: Path) -> None:
-    where, key = pair(tmp_path / "old")
-    later, key_of_later = pair(tmp_path / "new")
+    where, key = certificate(tmp_path / "old")
+    later, key_of_later = certificate(tmp_path / "new")
     before, after = where.read_text(), later.read_text()
     one = Certificate(str(where), str(key))
     context = one.context
@@ -56,7 +50,7 @@ def test_new_connections_see_what_was_read_last(tmp_path: Path) -> None:
 
 
 def test_files_that_are_gone_are_named_and_the_last_good_one_stays(tmp_path: Path) -> None:
-    where, key = pair(tmp_path / "one")
+    where, key = certificate(tmp_path / "one")
     one, good = Certificate(str(where), str(key)), where.read_text()
     key.unlink()
 
@@ -68,7 +62,7 @@ def test_files_that_are_gone_are_named_and_the_last_good_one_stays(tmp_path: Pat
 
 
 def test_one_file_may_hold_both(tmp_path: Path) -> None:
-    where, key = pair(tmp_path / "one")
+    where, key = certificate(tmp_path / "one")
     where.write_text(where.read_text() + key.read_text())
 
     assert Certificate(str(where), None).files == [str(where)]

@@ -7,11 +7,13 @@ each tie on two thirds to three quarters of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from tests.others.hands import Hand, Span, campaign, recruit, supplied, templated
+from tests.others.people import resold
 from tests.others.places import DAY, HOUR
 from tests.others.texts import Say
 from tests.others.world import OWN, Plan, World
@@ -86,14 +88,7 @@ def in_reseller(world: World) -> None:
     """
     cards, egress = [world.card() for _ in range(2)], world.places.egress(4, 1, "hosting")
     for _ in range(world.size(35)):
-        own = world.chance.random() < 0.5
-        customer = Plan(
-            times=world.times.sessions(1.1),
-            place=world.places.roaming(egress, 8 * HOUR),
-            say=world.texts.template() if own else world.texts.chat,
-            payment=world.chance.choice(cards),
-        )
-        world.add("reseller", customer)
+        resold(world, cards, egress, 1.1)
     say = templated(world)
     occasions = [world.start - world.chance.uniform(1, 20) * DAY for _ in range(3)]
     for number in range(world.size(28)):
@@ -118,15 +113,14 @@ def two(world: World) -> None:
         pool, say = [world.places.network() for _ in range(18)], templated(world)
         days = [world.start - world.chance.uniform(1, 25) * DAY for _ in range(3)]
         for _ in range(world.size(26)):
-            batched = world.chance.random() < 0.5
-            signed = world.chance.choice(days) + world.chance.uniform(0, HOUR / 2)
+            signed = _signed(world, days, 0.5)
             plan = Plan(
                 times=world.times.steady(world.chance.uniform(8, 16)),
                 place=world.places.across(world.chance.sample(pool, 3), 8 * HOUR),
                 say=say,
                 headers=world.program(),
-                payment=world.chance.choice(cards) if world.chance.random() < 0.6 else OWN,
-                created=signed if batched else None,
+                payment=_paid(world, cards, 0.6),
+                created=signed,
             )
             recruit(world, "B9", plan)
 
@@ -143,7 +137,7 @@ def waves(world: World) -> None:
                 place=world.places.across(world.chance.sample(pool, 2), 8 * HOUR),
                 say=say,
                 headers=world.program(),
-                payment=world.chance.choice(cards) if world.chance.random() < 0.8 else OWN,
+                payment=_paid(world, cards, 0.8),
                 created=begin + world.chance.uniform(0, HOUR),
             )
             recruit(world, "B10", plan)
@@ -175,15 +169,14 @@ def farm(world: World) -> None:
     cards, say = [world.card() for _ in range(7)], templated(world)
     occasions = [world.start - world.chance.uniform(1, 20) * DAY for _ in range(4)]
     for _ in range(world.size(42)):
-        batched = world.chance.random() < 0.7
-        signed = world.chance.choice(occasions) + world.chance.uniform(0, HOUR / 2)
+        signed = _signed(world, occasions, 0.7)
         plan = Plan(
             times=world.times.steady(world.chance.uniform(8, 16)),
             place=world.places.mobile(world.chance.choice(carriers)),
             say=say,
             headers=world.browser(),
-            payment=world.chance.choice(cards) if world.chance.random() < 0.8 else OWN,
-            created=signed if batched else None,
+            payment=_paid(world, cards, 0.8),
+            created=signed,
         )
         recruit(world, "B13", plan)
 
@@ -213,6 +206,18 @@ def proxies(world: World) -> None:
         per_range=Span(3, 3), ranges=2, pool="vpn", batch=None,
     )  # fmt: skip
     campaign(world, hand, templated(world))
+
+
+def _signed(world: World, occasions: Sequence[float], share: float) -> float | None:
+    """When an account signed up: so many within half an hour of an occasion, others apart."""
+    batched = world.chance.random() < share
+    signed = world.chance.choice(occasions) + world.chance.uniform(0, HOUR / 2)
+    return signed if batched else None
+
+
+def _paid(world: World, cards: Sequence[str], share: float) -> str:
+    """By what an account pays: so many by one of the cards."""
+    return world.chance.choice(cards) if world.chance.random() < share else OWN
 
 
 CAMPAIGNS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.others.places import DAY, HOUR, Place, fixed
 from tests.others.texts import PRODUCTS, Say, Talk
 from tests.others.world import Plan, World
@@ -72,14 +74,19 @@ def reseller(world: World) -> None:
         cards = [world.card() for _ in range(world.chance.randint(1, 2))]
         egress = [world.places.cloud() for _ in range(world.chance.randint(2, 5))]
         for _ in range(world.size(30)):
-            own = world.chance.random() < 0.5
-            plan = Plan(
-                times=world.times.sessions(1),
-                place=world.places.roaming(egress, 8 * HOUR),
-                say=world.texts.template() if own else world.texts.chat,
-                payment=world.chance.choice(cards),
-            )
-            world.add("reseller", plan)
+            resold(world, cards, egress)
+
+
+def resold(world: World, cards: Sequence[str], egress: Sequence[str], daily: float = 1) -> None:
+    """One customer of a reseller; half of them have a template of their own."""
+    own = world.chance.random() < 0.5
+    plan = Plan(
+        times=world.times.sessions(daily),
+        place=world.places.roaming(egress, 8 * HOUR),
+        say=world.texts.template() if own else world.texts.chat,
+        payment=world.chance.choice(cards),
+    )
+    world.add("reseller", plan)
 
 
 def hackathon(world: World) -> None:

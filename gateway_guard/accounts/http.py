@@ -12,6 +12,7 @@ import httpx
 import msgspec
 from cachetools import TTLCache
 
+from gateway_guard.accounts import answers
 from gateway_guard.accounts.attributes import FIELDS, read
 from gateway_guard.accounts.state import merged
 from gateway_guard.core.body import parse
@@ -218,13 +219,8 @@ class HttpDirectory:
     async def _get(self, url: str) -> tuple[int, bytes]:
         if self._client is None:
             self._client = httpx.AsyncClient(transport=self._transport, timeout=TIMEOUT)
-        content = b""
         async with self._client.stream("GET", url, headers=self._headers) as response:
-            async for chunk in response.aiter_bytes(LARGEST):
-                content += chunk
-                if len(content) > LARGEST:
-                    raise SourceError(f"an answer is larger than {LARGEST} bytes")
-            return response.status_code, content
+            return response.status_code, await answers.content(response, LARGEST)
 
     def _failed(self, ticket: int, error: Exception) -> None:
         # Of foreign exceptions the type only: their messages may quote what they choked on.

@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx
 import jwt
 
+from gateway_guard.accounts import answers
 from gateway_guard.core.body import parse
 from gateway_guard.core.credentials import Credential, read_credential
 from gateway_guard.core.fields import lines
@@ -137,12 +138,7 @@ class JwtKeys:
         ):
             if response.status_code != 200:
                 raise ValueError("status")
-            content = b""
-            async for chunk in response.aiter_bytes(65_536):
-                content += chunk
-                if len(content) > LARGEST:
-                    raise ValueError("size")
-            return content
+            return await answers.content(response, LARGEST)
 
     def _failed(self, url: str, why: str) -> None:
         self.errors[url] = why

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 import msgspec
 
+from gateway_guard.accounts import answers
 from gateway_guard.accounts.jwks import JwtKeys
 from gateway_guard.core.sections import AccountSource, Identify, OpenId
 from gateway_guard.core.tokens import LEEWAY, claims_of, name_of
@@ -167,13 +168,10 @@ class SignIn:
                 client.stream(method, url, data=form, **fields) as response,
             ):
                 if response.status_code != 200:
-                    raise SourceError(f"{url}: answers {response.status_code}")
-                content = b""
-                async for chunk in response.aiter_bytes(65_536):
-                    content += chunk
-                    if len(content) > _LARGEST:
-                        raise SourceError(f"{url}: its answer is too large")
-                return content
+                    raise SourceError(f"status {response.status_code}")
+                return await answers.content(response, _LARGEST)
+        except SourceError as error:
+            raise SourceError(f"{url}: {error}") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
             raise SourceError(f"{url}: {type(error).__name__}") from error
 

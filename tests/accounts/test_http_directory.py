@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -51,7 +52,8 @@ class Clock:
 
 
 class Service:
-    """A directory: what it answers is `status` and `body`; with `go` not set, it hangs first.
+    """A directory: what it answers is `status` and `body`, as packed as `codings` says; with `go`
+    not set, it hangs first.
 
     Attributes:
         asked: (path, headers) of every question.
@@ -60,6 +62,7 @@ class Service:
     def __init__(self) -> None:
         self.status = 200
         self.body: Any = {"tier": "scale"}
+        self.codings = "identity"
         self.more: dict[str, bytes] = {}
         self.go = asyncio.Event()
         self.go.set()
@@ -76,7 +79,10 @@ class Service:
                 await self.go.wait()
                 body = self.body if isinstance(self.body, bytes) else msgspec.json.encode(self.body)
                 body = self.more.get(path, body)
-                start = f"HTTP/1.1 {self.status} X\r\ncontent-length: {len(body)}\r\n\r\n"
+                start = (
+                    f"HTTP/1.1 {self.status} X\r\ncontent-encoding: {self.codings}\r\n"
+                    f"content-length: {len(body)}\r\n\r\n"
+                )
                 writer.write(start.encode() + body)
                 await writer.drain()
         writer.close()
@@ -357,6 +363,20 @@ def test_an_answer_that_is_too_large_is_not_read() -> None:
             service.body = b'{"tier": "' + b"x" * http.LARGEST + b'"}'
 
             assert await told(directory) == (False, AccountFacts())
+
+    run(main)
+
+
+def test_an_answer_that_unpacks_to_too_much_is_a_failure() -> None:
+    async def main() -> None:
+        async with serving() as (directory, service, _):
+            service.codings = "gzip"
+            service.body = gzip.compress(bytes(8 * http.LARGEST))
+
+            assert await told(directory) == (False, AccountFacts())
+
+            service.body = gzip.compress(b'{"tier": "scale"}')
+            assert await told(directory) == (True, AccountFacts(tier="scale"))
 
     run(main)
 

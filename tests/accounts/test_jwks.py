@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -170,10 +171,11 @@ def test_many_requests_wait_for_one_fetch_and_none_can_cancel_it() -> None:
         (b'{"keys":[]}', "200 OK"),
         (b'{"keys":5}', "200 OK"),
         (b"x" * (LARGEST + 1), "200 OK"),
+        (gzip.compress(bytes(8 * LARGEST)), "200 OK\r\ncontent-encoding: gzip"),
         (key_set(jwk(TWO, "two")), "500 Internal Server Error"),
         (key_set(jwk(TWO, "two")), "302 Found"),
     ],
-    ids=["text", "empty", "no keys", "no list", "too large", "error", "redirect"],
+    ids=["text", "empty", "no keys", "no list", "too large", "bomb", "error", "redirect"],
 )
 def test_a_bad_answer_keeps_the_last_good_keys(body: bytes, status: str) -> None:
     async def test(it: Issuer, keys: JwtKeys, rules: Identify, clock: Clock) -> None:

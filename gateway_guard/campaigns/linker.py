@@ -40,6 +40,9 @@ _AGAIN: Final = 86400.0
 _OVER: Final = 14 * 86400.0
 #: How often either is looked at, seconds.
 _LOOK: Final = 3600.0
+#: So many exchanges in a row from so long ago are no guard's that was cut off, nor one's whose
+#: clock is wrong: the clock was set back. Looking around with each of those took 2 ms an exchange.
+_SET_BACK: Final = 256
 #: Then so many accounts of large webs are examined for each exchange learnt since, and at least so
 #: many; the others wait. Else following a campaign of thousands would take most of the time.
 _LOOKED: Final = 0.2
@@ -68,6 +71,8 @@ class Linker:
         self.examined = 0
         self.samples = Samples()
         self._look_at = float("-inf")
+        #: Exchanges in a row from before the time that was looked around for last.
+        self._late = 0
         #: Exchanges learnt since either was looked at.
         self._learnt = 0
         #: Accounts with new links that have not been examined since; oldest first.
@@ -116,9 +121,17 @@ class Linker:
             self._relate(number, seen.at)
         if self.memory.forgotten > len(self.memory.traces):
             self._weave_anew()
-        if not self._look_at - 2 * _LOOK <= seen.at < self._look_at:
+        if seen.at >= self._look_at or self._set_back(seen.at):
             self._look_at = seen.at + _LOOK
             self._age(seen.at)
+
+    def _set_back(self, at: float) -> bool:
+        """Whether time as a whole went back to `at`."""
+        self._late = self._late + 1 if at < self._look_at - 2 * _LOOK else 0
+        if self._late < _SET_BACK:
+            return False
+        self._late = 0
+        return True
 
     def _weave_anew(self) -> None:
         """Forget which accounts hang together: too many of them are forgotten themselves.

@@ -100,6 +100,8 @@ def identify(
                 if wire.query and placed is None:
                     model = agreed(model, wire.query)
                 model = placed or model or dialects.model_in_path(path or "")
+                if model is not None and len(model) > members.LONGEST_MODEL:
+                    raise members.Misshapen
                 shape = prompt.shape(
                     document,
                     digesting,
@@ -121,6 +123,8 @@ def identify(
         # Nothing is asked of it, but where the path decides it is that model; sockets say it in
         # their query.
         model = placed
+        if model is not None and len(model) > members.LONGEST_MODEL:
+            inspection, model = Inspection.SHAPE, None
         if wire.query and placed is None:
             try:
                 model = agreed(None, wire.query)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 #: Longest model name believed, characters.
-_LONGEST_MODEL: Final = 256
+LONGEST_MODEL: Final = 256
 #: A cap beyond this is none (the largest context windows have 10 million tokens).
 MOST_TOKENS: Final = 1 << 31
 #: More completions than any API gives; larger values are refused upstream.
@@ -78,7 +78,7 @@ def model_of(document: Mapping[str, Any]) -> str | None:
     if "model_id" in document or "session" in document:
         model = _named_elsewhere(document, model)
     if model is not None:
-        if type(model) is not str or len(model) > _LONGEST_MODEL or not model.isprintable():
+        if type(model) is not str or len(model) > LONGEST_MODEL or not model.isprintable():
             raise Misshapen
         model = model.strip()
     if "requests" in document:
@@ -88,7 +88,7 @@ def model_of(document: Mapping[str, Any]) -> str | None:
             other = params.get("model") if type(params) is dict else None
             if other is None:
                 continue
-            if type(other) is not str or len(other) > _LONGEST_MODEL or not other.isprintable():
+            if type(other) is not str or len(other) > LONGEST_MODEL or not other.isprintable():
                 raise Misshapen
             other = other.strip()
             if model and other.casefold() != model.casefold():

@@ -13,10 +13,11 @@ from gateway_guard.campaigns.ended import none_yet
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.errors import UNDECODABLE
 from gateway_guard.record.announcing import Announcer
 from gateway_guard.streams.keys import order
-from gateway_guard.streams.wire import Refusal, Told, read_batch, read_order
+from gateway_guard.streams.wire import Refusal, Told, plausible, read_batch, read_order
 from gateway_guard.types import CampaignFacts
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,11 @@ log = logging.getLogger(__name__)
 #: Most starts of guards remembered, beyond which the one silent longest is forgotten.
 _MOST_GUARDS: Final = 10_000
 START: Final = b"0-0"
+#: Seconds a sighting may lie ahead of the moment it came into the stream, by the server's clock.
+#: None happens after it is told of: a guard whose clock runs ahead by days would end every campaign
+#: as silent, one by hours make the linker look around anew with each exchange. Clocks of hosts that
+#: are looked after differ by less than a second.
+_AHEAD: Final = 60.0
 
 
 class Position(msgspec.Struct, array_like=True):
@@ -83,6 +89,7 @@ class Counts(msgspec.Struct):
         repeated: sightings that came a second time.
         lost: sightings that guards sent and that were gone before they could be learnt from.
         failed: sightings the linker could not take in.
+        ahead: sightings of a guard whose clock was ahead, taken as of the moment they came.
         skipped: entries not taken, by why: `malformed`, `version`, `secret`.
         let_go: campaigns held no longer, by why.
     """
@@ -91,6 +98,7 @@ class Counts(msgspec.Struct):
     repeated: int = 0
     lost: int = 0
     failed: int = 0
+    ahead: int = 0
     skipped: dict[str, int] = {}
     let_go: Counter[str] = msgspec.field(default_factory=none_yet)
 
@@ -155,7 +163,7 @@ class Pupil:
                         self.heed(review)
                 else:
                     self.position.sightings = entry
-                    self._batch(fields.get(b"b", b""), key)
+                    self._batch(fields.get(b"b", b""), key, order(entry)[0] / 1_000)
             except Refusal as refusal:
                 self._skip(refusal.why)
         self._announcer.announce()
@@ -186,7 +194,7 @@ class Pupil:
             if now != published.get(account):
                 yield account, now
 
-    def _batch(self, data: bytes, key: bytes) -> None:
+    def _batch(self, data: bytes, key: bytes, came: float) -> None:
         batch = read_batch(data, key)
         guards, counts = self.position.guards, self.counts
         known = guards.pop(batch.guard, None)
@@ -198,8 +206,12 @@ class Pupil:
             if number < done:
                 counts.repeated += 1
                 continue
+            if not plausible(seen):
+                # Whatever makes no sense in it, others of the batch are not to blame.
+                counts.failed += 1
+                continue
             try:
-                self.linker.learn(seen)
+                self.linker.learn(self._no_later(seen, came + _AHEAD))
                 counts.learnt += 1
             except Exception as error:
                 counts.failed += 1
@@ -208,6 +220,19 @@ class Pupil:
         guards[batch.guard] = max(done, batch.first + len(batch.sightings))
         if len(guards) > _MOST_GUARDS:
             del guards[next(iter(guards))]
+
+    def _no_later(self, seen: Sighting, latest: float) -> Sighting:
+        """`seen`, as of `latest` (Unix seconds) where its guard's clock is beyond that."""
+        if seen.at <= latest:
+            return seen
+        counts = self.counts
+        counts.ahead += 1
+        if not counts.ahead & (counts.ahead - 1):
+            log.error(
+                "the clock of a guard is %.0f s ahead of the store's: set one of them "
+                "(%d sightings so far)", seen.at - latest + _AHEAD, counts.ahead,
+            )  # fmt: skip
+        return msgspec.structs.replace(seen, at=latest)
 
     def _skip(self, why: str) -> None:
         skipped = self.counts.skipped

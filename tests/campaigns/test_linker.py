@@ -396,6 +396,34 @@ def test_a_step_back_of_the_clock_is_harmless(step: float, where: int) -> None:
     assert_consistent(linker.cases)
 
 
+@pytest.mark.parametrize("hours", [-3.0, 3.0])
+def test_two_clocks_that_differ_do_not_have_it_look_around_with_each_exchange(
+    hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linker = caught()
+    looked: list[float] = []
+    monkeypatch.setattr(linker, "_age", looked.append)
+
+    for number in range(1000):
+        at = NOW + DAY + number + (hours * build.HOUR if number % 2 else 0.0)
+        linker.learn(build.sighting("a_other", at=at))
+
+    assert len(looked) <= 3
+
+
+def test_a_clock_that_was_set_back_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    linker = caught()
+    linker.learn(build.sighting("a_far", at=NOW + 1000 * DAY))
+    looked: list[float] = []
+    monkeypatch.setattr(linker, "_age", looked.append)
+
+    for number in range(1000):
+        linker.learn(build.sighting("a_other", at=NOW + DAY + 60.0 * number))
+
+    assert looked[0] < NOW + 1.5 * DAY
+    assert len(looked) > 10
+
+
 def test_one_exchange_from_the_future_does_not_stop_the_clock() -> None:
     linker = caught()
     linker.learn(build.sighting("a_far", at=NOW + 1000 * DAY))

@@ -162,6 +162,21 @@ def test_the_model_in_the_path_is_that_of_a_request_without_a_body() -> None:
     assert seen(build.wire("/v1/chat/completions", body=b"")).model is None
 
 
+@pytest.mark.parametrize("body", [b"", b'{"contents": []}'])
+@pytest.mark.parametrize("path", ["/v1beta/models/{}:generateContent", "/v1/models/{}/chat/x"])
+def test_a_model_in_the_path_is_believed_at_the_length_of_one_in_the_body(
+    body: bytes, path: str
+) -> None:
+    rules = Identify(model_routes=("/v1/models/*/chat/x",))
+    longest = seen(build.wire(path.format("m" * 256), body=body), rules)
+    longer = seen(build.wire(path.format("m" * 257), body=body), rules)
+
+    assert longest.model in ("m" * 256, None)
+    assert longer.model is None
+    assert longest.inspection is not Inspection.SHAPE
+    assert longer.inspection is Inspection.SHAPE or (path.endswith("x") and not body)
+
+
 def test_hints_are_read_and_bounded() -> None:
     request = seen(
         build.wire(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway_guard.campaigns.reviews import Review, Ruling
@@ -23,9 +24,17 @@ ONE, TWO = b"guard001", b"guard002"
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
+#: When entries came, by the server's clock, milliseconds: after all that is told in them.
+CAME = round((build.NOW + 30 * 86400.0) * 1_000)
+
+
+def at(number: int) -> bytes:
+    """The id of entry `number`."""
+    return b"%d-0" % (CAME + number)
+
 
 def entry(number: int, guard: bytes, first: int, seen: Iterable[Sighting]) -> Entry:
-    return b"%d-0" % number, {b"b": pack_batch(KEY, guard, first, seen, DISGUISE)}
+    return at(number), {b"b": pack_batch(KEY, guard, first, seen, DISGUISE)}
 
 
 def exchanges(pupil: Pupil) -> dict[str, int]:
@@ -41,7 +50,7 @@ def test_a_batch_that_comes_twice_counts_once() -> None:
     first, second = entry(1, ONE, 0, members(3)), entry(2, ONE, 3, members(3, 1))
 
     pupil.take([first, second], [], KEY)
-    pupil.take([(b"3-0", first[1]), (b"4-0", second[1])], [], KEY)
+    pupil.take([(at(3), first[1]), (at(4), second[1])], [], KEY)
 
     assert set(exchanges(pupil).values()) == {2}
     assert (pupil.counts.learnt, pupil.counts.repeated, pupil.counts.lost) == (6, 6, 0)
@@ -86,7 +95,7 @@ def test_batches_that_never_came_are_counted_as_lost() -> None:
 
 
 def test_what_was_sent_before_the_first_linker_ever_is_not_lost_to_it() -> None:
-    fresh, heir = Pupil(), Pupil(position=Position(sightings=b"5-0"))
+    fresh, heir = Pupil(), Pupil(position=Position(sightings=at(5)))
     batch = entry(9, ONE, 1_000, members(2))
 
     fresh.take([batch], [], KEY)
@@ -112,11 +121,11 @@ def test_an_entry_that_cannot_be_taken_is_passed_over_and_counted(
 ) -> None:
     pupil = Pupil()
 
-    pupil.take([(b"1-0", fields), entry(2, ONE, 0, members(2))], [], KEY)
+    pupil.take([(at(1), fields), entry(2, ONE, 0, members(2))], [], KEY)
 
     assert pupil.counts.skipped == {why: 1}
     assert pupil.counts.learnt == 2
-    assert pupil.position.sightings == b"2-0"
+    assert pupil.position.sightings == at(2)
 
 
 def test_one_sighting_the_linker_chokes_on_costs_only_itself(
@@ -135,6 +144,47 @@ def test_one_sighting_the_linker_chokes_on_costs_only_itself(
 
     assert (pupil.counts.learnt, pupil.counts.failed) == (4, 2)
     assert len([r for r in caplog.records if "the linker failed" in r.message]) == 1
+
+
+def test_one_sighting_that_makes_no_sense_costs_only_itself() -> None:
+    pupil = Pupil()
+    odd = msgspec.structs.replace(ring.member(1), model="m" * 513)
+
+    pupil.take([entry(1, ONE, 0, [ring.member(0), odd, ring.member(2)])], [], KEY)
+
+    assert set(exchanges(pupil)) == {ring.account("a", 0), ring.account("a", 2)}
+    assert (pupil.counts.learnt, pupil.counts.failed) == (2, 1)
+    assert pupil.counts.skipped == {}
+
+
+@pytest.mark.parametrize("days", [0.1, 15.0, 4000.0])
+def test_a_guard_whose_clock_is_ahead_ends_no_campaign(
+    days: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    pupil = Pupil(ring.caught())
+    last = build.NOW + ring.EXCHANGES * ring.HOUR
+    wrong = [
+        msgspec.structs.replace(ring.bystander(n, ring.EXCHANGES), at=last + days * 86400.0)
+        for n in range(8)
+    ]
+
+    pupil.take([(b"%d-0" % (last * 1_000), entry(1, ONE, 0, wrong)[1])], [], KEY)
+
+    assert set(pupil.linker.held) == {"c_0001"}
+    assert pupil.counts.learnt == pupil.counts.ahead == 8
+    said = [r.getMessage() for r in caplog.records if "the clock of a guard" in r.getMessage()]
+    assert len(said) == 4
+    assert f"{days * 86400.0:.0f} s ahead" in said[0]
+
+
+def test_clocks_that_differ_by_little_are_believed() -> None:
+    pupil = Pupil()
+    seen = ring.member(0)
+
+    pupil.take([(b"%d-0" % ((seen.at - 59.0) * 1_000), entry(1, ONE, 0, [seen])[1])], [], KEY)
+
+    (trace,) = pupil.linker.memory.traces.values()
+    assert (trace.last_at, pupil.counts.ahead) == (seen.at, 0)
 
 
 def test_the_snapshot_and_the_position_are_one_thing() -> None:
@@ -170,7 +220,9 @@ def test_a_release_between_two_sightings_is_heeded_between_them() -> None:
     release = Review(at=build.NOW + 1e9, ruling=Ruling.RELEASE, campaign="c_0001")
     pupil = Pupil()
 
-    heard = pupil.take(batches, [(b"%d-5" % len(batches), {b"r": pack_review(KEY, release)})], KEY)
+    heard = pupil.take(
+        batches, [(b"%d-5" % (CAME + len(batches)), {b"r": pack_review(KEY, release)})], KEY
+    )
 
     assert heard == [release]
     assert not pupil.linker.held

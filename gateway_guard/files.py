@@ -1,11 +1,50 @@
-"""Files that are replaced whole: whoever reads one sees the old content or the new."""
+"""Files that are replaced whole, whoever reads one sees the old content or the new; and whether
+files have changed.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
+
+
+class Files:
+    """Which of some files have changed, and rest.
+
+    Half a file often loads, too: of accounts that are written in place, those behind the middle
+    would be nobody's for as long as that takes, and no longer suspended. So a change counts from
+    the second look in a row that finds the same size, times and inode.
+    """
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        self._paths = [Path(path) for path in paths]
+        self._seen = self._told = self._look()
+
+    def changed(self) -> bool:
+        """Whether any of them differs from what it was when this was last said, and rests.
+
+        Call it now and then: it only compares with the look before.
+        """
+        before, self._seen = self._seen, self._look()
+        resting = [
+            seen if seen == last else told
+            for seen, last, told in zip(self._seen, before, self._told, strict=True)
+        ]
+        told, self._told = self._told, resting
+        return resting != told
+
+    def _look(self) -> list[tuple[int | None, ...]]:
+        found: list[tuple[int | None, ...]] = []
+        for path in self._paths:
+            try:
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_size, status.st_ino))
+            except OSError as error:
+                found.append((error.errno,))
+        return found
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -9,7 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from gateway_guard.files import write_whole
+from gateway_guard.files import Files, write_whole
+
+
+def test_a_file_has_changed_once_it_rests_whatever_becomes_of_others(tmp_path: Path) -> None:
+    busy, still = tmp_path / "busy", tmp_path / "still"
+    files = Files([busy, still])
+    looks = []
+
+    still.write_bytes(b"new")
+    for size in range(4):
+        busy.write_bytes(bytes(size))
+        looks.append(files.changed())
+    looks += [files.changed(), files.changed()]
+
+    assert looks == [False, True, False, False, True, False]
+
+
+def test_a_file_that_came_and_went_has_not_changed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    files = Files([path])
+
+    path.write_bytes(b"")
+    before = files.changed()
+    path.unlink()
+
+    assert [before, files.changed(), files.changed()] == [False, False, False]
 
 
 def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:

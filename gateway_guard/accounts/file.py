@@ -17,6 +17,7 @@ from gateway_guard.accounts.seen import Seen
 from gateway_guard.accounts.state import merged
 from gateway_guard.core.credentials import ACCOUNT, digest, name_digest
 from gateway_guard.errors import UNDECODABLE, SourceError
+from gateway_guard.files import Files
 from gateway_guard.types import AccountFacts
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class FileDirectory:
     def __init__(self, path: str | os.PathLike[str], *, secret: bytes) -> None:
         self.path = Path(path)
         self._secret = secret
-        self._seen = self._look()
+        self._files = Files([self.path])
         #: Digest → attributes; and how many accounts that are, of which some have two digests.
         self._accounts, self._count = self._read()
         #: Why the last reload failed; None when it did not.
@@ -89,16 +90,10 @@ class FileDirectory:
             )
 
     def changed(self) -> bool:
-        """Whether the file is another one than at the last look."""
-        before, self._seen = self._seen, self._look()
-        return before != self._seen
-
-    def _look(self) -> tuple[int, ...]:
-        try:
-            status = self.path.stat()
-        except OSError:
-            return ()
-        return status.st_mtime_ns, status.st_size, status.st_ino
+        """Whether the file is another one than when this was last said, and nobody is writing it
+        any more (`files.Files`).
+        """
+        return self._files.changed()
 
     def reload(self) -> bool:
         """Read the file again, all of it or nothing; False when the last good one stays."""

@@ -1,8 +1,8 @@
 """Reading policy, network data, accounts and certificate again while requests go on.
 
-On SIGHUP, and when a look once a second finds a file changed. The reading happens on a worker
-thread: a network database takes up to 70 ms, which nobody's stream should wait for. What is read
-is put in force by single assignments; what cannot be read keeps its last good version. Signals
+On SIGHUP, and when looks once a second find a file changed and at rest. The reading happens on a
+worker thread: a network database takes up to 70 ms, which nobody's stream should wait for. What is
+read is put in force by single assignments; what cannot be read keeps its last good version. Signals
 that come during a reload lead to one more, not to a queue.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
+from gateway_guard.files import Files
 from gateway_guard.frontends.certificate import Certificate
 from gateway_guard.guard import Guard
 
@@ -20,31 +20,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at the files.
 LOOK_EVERY = 1.0
-
-
-class Files:
-    """Which of some files have changed since the last look."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = [Path(path) for path in paths]
-        self._seen = self._look()
-
-    def changed(self) -> bool:
-        now = self._look()
-        if now == self._seen:
-            return False
-        self._seen = now
-        return True
-
-    def _look(self) -> list[tuple[int | None, ...]]:
-        out: list[tuple[int | None, ...]] = []
-        for path in self._paths:
-            try:
-                status = path.stat()
-                out.append((status.st_mtime_ns, status.st_size, status.st_ino))
-            except OSError as error:
-                out.append((error.errno,))
-        return out
 
 
 class Reloader:

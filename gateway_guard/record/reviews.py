@@ -137,7 +137,10 @@ def append(path: str | os.PathLike[str], review: Review) -> None:
         size = os.fstat(handle).st_size
         # Whoever wrote last may have been stopped in the middle of a line.
         torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        os.write(handle, (b"\n" if torn else b"") + line_of(review))
+        rest = memoryview((b"\n" if torn else b"") + line_of(review))
+        while rest:
+            # A disk that fills up takes a part and says so only when asked to take the rest.
+            rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,29 @@ def test_a_review_after_a_line_that_was_never_finished_stands_alone(path: Path) 
 
     assert journal.new() == [ban(2)]
     assert journal.bad == 1
+
+
+def test_a_review_the_disk_takes_in_pieces_is_written_whole_or_said_not_to_be(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, room = os.write, [10_000]
+
+    def filling(handle: int, data: bytes) -> int:
+        if room[0] <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        part = data[: min(40, room[0])]
+        room[0] -= len(part)
+        return write(handle, part)
+
+    monkeypatch.setattr(os, "write", filling)
+    append(path, ban(1))
+    room[0] = 60
+    with pytest.raises(OSError, match="No space left"):
+        append(path, ban(2))
+    room[0] = 10_000
+    append(path, ban(3))
+
+    assert Journal(path, complain=lambda *_: None).new() == [ban(1), ban(3)]
 
 
 def test_bad_lines_are_reported_with_their_number_and_skipped(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Final, Self
 import httpx
 
 from gateway_guard.errors import IntelError
+from gateway_guard.heads import head
 
 #: Seconds to connect, between two pieces of an answer, and for one answer altogether.
 CONNECT_SECONDS: Final = 10.0
@@ -92,18 +94,22 @@ class Web:
                 "Name that server itself if you mean it"
             )
         deadline = self._timer() + TOTAL_SECONDS
+        late = f"{self.host} took longer than {TOTAL_SECONDS:.0f} s"
+        request = self._client.build_request(
+            method, target, params=params, headers=headers, content=content
+        )
         try:
-            with self._client.stream(
-                method, target, params=params, headers=headers, content=content
-            ) as response:
+            with contextlib.closing(head(self._client, request, TOTAL_SECONDS)) as response:
                 body = bytearray()
                 for chunk in response.iter_raw():
                     body += chunk
                     if len(body) > most:
                         raise IntelError(f"{self.host} sends more than {most:,} bytes at once")
                     if self._timer() > deadline:
-                        raise IntelError(f"{self.host} took longer than {TOTAL_SECONDS:.0f} s")
+                        raise IntelError(late)
                 return Reply(response.status_code, response.headers, bytes(body))
+        except TimeoutError:
+            raise IntelError(late) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             kind = type(error).__name__
             raise IntelError(f"{self.host} does not answer: {kind}") from None

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import queue
 import re
 import tempfile
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +23,7 @@ import httpx
 import msgspec
 
 from gateway_guard.errors import SourceError
+from gateway_guard.heads import head
 from gateway_guard.network.build import merge_flags
 from gateway_guard.network.lists import parse_ranges
 from gateway_guard.network.mmdb import open_bytes
@@ -261,27 +260,11 @@ class _Fetch:
             response.close()
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        """The answer's head, in the time that is left altogether.
-
-        httpx bounds the time between two reads, so a server that sends its head byte by byte could
-        hold the update for days: the request is sent on a thread, and left alone when it is late.
-        """
-        came: queue.SimpleQueue[httpx.Response | BaseException] = queue.SimpleQueue()
-
-        def send() -> None:
-            try:
-                came.put(self._client.send(request, stream=True))
-            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
-                came.put(error)
-
-        threading.Thread(target=send, daemon=True).start()
+        """The answer's head, in the time that is left altogether."""
         try:
-            answer = came.get(timeout=max(0.0, self._deadline - self._timer()))
-        except queue.Empty:
+            return head(self._client, request, self._deadline - self._timer())
+        except TimeoutError:
             raise SourceError("took too long") from None
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
 
     def _body(self, name: str, response: httpx.Response, limit: int) -> bytes:
         length = response.headers.get("content-length", "")

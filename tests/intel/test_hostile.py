@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 from typing import Any
 
 import httpx
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.errors import IntelError
-from gateway_guard.intel import bundle, collection, crowdsec, table, taxii_client
+from gateway_guard.intel import bundle, collection, crowdsec, http, table, taxii_client
 from gateway_guard.intel.http import Web
 from gateway_guard.intel.keys import Signer, read_trusted
 from gateway_guard.intel.networks import Limits, fit_network
@@ -102,6 +105,33 @@ def test_patterns_networks_and_lists_of_keys(text: str) -> None:
 @given(st.text("[]()='\\ ORAND:ipv4-addrvalueISUBT0123456789./", max_size=120))
 def test_texts_that_look_like_patterns(text: str) -> None:
     read_pattern(text)
+
+
+def test_a_server_that_never_comes_to_its_answer_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.1)
+    left = threading.Event()
+
+    def hints(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        with client, contextlib.suppress(OSError):
+            client.recv(65_536)
+            while True:
+                client.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        left.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=hints, args=(listener,))
+        serving.start()
+        with (
+            Web(f"http://127.0.0.1:{listener.getsockname()[1]}/") as web,
+            pytest.raises(IntelError, match=r"took longer than 0 s"),
+        ):
+            web.ask("GET", "decisions/stream", most=1)
+        serving.join(20.0)
+
+    assert left.is_set()
 
 
 def served(status: int, headers: dict[str, str], body: bytes) -> Web:

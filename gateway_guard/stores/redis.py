@@ -14,8 +14,9 @@ waiting is given back, also when the server reads it only later. Answers carry t
 belongs to somebody else is not believed, and its connection is dropped.
 
 **Whose time.** The server's: scripts ask it, so no worker's clock matters. Set back by more than a
-second, buckets go on from there; set forward, they drain at once, and leases end early, until they
-are renewed. `time="caller"` takes the `now` of each call instead, for tests and replays.
+second, buckets go on from there, and places of workers that died are free a lease later; set
+forward, buckets drain at once, and leases end early, until they are renewed. `time="caller"` takes
+the `now` of each call instead, for tests and replays.
 
 **Who dies.** Requests in flight stand under a lease that the worker renews, three times in its
 length; those of a worker that died end with it. What they had reserved of other limits stays used

@@ -9,7 +9,7 @@ import pytest
 
 from gateway_guard.core.limits import Oracle
 from gateway_guard.errors import StoreError
-from gateway_guard.stores.redis import RedisStore
+from gateway_guard.stores.redis import LEASE, RedisStore
 from gateway_guard.types import Charge
 from tests import build
 from tests.servers import PATIENCE, Server, needs_redis, shared_server
@@ -168,6 +168,28 @@ def test_a_server_clock_that_was_set_back_does_not_freeze_a_bucket(server: Serve
 
     assert (allowed, later) == (False, True)
     assert wait == pytest.approx(10.0, abs=0.01)
+
+
+def test_a_server_clock_that_was_set_back_does_not_keep_places_of_the_dead(server: Server) -> None:
+    async def main() -> tuple[list[bool], list[float]]:
+        name = namespace()
+        seconds, _ = server.do("TIME")
+        real = float(seconds)
+        async with (
+            opened(server.uri, namespace=name, time="caller") as before,
+            opened(server.uri, namespace=name) as store,
+        ):
+            await take(before, flying(), now=real + 3600.0)
+            answers = [await take(store, flying()) for _ in range(3)]
+        (key,) = (key for key in server.do("KEYS", f"{name}*") if ":c:" in key)
+        scores = server.do("ZRANGE", key, 0, -1, "WITHSCORES")[1::2]
+        return answers, [float(score) - real for score in scores]
+
+    answers, left = asyncio.run(main())
+
+    assert answers == [True, False, False]
+    assert len(left) == 2
+    assert all(LEASE <= seconds <= LEASE + PATIENCE for seconds in left)
 
 
 def test_every_key_has_a_time_to_live_and_holds_no_address_or_model(server: Server) -> None:

@@ -27,6 +27,14 @@ local function take_back(open)
   end
 end
 
+-- Has places that were taken before the server's clock was set back end with a lease from now: those
+-- of workers that died would else stay taken until it is that late again.
+local function bring_home(key)
+  for _, ahead in ipairs(call('ZRANGEBYSCORE', key, now + lease + 1, '+inf', 'LIMIT', 0, 1000)) do
+    call('ZADD', key, now + lease, ahead)
+  end
+end
+
 local ask, size = ARGV[3], #ARGV[3]
 local open = back == 1 and KEYS[#KEYS]
 if open then take_back(open) end
@@ -60,6 +68,7 @@ while pos <= size do
     end
   else
     level = call('ZCOUNT', key, now, '+inf')
+    if level + taken > capacity and theirs == 0 then bring_home(key) end
     flights[#flights + 1] = key
   end
   if known then level = math.max(level - taken, 0) end

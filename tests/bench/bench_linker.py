@@ -27,6 +27,7 @@ from tests.bench.stream import Scale, Stream
 from tests.campaigns.worlds import Counts
 
 _CHUNK = 5_000
+_TELL = 20  # chunks between two words of how far a run of an hour or two is
 
 
 @dataclass(slots=True)
@@ -114,6 +115,8 @@ def run(size: Scale, linker: Linker, profile: Samples | None = None) -> Seen:
             if verdict is not None:
                 held[side].add(who)
                 seen.refused[side] += 1
+        if len(seen.chunks) % _TELL == 0:
+            print(f"{sum(seen.chunks):,} exchanges", end="\r", file=sys.stderr, flush=True)
     seen.accounts.update({side: len(who) for side, who in known.items()})
     seen.held.update({side: len(who) for side, who in held.items()})
     seen.wrong.update(Stream.kind(who) for who in held["others"])

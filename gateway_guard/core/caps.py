@@ -38,6 +38,13 @@ _READ: Final = (
     (":generatecontent", _GEMINI),
     (":streamgeneratecontent", _GEMINI),
 )  # fmt: skip
+#: Model routes that read tokens and write none, by the ends of their paths.
+WRITES_NOTHING: Final = (
+    "/embeddings", "/embed", "/count_tokens", "/input_tokens", "/moderations", "/rerank",
+    ":countTokens", ":embedContent", ":batchEmbedContents", ":asyncBatchEmbedContent",
+    ":computeTokens", "/count-tokens", "/reranking", "/score", "/classify", "/pooling", "/tokenize",
+    "/detokenize", "/embedding", "/embed_all", "/embed_sparse", "/encode",
+)  # fmt: skip
 #: Adds a message to one of OpenAI's threads, and generates nothing.
 _THREAD: Final = re.compile(r".*/threads/[^/]+/messages")
 

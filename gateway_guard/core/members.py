@@ -9,6 +9,8 @@ from typing import Any, Final
 _LONGEST_MODEL: Final = 256
 #: A cap beyond this is none (the largest context windows have 10 million tokens).
 MOST_TOKENS: Final = 1 << 31
+#: What holds a request that names its model, in a batch: Anthropic's, Mistral's.
+_ENVELOPES: Final = ("params", "body")
 #: More completions than any API gives; larger values are refused upstream.
 _MOST_COMPLETIONS: Final = 4096
 
@@ -52,6 +54,7 @@ _NESTED: Final = (
     ("options", "num_predict", ""),
     ("inferenceConfig", "maxTokens", ""),
     ("parameters", "max_new_tokens", "best_of"),
+    ("parameters", "maxOutputTokens", "candidateCount"),
 )
 
 
@@ -84,16 +87,17 @@ def model_of(document: Mapping[str, Any]) -> str | None:
     if "requests" in document:
         requests = document["requests"]
         for request in requests if type(requests) is list else ():
-            params = request.get("params") if type(request) is dict else None
-            other = params.get("model") if type(params) is dict else None
-            if other is None:
-                continue
-            if type(other) is not str or len(other) > _LONGEST_MODEL or not other.isprintable():
-                raise Misshapen
-            other = other.strip()
-            if model and other.casefold() != model.casefold():
-                raise Misshapen
-            model = other
+            for name in _ENVELOPES if type(request) is dict else ():
+                params = request.get(name)
+                other = params.get("model") if type(params) is dict else None
+                if other is None:
+                    continue
+                if type(other) is not str or len(other) > _LONGEST_MODEL or not other.isprintable():
+                    raise Misshapen
+                other = other.strip()
+                if model and other.casefold() != model.casefold():
+                    raise Misshapen
+                model = other
     return model
 
 

@@ -10,6 +10,8 @@ from typing import Final
 CHAT: Final = ("max_tokens", "max_completion_tokens")
 #: What a request of Anthropic's batches is bounded by.
 BATCHED: Final = ("max_tokens",)
+#: Kobold's; to others a length of something else.
+LENGTH: Final = "max_length"
 _OLLAMA: Final = ("options.num_predict",)
 _CONVERSE: Final = ("inferenceConfig.maxTokens",)
 _GEMINI: Final = (
@@ -31,6 +33,8 @@ _READ: Final = (
     ("/v2/chat", ("max_tokens",)),
     ("/api/chat", _OLLAMA),
     ("/api/generate", _OLLAMA),
+    ("/api/v1/generate", (LENGTH,)),
+    ("/api/extra/generate/stream", (LENGTH,)),
     ("/completion", ("n_predict",)),
     ("/infill", ("n_predict",)),
     ("/converse", _CONVERSE),

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway_guard.core.batches import CONFIGS
 from gateway_guard.core.body import decoded
-from gateway_guard.core.caps import CHAT, caps_of
+from gateway_guard.core.caps import CHAT, LENGTH, caps_of
 from gateway_guard.core.members import PROBABILITIES
 from gateway_guard.types import Dialect, Inspection, Restrictions
 
@@ -23,6 +23,7 @@ _LIMIT: Final = 1 << 30
 
 _CAPS: Final = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "n_predict",
+    "max_gen_len",
 )  # fmt: skip
 #: Objects in which other dialects keep cap, completions and probabilities.
 _NESTED: Final = (
@@ -38,6 +39,9 @@ _NESTED: Final = (
     ("sampling_params", "max_tokens", "", ("logprobs", "prompt_logprobs")),
     ("options", "num_predict", "", ()),
     ("inferenceConfig", "maxTokens", "", ()),
+    ("inferenceConfig", "max_new_tokens", "", ()),
+    ("textGenerationConfig", "maxTokenCount", "", ()),
+    ("parameters", "max_tokens", "n", ("logprobs", "prompt_logprobs")),
     ("parameters", "max_new_tokens", "best_of", ("top_n_tokens", "decoder_input_details")),
     ("parameters", "maxOutputTokens", "candidateCount", ()),
 )  # fmt: skip
@@ -215,14 +219,15 @@ _ENDLESS: Final = frozenset(("num_predict", "max_tokens", "max_completion_tokens
 
 
 def _cap(members: _Members, most: int, dialect: Dialect, path: str | None) -> None:
-    named = {name for name in _CAPS if _lower(members, name, most, _least(name, dialect))}
+    # By what the path says before what headers and body say: clients choose those.
+    own = caps_of(path) if path is not None else None
+    names = (*_CAPS, LENGTH) if own is not None and LENGTH in own else _CAPS
+    named = {name for name in names if _lower(members, name, most, _least(name, dialect))}
     thinking = members.get("thinking")
     if thinking is not None:
         _cap_thinking(members, thinking, most)
     if path is None or path.lower().rstrip("/").endswith(_UNCAPPED):
         return
-    # By what the path says before what headers and body say: clients choose those.
-    own = caps_of(path)
     member = own[0] if own is not None else _cap_name(members, dialect, path)
     if member is None:
         return

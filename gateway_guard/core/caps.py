@@ -10,6 +10,8 @@ from typing import Final
 CHAT: Final = ("max_tokens", "max_completion_tokens")
 #: What a request of Anthropic's batches is bounded by.
 BATCHED: Final = ("max_tokens",)
+#: Kobold's; to others a length of something else.
+LENGTH: Final = "max_length"
 _OLLAMA: Final = ("options.num_predict",)
 _CONVERSE: Final = ("inferenceConfig.maxTokens",)
 _GEMINI: Final = (
@@ -31,12 +33,21 @@ _READ: Final = (
     ("/v2/chat", ("max_tokens",)),
     ("/api/chat", _OLLAMA),
     ("/api/generate", _OLLAMA),
+    ("/api/v1/generate", (LENGTH,)),
+    ("/api/extra/generate/stream", (LENGTH,)),
     ("/completion", ("n_predict",)),
     ("/infill", ("n_predict",)),
     ("/converse", _CONVERSE),
     ("/converse-stream", _CONVERSE),
     (":generatecontent", _GEMINI),
     (":streamgeneratecontent", _GEMINI),
+)  # fmt: skip
+#: Model routes that read tokens and write none, by the ends of their paths.
+WRITES_NOTHING: Final = (
+    "/embeddings", "/embed", "/count_tokens", "/input_tokens", "/moderations", "/rerank",
+    ":countTokens", ":embedContent", ":batchEmbedContents", ":asyncBatchEmbedContent",
+    ":computeTokens", "/count-tokens", "/reranking", "/score", "/classify", "/pooling", "/tokenize",
+    "/detokenize", "/embedding", "/embed_all", "/embed_sparse", "/encode",
 )  # fmt: skip
 #: Adds a message to one of OpenAI's threads, and generates nothing.
 _THREAD: Final = re.compile(r".*/threads/[^/]+/messages")

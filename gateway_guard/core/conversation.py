@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.core.caps import BATCHED
-from gateway_guard.core.members import (
-    MEMBERS,
-    MEMBERS_FOLDED,
-    MESSAGE_MEMBERS,
-    Misshapen,
-    check_names,
-    counts,
-)
+from gateway_guard.core.members import MESSAGE_MEMBERS, Misshapen, check_names
 from gateway_guard.core.texts import texts_and_files
 
 
@@ -185,11 +177,13 @@ def read_texts(document: dict[str, Any], reader: Reader) -> int:
         elif name in _SYSTEM:
             reader.system_text(value)
         elif name in _PROMPTS:
-            prompts = _prompt(name, value, reader)
+            prompts = max(prompts, _prompt(name, value, reader))
         elif name == "text":
             # SGLang's prompt, and what others classify; in OpenAI's responses an object.
             if type(value) is str or type(value) is list:
-                prompts = _prompt("input", value, reader)
+                prompts = max(prompts, _prompt(name, value, reader))
+        elif name in _ENCODED:
+            prompts = max(prompts, _encoded(value, reader))
         elif name in _COMPARED:
             reader.loose({name: value})
     return prompts
@@ -204,7 +198,13 @@ _COMPARED: Final = frozenset((
 ))  # fmt: skip
 _PROMPTS: Final = frozenset(("prompt", "input", "inputs", "message", "suffix"))
 #: All that is read; others there may be 60,000 of.
-_READ: Final = _SYSTEM | _COMPARED | _PROMPTS | {"messages", "contents", "chat_history", "text"}
+_READ: Final = _SYSTEM | _COMPARED | _PROMPTS | {
+    "messages", "contents", "chat_history", "text", "input_ids", "prompt_embeds",
+}  # fmt: skip
+#: Prompts as SGLang and vLLM take them from who has encoded them: tokens, and vectors.
+_ENCODED: Final = frozenset(("input_ids", "prompt_embeds"))
+#: Beside `prompt`, of whose texts each is answered by itself; of other texts vectors are made.
+_ANSWERED: Final = frozenset(("text", "inputs"))
 
 
 def _prompt(name: str, value: Any, reader: Reader) -> int:
@@ -227,7 +227,19 @@ def _prompt(name: str, value: Any, reader: Reader) -> int:
         reader.chars += 4 * sum([len(tokens) for tokens in value if type(tokens) is list])
     else:
         reader.conversation(value)
-    return max(len(value), 1) if name == "prompt" else 1
+    if name == "prompt":
+        return max(len(value), 1)
+    # What is one conversation has objects for turns, and what is compared stands in lists.
+    return max(sum([type(one) is str for one in value]), 1) if name in _ANSWERED else 1
+
+
+def _encoded(value: Any, reader: Reader) -> int:
+    """Count tokens, or lists of them, or vectors; how many prompts they are."""
+    if type(value) is not list or (value and type(value[0]) is int):
+        reader.chars += 4 * len(value) if type(value) is list else 0
+        return 1
+    reader.chars += 4 * sum([len(tokens) for tokens in value if type(tokens) is list])
+    return max(len(value), 1)
 
 
 def read_tools(document: Mapping[str, Any], reader: Reader) -> int:
@@ -251,25 +263,3 @@ _TOOLS: Final = ("tools", "functions")
 #: Objects whose text reaches the model: schemas of answers (OpenAI's chats and responses, Ollama),
 #: an answer foretold, Bedrock's tools.
 _FORMS: Final = ("response_format", "text", "format", "prediction", "toolConfig")
-
-
-def read_batch(requests: Sequence[Any], reader: Reader, assumed: int) -> int:
-    """A batch of messages: every request in it is read; the output tokens of all together.
-
-    A request without a cap counts as `assumed` tokens per completion.
-    """
-    total = 0
-    for request in requests:
-        params = request.get("params") if type(request) is dict else None
-        if type(request) is dict and "params" not in request:
-            # Gemini's embeddings: the request itself.
-            reader.loose(request)
-            continue
-        if type(params) is not dict:
-            raise Misshapen
-        check_names(params, MEMBERS, MEMBERS_FOLDED)
-        completions = read_texts(params, reader)
-        read_tools(params, reader)
-        cap, n = counts(params, BATCHED)
-        total += (assumed if cap is None else cap) * n * completions
-    return total

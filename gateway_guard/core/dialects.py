@@ -14,19 +14,22 @@ from gateway_guard.types import Dialect
 # or `/rooms/7/messages` is none, so words that others use, too, need the API's version before them.
 # Digits are in one place only and never given back: `/v1111…` would be tried at every one of them.
 _VERSION: Final = r"(?:.*/v[0-9]++(?:(?:alpha|beta)[0-9]*+)?)"
+#: Azure has some of them without a version.
+_AZURE: Final = rf"(?:{_VERSION}|.*/openai)"
 _OPENAI: Final = re.compile(
     rf"(?:{_VERSION}|.*/openai|.*/deployments/[^/]+|.*/engines/[^/]+|)"
     r"/(?:completions|embeddings|responses(?:(?:/[^/]+)?/compact|/input_tokens)?|realtime"
     r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))"
-    rf"|{_VERSION}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
+    rf"|{_AZURE}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
     # A batch runs what was uploaded before; whoever has a session's secret asks the model itself.
-    rf"|{_VERSION}/(?:moderations|videos(?:/[^/]+/remix)?|batches"
+    rf"|{_AZURE}/(?:moderations|videos(?:/[^/]+/remix)?|video/generations(?:/jobs)?|batches"
+    r"|realtimeapi/sessions"
     r"|realtime/(?:sessions|client_secrets|transcription_sessions|calls(?:/[^/]+/accept)?)"
     # vLLM.
     r"|score|rerank|reranking|classify|pooling|tokenize|detokenize)"
     r"|/(?:score|rerank|reranking|classify|pooling|tokenize|detokenize)"
     # Where a model answers or grades what was uploaded before.
-    rf"|{_VERSION}/(?:evals/[^/]+/runs|fine_tuning/alpha/graders/run)"
+    rf"|{_AZURE}/(?:evals/[^/]+/runs|fine_tuning/alpha/graders/run)"
 )
 _ANTHROPIC: Final = re.compile(
     rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages"

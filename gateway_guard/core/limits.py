@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway_guard.core.adapt import factor
 from gateway_guard.core.buckets import Bucket, Oracle
+from gateway_guard.core.caps import WRITES_NOTHING
 from gateway_guard.core.limit import PARTS, UNITS, Limit, key_builder
 from gateway_guard.types import (
     Assessment,
@@ -58,14 +59,6 @@ _FEW: Final = 64
 _UPSTREAM_ERROR: Final = Outcome.UPSTREAM_ERROR
 _REFUSED: Final = Outcome.REFUSED
 
-#: Model routes that read tokens and write none: their output estimate is 0.
-_WRITES_NOTHING: Final = (
-    "/embeddings", "/embed", "/count_tokens", "/input_tokens", "/moderations", "/rerank",
-    ":countTokens", ":embedContent", ":batchEmbedContents", ":computeTokens", "/count-tokens",
-    "/reranking", "/score", "/classify", "/pooling", "/tokenize", "/detokenize",
-    "/embedding", "/embed_all", "/embed_sparse", "/encode",
-)  # fmt: skip
-
 
 def estimates(request: Request) -> tuple[int, int] | None:
     """(Input, output) tokens this request may cost; None when it reaches no model."""
@@ -79,7 +72,7 @@ def estimates(request: Request) -> tuple[int, int] | None:
             return DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS
         return None
     path = request.path
-    if path is not None and path.endswith(_WRITES_NOTHING):
+    if path is not None and path.endswith(WRITES_NOTHING):
         return prompt.input_tokens, 0
     cap = prompt.max_output_tokens
     if cap is None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from gateway_guard.core.caps import LENGTH
+
 #: Longest model name believed, characters.
 LONGEST_MODEL: Final = 256
 #: A cap beyond this is none (the largest context windows have 10 million tokens).
 MOST_TOKENS: Final = 1 << 31
+#: What holds a request that names its model, in a batch: Anthropic's, Mistral's.
+_ENVELOPES: Final = ("params", "body")
 #: More completions than any API gives; larger values are refused upstream.
 _MOST_COMPLETIONS: Final = 4096
 
@@ -23,15 +27,16 @@ NESTED_PROBABILITIES: Final = {
     "generationConfig": ("responseLogprobs", "response_logprobs"),
     "generation_config": ("responseLogprobs", "response_logprobs"),
     "sampling_params": ("logprobs", "prompt_logprobs"),
-    "parameters": ("top_n_tokens", "decoder_input_details"),
+    "parameters": ("top_n_tokens", "decoder_input_details", "logprobs", "prompt_logprobs"),
 }
 #: Members that decide what is read, generated or charged.
 MEMBERS: Final = frozenset((
     *PROBABILITIES, "model", "messages", "system", "prompt", "input", "instructions", "suffix",
     "tools", "functions", "n", "best_of", "max_tokens",
-    "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "stream",
+    "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "max_gen_len", "stream",
     "stream_options", "include", "requests", "contents", "systemInstruction",
     "system_instruction", "generationConfig", "generation_config", "options", "inferenceConfig",
+    "textGenerationConfig",
     "message", "chat_history", "preamble", "inputs", "parameters", "n_predict", "sampling_params",
     "text", "query", "queries", "documents", "text_1", "text_2",
 ))  # fmt: skip
@@ -39,6 +44,7 @@ MEMBERS_FOLDED: Final = frozenset(name.casefold() for name in MEMBERS)
 MESSAGE_MEMBERS: Final = frozenset(("role", "content", "parts", "text", "type"))
 _CAPS: Final = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "n_predict",
+    "max_gen_len",
 )  # fmt: skip
 #: Where other dialects keep the same: (object, cap, completions).
 _NESTED: Final = (
@@ -51,7 +57,12 @@ _NESTED: Final = (
     ("sampling_params", "max_tokens", ""),
     ("options", "num_predict", ""),
     ("inferenceConfig", "maxTokens", ""),
+    # Bedrock's Nova and Titan; vLLM behind Triton.
+    ("inferenceConfig", "max_new_tokens", ""),
+    ("textGenerationConfig", "maxTokenCount", ""),
+    ("parameters", "max_tokens", "n"),
     ("parameters", "max_new_tokens", "best_of"),
+    ("parameters", "maxOutputTokens", "candidateCount"),
 )
 
 
@@ -84,16 +95,17 @@ def model_of(document: Mapping[str, Any]) -> str | None:
     if "requests" in document:
         requests = document["requests"]
         for request in requests if type(requests) is list else ():
-            params = request.get("params") if type(request) is dict else None
-            other = params.get("model") if type(params) is dict else None
-            if other is None:
-                continue
-            if type(other) is not str or len(other) > LONGEST_MODEL or not other.isprintable():
-                raise Misshapen
-            other = other.strip()
-            if model and other.casefold() != model.casefold():
-                raise Misshapen
-            model = other
+            for name in _ENVELOPES if type(request) is dict else ():
+                params = request.get(name)
+                other = params.get("model") if type(params) is dict else None
+                if other is None:
+                    continue
+                if type(other) is not str or len(other) > LONGEST_MODEL or not other.isprintable():
+                    raise Misshapen
+                other = other.strip()
+                if model and other.casefold() != model.casefold():
+                    raise Misshapen
+                model = other
     return model
 
 
@@ -143,7 +155,7 @@ def counts(
     """
     bounds: list[int | None] = []
     given: list[str] = []
-    for name in _CAPS:
+    for name in (*_CAPS, LENGTH) if caps is not None and LENGTH in caps else _CAPS:
         value = document.get(name)
         if value is not None:
             given.append(name)

@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 import xxhash
 
-from gateway_guard.core.conversation import PLAIN, Reader, read_batch, read_texts, read_tools
+from gateway_guard.core.batches import instances, read_batch, requests_in
+from gateway_guard.core.conversation import PLAIN, Reader, read_texts, read_tools
 from gateway_guard.core.folding import squeeze, undressed, unspaced
 from gateway_guard.core.members import (
     MEMBERS,
@@ -90,11 +91,19 @@ def shape(
         completions = read_texts(document, reader)
         tools = read_tools(document, reader)
         cap, n = counts(document, caps)
+        if "instances" in document:
+            cap, asking = instances(document, cap)
+            completions = max(completions, asking)
         n *= completions
-        requests = document.get("requests")
-        if type(requests) is list and requests:
+        requests = requests_in(document)
+        if requests:
             batch = len(requests)
-            cap = read_batch(requests, reader, assumed_output_tokens)
+            # Beside a prompt of its own they may be read by nobody.
+            own = cap is not None or reader.chars or reader.media
+            alone = assumed_output_tokens if cap is None else cap
+            cap = read_batch(document, requests, reader, assumed_output_tokens)
+            if own or not cap:
+                cap += alone
         elif document.get("background") is True or document.get("deferred") is True:
             # Worked on after the answer, which counts nothing: as a batch of one.
             batch = 1

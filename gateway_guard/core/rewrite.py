@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.core.batches import CONFIGS
 from gateway_guard.core.body import decoded
-from gateway_guard.core.caps import CHAT, caps_of
+from gateway_guard.core.caps import CHAT, LENGTH, caps_of
 from gateway_guard.core.members import PROBABILITIES
 from gateway_guard.types import Dialect, Inspection, Restrictions
 
@@ -22,6 +23,7 @@ _LIMIT: Final = 1 << 30
 
 _CAPS: Final = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "n_predict",
+    "max_gen_len",
 )  # fmt: skip
 #: Objects in which other dialects keep cap, completions and probabilities.
 _NESTED: Final = (
@@ -37,7 +39,11 @@ _NESTED: Final = (
     ("sampling_params", "max_tokens", "", ("logprobs", "prompt_logprobs")),
     ("options", "num_predict", "", ()),
     ("inferenceConfig", "maxTokens", "", ()),
+    ("inferenceConfig", "max_new_tokens", "", ()),
+    ("textGenerationConfig", "maxTokenCount", "", ()),
+    ("parameters", "max_tokens", "n", ("logprobs", "prompt_logprobs")),
     ("parameters", "max_new_tokens", "best_of", ("top_n_tokens", "decoder_input_details")),
+    ("parameters", "maxOutputTokens", "candidateCount", ()),
 )  # fmt: skip
 _INCLUDED_PROBABILITIES: Final = "message.output_text.logprobs"
 
@@ -80,6 +86,7 @@ def rewrite(
     if restrictions is not None:
         changed = _restrict(members, restrictions, dialect, path or "") or changed
         changed = _restrict_batch(members, restrictions, dialect) or changed
+        changed = _restrict_instances(members, restrictions, dialect) or changed
     return _encode(members) if changed else plain
 
 
@@ -101,7 +108,9 @@ def _ask_for_usage(members: _Members) -> bool:
     return True
 
 
-def _restrict(members: _Members, restrictions: Restrictions, dialect: Dialect, path: str) -> bool:
+def _restrict(
+    members: _Members, restrictions: Restrictions, dialect: Dialect, path: str | None
+) -> bool:
     before = dict(members)
     if restrictions.max_output_tokens is not None:
         _cap(members, restrictions.max_output_tokens, dialect, path)
@@ -135,6 +144,24 @@ def _restrict_batch(members: _Members, restrictions: Restrictions, dialect: Dial
 
     One level: `requests` within a request are nobody's batch and were not read.
     """
+    changed = _restrict_requests(members, restrictions, dialect)
+    for config in CONFIGS:
+        levels = [members]
+        for name in ("batch", config, "requests"):
+            raw = levels[-1].get(name)
+            if raw is None or not bytes(raw).startswith(b"{"):
+                break
+            levels.append(_decode(raw))
+        else:
+            if _restrict_requests(levels[-1], restrictions, dialect):
+                for name in ("requests", config, "batch"):
+                    inner = levels.pop()
+                    levels[-1][name] = msgspec.Raw(_encode(inner))
+                changed = True
+    return changed
+
+
+def _restrict_requests(members: _Members, restrictions: Restrictions, dialect: Dialect) -> bool:
     raw = members.get("requests")
     # What is no list was not read as a batch either.
     if raw is None or not bytes(raw).startswith(b"["):
@@ -142,14 +169,33 @@ def _restrict_batch(members: _Members, restrictions: Restrictions, dialect: Dial
     changed = False
     batch = msgspec.json.decode(raw, type=list[_Members])
     for request in batch:
-        inner = request.get("params")
-        if inner is not None:
-            params = _decode(inner)
-            if _restrict(params, restrictions, dialect, _MESSAGES):
-                request["params"] = msgspec.Raw(_encode(params))
-                changed = True
+        for name, path in _ENVELOPES.items():
+            inner = request.get(name)
+            if inner is not None:
+                params = _decode(inner)
+                if _restrict(params, restrictions, dialect, path):
+                    request[name] = msgspec.Raw(_encode(params))
+                    changed = True
     if changed:
         members["requests"] = msgspec.Raw(_encode(batch))
+    return changed
+
+
+def _restrict_instances(members: _Members, restrictions: Restrictions, dialect: Dialect) -> bool:
+    """Lower what Vertex's instances ask for; nothing is put into one, whatever model it is for."""
+    raw = members.get("instances")
+    if raw is None or not bytes(raw).startswith(b"["):
+        return False
+    changed = False
+    found = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    for number, one in enumerate(found):
+        if bytes(one).startswith(b"{"):
+            instance = _decode(one)
+            if _restrict(instance, restrictions, dialect, None):
+                found[number] = msgspec.Raw(_encode(instance))
+                changed = True
+    if changed:
+        members["instances"] = msgspec.Raw(_encode(found))
     return changed
 
 
@@ -172,15 +218,16 @@ def _least(cap: str, dialect: Dialect) -> int:
 _ENDLESS: Final = frozenset(("num_predict", "max_tokens", "max_completion_tokens"))
 
 
-def _cap(members: _Members, most: int, dialect: Dialect, path: str) -> None:
-    named = {name for name in _CAPS if _lower(members, name, most, _least(name, dialect))}
+def _cap(members: _Members, most: int, dialect: Dialect, path: str | None) -> None:
+    # By what the path says before what headers and body say: clients choose those.
+    own = caps_of(path) if path is not None else None
+    names = (*_CAPS, LENGTH) if own is not None and LENGTH in own else _CAPS
+    named = {name for name in names if _lower(members, name, most, _least(name, dialect))}
     thinking = members.get("thinking")
     if thinking is not None:
         _cap_thinking(members, thinking, most)
-    if path.lower().rstrip("/").endswith(_UNCAPPED):
+    if path is None or path.lower().rstrip("/").endswith(_UNCAPPED):
         return
-    # By what the path says before what headers and body say: clients choose those.
-    own = caps_of(path)
     member = own[0] if own is not None else _cap_name(members, dialect, path)
     if member is None:
         return
@@ -239,8 +286,10 @@ def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
     return "max_tokens" if "messages" in members or "message" in members else None
 
 
-#: What the requests of a batch are sent to.
-_MESSAGES: Final = "/v1/messages"
+#: What the requests of a batch are sent to, by what holds them.
+_ENVELOPES: Final = {
+    "params": "/v1/messages", "body": "/v1/chat/completions", "request": ":generatecontent",
+}  # fmt: skip
 #: What generates nothing that is counted in tokens, or has no cap.
 _UNCAPPED: Final = (
     "/embeddings",

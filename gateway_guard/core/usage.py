@@ -4,7 +4,6 @@ except that it can leave out the one event the guard itself asked for.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from gateway_guard.core.usage_encoding import (
@@ -28,6 +27,7 @@ from gateway_guard.core.usage_events import (
 from gateway_guard.core.usage_pieces import (
     KEY,
     LONG,
+    META,
     each,
     may_count,
     parted,
@@ -55,14 +55,6 @@ _NULLS: Final = (b'":null', b'": null')
 _GULP: Final = 64 * 1024
 #: Longest array whose last whole element is looked for, of a body that was cut.
 _ARRAY: Final = 256 * 1024
-
-_PLAIN_JSON: Final = (JSON, b"")
-
-
-@lru_cache(maxsize=256)
-def is_plain_json(content_type: bytes, content_encoding: bytes) -> bool:
-    """Whether `usage_of` reads such a response when it comes in one piece."""
-    return form(content_type, content_encoding) == _PLAIN_JSON
 
 
 def usage_of(body: bytes, outcome: Outcome, status: int) -> Usage:
@@ -105,9 +97,9 @@ class UsageReader:
     """
 
     __slots__ = (
-        "_bytes", "_carry", "_closed", "_cut", "_decoder", "_events", "_hide", "_input", "_kind",
-        "_next_sample", "_output", "_placeholder", "_repeated", "_repeating", "_repeats", "_rest",
-        "_samples", "_stream", "_total",
+        "_answers", "_bytes", "_carry", "_closed", "_cut", "_decoder", "_events", "_hide", "_input",
+        "_key", "_kind", "_next_sample", "_output", "_placeholder", "_repeated", "_repeating",
+        "_repeats", "_rest", "_samples", "_stream", "_total",
     )  # fmt: skip
 
     def __init__(
@@ -142,6 +134,9 @@ class UsageReader:
         self._repeats = self._repeated = 0
         self._repeating = False
         self._rest = b""
+        # How the object that counts is named, and tokens written of each of SGLang's answers.
+        self._key = KEY
+        self._answers: dict[int, int] = {}
         self._input: int | None = None
         self._output: int | None = None
         self._placeholder = 0
@@ -172,11 +167,11 @@ class UsageReader:
                     self._note_repeats(chunk)
                 if events == self._next_sample:
                     self._sample(chunk, events)
-                at = chunk.rfind(KEY)
+                at = chunk.rfind(self._key)
                 while at >= 0:
                     if not chunk.startswith(_NULLS, at + 6):
                         return self._counted([chunk])
-                    at = chunk.rfind(KEY, 0, at)
+                    at = chunk.rfind(self._key, 0, at)
                 return chunk
             if self._kind == JSON:
                 self._collect(chunk)
@@ -235,7 +230,8 @@ class UsageReader:
             if status >= 400:
                 read, written = read or 0, self._placeholder
             elif self._stream:
-                written = max(self._placeholder, self._estimate())
+                count, size = self._events - self._repeats, self._bytes - self._repeated
+                written = max(self._placeholder, tokens(self._samples, count, size))
         return Usage(
             input_tokens=read, output_tokens=written, outcome=outcome, status=status,
             reported=reported,
@@ -321,7 +317,7 @@ class UsageReader:
                 self._repeats += 1
                 self._repeated += len(first)
                 self._repeating = False
-            if ended and may_count(first, lines):
+            if ended and may_count(first, lines, self._key):
                 self._note(last_usage(first))
             passed, data = first, data[len(first) :]
             return passed + self._rest_of(data, before + 1) if data else passed
@@ -333,14 +329,14 @@ class UsageReader:
             self._note_repeats(data)
         if self._events > self._next_sample:
             self._sample(data, before)
-        if not may_count(data, lines):
+        if not may_count(data, lines, self._key):
             return data
         first, between, last = parted(data, lines)
         return self._counted(first) + between + self._counted(last)
 
     def _counted(self, events: list[bytes]) -> bytes:
         hidden = []
-        for number in worth(events, self._kind == LINES):
+        for number in worth(events, self._kind == LINES, self._key):
             event = events[number]
             counts = counts_in(event)
             self._note(counts)
@@ -360,10 +356,14 @@ class UsageReader:
         if counts is None:
             return
         if counts.read is not None:
-            self._input = counts.read
+            # Of several prompts nobody says which of them an answer read.
+            self._input = counts.read if len(self._answers) < 2 else None
         if counts.total is not None:
             self._total = counts.total
-        if counts.written is not None:
+        if counts.answer is not None and counts.written is not None:
+            self._answers[counts.answer] = counts.written
+            self._output = sum(self._answers.values())
+        elif counts.written is not None:
             if counts.opening:
                 self._placeholder = counts.written
             else:
@@ -372,6 +372,10 @@ class UsageReader:
     def _sample(self, data: bytes, first: int) -> None:
         """Keep the events that are due, by their number: the same however the stream is cut."""
         samples = self._samples
+        if not first and META in data:
+            counts = counts_in(next(each(data, self._kind == LINES)))
+            if counts is not None and counts.answer is not None:
+                self._key = META
         for number, event in enumerate(each(data, self._kind == LINES), first):
             if number == self._next_sample:
                 if len(event) <= _SAMPLE_BYTES:
@@ -380,9 +384,6 @@ class UsageReader:
                 self._next_sample = number + step if len(samples) < _SAMPLES else _NEVER
                 if self._next_sample >= self._events:
                     return
-
-    def _estimate(self) -> int:
-        return tokens(self._samples, self._events - self._repeats, self._bytes - self._repeated)
 
     def _collect(self, chunk: bytes) -> None:
         carry = self._carry

@@ -61,6 +61,15 @@ def form(content_type: bytes, content_encoding: bytes) -> tuple[int, bytes]:
     return (JSON if not kind or b"json" in kind else OPAQUE), coding
 
 
+_PLAIN_JSON: Final = (JSON, b"")
+
+
+@lru_cache(maxsize=256)
+def is_plain_json(content_type: bytes, content_encoding: bytes) -> bool:
+    """Whether `usage.usage_of` reads such a response when it comes in one piece."""
+    return form(content_type, content_encoding) == _PLAIN_JSON
+
+
 class Decoder:
     """Decodes one response, incrementally.
 

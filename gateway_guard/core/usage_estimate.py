@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from gateway_guard.core.usage_events import delta_bytes
 from gateway_guard.core.usage_pieces import repeated
+from gateway_guard.core.usage_text import delta_bytes
 
 #: Characters per token of ordinary text. Source: the usual rule of thumb, also bitrouter's and
 #: open-ace's fallback; not measured here.

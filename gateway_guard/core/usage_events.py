@@ -1,10 +1,10 @@
-"""What one response event or body says: its token counts and its text. Pure and total."""
+"""What one response event or body says of its token counts. Pure and total."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -72,6 +72,8 @@ class _Others(msgspec.Struct, gc=False):
     tokens_predicted: float | None = None
     meta: _Meta | None = None
     delta: _Holder | str | None = None
+    meta_info: _Numbers | None = None
+    index: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Loose(msgspec.Struct, gc=False):
@@ -98,12 +100,14 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
         written: output tokens.
         total: both together.
         opening: stated before anything was written (Anthropic's `message_start`).
+        answer: which of several answers they are of, where each is counted by itself (SGLang's).
     """
 
     read: int | None = None
     written: int | None = None
     total: int | None = None
     opening: bool = False
+    answer: int | None = None
 
 
 _JSON: Final = (b"{", b"[")
@@ -115,7 +119,10 @@ _others: Final = msgspec.json.Decoder(_Others).decode
 _gemini: Final = msgspec.json.Decoder(_Gemini).decode
 _pair: Final = msgspec.json.Decoder(_Pair).decode
 _shape: Final = msgspec.json.Decoder(_Shape).decode
-_any: Final = msgspec.json.Decoder().decode
+_several: Final = msgspec.json.Decoder(list[_Others]).decode
+_index: Final = msgspec.json.Decoder(int).decode
+#: Most answers of SGLang's told apart in one stream.
+_MOST_ANSWERS: Final = 4096
 
 
 def payload(event: bytes) -> bytes:
@@ -178,9 +185,13 @@ def _loosely(data: bytes) -> Counts | None:
 def _otherwise(data: bytes) -> Counts | None:
     """The counts of APIs that have no `usage` at the top: Gemini, Ollama, llama.cpp, Cohere."""
     try:
+        if data.startswith(b"["):
+            return _together(_several(data))
         found = _others(data)
     except UNDECODABLE:
         return None
+    if found.meta_info is not None:
+        return _answered(found, found.meta_info)
     if found.gemini is not None:
         return _of_gemini(found.gemini)
     delta, meta = found.delta, found.meta
@@ -193,6 +204,36 @@ def _otherwise(data: bytes) -> Counts | None:
     if read is None and written is None:
         read, written = found.tokens_evaluated, found.tokens_predicted
     return _told(read, written)
+
+
+def _answered(found: _Others, numbers: _Numbers) -> Counts | None:
+    """What one of SGLang's answers counts, which stand for themselves."""
+    counts = _counts(numbers)
+    try:
+        answer = _index(found.index or b"0")
+    except UNDECODABLE:
+        return None
+    if counts is None or not 0 <= answer < _MOST_ANSWERS:
+        return None
+    return Counts(counts.read, counts.written, answer=answer)
+
+
+def _together(answers: list[_Others]) -> Counts | None:
+    """What all of SGLang's or llama.cpp's answers count; None where one of them does not."""
+    read: int | None = 0
+    written = 0
+    for one in answers:
+        if one.meta_info is None:
+            counts = _told(one.tokens_evaluated, one.tokens_predicted)
+        else:
+            counts = _counts(one.meta_info)
+        if counts is None or counts.written is None:
+            return None
+        # SGLang's may be of one prompt, which each of them counts.
+        one_read = counts.read if one.meta_info is None or len(answers) == 1 else None
+        read = None if read is None or one_read is None else read + one_read
+        written += counts.written
+    return Counts(read, written) if answers else None
 
 
 def _told(read: float | None, written: float | None) -> Counts | None:
@@ -355,45 +396,3 @@ def is_usage_chunk(event: bytes) -> bool:
     except UNDECODABLE:
         return False
     return found.choices == [] and found.usage is not None
-
-
-def delta_bytes(event: bytes) -> int | None:
-    """Bytes of generated text an event delivers, UTF-8; None when its shape is not known."""
-    try:
-        found = _any(payload(event))
-    except UNDECODABLE:
-        return None
-    if not isinstance(found, dict):
-        return None
-    choices = found.get("choices")
-    if isinstance(choices, list):
-        return sum(_text(c.get("delta", c.get("text"))) for c in choices if isinstance(c, dict))
-    if "type" in found or "delta" in found:
-        return _text(found.get("delta"))
-    for name in _SAYING:
-        if name in found:
-            return _text(found[name])
-    token = found.get("token")
-    return _text(token.get("text")) if isinstance(token, dict) else None
-
-
-#: Where other APIs put what they say: Gemini; Ollama (chat, generate); llama.cpp. TGI: `token`.
-_SAYING: Final = ("candidates", "message", "response", "content")
-
-
-#: Members of a delta that name things instead of saying them.
-_NAMES: Final = frozenset({
-    "role", "type", "id", "stop_reason", "stop_sequence", "signature",
-    "finishReason", "finishMessage", "thoughtSignature", "safetyRatings", "citationMetadata",
-    "groundingMetadata",
-})  # fmt: skip
-
-
-def _text(delta: Any, depth: int = 6) -> int:
-    if isinstance(delta, str):
-        return len(delta.encode("utf-8", "surrogatepass"))
-    if depth and isinstance(delta, dict):
-        return sum(_text(v, depth - 1) for k, v in delta.items() if k not in _NAMES)
-    if depth and isinstance(delta, list):
-        return sum(_text(item, depth - 1) for item in delta)
-    return 0

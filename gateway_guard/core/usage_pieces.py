@@ -9,6 +9,8 @@ from typing import Final
 
 #: How the names of the objects begin that count: `usage`, Gemini's `usageMetadata`.
 KEY: Final = b'"usage'
+#: How the object is named in which SGLang's own API counts.
+META: Final = b'"meta_info'
 #: How the name ends of what counts at the end of Ollama's lines.
 _LINE_KEY: Final = b'eval_count"'
 
@@ -35,9 +37,9 @@ LONG: Final = 256
 _MANY: Final = 256
 
 
-def may_count(event: bytes, lines: bool) -> bool:
-    """Whether an event, or line, may report counts."""
-    return KEY in event or (lines and _LINE_KEY in event)
+def may_count(event: bytes, lines: bool, key: bytes = KEY) -> bool:
+    """Whether an event, or line, may report counts in an object whose name begins with `key`."""
+    return key in event or (lines and _LINE_KEY in event)
 
 
 def each(data: bytes, lines: bool) -> Iterator[bytes]:
@@ -91,9 +93,9 @@ def parted(data: bytes, lines: bool) -> tuple[list[bytes], bytes, list[bytes]]:
     return split(data[:stop], lines), data[stop:start], split(data[start:], lines)
 
 
-def worth(events: list[bytes], lines: bool) -> list[int]:
+def worth(events: list[bytes], lines: bool, key: bytes = KEY) -> list[int]:
     """The numbers of the events to read, in order."""
-    found = [number for number, event in enumerate(events) if may_count(event, lines)]
+    found = [number for number, event in enumerate(events) if may_count(event, lines, key)]
     return found if len(found) <= _FIRST + _LAST else found[:_FIRST] + found[-_LAST:]
 
 

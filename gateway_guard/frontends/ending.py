@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway_guard.frontends.cycle import Cycle
+from gateway_guard.frontends.extauth.original import PREFIX, Gateway
 from gateway_guard.frontends.head import error_response
 from gateway_guard.frontends.patience import Late, Limits, late
 
@@ -29,6 +30,8 @@ LINGER_BYTES: Final = 16 * 1024 * 1024
 #: Seconds a connection that stops with the server may still bring the request it was opened for.
 FAREWELL: Final = 0.25
 
+#: Where nginx asks.
+_NGINX: Final = PREFIX + Gateway.NGINX.encode()
 _RST: Final = struct.pack("ii", 1, 0)
 
 
@@ -38,10 +41,12 @@ class EndingProtocol(HttpToolsProtocol):
     Attributes:
         limits: what clients may take.
         draining: answers end their connections. Set on the class for all of them at once.
+        asked: gateways ask here, in their own ways (`extauth`).
     """
 
     limits: Limits = Limits()
     draining = False
+    asked = False
 
     def __init__(
         self,
@@ -111,7 +116,9 @@ class EndingProtocol(HttpToolsProtocol):
         assert self._error is not None  # noqa: S101
         status, message = self._error
         if not self.transport.is_closing():
-            self.transport.write(error_response(status, message, self.server_state.default_headers))
+            to_nginx = self.asked and (self.url or b"").startswith(_NGINX)
+            headers = self.server_state.default_headers
+            self.transport.write(error_response(status, message, headers, to_nginx=to_nginx))
             self._close(unread=True)
 
     def _close(self, *, unread: bool) -> None:

@@ -243,8 +243,15 @@ def _framing(head: Head, seen: dict[bytes, bytes], version: str) -> None:
         head.expects_continue = version == "1.1" and (head.chunked or bool(head.length))
 
 
-def error_response(status: int, message: str, default_headers: Headers) -> bytes:
-    """A refusal below HTTP semantics, in the one body shape both dialects' clients can show."""
+def error_response(
+    status: int, message: str, default_headers: Headers, *, to_nginx: bool = False
+) -> bytes:
+    """A refusal below HTTP semantics, in the one body shape both dialects' clients can show.
+
+    `to_nginx`: nginx's `auth_request` asked. It makes a 500 of everything but 401 and 403, which
+    lets the request through where it fails open; the rest is said in fields, as `extauth.answers`
+    says it.
+    """
     body = msgspec.json.encode(
         {
             "type": "error",
@@ -256,6 +263,9 @@ def error_response(status: int, message: str, default_headers: Headers) -> bytes
             },
         }
     )
+    if to_nginx:
+        said = [(b"x-guard-status", b"%d" % status), (b"x-guard-body", body)]
+        default_headers, status = [*default_headers, *said], 403
     reason = _REASONS.get(status, b"Error")
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
     lines += [b"%b: %b\r\n" % field for field in default_headers]
@@ -268,6 +278,7 @@ def error_response(status: int, message: str, default_headers: Headers) -> bytes
 
 _REASONS: Final = {
     400: b"Bad Request",
+    403: b"Forbidden",
     405: b"Method Not Allowed",
     408: b"Request Timeout",
     414: b"URI Too Long",

@@ -58,9 +58,12 @@ class GuardProtocol(EndingProtocol):
     door: Doorkeeper | None = None
 
     @classmethod
-    def bound(cls, limits: Limits, door: Doorkeeper | None = None) -> type[GuardProtocol]:
-        """A subclass with `limits` and `door`."""
-        bound = type("BoundGuardProtocol", (cls,), {"limits": limits, "door": door})
+    def bound(
+        cls, limits: Limits, door: Doorkeeper | None = None, *, asked: bool = False
+    ) -> type[GuardProtocol]:
+        """A subclass with `limits`, `door` and `asked`."""
+        own = {"limits": limits, "door": door, "asked": asked}
+        bound = type("BoundGuardProtocol", (cls,), own)
         return cast("type[GuardProtocol]", bound)
 
     def __init__(

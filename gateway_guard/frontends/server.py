@@ -227,7 +227,7 @@ class Sidecar:
     ) -> None:
         """As `run`, inside a running loop."""
         front = self._front
-        protocol = GuardProtocol.bound(self._limits(), front.door)
+        protocol = GuardProtocol.bound(self._limits(), front.door, asked=not front.public)
         app: ASGIApp = front.http
         if visitors is None and front.public:
             app = self._visitors(app).route

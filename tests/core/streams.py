@@ -156,6 +156,18 @@ _COHERE_END = {"type": "message-end", "delta": {"finish_reason": "C", "usage": _
 _COHERE_DELTA = {"type": "content-delta", "delta": {"message": {"content": {"text": "hi"}}}}
 _CONVERSE = {"output": {}, "usage": {"inputTokens": 30, "outputTokens": 6, "totalTokens": 36}}
 _LLAMA = {"content": "Oslo", "stop": True, "tokens_predicted": 3, "tokens_evaluated": 11}
+_LLAMA_ARRAY = [_LLAMA, _LLAMA | {"tokens_predicted": 4}]
+
+
+def sglang(text: str, written: int, **more: object) -> dict[str, object]:
+    """One answer of SGLang's own API, or all of it that there is so far."""
+    counts = {"id": "1", "finish_reason": None, "prompt_tokens": 9, "completion_tokens": written}
+    return {"text": text, "output_ids": [1, 2], "meta_info": counts, **more}
+
+
+_SGLANG_SSE = b"".join(event(sglang(" word" * i, i)) for i in range(1, 41)) + DONE
+#: Two prompts' answers, in turns.
+_SGLANG_TWO = b"".join(event(sglang(" word", i // 2, index=i % 2)) for i in range(2, 42)) + DONE
 _RERANK = {"id": "r", "results": [], "usage": {"total_tokens": 56}}
 _SPEECH = {"text": "Oslo", "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 45}}
 _SECONDS = {"text": "Oslo", "usage": {"type": "duration", "seconds": 3}}
@@ -199,6 +211,12 @@ SAMPLES: Final = {
     "cohere-sse": Sample(_X, SSE, event(_COHERE_DELTA) * 9 + event(_COHERE_END), 71, 4),
     "converse-json": Sample(_X, JSON, _encode(_CONVERSE), 30, 6),
     "llama-json": Sample(_X, JSON, _encode(_LLAMA), 11, 3),
+    "llama-array": Sample(_X, JSON, _encode(_LLAMA_ARRAY), 22, 7),
+    "sglang-json": Sample(_X, JSON, _encode(sglang("Oslo", 3)), 9, 3),
+    "sglang-array-of-one": Sample(_X, JSON, _encode([sglang("Oslo", 3)]), 9, 3),
+    "sglang-array": Sample(_X, JSON, _encode([sglang("Oslo", 3), sglang("Rome", 4)]), None, 7),
+    "sglang-sse": Sample(_X, SSE, _SGLANG_SSE, 9, 40),
+    "sglang-sse-two": Sample(_X, SSE, _SGLANG_TWO, None, 40),
     "rerank-json": Sample(_O, JSON, _encode(_RERANK), 56, 0),
     "audio-json": Sample(_O, JSON, _encode(_SPEECH), 14, 45),
     "audio-json-seconds": Sample(_O, JSON, _encode(_SECONDS), None, None),

@@ -76,6 +76,8 @@ def test_on_a_path_that_does_not_tell_any_cap_counts() -> None:
         ("/v1beta/models/g:generateContent", {"generationConfig": {"maxOutputTokens": 5}}),
         ("/v1beta/models/g:streamGenerateContent", {"generation_config": {"max_output_tokens": 5}}),
         ("/v2/chat", {"max_tokens": 5}),
+        ("/api/v1/generate", {"max_length": 5}),
+        ("/api/extra/generate/stream", {"max_length": 5}),
     ],
 )
 def test_each_route_reads_its_own_cap_and_no_other(path: str, own: dict[str, object]) -> None:
@@ -83,3 +85,20 @@ def test_each_route_reads_its_own_cap_and_no_other(path: str, own: dict[str, obj
 
     assert counts(own, caps_of(path)) == (5, 1)
     assert counts(other, caps_of(path)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "own", "expected"),
+    [
+        ("/v2/models/m/generate", {"parameters": {"max_tokens": 5, "n": 3}}, (5, 3)),
+        ("/model/m/invoke", {"max_gen_len": 5}, (5, 1)),
+        ("/model/m/invoke", {"textGenerationConfig": {"maxTokenCount": 5}}, (5, 1)),
+        ("/model/m/invoke", {"inferenceConfig": {"max_new_tokens": 5}}, (5, 1)),
+        # A length of something else: of what is to be ranked, for example.
+        ("/rerank", {"max_length": 5}, (None, 1)),
+    ],
+)
+def test_a_cap_is_found_where_tritons_and_bedrocks_models_read_it(
+    path: str, own: dict[str, object], expected: tuple[int | None, int]
+) -> None:
+    assert counts(own, caps_of(path)) == expected

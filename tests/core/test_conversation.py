@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway_guard.core.conversation import Reader, read_batch, read_texts, read_tools
+from gateway_guard.core.conversation import Reader, read_texts, read_tools
 from gateway_guard.core.members import Misshapen
 
 #: A file as JSON carries it, and as the URL of itself.
@@ -153,7 +153,8 @@ def test_what_no_upstream_expects_is_misshapen(messages: Any) -> None:
         ({"input": ["ab", "c"]}, {"user": "c", "messages": 2, "chars": 3}),
         ({"input": [turn("user", "ab")]}, {"user": "ab", "messages": 1, "chars": 2}),
         ({"text": "ab"}, {"user": "ab", "messages": 1, "chars": 2}),
-        ({"text": ["ab", "c"]}, {"user": "c", "messages": 2, "chars": 3}),
+        ({"text": ["ab", "c"]},
+         {"user": "c", "messages": 2, "chars": 3, "completions": 2}),
         ({"text": {"format": "abc"}}, {}),
         ({"contents": {"parts": [{"text": "ab"}]}}, {"user": "ab", "messages": 1, "chars": 2}),
         ({"contents": [{"parts": [{"text": "ab"}]}]}, {"user": "ab", "messages": 1, "chars": 2}),
@@ -223,18 +224,28 @@ def test_the_form_of_an_answer_counts_as_it_is_written(name: str) -> None:
     assert reader.chars == len('{"schema":{"a":"told to the model"}}')
 
 
-def test_a_batch_asks_for_what_each_of_its_requests_asks_for() -> None:
-    reader = Reader(system=[])
-    requests = [
-        {"params": {"prompt": "ab", "max_tokens": 10}},
-        {"params": {"prompt": ["c", "d", "e"], "n": 2}},
-        {"params": {"prompt": "f", "max_tokens": 0}},
-        {"params": {"tools": [{}], "max_tokens": 5, "n": 3}},
-        {"content": {"parts": [{"text": "ghi"}]}},
-    ]
+@pytest.mark.parametrize(
+    ("document", "completions", "chars"),
+    [
+        ({"text": ["ab", "c"]}, 2, 3),
+        ({"inputs": ["ab", "c"]}, 2, 3),
+        ({"input_ids": [[1, 2], [3]]}, 2, 12),
+        ({"input_ids": [1, 2, 3]}, 1, 12),
+        ({"input_ids": []}, 1, 0),
+        ({"prompt_embeds": ["QUJD", "QUJD"]}, 2, 0),
+        ({"prompt_embeds": "QUJD"}, 1, 0),
+        # Whatever stands behind or before them.
+        ({"prompt": ["a", "b"], "input": "c", "suffix": "d"}, 2, 4),
+        ({"input": "c", "prompt": ["a", "b"]}, 2, 3),
+        # One conversation, texts to compare, and texts of which vectors are made.
+        ({"inputs": [{"role": "user", "content": "ab"}, {"role": "bot", "content": "c"}]}, 1, 3),
+        ({"inputs": [["a"], ["b", "c"]]}, 1, 12),
+        ({"input": ["a", "b"]}, 1, 2),
+    ],
+)  # fmt: skip
+def test_each_of_several_prompts_is_answered(
+    document: dict[str, Any], completions: int, chars: int
+) -> None:
+    found, reader = read(document)
 
-    assert read_batch(requests, reader, 100) == 10 + 100 * 2 * 3 + 0 + 15
-    assert reader.chars == 2 + 3 + 1 + 4 + 3
-    for wrong in ([5], [{"params": 5}], [{"params": {"Model": "x"}}]):
-        with pytest.raises(Misshapen):
-            read_batch(wrong, Reader(system=[]), 100)
+    assert (found, reader.chars) == (completions, chars)

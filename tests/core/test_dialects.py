@@ -90,6 +90,14 @@ OPENAI, ANTHROPIC, OTHER = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
         ("/v1/images/generations", OPENAI),
         ("/v1/moderations", OPENAI),
         ("/v1/batches", OPENAI),
+        # Azure has no version in some of its paths.
+        ("/openai/batches", OPENAI),
+        ("/openai/threads/t_1/runs", OPENAI),
+        ("/openai/threads/t_1/messages", OPENAI),
+        ("/openai/evals/e_1/runs", OPENAI),
+        ("/openai/realtimeapi/sessions", OPENAI),
+        ("/openai/v1/video/generations/jobs", OPENAI),
+        ("/threads/t_1/messages", None),
         ("/v1/realtime/client_secrets", OPENAI),
         ("/v1/threads/t_1/runs/r_1/submit_tool_outputs", OPENAI),
         ("/tokenize", OPENAI),
@@ -211,6 +219,7 @@ def test_some_paths_stream_without_being_asked(
     "path",
     [
         "/v" + "1" * 16_000, "/v1" * 5000, "/v1beta" + "1" * 16_000, "/v1/threads/a/runs" * 800,
+        "/openai/threads/a/runs" * 700, "/openai" * 2300,
         "/models/a" * 1700 + ":", "/a:generate" * 1400, "/v2/models/a/versions" * 700,
         "/a/b/c" * 2600,
     ],

@@ -308,7 +308,7 @@ def test_a_model_is_named_by_256_characters_and_a_batch_has_one() -> None:
         ({"generation_config": {"response_logprobs": True}}, True),
         ({"sampling_params": {"logprobs": 1}}, True),
         ({"sampling_params": {"logprobs": None}}, False),
-        ({"parameters": {"top_n_tokens": 2}}, True),
+        ({"parameters": {"top_n_tokens": 2}}, True), ({"parameters": {"logprobs": 2}}, True),
         ({"n_probs": 5}, True), ({"n_probs": 0}, False), ({"return_logprob": True}, True),
         ({"top_logprobs_num": 2}, True), ({"token_ids_logprob": [1]}, True),
         ({"return_hidden_states": True}, True), ({"return_likelihoods": "ALL"}, True),

@@ -8,15 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway_guard.core.usage import UsageReader, is_plain_json, usage_of
+from gateway_guard.core.usage import UsageReader, usage_of
+from gateway_guard.core.usage_encoding import is_plain_json
 from gateway_guard.core.usage_events import (
     Counts,
     both_in,
     counts_in,
-    delta_bytes,
     is_usage_chunk,
     payload,
 )
+from gateway_guard.core.usage_text import delta_bytes
 from gateway_guard.types import Dialect, Outcome, Usage
 
 DONE = Outcome.COMPLETED
@@ -215,7 +216,19 @@ def test_an_event_of_nothing_but_usage_is_told(value: Any, only: bool) -> None:
         ({"response": "abc"}, 3),
         ({"content": "abc"}, 3),
         ({"token": {"text": "abc"}}, 3),
+        ({"token": "abc"}, 3),
         ({"token": 5}, None),
+        ({"model_name": "m", "text_output": "abc"}, 3),
+        ({"results": [{"generated_text": "abc", "stop_reason": "x"}]}, 3),
+        ({"type": "completion", "completion": "abc", "stop_reason": None}, 3),
+        ({"type": "message.output.delta", "content": "abc", "role": "assistant"}, 3),
+        ({"type": "message.output.delta", "content": {"type": "text", "text": "abc"}}, 3),
+        ({"type": "function.call.delta", "arguments": "abc", "name": "f"}, 3),
+        ({"type": 5, "text": "abc"}, 3),
+        # What was said before.
+        ({"type": "transcript.text.done", "text": "abc"}, 0),
+        ({"type": "response.output_text.done", "text": "abc"}, 0),
+        ({"type": "response.content_part.added", "content": "abc"}, 0),
         ({"x": "abc"}, None),
         ([], None),
         # Six levels are looked into.

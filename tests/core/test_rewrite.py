@@ -116,6 +116,22 @@ def test_restrictions_are_applied(
         ({"messages": []}, OTHER, "/model/x/converse", {"inferenceConfig": {"maxTokens": 100}}),
         ({"inputs": "x"}, OTHER, "/generate", {"parameters": {"max_new_tokens": 100}}),
         ({"prompt": "x"}, OTHER, "/completion", {"n_predict": 100}),
+        ({"prompt": "x"}, OTHER, "/api/v1/generate", {"max_length": 100}),
+        ({"prompt": "x", "max_length": 500}, OTHER, "/api/v1/generate", {"max_length": 100}),
+        ({"query": "x", "max_length": 500}, OTHER, "/rerank", {"max_length": 500}),
+        ({"prompt": "x", "max_gen_len": 500}, OTHER, "/model/m/invoke", {"max_gen_len": 100}),
+        (
+            {"inputText": "x", "textGenerationConfig": {"maxTokenCount": 500}},
+            OTHER,
+            "/model/m/invoke",
+            {"textGenerationConfig": {"maxTokenCount": 100}},
+        ),
+        (
+            {"text_input": "x", "parameters": {"max_tokens": 500, "n": 4, "logprobs": 5}},
+            OTHER,
+            "/v2/models/m/generate",
+            {"parameters": {"max_tokens": 100, "n": 1}},
+        ),
         ({"prompt": "x", "n_predict": -1}, OTHER, "/completion", {"n_predict": 100}),
         (
             {"prompt": "x", "max_tokens": 5},

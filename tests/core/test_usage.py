@@ -15,8 +15,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_guard.core.usage import UsageReader, is_plain_json, usage_of
-from gateway_guard.core.usage_events import delta_bytes
+from gateway_guard.core.usage import UsageReader, usage_of
+from gateway_guard.core.usage_encoding import is_plain_json
+from gateway_guard.core.usage_text import delta_bytes
 from gateway_guard.types import Dialect, Outcome, Usage
 from tests.core import streams
 from tests.core.streams import SAMPLES, SSE, Sample
@@ -224,7 +225,7 @@ def test_an_opaque_stream_counts_by_its_bytes() -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.reported) == (None, 100, False)
 
 
-@pytest.mark.parametrize("said", [b"[1]", b"no json", b'{"token":"x"}', b'{"x":"' + b"y" * 9000])
+@pytest.mark.parametrize("said", [b"[1]", b"no json", b'{"token":5}', b'{"x":"' + b"y" * 9000])
 def test_a_stream_of_unknown_shape_counts_by_its_bytes(said: bytes) -> None:
     body = (b"data: " + said + b"\n\n") * 4
 
@@ -278,6 +279,30 @@ def test_hiding_gives_up_on_the_rest_after_a_whole_event_too() -> None:
 
     assert subject.feed(first + rest) == first + rest
     assert subject.feed(b"y") == b"y"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [{"type": "response.created", "response": {"metadata": {"meta_info": "x"}}},
+     {"meta_info": 5}, {"meta_info": {}}, {"meta_info": {"completion_tokens": 1}, "index": -1},
+     {"meta_info": {"completion_tokens": 1}, "index": "x"},
+     {"meta_info": {"completion_tokens": 1}, "index": 1 << 40}],
+)  # fmt: skip
+def test_what_only_looks_like_an_answer_of_sglangs_hides_no_usage(first: object) -> None:
+    body = streams.event(first) + streams.openai_stream(40)
+
+    assert read(sse(body), [body])[1].output_tokens == 40
+
+
+def test_an_answer_of_sglangs_that_is_cut_cost_what_it_said_last() -> None:
+    sample = SAMPLES["sglang-sse"]
+    body = sample.body[: len(sample.body) // 2]
+    subject = reader(sample)
+    subject.feed(body)
+
+    usage = subject.usage(Outcome.CLIENT_GONE, 200)
+
+    assert usage.output_tokens == body.count(b"\n\n")
 
 
 def test_an_estimate_looks_at_single_events_too() -> None:

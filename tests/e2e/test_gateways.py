@@ -12,8 +12,8 @@ import httpx
 import msgspec
 import pytest
 
-from tests.e2e.gateways import POLICY, SPOOFED, TRUSTED, Chain
-from tests.e2e.servers import Client, Seen, Upstream, get, says
+from tests.e2e.gateways import CHAT, POLICY, SPOOFED, TRUSTED, Chain
+from tests.e2e.servers import Client, Seen, Upstream, ask, get, says
 
 pytestmark = pytest.mark.e2e
 
@@ -155,6 +155,47 @@ def test_a_websocket_is_judged_as_one_and_passes_where_the_policy_lets_it_and_no
     assert statuses == [403, 101]
     assert chain.upstream.paths()[:2] == ["/v1/realtime", "/v1/sockets"]
     assert not any(one["upgrade"] for one in chain.upstream.seen[2:])
+
+
+#: Heads that gateways pass on in their questions and the guard does not read.
+UNREAD = {
+    "two types": ("Content-Type: application/json", "Content-Type: text/plain"),
+    "two keys": ("X-Api-Key: one", "X-Api-Key: two"),
+    "many fields": tuple(f"X-Field-{number}: 1" for number in range(120)),
+    "a control byte": ("X-Field: \x01",),
+    "an expectation": ("Expect: something",),
+}
+
+
+def test_what_the_guard_does_not_read_is_refused_where_a_gateway_fails_open(chain: Chain) -> None:
+    requests = {
+        name: get("/admin", "Connection: close", *lines, method="POST", body=b"{}")
+        for name, lines in UNREAD.items()
+    }
+
+    with chain.guard(), chain.gateway(fails_open=True):
+        statuses = {name: ask(chain.port, raw).status for name, raw in requests.items()}
+
+    assert chain.upstream.paths() == []
+    assert all(400 <= status < 500 for status in statuses.values()), statuses
+    if chain.name == "nginx":
+        # It asks without the expectation.
+        assert list(statuses.values()) == [400, 400, 431, 400, 403]
+
+
+@pytest.mark.parametrize("chain", ["envoy", "envoy-grpc", "haproxy", "nginx"], indirect=True)
+def test_a_second_key_beside_the_one_that_counts_is_no_new_account(chain: Chain) -> None:
+    with chain.guard(), chain.gateway():
+        statuses = [
+            ask(
+                chain.port,
+                get(CHAT, "X-Api-Key: one", f"X-Api-Key: {number}", method="POST", body=b"{}"),
+            ).status
+            for number in range(2)
+        ]
+
+    assert chain.upstream.seen == []
+    assert set(statuses) <= {400, 401}
 
 
 @pytest.mark.parametrize("chain", ["envoy"], indirect=True)

@@ -146,3 +146,13 @@ def test_an_error_response_is_whole_and_closes() -> None:
     assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\ndate: now\r\n")
     assert b"connection: close" in head
     assert f"content-length: {len(body)}".encode() in head
+
+
+def test_to_nginx_an_error_is_a_403_that_says_the_rest_in_fields() -> None:
+    raw = error_response(431, "too much", [], to_nginx=True)
+
+    head, _, body = raw.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 403 Forbidden"
+    assert b"x-guard-status: 431" in lines
+    assert b"x-guard-body: " + body in lines

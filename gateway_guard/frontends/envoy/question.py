@@ -7,6 +7,7 @@ the policy's trusted proxies: a balancer before Envoy, never the client itself.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from gateway_guard.frontends.extauth.original import (
     Gateway,
     Headers,
     Misasked,
+    apart,
     original,
     partial,
     take_body,
@@ -39,7 +41,9 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     claimed: tuple[bytes, ...]
 
 
-def question(message: bytes, most_body: int) -> Question | Misasked:
+def question(
+    message: bytes, most_body: int, saying_who: Collection[bytes] = ()
+) -> Question | Misasked:
     """The request a serialised `CheckRequest` is about.
 
     The body is taken from `raw_body` (the bytes themselves, with `pack_as_bytes`), else from
@@ -47,6 +51,8 @@ def question(message: bytes, most_body: int) -> Question | Misasked:
     longer than `most_body` bytes, or that Envoy does not show because the request asks to become
     something else than HTTP, is unknown (`Wire.body_too_large`). Without any body the request is
     judged by the rest, as Envoy sends none unless told to (`with_request_body`).
+
+    `saying_who` names the fields by which accounts are recognised (`original.apart`).
 
     Malformed is: not a `CheckRequest`, one without an HTTP request or without the client's address
     in it, a method or target that is none (`OPTIONS *`).
@@ -60,7 +66,7 @@ def question(message: bytes, most_body: int) -> Question | Misasked:
         return Misasked("the question names no method and path: is it about a TCP connection?")
     if not attributes.source.HasField("address"):
         return Misasked("the question does not say where the client's connection comes from")
-    headers = _headers(http)
+    headers = _headers(http, saying_who)
     wire = original(
         Gateway.ENVOY, method=http.method.decode("ascii", "replace"), rest=http.path,
         headers=headers, peer=_peer(attributes.source.address), whole=True,
@@ -72,16 +78,16 @@ def question(message: bytes, most_body: int) -> Question | Misasked:
     return Question(wire, tuple(name for name, _ in headers if name[:8] == b"x-guard-"))
 
 
-def _headers(http: Any) -> Headers:
+def _headers(http: Any, saying_who: Collection[bytes]) -> Headers:
     """The request's fields, lower-case names. `Host` from `:authority`, as all upstreams see it.
 
     Field by field and byte for byte where Envoy is told so (`encode_raw_headers`), else one line
-    per name, several values joined with commas.
+    per name, several values joined with commas; those `saying_who` are taken apart again.
     """
     if http.HasField("header_map"):
         found = [(e.key, e.raw_value or e.value) for e in http.header_map.headers]
     else:
-        found = [(e.key, e.value) for e in http.headers]
+        found = apart([(e.key, e.value) for e in http.headers], saying_who)
     named = [field for field in found if field[0][:1] != b":"]
     named += [(b"host", value) for name, value in found if name == b":authority"]
     return named

@@ -152,7 +152,7 @@ class EnvoyServer:
 
     async def _decided(self, message: bytes) -> bytes | Misasked:
         desk = self._desk
-        asked = question(message, desk.guard.policy.inspect.max_body)
+        asked = question(message, desk.guard.policy.inspect.max_body, desk.saying_who)
         if isinstance(asked, Misasked):
             return asked
         return check_response(await desk.decide(asked.wire), claimed=asked.claimed)

@@ -18,6 +18,7 @@ from gateway_guard.frontends.extauth.original import (
     Gateway,
     Headers,
     Misasked,
+    apart,
     gateway_of,
     original,
     partial,
@@ -93,6 +94,8 @@ class ExternalAuth:
     ) -> Told:
         desk = self._desk
         headers: Headers = list(scope["headers"])
+        if gateway is Gateway.ENVOY:
+            headers = apart(headers, desk.saying_who)
         method = scope.get("method", "GET")
         wire = original(gateway, method=method, rest=rest, headers=headers, peer=peer)
         if isinstance(wire, Misasked):

@@ -55,6 +55,12 @@ class Desk:
         """Requests let through whose end may still be reported."""
         return self._settling.leases
 
+    @property
+    def saying_who(self) -> frozenset[bytes]:
+        """Names of the header fields by which the policy recognises accounts, lower case."""
+        accounts = self.guard.policy.identify.accounts
+        return frozenset(source.header.encode() for source in accounts if source.header)
+
     def stranger(self, peer: str | None) -> str | None:
         """Why `peer` (an address, None for a unix socket) may not ask; None when it may.
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -146,6 +146,19 @@ def request(method: str, target: bytes, headers: Headers, peer: str | None, *, w
         else:
             wire.body_too_large = True
     return wire
+
+
+def apart(headers: Headers, names: Collection[bytes]) -> Headers:
+    """`headers`, where a gateway has joined those of one name with commas: those in `names`, which
+    say who asks, one by one again. Their upstream may get them one by one, too.
+    """
+    if not any(name in names and b"," in value for name, value in headers):
+        return headers
+    return [
+        (name, one)
+        for name, value in headers
+        for one in (value.split(b",") if name in names else (value,))
+    ]
 
 
 def take_body(wire: Wire, shown: bytes | None, *, most: int, cut: bool = False) -> None:

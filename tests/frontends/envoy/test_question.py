@@ -48,6 +48,20 @@ def test_fields_of_one_name_are_kept_apart_where_envoy_sends_them_so() -> None:
     assert values == [b"Bearer sk-1", b"Bearer sk-2"]
 
 
+@pytest.mark.parametrize(
+    ("saying_who", "values"), [([b"x-api-key"], [b"one", b"two"]), ([], [b"one,two"])]
+)
+def test_where_envoy_joins_them_those_that_say_who_asks_are_taken_apart(
+    saying_who: list[bytes], values: list[bytes]
+) -> None:
+    message = check(headers={"x-api-key": "one,two"}, raw=False)
+
+    found = question(message.SerializeToString(), MOST, saying_who)
+
+    assert isinstance(found, Question)
+    assert [value for name, value in found.wire.headers if name == b"x-api-key"] == values
+
+
 def test_bytes_that_are_not_utf8_arrive_as_they_are_where_envoy_sends_them_so() -> None:
     wire = read(check(headers={"x-name": "J\xfcrgen"})).wire
 

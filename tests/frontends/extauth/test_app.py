@@ -75,6 +75,21 @@ def test_nginx_hears_403_and_finds_the_429_in_fields() -> None:
     assert body["error"]["code"] == "rate_limit_exceeded"
 
 
+def test_two_keys_that_envoy_has_joined_are_no_new_account() -> None:
+    gateway = Asked()
+
+    answers = [
+        gateway.ask(f"/auth/envoy{CHAT}", method="POST", body=build.chat_body(), key="", **fields)
+        for fields in (
+            {"x_api_key": "one"},
+            {"x_api_key": "one,two"},
+            {"authorization": "Bearer a,b"},
+        )
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 401, 401]
+
+
 def test_the_client_is_the_one_the_gateway_names() -> None:
     gateway = Asked()
     gateway.ask()

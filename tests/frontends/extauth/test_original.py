@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway_guard.frontends.extauth.original import (
     Gateway,
     Misasked,
+    apart,
     gateway_of,
     original,
     partial,
@@ -165,6 +166,18 @@ def test_a_body_is_known_where_all_of_it_is_shown(
     take_body(wire, shown, most=10, cut=cut)
 
     assert (wire.body, wire.body_too_large, wire.unseen) == (body, unknown, unseen)
+
+
+def test_fields_that_say_who_asks_are_taken_apart_where_a_gateway_joined_them() -> None:
+    headers = [(b"x-api-key", b"one,two"), (b"accept", b"a,b"), (b"x-api-key", b"three")]
+
+    found = apart(headers, {b"x-api-key"})
+
+    assert found == [
+        (b"x-api-key", b"one"), (b"x-api-key", b"two"), (b"accept", b"a,b"),
+        (b"x-api-key", b"three"),
+    ]  # fmt: skip
+    assert apart(headers[1:], {b"x-api-key"}) == headers[1:]
 
 
 @given(

@@ -36,6 +36,7 @@ from gateway_guard.intel.file import Indicators
 from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.policy.source import PolicySource
+from gateway_guard.record.hearsay import Hearsay
 from gateway_guard.record.register import LocalRegister, Register
 from gateway_guard.stores.base import ImmediateStore, Store
 from gateway_guard.stores.patience import PatientStore
@@ -122,6 +123,7 @@ class Guard:
         self._campaign_of = campaign_of
         #: The directory, where it knows only what it was told when it was asked.
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
+        self._hearsay = Hearsay()
         self._next_id = request_ids()
         #: The store, where it answers without a coroutine, which costs as much as six calls.
         self._at_once = store if isinstance(store, ImmediateStore) else None
@@ -167,6 +169,9 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
             request = Request(id=request_id, at=at, method=wire.method, path=None)
             return self._failed(policy, request, error)
+        hearsay = self._hearsay
+        if hearsay.left or hearsay.about is not policy:
+            hearsay.look(wire, request, policy)
         state = stated(wire, policy.identify) if policy.identify.attributes else wire.state
         return await self.judge(request, state=state)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -511,6 +512,33 @@ def test_a_file_nobody_may_read_stops_the_start(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such directory"):
         Keeper(SnapshotFile(tmp_path / "none" / "campaigns"), build.SECRET)
+
+
+def test_a_directory_nobody_may_write_to_is_said_at_the_start_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Not by its mode: root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    links = kept(tmp_path / "campaigns", [0.0])
+
+    assert "this process may not write" in (links.trouble or "")
+    assert f"campaigns will not be saved to {tmp_path / 'campaigns'}" in caplog.text
+
+
+def test_the_trouble_is_over_with_the_first_snapshot_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "campaigns", [0.0]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda *_: False)
+        links = kept(path, clock)
+
+    teach(links)
+    minute(links, clock)
+
+    assert path.exists()
+    assert links.trouble is None
 
 
 def test_what_nobody_could_read_after_a_restart_is_not_kept() -> None:

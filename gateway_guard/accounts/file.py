@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,7 @@ import msgspec
 from gateway_guard.accounts.attributes import FIELDS, read
 from gateway_guard.accounts.seen import Seen
 from gateway_guard.accounts.state import merged
-from gateway_guard.core.credentials import ACCOUNT, digest, name_digest
+from gateway_guard.core.credentials import ACCOUNT, digest, key_as_sent, name_digest
 from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.files import Files
 from gateway_guard.types import AccountFacts
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 LARGEST: Final = 512 * 1024 * 1024
 _UNKNOWN: Final = AccountFacts()
 _OURS: Final = frozenset(("account", "kind"))
+_ONE_A_LINE: Final = (
+    '; write one object a line, {"account": …}. A table with a header line needs a name in .csv'
+)
 
 
 class FileDirectory:
@@ -38,7 +43,8 @@ class FileDirectory:
     that sends a name as its key gets that account's attributes. Raw ids are digested on reading.
 
     Members nobody knows and values that make no sense are passed over, and of two lines for one
-    account the later counts: both are logged, with the line where it first happens.
+    account the later counts: both are logged, with the line where it first happens, and how many
+    more there are.
 
     A file without any account is a new deployment's at the start, and logged; later, and in a
     process that takes the place of one that had accounts (`beside`), it is taken for one that was
@@ -126,23 +132,28 @@ class FileDirectory:
         rows = _csv_rows if self.path.suffix.lower() == ".csv" else _json_rows
         accounts: dict[str, AccountFacts] = {}
         count = 0
-        #: What was passed over → the first line it stands in.
-        passed_over: dict[str, int] = {}
+        #: What was passed over → the first line it stands in; and in how many.
+        first: dict[str, int] = {}
+        times: Counter[str] = Counter()
         for line, row in rows(self.path, content):
             understood = read(row)
             for name, value in row.items():
                 if name not in understood and name not in _OURS and not _empty(value):
-                    passed_over.setdefault(f"{name[:40]!r}", line)
+                    first.setdefault(what := f"{name[:40]!r}", line)
+                    times[what] += 1
             facts = AccountFacts(**understood)
             digests = self._digests(line, row)
             count += digests[0] not in accounts
-            for account in digests:
-                if accounts.get(account, facts) != facts:
-                    passed_over.setdefault("an account's earlier line", line)
-                accounts[account] = facts
-        if passed_over:
+            if any(accounts.get(account, facts) != facts for account in digests):
+                first.setdefault(what := "an account's earlier line", line)
+                times[what] += 1
+            accounts.update(dict.fromkeys(digests, facts))
+        if first:
             # Loudly: a rule about a misspelt member would never match, and nobody would know.
-            shown = ", ".join(f"{what} (line {n})" for what, n in list(passed_over.items())[:8])
+            shown = ", ".join(
+                f"{what} (line {line}{_more(times[what] - 1)})"
+                for what, line in list(first.items())[:8]
+            )
             log.warning("accounts file %s: not understood or overwritten: %s", self.path, shown)
         return accounts, count
 
@@ -158,11 +169,14 @@ class FileDirectory:
         if ACCOUNT.fullmatch(name):
             return (name,)
         raw = name.encode("utf-8", "replace")
-        if kind == "key":
-            return (digest(self._secret, raw),)
         if kind == "name":
             return (name_digest(self._secret, raw),)
-        return (digest(self._secret, raw), name_digest(self._secret, raw))
+        key = digest(self._secret, key_as_sent(raw))
+        return (key,) if kind == "key" else (key, name_digest(self._secret, raw))
+
+
+def _more(count: int) -> str:
+    return f" and {count:,} more" if count else ""
 
 
 def _empty(value: object) -> bool:
@@ -170,15 +184,16 @@ def _empty(value: object) -> bool:
 
 
 def _json_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(content.splitlines(), 1):
+    lines = content.removeprefix(codecs.BOM_UTF8).splitlines()
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             row = msgspec.json.decode(line)
         except UNDECODABLE:
-            raise SourceError(f"{path}:{number}: not JSON") from None
+            raise SourceError(f"{path}:{number}: not JSON{_ONE_A_LINE}") from None
         if not isinstance(row, dict):
-            raise SourceError(f"{path}:{number}: not a JSON object")
+            raise SourceError(f"{path}:{number}: not a JSON object{_ONE_A_LINE}")
         yield number, row
 
 
@@ -186,7 +201,9 @@ def _csv_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, An
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise SourceError(f"{path}: not UTF-8") from None
+        raise SourceError(
+            f"{path}: not UTF-8; a spreadsheet writes it as `CSV UTF-8 (comma delimited)`"
+        ) from None
     if not text.strip():
         return
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)

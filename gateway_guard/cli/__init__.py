@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "test",
     "explain",
     "decision",
+    "summary",
     "replay",
     "lookup",
     "network",

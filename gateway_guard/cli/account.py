@@ -32,7 +32,7 @@ from gateway_guard.cli.casefile import (
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
-from gateway_guard.core.credentials import ACCOUNT, digest, name_digest
+from gateway_guard.core.credentials import ACCOUNT, digest, key_as_sent, name_digest
 from gateway_guard.errors import SettingsError, SourceError
 from gateway_guard.pages.words import many, moment, signed, sure
 from gateway_guard.settings import Settings
@@ -44,7 +44,7 @@ KeyOption = Annotated[
     Path | None,
     typer.Option(
         "--key-file",
-        help="Instead of ACCT: a file that holds the API key as sent, without `Bearer`; - reads "
+        help="Instead of ACCT: a file that holds the API key as sent; - reads "
         "standard input. A key never goes on a command line.",
     ),
 ]
@@ -98,6 +98,8 @@ def register(app: typer.Typer) -> None:
             known = known_of(case.linker, case.reviews, who)
         if format is Format.JSON:
             print_json(known)
+        elif case is None:
+            console().print(who)
         else:
             print_known(known, console())
 
@@ -277,7 +279,7 @@ def _digest(
             key = key_file.read_bytes()
         except OSError as error:
             raise SourceError(f"{key_file}: {error.strerror}") from error
-    key = key.strip()
+    key = key_as_sent(key)
     if not key or len(key.splitlines()) > 1:
         raise SourceError(f"{key_file}: holds no key, or more than one line")
     return digest(secret, key)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from gateway_guard.cli import FINDINGS
+from gateway_guard.cli.logs import (
+    LogsArgument,
+    moment,
+    paths_of,
+    progress,
+    say_what_was_left_out,
+    span_of,
+)
 from gateway_guard.cli.output import Format, FormatOption, console
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.screen import COLOURS
@@ -31,7 +36,6 @@ from gateway_guard.policy.compile import load_policy
 from gateway_guard.policy.describe import limit_in_words, rule_in_words
 from gateway_guard.record.finding import Found, Logs
 from gateway_guard.record.read import exchange_of
-from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange
 
 #: As `ids` makes them, and as problem details wrap them.
@@ -51,14 +55,7 @@ def register(app: typer.Typer) -> None:
                 help="A request (r_…), as its client was shown it, or an account (acct_…).",
             ),
         ],
-        logs: Annotated[
-            list[Path] | None,
-            typer.Argument(
-                metavar="LOG",
-                help="Decision logs, plain or gzipped, in any "
-                "order; - is standard input. By default GATEWAY_GUARD_DECISION_LOG.",
-            ),
-        ] = None,
+        logs: LogsArgument = None,
         policy: Annotated[
             Path | None,
             typer.Option(
@@ -93,15 +90,15 @@ def register(app: typer.Typer) -> None:
                 "acct_…, as the log has it"
             )
         loaded = load_policy(policy) if policy is not None else None
-        paths = _paths(logs)
-        with _progress(paths) as advance:
+        paths = paths_of(logs)
+        with progress(paths) as advance:
             searched = Logs(paths, progress=advance)
             if request is not None:
                 one = searched.decision(request[1])
                 found = [] if one is None else [one]
             else:
                 found = searched.decisions(name, latest)
-        _say_what_was_left_out(searched)
+        say_what_was_left_out(searched)
         if not found:
             typer.echo(_nothing(searched, name), err=True)
             raise typer.Exit(FINDINGS)
@@ -115,45 +112,10 @@ def register(app: typer.Typer) -> None:
             _print_one(found[0], loaded, console())
 
 
-def _paths(logs: list[Path] | None) -> list[Path | None]:
-    """The logs to read; None for standard input."""
-    if not logs:
-        configured = Settings.from_environment().decision_log
-        if configured in (None, "-"):
-            raise typer.BadParameter(
-                "name the decision LOG to search (GATEWAY_GUARD_DECISION_LOG names no file)"
-            )
-        logs = [Path(configured)]
-    return [None if str(path) == "-" else path for path in logs]
-
-
-@contextlib.contextmanager
-def _progress(paths: Sequence[Path | None]) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, shown only on a terminal."""
-    total = sum(path.stat().st_size for path in paths if path is not None and path.is_file())
-    bar = Progress(
-        TextColumn("searching"), BarColumn(), TaskProgressColumn(), console=console(stderr=True),
-        disable=not sys.stderr.isatty() or None in paths, transient=True,
-    )  # fmt: skip
-    task = bar.add_task("", total=total)
-    with bar:
-        yield lambda read: bar.update(task, advance=read)
-
-
-def _say_what_was_left_out(searched: Logs) -> None:
-    for why in searched.damaged:
-        typer.echo(why, err=True)
-    if searched.broken:
-        typer.echo(
-            f"{many(searched.broken, 'line')} passed over: of no decision log, or broken", err=True
-        )
-
-
 def _nothing(searched: Logs, name: str) -> str:
     """That it was not found, and where and in what time it was looked for."""
     text = f"no decision on {name} in {searched.name}: {many(searched.lines, 'decision')}"
-    if searched.earliest is not None and searched.latest is not None:
-        text += f" from {_moment(searched.earliest)} to {_moment(searched.latest)} UTC"
+    text += span_of(searched)
     return text + "; name older logs, too, where there are some"
 
 
@@ -168,7 +130,7 @@ def _print_one(found: Found, policy: Policy | None, out: Console) -> None:
     exchange = _exchange(found)
     decision = exchange.decision
     own = policy if policy is not None and policy.digest == decision.policy else None
-    about = f"{_moment(found.at)} UTC  {exchange.request.account or 'no account'}  {found.place}"
+    about = f"{moment(found.at)} UTC  {exchange.request.account or 'no account'}  {found.place}"
     out.print(printable(about), soft_wrap=True)
     out.print(printable(_by(decision.policy, policy, same=own is not None)), soft_wrap=True)
     out.print()
@@ -218,7 +180,7 @@ def _listed(found: Sequence[Found]) -> Table:
         shadow = "" if decision.acted else " (in shadow)"
         tokens = None if usage is None else _sum(usage.input_tokens, usage.output_tokens)
         table.add_row(
-            _moment(line.at)[:-7],
+            moment(line.at)[:-7],
             request.id,
             Text(f"{word}{status}{shadow}", style=COLOURS[word]),
             printable(decision.rule or "default"),
@@ -233,8 +195,3 @@ def _listed(found: Sequence[Found]) -> Table:
 
 def _sum(read: int | None, written: int | None) -> int | None:
     return None if read is None and written is None else (read or 0) + (written or 0)
-
-
-def _moment(at: datetime) -> str:
-    """`2026-11-21 06:41:16.357842`, as the log has it."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"

@@ -45,6 +45,7 @@ PAGES: Final[dict[str, Page]] = {
     "decision": Page(
         "gateway-guard decision r_bjkzjv2y8xw3hq decisions.jsonl --policy policy.yaml"
     ),
+    "summary": Page("gateway-guard summary decisions.jsonl* --rule hidden-newcomers"),
     "replay": Page("gateway-guard replay traffic.jsonl.gz --policy policy.yaml"),
     "lookup": Page("gateway-guard lookup 192.0.2.7 2001:db8::1"),
     "network show": Page("gateway-guard network show"),

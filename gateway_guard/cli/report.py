@@ -106,12 +106,13 @@ def _print_policy(part: dict[str, Any], out: Console) -> None:
         table.add_row(word, _cell(count), _share(count, total))
     out.print(table)
     out.print()
-    table = _table("rule", "action", "exchanges", "share")
+    table = _table("rule", "action", "exchanges", "accounts", "share")
     for kind, suffix in (("rules", ""), ("shadow", "  (shadow)")):
         for row in part[kind]:
             count = row["exchanges"]
             action = row["action"] + suffix
-            table.add_row(_cell(row["rule"]), action, _cell(count), _share(count, total))
+            accounts, share = _cell(row["accounts"]), _share(count, total)
+            table.add_row(_cell(row["rule"]), action, _cell(count), accounts, share)
     out.print(table)
     out.print()
     if part["limits"]:

@@ -54,6 +54,8 @@ class Tally:
         self.actions: Counter[Action] = Counter()
         self.rules: Counter[tuple[str, Action]] = Counter()
         self.shadow: Counter[tuple[str, Action]] = Counter()
+        #: Accounts of either; exchanges without one are nobody's.
+        self.met: dict[tuple[str, Action], set[str]] = {}
         self.limits: Counter[str] = Counter()
         self.signals: dict[str, tuple[int, set[str], float]] = {}
         self.tiers: dict[str, list[int]] = {}
@@ -67,7 +69,10 @@ class Tally:
         action = decision.action
         refused = action >= Action.CHALLENGE
         self.actions[action] += 1
-        self.rules[decision.rule or "default", action] += 1
+        rule = decision.rule or "default", action
+        self.rules[rule] += 1
+        if account:
+            self.met.setdefault(rule, set()).add(account)
         fate = self.accounts.get(account)
         if fate is None:
             fate = self.accounts[account] = Fate()
@@ -90,6 +95,8 @@ class Tally:
             self.signals[signal.name] = (count + 1, accounts, max(most, signal.score))
         for hit in decision.shadow:
             self.shadow[hit.rule, hit.action] += 1
+            if account:
+                self.met.setdefault((hit.rule, hit.action), set()).add(account)
         if refused:
             for grant in decision.grants:
                 if not grant.allowed:
@@ -111,14 +118,8 @@ class Tally:
             "accounts_refused": sum(fate.refused > 0 for fate in fates),
             "accounts_contained": sum(fate.contained for fate in fates),
             "actions": {action.word: self.actions[action] for action in Action},
-            "rules": [
-                {"rule": rule, "action": action.word, "exchanges": count}
-                for (rule, action), count in self.rules.most_common()
-            ],
-            "shadow": [
-                {"rule": rule, "action": action.word, "exchanges": count}
-                for (rule, action), count in self.shadow.most_common()
-            ],
+            "rules": self._by_rule(self.rules),
+            "shadow": self._by_rule(self.shadow),
             "limits": dict(self.limits.most_common()),
             "signals": {
                 name: {"exchanges": count, "accounts": len(accounts), "highest": most}
@@ -130,6 +131,17 @@ class Tally:
             },
             "uninspected": dict(self.uninspected),
         }
+
+    def _by_rule(self, counts: Counter[tuple[str, Action]]) -> list[dict[str, Any]]:
+        return [
+            {
+                "rule": rule,
+                "action": action.word,
+                "exchanges": count,
+                "accounts": len(self.met.get((rule, action), ())),
+            }
+            for (rule, action), count in counts.most_common()
+        ]
 
 
 def compare(first: Tally, second: Tally) -> list[dict[str, Any]]:

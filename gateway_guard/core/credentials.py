@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import functools
 import hashlib
 import re
@@ -59,6 +60,16 @@ def name_digest(secret: bytes, name: bytes) -> str:
 def _text(raw: bytes) -> str:
     number = int.from_bytes(raw, "big")
     return "acct_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))
+
+
+def key_as_sent(copied: bytes) -> bytes:
+    """The key in what somebody copied into a file, as a request that sends it is read.
+
+    A byte order mark, white space around it and `Bearer` in front are no part of a key: with them
+    it would silently be another's.
+    """
+    key = copied.removeprefix(codecs.BOM_UTF8).strip()
+    return key[7:].lstrip() if key[:7].lower() in (b"bearer ", b"bearer\t") else key
 
 
 class Credential(msgspec.Struct, frozen=True, gc=False):

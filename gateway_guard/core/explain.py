@@ -231,7 +231,9 @@ def _settled(usage: Usage) -> str:
     ended = _ENDED[usage.outcome]
     if usage.outcome is Outcome.REFUSED:
         return ended
-    parts = [ended, f"upstream {usage.status}" if usage.status else "no answer of the upstream"]
+    # Where the upstream failed, the answer may have been made for it.
+    who = "answered" if usage.outcome is Outcome.UPSTREAM_ERROR else "upstream"
+    parts = [ended, f"{who} {usage.status}" if usage.status else "no answer of the upstream"]
     read, written = usage.input_tokens, usage.output_tokens
     if read is None and written is None:
         parts.append("tokens unknown, the estimate stays charged")

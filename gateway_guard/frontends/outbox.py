@@ -20,6 +20,9 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 
+#: Key of a `http.response.start` that the sidecar made because the upstream gave no answer.
+UPSTREAM_FAILED: Final = "gateway_guard.upstream_failed"
+
 #: Looking up a member of an enumeration costs more than comparing with it.
 _COMPLETED: Final = Outcome.COMPLETED
 
@@ -48,6 +51,7 @@ class Outbox(msgspec.Struct, eq=False):
     status: int | None = None
     _content_encoding: bytes = b""
     _content_type: bytes = b""
+    _ended: Outcome = _COMPLETED
     _left: bool = False
     _reader: UsageReader | None = None
     _whole: bytes | None = None
@@ -99,7 +103,7 @@ class Outbox(msgspec.Struct, eq=False):
             # How servers say that the client has left (ASGI spec version 2.4).
             self._left = True
             raise
-        await self.settle(_COMPLETED)
+        await self.settle(self._ended)
 
     def _measured(self, message: Message, body: bytes, more: bool) -> Message | None:
         """Look for usage; what to send, None for nothing because all of it is held back."""
@@ -162,6 +166,8 @@ class Outbox(msgspec.Struct, eq=False):
 
     def _start(self, message: Message) -> Message:
         self.status = message["status"]
+        if UPSTREAM_FAILED in message:
+            self._ended = Outcome.UPSTREAM_ERROR
         theirs: bytes | None = None
         if self._counts or self.tells:
             called = ID_HEADERS[self.exchange.request.dialect]

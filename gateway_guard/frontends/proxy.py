@@ -28,6 +28,7 @@ from gateway_guard.frontends.forwarded import (
     request_fields,
     response_fields,
 )
+from gateway_guard.frontends.outbox import UPSTREAM_FAILED
 from gateway_guard.frontends.refusals import upstream_failure
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.frontends.upstream_head import UpstreamResponse
@@ -294,5 +295,8 @@ async def _fail(scope: Scope, send: Send, error: UpstreamError) -> None:
     else:
         request = Request(id="", at=0.0, method=scope["method"], path=None)
     status, headers, body = upstream_failure(request, status, message)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+    if status >= 500:
+        start[UPSTREAM_FAILED] = True
+    await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": False})

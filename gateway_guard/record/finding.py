@@ -75,6 +75,11 @@ class Logs:
         """What is searched, in words."""
         return ", ".join(_name(path) for path in self._paths)
 
+    def __iter__(self) -> Iterator[Found]:
+        """Every line, as the files have them."""
+        for head, place, text in self._read():
+            yield Found(head.time, place, text)
+
     def decision(self, request: str) -> Found | None:
         """The decision on a request, by its id; what is behind it is not read."""
         for head, place, text in self._read():

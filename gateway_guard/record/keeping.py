@@ -62,6 +62,7 @@ class Keeper:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         saved = file.load(secret, bounds)
+        file.foresee()
         self.linker = Linker(bounds=bounds) if saved is None else saved.linker
         if saved is not None:
             log.info(

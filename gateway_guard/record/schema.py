@@ -92,7 +92,13 @@ FIELDS: Final = (
     Field("limits[].quota", "number", True, "units per window, after adaptation"),
     Field("limits[].window", "number", True, "seconds; 0 for concurrent"),
     Field("outcome", "string", False, "completed, refused, client-gone, upstream-cut, …"),
-    Field("upstream_status", "integer", False, "HTTP status the upstream answered with"),
+    Field(
+        "upstream_status",
+        "integer",
+        False,
+        "HTTP status of the answer; the sidecar's own 502 or "
+        "504 where the upstream gave none (outcome upstream-error)",
+    ),
     Field("input_tokens", "integer", False, "tokens read; absent: nobody said"),
     Field("output_tokens", "integer", False, "tokens written; absent: nobody said"),
     Field("usage_reported", "boolean", False, "true when the upstream counted, else estimated"),

@@ -89,6 +89,20 @@ class SnapshotFile:
                 f"{self.reviews} stay in force, for accounts as the same secret names them)"
             ) from error
 
+    def foresee(self) -> None:
+        """Say at the start, not with the first snapshot, that none could be written: `trouble`.
+
+        Guards, which learn whatever the disk does, go on without.
+        """
+        folder = self.path.absolute().parent
+        if not self.path.is_symlink() and not os.access(folder, os.W_OK | os.X_OK):
+            self.trouble = "campaigns would not be saved: this process may not write there"
+            log.error(
+                "campaigns will not be saved to %s: this process may not write in %s; what is "
+                "learnt ends with it",
+                self.path, folder,
+            )  # fmt: skip
+
     def claim(self) -> bool:
         """Whether this process is the one that writes; from the first True on until `release`.
 

@@ -35,6 +35,8 @@ class Archive:
         self._since = float("-inf")
         # What cannot be read is said at the start, not when somebody else dies.
         self._first = self._load()
+        if file is not None:
+            file.foresee()
 
     @property
     def unsaved(self) -> int:

@@ -93,6 +93,37 @@ def test_an_id_may_be_a_digest_a_key_or_a_name(tmp_path: Path) -> None:
     assert len(accounts) == 3
 
 
+@pytest.mark.parametrize("kind", ["key", ""])
+def test_a_key_is_the_same_however_it_was_copied(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "\ufeffaccount,kind,tier\n"
+        f"Bearer sk-1,{kind},a\n bearer   sk-2 ,{kind},b\nsk 3 \t,{kind},c\n"
+    )
+
+    accounts = FileDirectory(path, secret=SECRET)
+
+    found = [accounts.lookup(digest(SECRET, key), None).tier for key in (b"sk-1", b"sk-2", b"sk 3")]
+    assert found == ["a", "b", "c"]
+
+
+def test_a_name_is_taken_as_it_stands(tmp_path: Path) -> None:
+    accounts = directory(
+        tmp_path / "a.jsonl", {"account": "Bearer of news", "kind": "name", "tier": "a"}
+    )
+
+    assert accounts.lookup(name_digest(SECRET, b"Bearer of news"), None).tier == "a"
+
+
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"account": "a_1", "tier": "a"}\r\n')
+
+    accounts = FileDirectory(path, secret=SECRET)
+
+    assert accounts.lookup(digest(SECRET, b"a_1"), None).tier == "a"
+
+
 def test_the_application_wins_over_the_file(tmp_path: Path) -> None:
     accounts = directory(tmp_path / "a.jsonl", ROW)
 
@@ -105,14 +136,15 @@ def test_the_application_wins_over_the_file(tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("a.jsonl", b'{"account": "x"}\nnot json', "a.jsonl:2: not JSON"),
-        ("a.jsonl", b"[1]", "not a JSON object"),
+        ("a.jsonl", b"[1]", "not a JSON object; write one object a line"),
+        ("a.txt", b"account,tier\nx,free\n", "a.txt:1: not JSON; .* needs a name in .csv"),
         ("a.jsonl", b'{"tier": "x"}', "'account' is missing"),
         ("a.jsonl", b'{"account": true}', "'account' is missing"),
         ("a.jsonl", b'{"account": "x", "kind": "y"}', "'kind' must be"),
         ("a.jsonl", b"\xff", "not JSON"),
         ("a.jsonl", b"[" * 100_000, "not JSON"),
         ("a.csv", b"account,tier\nx,y,z\n", "more values than columns"),
-        ("a.csv", b"\xff", "not UTF-8"),
+        ("a.csv", b"\xff", "not UTF-8; a spreadsheet writes it as `CSV UTF-8"),
         ("a.csv", b'account\n"x', "a.csv:"),
         ("a.csv", b"tier\nx\n", "a.csv:1: no column 'account': .* kind, organisation,"),
         ("a.csv", b"garbage", "a.csv:1: no column 'account'"),
@@ -341,7 +373,7 @@ def test_what_is_not_understood_is_told_once_with_its_line(
     accounts = directory(tmp_path / "a.jsonl", {"account": "a_0", "tier": None}, *rows)
 
     (record,) = caplog.records
-    assert "'teir' (line 2), 'country' (line 2)" in record.getMessage()
+    assert "'teir' (line 2 and 2 more), 'country' (line 2 and 2 more)" in record.getMessage()
     assert accounts.lookup(digest(SECRET, b"a_1"), None) == AccountFacts()
 
 

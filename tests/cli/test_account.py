@@ -135,12 +135,15 @@ def test_a_note_changes_nothing_but_is_shown(monkeypatch: Patch, capfd: Capture)
 
 
 @pytest.mark.usefixtures("path")
-@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("", ""), ("", "\n"), ("\ufeff", "\r\n"), ("Bearer ", "\n"), ("\ufeffbearer\t ", "")],
+)
 def test_a_key_is_read_from_a_file_and_never_shown(
-    end: str, tmp_path: Path, monkeypatch: Patch, capfd: Capture
+    start: str, end: str, tmp_path: Path, monkeypatch: Patch, capfd: Capture
 ) -> None:
     file = tmp_path / "key"
-    file.write_bytes(f"{KEY}{end}".encode())
+    file.write_bytes(f"{start}{KEY}{end}".encode())
 
     ran = run(monkeypatch, capfd, "account", "show", "--key-file", file)
 
@@ -294,7 +297,7 @@ def test_without_a_snapshot_the_account_of_a_key_is_still_named(
     by_digest = run(monkeypatch, capfd, "account", "show", BYSTANDER)
 
     assert ran.code == 0
-    assert digest(build.SECRET, KEY.encode()) in ran.out
+    assert ran.out == digest(build.SECRET, KEY.encode()) + "\n"
     assert "no snapshot of campaigns is named" in ran.err
     assert (by_digest.code, "no snapshot" in by_digest.err) == (3, True)
 

@@ -179,7 +179,11 @@ def test_attributes_of_the_accounts_file_reach_rules_and_tables(bench: Bench) ->
         "free": {"exchanges": 1, "refused": 0},
         "unknown": {"exchanges": 1, "refused": 0},
     }
-    assert policy["shadow"] == [{"rule": "rehearsed", "action": "challenge", "exchanges": 1}]
+    assert policy["shadow"] == [
+        {"rule": "rehearsed", "action": "challenge", "exchanges": 1, "accounts": 1}
+    ]
+    # The account nobody named is none.
+    assert [(row["exchanges"], row["accounts"]) for row in policy["rules"]] == [(3, 2)]
 
 
 def test_a_second_policy_shows_whom_the_two_treat_differently(bench: Bench) -> None:

@@ -144,6 +144,8 @@ def test_a_wait_is_said_as_exactly_as_the_client_was_told(wait: float, said: str
          "completed · upstream 200 · 1,400 tokens read and 9 written, reported by the upstream"),
         (Usage(output_tokens=9, status=200, outcome=Outcome.CLIENT_GONE),
          "the client left · upstream 200 · unknown tokens read and 9 written, estimated"),
+        (Usage(input_tokens=0, output_tokens=0, outcome=Outcome.UPSTREAM_ERROR, status=502),
+         "the upstream failed · answered 502 · 0 tokens read and 0 written, estimated"),
         (Usage(outcome=Outcome.UPSTREAM_ERROR),
          ("the upstream failed · no answer of the upstream · tokens unknown, the estimate stays "
          "charged")),

@@ -173,7 +173,9 @@ def test_an_upstream_that_refuses_connections_is_a_502_in_the_clients_dialect(
                     body=b'{"model":"m","max_tokens":1,"messages":[]}',
                 ),
             )
+            metrics = ask(lonely.admin, get("/metrics")).body
 
+    assert b'gateway_guard_outcomes_total{outcome="upstream-error"} 2.0' in metrics
     assert (openai.status, anthropic.status) == (502, 502)
     assert json.loads(openai.body)["error"]["type"]
     assert json.loads(anthropic.body)["type"] == "error"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Inspect
 from gateway_guard.frontends.asgi import EXCHANGE_KEY, GuardMiddleware, Receive, Scope, Send
+from gateway_guard.frontends.outbox import UPSTREAM_FAILED
 from gateway_guard.types import Action, Inspection, Outcome, Restrictions
 from tests import build
 from tests.frontends.fakes import (
@@ -458,6 +459,21 @@ def test_an_exception_before_the_response_passes_and_costs_nothing() -> None:
 
     (usage,) = guard.settled
     assert usage.outcome is Outcome.UPSTREAM_ERROR
+    assert (usage.input_tokens, usage.output_tokens) == (0, 0)
+
+
+def test_an_answer_made_because_the_upstream_gave_none_is_no_completed_exchange() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 502, UPSTREAM_FAILED: True})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    guard = FakeGuard()
+
+    client = served(app, guard)
+
+    (usage,) = guard.settled
+    assert client.status == 502
+    assert (usage.outcome, usage.status) == (Outcome.UPSTREAM_ERROR, 502)
     assert (usage.input_tokens, usage.output_tokens) == (0, 0)
 
 

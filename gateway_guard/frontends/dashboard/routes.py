@@ -160,7 +160,13 @@ class Dashboard:
         if ACCOUNT.fullmatch(asked):
             return RedirectResponse(account_path(asked), 303)
         why = ""
-        if asked and not ACCOUNT.pattern.startswith(asked[:5]):
+        if asked.removeprefix("urn:gateway-guard:").startswith("r_"):
+            why = (
+                "That is a request, not an account: gateway-guard decision finds it by this id in "
+                "the decision log, and says whose it was."
+            )
+            asked = ""
+        elif asked and not ACCOUNT.pattern.startswith(asked[:5]):
             # Not shown again: it may be a key.
             why = (
                 "That is no account: write acct_ and its 16 characters, as the decision log does. "

@@ -557,6 +557,15 @@ def test_an_account_is_found_by_its_digest_and_a_key_is_not_shown_again(serve: S
     assert "sk-live" not in key.text
 
 
+@pytest.mark.parametrize("quoted", ["r_97jy8gm6c4tv1e", "urn:gateway-guard:r_97jy8gm6c4tv1e"])
+def test_a_request_is_no_account_and_is_sent_where_it_is_found(serve: Serve, quoted: str) -> None:
+    found = serve().get("/dashboard/accounts", params={"q": quoted})
+
+    assert found.status_code == 400
+    assert "gateway-guard decision finds it by this id" in found.text
+    assert "write acct_" not in found.text
+
+
 def test_what_fails_is_said_in_words(serve: Serve) -> None:
     class Broken(Fake):
         async def state(self) -> State:

@@ -1,0 +1,108 @@
+"""A proxy that the policy does not name is noticed by what it sends, and said once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from gateway_guard.building import build_guard
+from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.record import hearsay
+from gateway_guard.settings import Settings
+from tests import build
+
+POLICY = "mode: enforce"
+NAMED = "mode: enforce\nidentify: { trusted_proxies: [10.0.0.0/8] }"
+BY_PEER = "mode: enforce\nidentify: { trusted_proxies: [127.0.0.1], client_ip: peer }"
+FORWARDED = {"x-forwarded-for": "203.0.113.9"}
+
+
+def warned(
+    caplog: pytest.LogCaptureFixture,
+    text: str = POLICY,
+    peer: str | None = "10.0.3.7",
+    headers: dict[str, str] | None = None,
+    times: int = 1,
+) -> list[str]:
+    """What was logged of requests from `peer`."""
+
+    async def ask() -> None:
+        guard = build_guard(
+            build.policy(text), network=NoNetwork(), settings=Settings(secret=build.SECRET)
+        )
+        for _ in range(times):
+            await guard.decide(build.wire(peer=peer, headers=headers or FORWARDED))
+
+    with caplog.at_level(logging.WARNING, logger=hearsay.__name__):
+        asyncio.run(ask())
+    return [record.message for record in caplog.records if record.name == hearsay.__name__]
+
+
+def test_a_proxy_nobody_named_is_said_once_with_what_to_write(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (message,) = warned(caplog, times=3)
+
+    assert "10.0.0.0/8 sends x-forwarded-for" in message
+    assert "identify: { trusted_proxies: [its network] }" in message
+    assert "10.0.3.7" not in message
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::ffff:192.168.1.9", "fd00::1", "100.64.0.9"])
+def test_inner_networks_of_either_family_are_where_proxies_are(
+    peer: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(warned(caplog, peer=peer)) == 1
+
+
+@pytest.mark.parametrize("name", ["forwarded", "cf-connecting-ip", "X-Real-IP"])
+def test_other_ways_to_say_it_count_too(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(warned(caplog, headers={name: "203.0.113.9"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "peer", "headers"),
+    [
+        (NAMED, "10.0.3.7", FORWARDED),
+        (BY_PEER, "10.0.3.7", FORWARDED),
+        (POLICY, "198.51.100.7", FORWARDED),
+        (POLICY, None, FORWARDED),
+        (POLICY, "10.0.3.7", {"accept": "*/*"}),
+    ],
+    ids=["named", "told to look no further", "from outside", "a unix socket", "nothing said"],
+)
+def test_nothing_is_said_where_nothing_is_wrong(
+    text: str,
+    peer: str | None,
+    headers: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert warned(caplog, text, peer, headers) == []
+
+
+def test_a_policy_that_names_another_network_is_warned_of_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looked = hearsay.Hearsay()
+    wire = build.wire(peer="192.168.0.9", headers=FORWARDED)
+    request = build.request(client_ip="192.168.0.9", ip_source="peer")
+    first, second = build.policy(POLICY), build.policy(NAMED)
+
+    for policy in (first, first, second):
+        looked.look(wire, request, policy)
+
+    assert len(caplog.records) == 2
+
+
+def test_after_so_many_requests_nobody_looks_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearsay, "MOST", 2)
+    looked = hearsay.Hearsay()
+    policy, wire = build.policy(POLICY), build.wire(headers={})
+
+    for _ in range(2):
+        looked.look(wire, build.request(client_ip="10.0.3.7", ip_source="peer"), policy)
+
+    assert looked.left == 0
+    assert looked.about is policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Final
 
+from gateway_guard.campaigns.company import counted_twice
 from gateway_guard.campaigns.elsewhere import Elsewhere
 from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, points
 from gateway_guard.campaigns.memory import Memory
@@ -45,11 +46,17 @@ class Belonging:
     ) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards the group of `signature`, and what each thing adds.
 
-        `base` is that of `signature`; `member` is as in `membership.points`.
+        `base` is that of `signature`; `member` is as in `membership.points`. What comes together
+        elsewhere counts once: the points may be less than the sum of what each thing adds.
         """
         trace = self._memory.traces[number]
         outside = self._elsewhere.outside(trace, signature, base)
-        return points(trace, signature, outside, member=member)
+        total, adds = points(trace, signature, outside, member=member)
+        if total >= LEAVE:
+            total -= counted_twice(
+                trace, signature, outside, adds, self._memory, self._held, member=member
+            )
+        return total, adds
 
     def members(
         self, candidates: set[int], at: float, of: Signature | None = None
@@ -82,7 +89,7 @@ class Belonging:
     def neighbours(self, members: set[int], at: float) -> dict[int, float]:
         """Who is near `members` and belongs to them, without those of campaigns; their points.
 
-        Each counts for the next, so that a few who share something new bring each other along.
+        None counts for the next: one of a class that came near would bring the class along.
         """
         traces = self._memory.traces
         near = {other for number in members for other in self._memory.near(number)} - members
@@ -94,5 +101,4 @@ class Belonging:
                 score, _ = self.score(other, signature, base, member=False)
                 if score >= JOIN:
                     found[other] = score
-                    signature.add(traces[other])
         return found

@@ -101,7 +101,9 @@ class Casebook:
             return
         score, name = max((self.score(number, name)[0], name) for name in sorted(names))
         if score >= JOIN:
-            self._admit(self.held[name], number, score)
+            # Not counted before the campaign is weighed again: one of a class that came near would
+            # bring the class along.
+            self._admit(self.held[name], number, score, counted=False)
         elif score >= LEAVE:
             # Not a member, but the guard may want to give it less.
             self.suspect(number, name, confidence(score))
@@ -118,7 +120,8 @@ class Casebook:
 
     def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards campaign `name`, and what each thing adds."""
-        member, signature = self.member_of.get(number) == name, self._signatures[name]
+        signature = self._signatures[name]
+        member = self._memory.traces[number].account in signature.accounts
         base = self.elsewhere.base(signature)
         return self._belonging.score(number, signature, base, member=member)
 
@@ -299,7 +302,7 @@ class Casebook:
         del self._suspects[number]
         self._forget(number)
 
-    def _admit(self, held: Held, number: int, score: float) -> None:
+    def _admit(self, held: Held, number: int, score: float, *, counted: bool = True) -> None:
         trace = self._memory.traces[number]
         self._suspects.pop(number, None)
         self._kept.add(number)
@@ -307,7 +310,8 @@ class Casebook:
         held.first_seen = min(held.first_seen, trace.first_at)
         self.member_of[number] = held.id
         self._tell(number, held.id, confidence(score))
-        self._signatures[held.id].add(trace)
+        if counted:
+            self._signatures[held.id].add(trace)
         self.elsewhere.everyone.add(trace)
 
     def _tell(self, number: int, name: str, sure: float) -> None:

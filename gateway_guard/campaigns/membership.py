@@ -49,10 +49,15 @@ def confidence(score: float) -> float:
 
 
 class Signature:
-    """What a set of accounts has in common: counts over its members, kept up to date."""
+    """What a set of accounts has in common: counts over its members, kept up to date.
+
+    Attributes:
+        accounts: digests of those counted.
+    """
 
     def __init__(self, members: Iterable[Trace] = ()) -> None:
         self.size = 0
+        self.accounts: set[str] = set()
         self.payments: Counter[str] = Counter()
         self.subnets: Counter[int] = Counter()
         self.keys: Counter[int] = Counter()
@@ -71,10 +76,12 @@ class Signature:
         """Count members more, as they are now, and some less that have not changed since."""
         for member in joined:
             self._count(member, 1)
+            self.accounts.add(member.account)
             if member.created_at:
                 insort(self.created, member.created_at)
         for member in left:
             self._count(member, -1)
+            self.accounts.discard(member.account)
             if member.created_at:
                 del self.created[bisect_left(self.created, member.created_at)]
 

@@ -295,20 +295,9 @@ class Memory:
                     ):
                         found.add(other)
         if created and keys:
-            slot = int(created // BURST)
-            for at in (slot - 1, slot, slot + 1):
-                posting = self.signups.get(at)
-                if posting is None:
-                    continue
-                for other in posting.latest:
-                    if other not in found:
-                        them = traces.get(other)
-                        if (
-                            them is not None
-                            and abs(them.created_at - created) <= BURST
-                            and not keys.isdisjoint(them.shared)
-                        ):
-                            found.add(other)
+            for other in self.signed_up_beside(created):
+                if other not in found and not keys.isdisjoint(traces[other].shared):
+                    found.add(other)
         return {n for n in found if traces[n].organisation != organisation}
 
     def place(self, people: Iterable[int], at: float) -> None:
@@ -336,6 +325,18 @@ class Memory:
             posting = self.subnets.get(subnet)
             if posting is not None and 1 < posting.count <= _CROWDED:
                 found.update(posting.latest)
+        return found
+
+    def signed_up_beside(self, created: float) -> list[int]:
+        """The accounts remembered that signed up within `BURST` of `created` (Unix seconds)."""
+        slot, traces = int(created // BURST), self.traces
+        found = []
+        for at in (slot - 1, slot, slot + 1):
+            posting = self.signups.get(at)
+            for number in posting.latest if posting is not None else ():
+                them = traces.get(number)
+                if them is not None and abs(them.created_at - created) <= BURST:
+                    found.append(number)
         return found
 
     def signed_up_near(self, created: float) -> int:

@@ -293,6 +293,36 @@ def test_whoever_is_near_is_judged_with_those_found_unless_a_reviewer_spares_it(
     assert cases.member_of.keys() == judged[0]
 
 
+def test_one_of_a_class_that_came_near_does_not_bring_its_class() -> None:
+    cases = scene("x", strangers=600)
+    convict(cases, numbers(cases, "x"), GUILTY, NOW)
+    school: dict[str, Any] = {"payment": "p_school", "created_at": NOW - DAY}
+
+    # A guest in a range of the campaign, who says what it says.
+    first = come(cases, member(50, **school))
+    others = [come(cases, member(51 + n, subnet=777, **school)) for n in range(6)]
+
+    assert first in cases.member_of
+    assert not cases.member_of.keys() & set(others)
+    assert_consistent(cases)
+
+
+def test_those_who_joined_count_once_the_campaign_is_weighed_again() -> None:
+    cases = scene("x", strangers=600)
+    held = convict(cases, numbers(cases, "x"), GUILTY, NOW)
+    assert held is not None
+    card: dict[str, Any] = {"payment": "p_new"}
+    first = [come(cases, member(50 + n, **card)) for n in range(2)]
+    later = come(cases, member(60, subnet=777, **card))
+    alone = later in cases.member_of
+
+    cases.weigh_again(held, set(held.members), GUILTY, NOW + DAY)
+    cases.consider(later, cases._memory.near(later), NOW + DAY)
+
+    assert not alone
+    assert held.members.keys() >= {*first, later}
+
+
 def judged_with(*near: Sighting) -> set[str]:
     """Who of those near twelve accounts, one of which signed up at `NOW`, is judged with them."""
     seen = [author("x"), member(0, created_at=NOW + 1), *members("x")[1:], *near]
@@ -314,8 +344,8 @@ def test_whoever_is_near_is_judged_with_those_found_only_if_it_would_be_a_member
 
     assert judged_with(perhaps) == set()
     assert judged_with(surely) == {"x50"}
-    # Of a burst of three, no longer beside one sign-up by chance.
-    assert judged_with(surely, perhaps) == {"x50", "x51"}
+    # The three would be a burst; but one that came near brings nobody along.
+    assert judged_with(surely, perhaps) == {"x50"}
 
 
 def test_a_member_of_another_campaign_is_not_judged_with_those_it_is_near() -> None:

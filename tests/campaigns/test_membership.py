@@ -123,6 +123,7 @@ def test_a_signature_counts_what_each_member_has() -> None:
 
 @given(_groups, _groups)
 def test_whoever_left_leaves_no_trace_in_a_signature(group: list[Trace], left: list[Trace]) -> None:
+    assume(not {one.account for one in group} & {one.account for one in left})
     signature = Signature(group)
 
     signature.count(left)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway_guard.cli.output import print_json
-from tests.evaluate import leave_out, readme, sweep, worse
+from tests.evaluate import leave_out, readme, sweep, together, worse
 from tests.evaluate.page import LIMIT, OURS, WIDTH, Result, page
 from tests.evaluate.runs import (
     AT_ONCE,
@@ -57,12 +57,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help=f"with --leave-out: what to choose each time (default: {leave_out.USUAL_FIT})",
     )  # fmt: skip
     slow.add_argument("--worse", action="store_true", help=_summary(worse))
+    slow.add_argument("--together", action="store_true", help=_summary(together))
     slow.add_argument(
         "--sweep", action="append", default=[], metavar="NAME=v1,v2,…", help=_summary(sweep)
     )
     slow.add_argument("--thresholds", action="store_true", help="list what --sweep can vary")
     asked = parser.parse_args(words)
-    if asked.readme and (asked.json or asked.sweep or asked.sets):
+    if asked.readme and (asked.json or asked.sweep or asked.sets or asked.together):
         parser.error("--readme goes with a whole evaluation, --leave-out or --worse only")
     if asked.fit and not asked.leave_out:
         parser.error("--fit goes with --leave-out")
@@ -121,7 +122,9 @@ def _run(asked: argparse.Namespace) -> None:
     def recorded(one: LabelledSet, path: Path) -> Path:
         return record(one, policy, path)
 
-    if asked.leave_out or asked.worse or sweeps:
+    if asked.leave_out or asked.worse or asked.together or sweeps:
+        if asked.together:
+            print(f"{together.report(sets, recorded)}\n")
         if asked.leave_out:
             study = leave_out.report(sets, recorded, fit)
             print(f"{study}\n")

@@ -21,9 +21,8 @@ from gateway_guard.campaigns.traces import Trace
 _BITS: Final = {"payment": 1, "addresses": 2, "sign-up": 4, "content": 8}
 #: Every set of two or more of them.
 _SETS: Final = tuple(some for some in range(16) if some.bit_count() > 1)
-#: Several things are counted as one when so many times as many accounts have all of them outside
-#: the campaign as in it, and at least so many. Measured in README, What is caught.
-_TIMES: Final = 1
+#: Several things are counted as one when more accounts have all of them outside the campaign than
+#: in it, and at least so many. What it does is in README, What is caught.
 _FEWEST: Final = 2
 
 
@@ -55,7 +54,7 @@ def counted_twice(
             continue
         ours = sum(count for has, count in inside.items() if has & some == some)
         theirs = sum(count for has, count in beside.items() if has & some == some)
-        if theirs < _FEWEST or theirs <= _TIMES * ours:
+        if theirs < _FEWEST or theirs <= ours:
             continue
         share = (ours + 0.5) / (signature.size - member + 1.0)
         together = math.log(share / ((theirs + 0.5) / outside.size))

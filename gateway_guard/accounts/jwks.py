@@ -16,6 +16,7 @@ from gateway_guard.accounts import answers
 from gateway_guard.core.body import parse
 from gateway_guard.core.credentials import Credential, read_credential
 from gateway_guard.core.fields import lines
+from gateway_guard.core.offered_key import offered_key
 from gateway_guard.core.sections import Identify
 from gateway_guard.core.tokens import ALGORITHMS, RETRY, KeySet, header_of
 from gateway_guard.types import Wire
@@ -92,6 +93,9 @@ class JwtKeys:
                 continue
             header = source.header.encode()
             values = lines(wire.headers, header)
+            if not values and header == b"authorization" and wire.method == "WEBSOCKET":
+                key = offered_key(wire.headers)
+                values = [b"Bearer " + key] if isinstance(key, bytes) else []
             credential = read_credential(header, values) if values else None
             if not isinstance(credential, Credential):
                 continue

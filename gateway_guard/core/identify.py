@@ -10,6 +10,7 @@ from gateway_guard.core import body as bodies
 from gateway_guard.core import dialects, hints, members, prepared, prompt
 from gateway_guard.core.account import account
 from gateway_guard.core.fields import Headers, lines_of
+from gateway_guard.core.offered_key import OFFERS, with_offered_key
 from gateway_guard.core.origin import origin
 from gateway_guard.core.query_key import with_query_key
 from gateway_guard.core.query_model import agreed
@@ -66,8 +67,17 @@ def identify(
     model_route = dialect is not None
     address, subnet, source, trusted = origin(wire, ready, fields, repeated)
     who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys)
-    if wire.query and ready.keyed and dialect is _OTHER and path is not None:
-        who, credential, fault = with_query_key((who, credential, fault), path, wire.query, secret)
+    if wire.method == "WEBSOCKET" and OFFERS in fields:
+        seen = (who, credential, fault)
+        who, credential, fault = with_offered_key(seen, wire, ready, at, secret, keys)
+    if (
+        wire.query
+        and ready.keyed
+        and path is not None
+        and (dialect is _OTHER or (dialect is not None and wire.method == "WEBSOCKET"))
+    ):
+        seen = (who, credential, fault)
+        who, credential, fault = with_query_key(seen, wire.method, path, wire.query, secret)
     digesting = seeds(secret if group_key is None else group_key)
     tls = fields.get(ready.tls) if trusted and ready.tls is not None else None
 

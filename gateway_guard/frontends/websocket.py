@@ -73,7 +73,9 @@ async def tunnel(
         await _refuse(scope, send, 504)
         return
     except (OSError, ValueError, WebSocketException) as error:
-        log.warning("upstream-failed reason=%s", error)
+        # What the upstream answered may repeat what was offered, and keys are offered.
+        reason = error if isinstance(error, OSError) else type(error).__name__
+        log.warning("upstream-failed reason=%s", reason)
         await _refuse(scope, send, 502)
         return
     up = asyncio.create_task(_to_upstream(receive, socket))

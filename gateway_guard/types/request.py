@@ -114,8 +114,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         ip_source: where `client_ip` came from, in words: `peer`, `hop 2 of x-forwarded-for`, …
         subnet: the client's /24 (IPv4) or /64 (IPv6) in CIDR form; None when unknown.
         account: keyed digest `acct_…` of the credential; None when there is none.
-        credential: how the account was recognised: `bearer`, `x-api-key`, `jwt`, `state`, …;
-            `ambiguous` when two readers would read it differently.
+        credential: how the account was recognised: `bearer`, `x-api-key`, `jwt`, `state`, `query`,
+            `subprotocol`, …; `ambiguous` when two readers would read it differently.
         credential_fault: why a credential that was present names no account; None when it names
             one, or when there is none.
         client: hints about the client.

@@ -48,6 +48,27 @@ asyncio.run(main())
 """
 
 
+#: It takes whatever is offered, all at once, which no client may accept.
+ECHOING = """
+import asyncio
+from websockets.asyncio.server import serve
+
+async def nothing(socket):
+    pass
+
+async def echo(connection, request, response):
+    response.headers["Sec-WebSocket-Protocol"] = request.headers["Sec-WebSocket-Protocol"]
+
+async def main():
+    async with serve(nothing, "127.0.0.1", 0, process_response=echo) as server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await asyncio.get_running_loop().create_future()
+
+asyncio.run(main())
+"""
+KEY = "openai-insecure-api-key.sk-canary-of-a-browser"
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with in_front_of(SERVER, tmp_path_factory.mktemp("sidecar")) as sidecar:
@@ -81,6 +102,27 @@ def test_the_subprotocol_is_agreed_with_the_upstream(url: str) -> None:
             return socket.subprotocol
 
     assert asyncio.run(main()) == "realtime"
+
+
+def test_a_key_among_the_subprotocols_arrives_as_it_was_sent(url: str) -> None:
+    async def main() -> str:
+        offered = [Subprotocol("realtime"), Subprotocol(KEY)]
+        async with connect(url + "/v1/realtime", subprotocols=offered) as socket:
+            await socket.send("headers")
+            return str(await socket.recv())
+
+    assert f"Sec-WebSocket-Protocol: realtime, {KEY}" in asyncio.run(main())
+
+
+def test_a_key_that_the_upstream_repeats_is_not_logged(tmp_path: Path) -> None:
+    with in_front_of(ECHOING, tmp_path) as sidecar, Client(sidecar.port) as client:
+        offers = f"Sec-WebSocket-Protocol: realtime, {KEY}"
+
+        answer = client.send(get("/v1/realtime", *HANDSHAKE, offers)).answer()
+
+        assert answer.status == 502
+        assert sidecar.heard(r"upstream-failed reason=(\w+)") == "InvalidHeader"
+        assert not any("sk-canary" in line for line in sidecar.lines)
 
 
 def test_credentials_arrive_and_spoofed_fields_do_not(url: str) -> None:

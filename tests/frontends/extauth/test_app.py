@@ -360,6 +360,19 @@ def test_a_handshake_is_judged_as_a_websocket(path: str, headers: dict[str, str]
     assert [exchange.request.method for exchange in gateway.learnt] == ["GET", "WEBSOCKET"]
 
 
+@pytest.mark.parametrize("path", ["/auth/nginx", "/auth/forward", f"/auth/envoy{SOCKET}"])
+def test_a_key_that_a_browser_offers_as_a_subprotocol_is_the_account_of_that_key(path: str) -> None:
+    gateway = Asked()
+    offers = {"sec_websocket_protocol": "realtime, openai-insecure-api-key.sk-1"}
+
+    gateway.ask(path, original="GET", target=SOCKET, key="sk-1", **HANDSHAKE)
+    gateway.ask(path, original="GET", target=SOCKET, key="", **HANDSHAKE, **offers)
+
+    plain, offered = gateway.learnt
+    assert plain.request.account is not None
+    assert offered.request.account == plain.request.account
+
+
 def test_a_question_that_is_a_handshake_itself_is_answered_over_http() -> None:
     headers = {"x-forwarded-method": "GET", "x-forwarded-for": "192.0.2.7", **HANDSHAKE}
     statuses = []

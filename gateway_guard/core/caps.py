@@ -4,6 +4,7 @@ passes over, and a bound that nobody keeps is none."""
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 #: Chat has two names for it.
@@ -29,6 +30,8 @@ _READ: Final = (
     ("/compact", ("max_output_tokens",)),
     ("/messages", BATCHED),
     ("/complete", ("max_tokens_to_sample",)),
+    # LM Studio's, before Cohere's.
+    ("/api/v1/chat", ("max_output_tokens",)),
     ("/v1/chat", ("max_tokens",)),
     ("/v2/chat", ("max_tokens",)),
     ("/api/chat", _OLLAMA),
@@ -47,8 +50,21 @@ WRITES_NOTHING: Final = (
     "/embeddings", "/embed", "/count_tokens", "/input_tokens", "/moderations", "/rerank",
     ":countTokens", ":embedContent", ":batchEmbedContents", ":asyncBatchEmbedContent",
     ":computeTokens", "/count-tokens", "/reranking", "/score", "/classify", "/pooling", "/tokenize",
-    "/detokenize", "/embedding", "/embed_all", "/embed_sparse", "/encode",
+    "/detokenize", "/embedding", "/embed_all", "/embed_sparse", "/encode", "/apply-template",
+    "/chat_tokenize", "/render",
 )  # fmt: skip
+#: Paths that several servers have: TGI, SGLang and vLLM, also as they run on SageMaker and Vertex.
+_SHARED: Final = re.compile(
+    r"/?|/generate|/generate_stream|(?:.*/)?(?:async-)?invocations(?:-response-stream)?|/vertex"
+)
+#: The member in which one of those reads its prompt → those that bound the output there.
+_BY_PROMPT: Final = (
+    ("inputs", ("parameters.max_new_tokens",)),
+    ("text", ("sampling_params.max_new_tokens",)),
+    ("input_ids", ("sampling_params.max_new_tokens",)),
+    ("prompt", ("max_tokens",)),
+    ("messages", CHAT),
+)
 #: Adds a message to one of OpenAI's threads, and generates nothing.
 _THREAD: Final = re.compile(r".*/threads/[^/]+/messages")
 
@@ -62,3 +78,15 @@ def caps_of(path: str) -> tuple[str, ...] | None:
         if low.endswith(end):
             return None if _THREAD.fullmatch(low) else names
     return None
+
+
+def caps_told(path: str | None, members: Collection[str]) -> tuple[str, ...] | None:
+    """The same, on a path that several servers have, by the members of a body: the caps of whoever
+    finds a prompt there. None where any may be one.
+
+    Whoever sends two prompts is read by each server in its own way, so both their caps count.
+    """
+    if path is None or _SHARED.fullmatch(path.lower().rstrip("/")) is None:
+        return None
+    found = [cap for prompt, caps in _BY_PROMPT if prompt in members for cap in caps]
+    return tuple(dict.fromkeys(found)) or None

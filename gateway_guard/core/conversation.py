@@ -191,6 +191,7 @@ def read_texts(document: dict[str, Any], reader: Reader) -> int:
 
 _SYSTEM: Final = frozenset((
     "system", "instructions", "systemInstruction", "system_instruction", "preamble",
+    "system_prompt",
 ))  # fmt: skip
 #: What rankers and scorers compare, and images beside a prompt; nobody's turn.
 _COMPARED: Final = frozenset((

@@ -21,18 +21,22 @@ _OPENAI: Final = re.compile(
     r"/(?:completions|embeddings|responses(?:(?:/[^/]+)?/compact|/input_tokens)?|realtime"
     r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))"
     rf"|{_AZURE}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
+    # LiteLLM has them at the root, too; others call things messages of threads, or videos.
+    r"|/threads(?:/[^/]+)?/runs|/moderations|/batches"
     # A batch runs what was uploaded before; whoever has a session's secret asks the model itself.
     rf"|{_AZURE}/(?:moderations|videos(?:/[^/]+/remix)?|video/generations(?:/jobs)?|batches"
     r"|realtimeapi/sessions"
     r"|realtime/(?:sessions|client_secrets|transcription_sessions|calls(?:/[^/]+/accept)?)"
     # vLLM.
-    r"|score|rerank|reranking|classify|pooling|tokenize|detokenize)"
+    r"|score|rerank|reranking|classify|pooling|tokenize|detokenize|(?:chat/)?completions/render)"
     r"|/(?:score|rerank|reranking|classify|pooling|tokenize|detokenize)"
+    # Chats made into prompts: llama.cpp, TGI.
+    r"|/(?:apply-template|chat_tokenize)"
     # Where a model answers or grades what was uploaded before.
     rf"|{_AZURE}/(?:evals/[^/]+/runs|fine_tuning/alpha/graders/run)"
 )
 _ANTHROPIC: Final = re.compile(
-    rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages"
+    rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages(?:/count_tokens)?"
 )
 #: Gemini and Vertex, Bedrock, Ollama, Cohere, SageMaker, Triton, SGLang, TGI, TEI and llama.cpp.
 _OTHER: Final = re.compile(
@@ -44,7 +48,7 @@ _OTHER: Final = re.compile(
     r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/[^/:]+:[a-z]+"
     rf"|{_VERSION}/interactions"
     # SageMaker and Databricks; Cloudflare; GitHub and Azure; watsonx.
-    r"|.*/(?:serving-)?endpoints/[^/]+/invocations(?:-response-stream)?"
+    r"|.*/(?:serving-)?endpoints/[^/]+/(?:async-)?invocations(?:-response-stream)?"
     r"|.*/ai/run/.+"
     r"|.*/(?:inference|models)/embeddings"
     rf"|{_VERSION}/text/(?:chat|generation|embeddings|rerank|tokenization)(?:_stream)?"
@@ -61,7 +65,8 @@ _OTHER: Final = re.compile(
     r"|/api/extra/generate/stream"
     r"|.*/(?:completions(?:/batch)?|predictions)"
     rf"|{_VERSION}/(?:chat|generate|embed)"
-    r"|/(?:generate|generate_stream|generate/stream|vertex_generate|completion|infill|invocations"
+    r"|/(?:generate|generate_stream|generate/stream|vertex_generate|vertex|completion|infill"
+    r"|invocations(?:-bidirectional-stream)?"
     r"|embedding|embed|embed_all|embed_sparse|encode|predict|similarity)"
 )
 
@@ -84,7 +89,7 @@ def route(path: str, own: Callable[[str], bool] | None = None) -> Dialect | None
         return Dialect.ANTHROPIC
     if _OTHER.fullmatch(low):
         return Dialect.OTHER
-    return Dialect.OTHER if own is not None and own(low) else None
+    return Dialect.OTHER if own is not None and own(low or "/") else None
 
 
 def compile_routes(globs: Sequence[str]) -> Callable[[str], bool]:
@@ -161,7 +166,7 @@ _DECIDING: Final = re.compile(
     r"|.*/models/([^/]+/[^/]+)/predictions"
     r"|.*/v2/models/([^/]+)(?:/versions/[^/]+)?/(?:infer|generate|generate_stream)"
     r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/([^/:]+):[a-z]+"
-    r"|.*/(?:serving-)?endpoints/([^/]+)/invocations(?:-response-stream)?"
+    r"|.*/(?:serving-)?endpoints/([^/]+)/(?:async-)?invocations(?:-response-stream)?"
     r"|.*/ai/run/(.+)",
     re.IGNORECASE,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from gateway_guard.core import body as bodies
-from gateway_guard.core import dialects, hints, members, prepared, prompt
+from gateway_guard.core import dialects, front_page, hints, members, prepared, prompt
 from gateway_guard.core.account import account
+from gateway_guard.core.caps import caps_told
 from gateway_guard.core.fields import Headers, lines_of
 from gateway_guard.core.offered_key import OFFERS, with_offered_key
 from gateway_guard.core.origin import origin
@@ -24,11 +25,12 @@ _NONE: Final = Inspection.NONE
 _OTHER: Final = Dialect.OTHER
 
 
-def needs_body(identify: Identify, method: str, raw_path: bytes, headers: Headers) -> bool:  # noqa: ARG001
+def needs_body(identify: Identify, method: str, raw_path: bytes, headers: Headers) -> bool:
     """Whether the frontend must read the body before `identify`: on every model route.
 
     Whatever the method and whatever the headers say of a body: an upstream may read one that comes
     with GET, and HTTP/2 announces none. An ambiguous path needs none; it is refused, not read.
+    Of `/` see `front_page`.
     """
     if method == "WEBSOCKET":
         return False
@@ -36,6 +38,8 @@ def needs_body(identify: Identify, method: str, raw_path: bytes, headers: Header
     if ready.identify is not identify:
         ready = prepared.prepare(identify, prepared.NO_INSPECT)
     place = ready.places.get(raw_path) or ready.place(raw_path)
+    if place[1] is None and place[0] == "/":
+        return front_page.may_ask(method, headers)
     return place[1] is not None
 
 
@@ -64,6 +68,9 @@ def identify(
     repeated = len(fields) != len(headers)
 
     path, dialect, placed, caps = ready.places.get(wire.raw_path) or ready.place(wire.raw_path)
+    front = dialect is None and path == "/" and front_page.may_ask(wire.method, headers)
+    if front:
+        dialect = _OTHER
     model_route = dialect is not None
     address, subnet, source, trusted = origin(wire, ready, fields, repeated)
     who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys)
@@ -84,6 +91,7 @@ def identify(
     inspection: Inspection = _NONE
     model: str | None = None
     shape: PromptShape | None = None
+    document: dict[str, Any] | None = None
     if dialect is None:
         dialect = dialects.by_headers(fields)
     elif wire.body_too_large:
@@ -119,7 +127,7 @@ def identify(
                     digests=inspect.shapes,
                     assumed_output_tokens=inspect.default_output_tokens,
                     keep=inspect.keep_samples,
-                    caps=caps,
+                    caps=caps_told(path, document) if caps is None else caps,
                 )
             except members.Misshapen:
                 inspection, model = Inspection.SHAPE, None
@@ -140,6 +148,9 @@ def identify(
                 model = agreed(None, wire.query)
             except members.Misshapen:
                 inspection = Inspection.SHAPE
+    if front and not front_page.asks(inspection, document):
+        model_route, inspection, model, shape = False, _NONE, None, None
+        dialect = dialects.by_headers(fields)
     # At most 15 members in one call, here and in `prompt.shape`: beyond that CPython passes them in
     # a dict, which costs 0.5 µs, ten times the record. So the rarest member is put in afterwards.
     request = Request(

@@ -35,8 +35,8 @@ MEMBERS: Final = frozenset((
     "tools", "functions", "n", "best_of", "max_tokens",
     "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "max_gen_len", "stream",
     "stream_options", "include", "requests", "contents", "systemInstruction",
-    "system_instruction", "generationConfig", "generation_config", "options", "inferenceConfig",
-    "textGenerationConfig",
+    "system_instruction", "system_prompt", "generationConfig", "generation_config", "options",
+    "inferenceConfig", "textGenerationConfig",
     "message", "chat_history", "preamble", "inputs", "parameters", "n_predict", "sampling_params",
     "text", "query", "queries", "documents", "text_1", "text_2",
 ))  # fmt: skip

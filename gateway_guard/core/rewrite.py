@@ -10,7 +10,7 @@ import msgspec
 
 from gateway_guard.core.batches import CONFIGS
 from gateway_guard.core.body import decoded
-from gateway_guard.core.caps import CHAT, LENGTH, caps_of
+from gateway_guard.core.caps import CHAT, LENGTH, caps_of, caps_told
 from gateway_guard.core.members import PROBABILITIES
 from gateway_guard.types import Dialect, Inspection, Restrictions
 
@@ -86,7 +86,7 @@ def rewrite(
     if restrictions is not None:
         changed = _restrict(members, restrictions, dialect, path or "") or changed
         changed = _restrict_batch(members, restrictions, dialect) or changed
-        changed = _restrict_instances(members, restrictions, dialect) or changed
+        changed = _restrict_instances(members, restrictions, dialect, path) or changed
     return _encode(members) if changed else plain
 
 
@@ -181,8 +181,13 @@ def _restrict_requests(members: _Members, restrictions: Restrictions, dialect: D
     return changed
 
 
-def _restrict_instances(members: _Members, restrictions: Restrictions, dialect: Dialect) -> bool:
-    """Lower what Vertex's instances ask for; nothing is put into one, whatever model it is for."""
+def _restrict_instances(
+    members: _Members, restrictions: Restrictions, dialect: Dialect, path: str | None
+) -> bool:
+    """Lower what Vertex's instances ask for; nothing is put into one, whatever model it is for,
+    unless it is TGI that reads them.
+    """
+    own = "/generate" if path is not None and path.lower().rstrip("/") == "/vertex" else None
     raw = members.get("instances")
     if raw is None or not bytes(raw).startswith(b"["):
         return False
@@ -191,7 +196,7 @@ def _restrict_instances(members: _Members, restrictions: Restrictions, dialect: 
     for number, one in enumerate(found):
         if bytes(one).startswith(b"{"):
             instance = _decode(one)
-            if _restrict(instance, restrictions, dialect, None):
+            if _restrict(instance, restrictions, dialect, own):
                 found[number] = msgspec.Raw(_encode(instance))
                 changed = True
     if changed:
@@ -228,9 +233,25 @@ def _cap(members: _Members, most: int, dialect: Dialect, path: str | None) -> No
         _cap_thinking(members, thinking, most)
     if path is None or path.lower().rstrip("/").endswith(_UNCAPPED):
         return
-    member = own[0] if own is not None else _cap_name(members, dialect, path)
-    if member is None:
+    told = caps_told(path, members) if own is None else None
+    if told is not None:
+        # Each server that may stand here reads one of them, and passes over the others.
+        for member in told:
+            if member not in CHAT or member == CHAT[0]:
+                _put(members, member, most, named, None, alike={})
         return
+    named_one = own[0] if own is not None else _cap_name(members, dialect)
+    if named_one is not None:
+        _put(members, named_one, most, named, own, alike=_SAME_CAP)
+
+
+def _put(
+    members: _Members, member: str, most: int, named: set[str], own: Sequence[str] | None,
+    *, alike: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Put the cap `member` there, unless one of `named`, which are there, is the same; `alike` are
+    names within objects that one and the same reader takes for each other.
+    """
     outer, _, inner = member.partition(".")
     if not inner:
         # What its upstream passes over is no cap.
@@ -243,7 +264,7 @@ def _cap(members: _Members, most: int, dialect: Dialect, path: str | None) -> No
         outer, inner = other, "max_output_tokens"
     raw = members.get(outer)
     nested = (msgspec.json.decode(raw, type=_Members | None) if raw is not None else None) or {}
-    if inner not in nested and _SAME_CAP.get(inner) not in nested:
+    if inner not in nested and alike.get(inner) not in nested:
         nested[inner] = msgspec.Raw(b"%d" % most)
         members[outer] = msgspec.Raw(_encode(nested))
 
@@ -263,15 +284,13 @@ def _cap_thinking(members: _Members, raw: msgspec.Raw, most: int) -> None:
         del members["thinking"]
 
 
-def _cap_name(members: _Members, dialect: Dialect, path: str) -> str | None:
+def _cap_name(members: _Members, dialect: Dialect) -> str | None:
     """The member that caps output where neither the path says so nor the client set one; None where
     nothing is generated.
     """
     if "contents" in members:
         return "generationConfig.maxOutputTokens"
-    if ("sampling_params" in members and "inputs" not in members) or (
-        path.lower().rstrip("/") == "/generate" and "text" in members
-    ):
+    if "sampling_params" in members and "inputs" not in members:
         return "sampling_params.max_new_tokens"
     if dialect is Dialect.ANTHROPIC:
         return "max_tokens" if "messages" in members else None
@@ -316,6 +335,9 @@ _UNCAPPED: Final = (
     "/embed_all",
     "/embed_sparse",
     "/encode",
+    "/apply-template",
+    "/chat_tokenize",
+    "/render",
 )
 
 

@@ -24,10 +24,10 @@ from gateway_guard.core.usage_events import (
     last_of_array,
     last_usage,
 )
+from gateway_guard.core.usage_key import key_in
 from gateway_guard.core.usage_pieces import (
     KEY,
     LONG,
-    META,
     each,
     may_count,
     parted,
@@ -372,10 +372,8 @@ class UsageReader:
     def _sample(self, data: bytes, first: int) -> None:
         """Keep the events that are due, by their number: the same however the stream is cut."""
         samples = self._samples
-        if not first and META in data:
-            counts = counts_in(next(each(data, self._kind == LINES)))
-            if counts is not None and counts.answer is not None:
-                self._key = META
+        if not first:
+            self._key = key_in(data, self._kind == LINES)
         for number, event in enumerate(each(data, self._kind == LINES), first):
             if number == self._next_sample:
                 if len(event) <= _SAMPLE_BYTES:

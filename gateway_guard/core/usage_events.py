@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from gateway_guard.core.usage_deeper import deeper
 from gateway_guard.errors import UNDECODABLE
 
 #: No upstream counts more tokens than this in one response; a larger number is noise.
@@ -20,9 +21,7 @@ _AFTER: Final = 64 * 1024
 _TRIED: Final = 16
 
 
-class _Pair(msgspec.Struct, gc=False):
-    """Cohere's."""
-
+class _Pair(msgspec.Struct, gc=False):  # Cohere's
     input_tokens: float | None = None
     output_tokens: float | None = None
 
@@ -186,7 +185,7 @@ def _otherwise(data: bytes) -> Counts | None:
     """The counts of APIs that have no `usage` at the top: Gemini, Ollama, llama.cpp, Cohere."""
     try:
         if data.startswith(b"["):
-            return _together(_several(data))
+            return _together(_several(data)) or _told(*deeper(data))
         found = _others(data)
     except UNDECODABLE:
         return None
@@ -203,6 +202,8 @@ def _otherwise(data: bytes) -> Counts | None:
     read, written = found.prompt_eval_count, found.eval_count
     if read is None and written is None:
         read, written = found.tokens_evaluated, found.tokens_predicted
+        if read is None and written is None:
+            return _told(*deeper(data))
     return _told(read, written)
 
 

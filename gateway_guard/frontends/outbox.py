@@ -23,6 +23,9 @@ Send = Callable[[Message], Awaitable[None]]
 #: Key of a `http.response.start` that the sidecar made because the upstream gave no answer.
 UPSTREAM_FAILED: Final = "gateway_guard.upstream_failed"
 
+#: Most digits of a count that is believed.
+_DIGITS: Final = 9
+
 #: Looking up a member of an enumeration costs more than comparing with it.
 _COMPLETED: Final = Outcome.COMPLETED
 
@@ -51,6 +54,9 @@ class Outbox(msgspec.Struct, eq=False):
     status: int | None = None
     _content_encoding: bytes = b""
     _content_type: bytes = b""
+    # TGI says beside its answer what that cost, where it does not say so inside.
+    _said_read: bytes = b""
+    _said_written: bytes = b""
     _ended: Outcome = _COMPLETED
     _left: bool = False
     _reader: UsageReader | None = None
@@ -146,6 +152,8 @@ class Outbox(msgspec.Struct, eq=False):
                 usage = usage_of(self._whole, outcome, status)
             else:
                 usage = (self._reader or self._new_reader()).usage(outcome, status)
+            if not usage.reported and self._said_written:
+                usage = self._beside(usage)
             if status < 400 or usage.reported:
                 return usage
         if outcome is Outcome.UPSTREAM_ERROR or (status is not None and status >= 400):
@@ -155,6 +163,18 @@ class Outbox(msgspec.Struct, eq=False):
             # The prompt went to the model, so its estimate stands; nothing came back.
             return Usage(output_tokens=0, outcome=outcome)
         return Usage(outcome=outcome, status=status)
+
+    def _beside(self, usage: Usage) -> Usage:
+        """What TGI's fields say; of several answers, they count the one that was best."""
+        read, written = self._said_read, self._said_written
+        if not (written.isdigit() and len(written) <= _DIGITS):
+            return usage
+        prompt = self.exchange.request.prompt
+        return Usage(
+            input_tokens=int(read) if read.isdigit() and len(read) <= _DIGITS else None,
+            output_tokens=int(written) * (prompt.n if prompt is not None else 1),
+            outcome=usage.outcome, status=usage.status, reported=True,
+        )  # fmt: skip
 
     def _new_reader(self) -> UsageReader:
         return UsageReader(
@@ -181,6 +201,10 @@ class Outbox(msgspec.Struct, eq=False):
                         theirs = value
                 elif size == 16 and name.lower() == b"content-encoding":
                     self._content_encoding = bytes(value)
+                elif size == 18 and name.lower() == b"x-generated-tokens":
+                    self._said_written = bytes(value)
+                elif size == 15 and name.lower() == b"x-prompt-tokens":
+                    self._said_read = bytes(value)
         headers: list[tuple[bytes, bytes]]
         if self.hide_usage and b"event-stream" in self._content_type:
             # What is hidden makes the body shorter than an application may have announced.

@@ -176,7 +176,64 @@ NDJSON: Final = b"application/x-ndjson"
 _O, _A, _X = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
 _encode = msgspec.json.encode
 
+
+def tgi(words: int, **counts: object) -> bytes:
+    """A stream of TGI's own API, which counts in its last event."""
+    parts = []
+    for i in range(words):
+        last = i == words - 1
+        token = {"id": i, "text": f" word{i}", "logprob": -0.1, "special": False}
+        details = {"finish_reason": "length", "generated_tokens": words, "seed": None, **counts}
+        parts.append(
+            event({"index": i + 1, "token": token, "generated_text": " word" if last else None,
+                   "details": details if last else None})
+        )  # fmt: skip
+    return b"".join(parts)
+
+
+_TGI: Final = {
+    "generated_text": "Oslo",
+    "details": {"finish_reason": "length", "generated_tokens": 3, "prefill": [], "tokens": []},
+}
+_TGI_BEST: Final = {
+    "generated_text": "Oslo",
+    "details": {
+        "generated_tokens": 3,
+        "best_of_sequences": [{"generated_text": "Rome", "generated_tokens": 4}],
+    },
+}
+_STUDIO: Final = {
+    "model_instance_id": "m",
+    "output": [{"type": "message", "content": "Oslo"}],
+    "stats": {"input_tokens": 12, "total_output_tokens": 8, "reasoning_output_tokens": 5},
+}
+_STUDIO_SSE: Final = b"".join((
+    event({"type": "chat.start", "model_instance_id": "m"}, "chat.start"),
+    event({"type": "message.delta", "content": "Os"}, "message.delta"),
+    event({"type": "message.delta", "content": "lo"}, "message.delta"),
+    event({"type": "chat.end", "result": _STUDIO}, "chat.end"),
+))  # fmt: skip
+#: What a client wrote into its tools, which OpenAI repeats in the first event, changes nothing.
+_REPEATED: Final = b"".join((
+    event({"type": "response.created", "response": {"tools": [{"parameters": {"enum": [
+        "chat.start", {"token": 1, "generated_text": 2}]}}]}}, "response.created"),
+    event({"type": "response.completed", "response": {
+        "usage": {"input_tokens": 37, "output_tokens": 11}}}, "response.completed"),
+))  # fmt: skip
+
+
 SAMPLES: Final = {
+    "tgi-json": Sample(_X, JSON, _encode(_TGI), None, 3),
+    "tgi-json-best-of": Sample(_X, JSON, _encode(_TGI_BEST), None, 7),
+    "tgi-root": Sample(_X, JSON, _encode([_TGI]), None, 3),
+    "tgi-json-no-details": Sample(_X, JSON, b'[{"generated_text":"Oslo"}]', None, None),
+    "tgi-json-wrong-types": Sample(_X, JSON, b'{"details":{"generated_tokens":"3"}}', None, None),
+    "tgi-sse": Sample(_X, SSE, tgi(40), None, 40),
+    "tgi-sse-input": Sample(_X, SSE, tgi(40, input_length=11), 11, 40),
+    "studio-json": Sample(_X, JSON, _encode(_STUDIO), 12, 8),
+    "studio-sse": Sample(_X, SSE, _STUDIO_SSE, 12, 8),
+    "studio-json-odd": Sample(_X, JSON, b'{"result":"x","stats":7}', None, None),
+    "responses-sse-repeating": Sample(_O, SSE, _REPEATED, 37, 11),
     "chat-json": Sample(_O, JSON, _encode(_CHAT), 14, 2),
     "chat-json-zero": Sample(_O, JSON, _encode(_ZERO), 0, 0),
     "chat-json-no-usage": Sample(_O, JSON, b'{"choices":[]}', None, None),

@@ -79,6 +79,28 @@ APIS = [
         answer="converse-json"),
     Api("/generate", {"inputs": TEXT, "parameters": {"max_new_tokens": 3}}, 3, None),
     Api("/generate", {"text": TEXT, "sampling_params": {"max_new_tokens": 3}}, 3, None),
+    Api("/generate_stream", {"inputs": TEXT, "parameters": {"max_new_tokens": 3}}, 3, None,
+        "tgi-sse-input"),
+    Api("/invocations", {"inputs": TEXT, "parameters": {"max_new_tokens": 3}}, 3, None, "tgi-json"),
+    Api("/", {"inputs": TEXT, "parameters": {"max_new_tokens": 3}}, 3, None, "tgi-root"),
+    Api("/vertex", {"instances": [{"inputs": TEXT, "parameters": {"max_new_tokens": 3}}]}, 3, None),
+    Api("/chat_tokenize", CHAT, 0),
+    # Somebody else's cap bounds nothing there.
+    Api("/generate", {"inputs": TEXT, "max_tokens": 1}, 1024, None),
+    Api("/generate", {"inputs": TEXT, "parameters": {"max_tokens": 1}}, 1024, None),
+    Api("/generate", {"text": TEXT, "parameters": {"max_new_tokens": 1}}, 1024, None),
+    # LM Studio
+    Api("/api/v0/chat/completions", CHAT, answer="chat-json"),
+    Api("/api/v1/chat", {"model": "m", "input": TEXT, "max_output_tokens": 3}, 3, "m",
+        "studio-json"),
+    Api("/api/v1/chat", {"model": "m", "input": "x", "system_prompt": TEXT, "max_tokens": 1},
+        answer="studio-sse"),
+    # LiteLLM, without a version
+    Api("/moderations", {"model": "m", "input": TEXT}, 0),
+    Api("/messages/count_tokens", CHAT, 0),
+    # llama.cpp and vLLM
+    Api("/apply-template", CHAT, 0),
+    Api("/v1/chat/completions/render", CHAT, 0),
     Api("/completion", {"prompt": TEXT, "n_predict": 3}, 3, None, "llama-json"),
     Api("/embed", {"inputs": TEXT}, 0, None),
     # Nobody's known shape: all its text is counted.

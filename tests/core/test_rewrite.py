@@ -139,6 +139,43 @@ def test_restrictions_are_applied(
             "/completion",
             {"max_tokens": 5, "n_predict": 100},
         ),
+        # What headers and body say of the dialect is the client's to choose.
+        ({"inputs": "x"}, OPENAI, "/generate", {"parameters": {"max_new_tokens": 100}}),
+        ({"inputs": "x"}, OTHER, "/", {"parameters": {"max_new_tokens": 100}}),
+        (
+            {"inputs": "x", "max_tokens": 1, "parameters": {"max_tokens": 1}},
+            OPENAI,
+            "/generate",
+            {"max_tokens": 1, "parameters": {"max_tokens": 1, "max_new_tokens": 100}},
+        ),
+        (
+            {"inputs": "x", "messages": [], "text": "y"},
+            OPENAI,
+            "/invocations",
+            {
+                "parameters": {"max_new_tokens": 100},
+                "sampling_params": {"max_new_tokens": 100},
+                "max_tokens": 100,
+            },
+        ),
+        (
+            {"messages": [], "max_completion_tokens": 500},
+            OPENAI,
+            "/invocations",
+            {"max_completion_tokens": 100},
+        ),
+        ({"input": "x"}, OTHER, "/api/v1/chat", {"max_output_tokens": 100}),
+        (
+            {"instances": [{"inputs": "x"}, {"messages": []}]},
+            OTHER,
+            "/vertex",
+            {
+                "instances": [
+                    {"inputs": "x", "parameters": {"max_new_tokens": 100}},
+                    {"messages": [], "max_tokens": 100},
+                ]
+            },
+        ),
         ({"text": "x"}, OTHER, "/generate", {"sampling_params": {"max_new_tokens": 100}}),
         # What the upstream passes over is no cap, and does not say whose API it is.
         (

@@ -107,6 +107,7 @@ def _of_limit(limit: Limit) -> dict[str, Any]:
         **_place(limit.where),
         "per": list(limit.per),
         "unit": limit.unit,
+        "shadow": limit.shadow,
         "when": {condition.field: condition.text for condition in limit.conditions},
     }
 

@@ -13,6 +13,7 @@ from gateway_guard.core.tokens import RETRY
 from gateway_guard.types import (
     Action,
     Assessment,
+    Charge,
     CredentialFault,
     Decision,
     Facts,
@@ -132,7 +133,8 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             reason="no rule matched",
             charges=()
             if action >= _REFUSALS
-            else charges_of(policy.limits, request, facts, assessment),
+            else charges_of(policy.charged, request, facts, assessment),
+            rehearsed=_rehearsed(policy, action, request, facts, assessment),
             shadow=shadow,
             enforced=enforced,
         )
@@ -143,7 +145,8 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
         reason=matched.why or ", ".join(f"{c.field}: {c.text}" for c in matched.conditions),
         where=matched.where,
         status=matched.status,
-        charges=() if action.refuses else charges_of(policy.limits, request, facts, assessment),
+        charges=() if action.refuses else charges_of(policy.charged, request, facts, assessment),
+        rehearsed=_rehearsed(policy, action, request, facts, assessment),
         restrictions=matched.restrictions,
         shadow=shadow,
         enforced=enforced,
@@ -151,6 +154,15 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
         challenge_url=matched.challenge_url,
         retry_after=matched.retry_after,
     )
+
+
+def _rehearsed(
+    policy: Policy, action: Action, request: Request, facts: Facts, assessment: Assessment
+) -> tuple[Charge, ...]:
+    """What limits that only rehearse are asked for; nothing where the rules refuse."""
+    if not policy.rehearsed or action >= _REFUSALS:
+        return ()
+    return charges_of(policy.rehearsed, request, facts, assessment)
 
 
 #: Properties, and members of enumerations, cost more than the comparison.

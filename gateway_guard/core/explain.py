@@ -163,8 +163,11 @@ def _decide(exchange: Exchange, policy: Policy | None) -> Iterable[str]:
 
 
 def _place(policy: Policy | None, hit: ShadowHit) -> str:
-    rules = policy.rules if policy is not None else ()
-    return next((rule.where for rule in rules if rule.name == hit.rule), "")
+    if policy is None:
+        return ""
+    if hit.rule.startswith("limit:"):
+        return next((one.where for one in policy.rehearsed if hit.rule == f"limit:{one.name}"), "")
+    return next((rule.where for rule in policy.rules if rule.name == hit.rule), "")
 
 
 def _join(*parts: str | None) -> str:

@@ -38,6 +38,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         burst: most units outstanding at once; the quota when not written.
         adapt: how risk, region, age and tier shrink it; None for never.
         conditions: scope (`when:`); the limit is charged only where all hold.
+        shadow: rehearse only: it counts, and refuses nothing.
         where: `file:line` of its name.
         key: builds the key; always made from `name` and `per`, whatever is given.
         rate: units regained per second before adaptation; always made from `quota` and `window`.
@@ -54,6 +55,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     burst: float
     adapt: Adapt | None = None
     conditions: tuple[Condition, ...] = ()
+    shadow: bool = False
     where: str = ""
     key: KeyBuilder | None = None
     rate: float = 0.0

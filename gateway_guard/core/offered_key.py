@@ -59,10 +59,8 @@ def offered_key(headers: Headers) -> bytes | CredentialFault | None:
 
     The lines of the field are one list (RFC 6455 §11.3.4). How a prefix is spelled does not matter.
     """
-    values = lines(headers, OFFERS)
-    if not values:
-        return None
-    found = set(_keys([name.strip(b" \t") for name in b",".join(values).split(b",")]))
+    values = b",".join(lines(headers, OFFERS))
+    found = set(_keys([name.strip(b" \t") for name in values.split(b",")]))
     if not found:
         return None
     if len(found) > 1:

@@ -60,6 +60,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         recover: longest `adapt.recover` of all limits, seconds.
         alone: the rules that may match an account that is in no campaign; always made from `rules`.
         quiet: those of them that may match where no signal is seen; likewise.
+        charged: the limits in force; always made from `limits`.
+        rehearsed: those that only rehearse; likewise.
     """
 
     digest: str
@@ -82,8 +84,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     recover: float = 0.0
     alone: tuple[Rule, ...] = ()
     quiet: tuple[Rule, ...] = ()
+    charged: tuple[Limit, ...] = ()
+    rehearsed: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
         force(self, "alone", tuple(rule for rule in self.rules if rule.alone))
+        force(self, "charged", tuple(limit for limit in self.limits if not limit.shadow))
+        force(self, "rehearsed", tuple(limit for limit in self.limits if limit.shadow))
         force(self, "quiet", tuple(rule for rule in self.rules if rule.quiet))

@@ -155,7 +155,7 @@ def outcome(
         "status": decision.status,
         "acted": decision.acted,
         "shadow": [hit.rule for hit in decision.shadow],
-        "limits": {charge.limit: charge.quota for charge in plan.charges},
+        "limits": {charge.limit: charge.quota for charge in (*plan.charges, *plan.rehearsed)},
     }
 
 

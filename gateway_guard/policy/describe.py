@@ -36,8 +36,11 @@ def summary(policy: Policy) -> str:
     rules = _count(len(policy.rules), "rule")
     if rehearsed:
         rules += f" ({rehearsed} in shadow)"
+    limits = _count(len(policy.limits), "limit")
+    if policy.rehearsed:
+        limits += f" ({len(policy.rehearsed)} in shadow)"
     return (
-        f"{verb} {rules}, {_count(len(policy.limits), 'limit')} and "
+        f"{verb} {rules}, {limits} and "
         f"{_count(len(policy.signals), 'signal')}; default {policy.default.word}; "
         f"digest {policy.digest}"
     )
@@ -103,6 +106,8 @@ def limit_in_words(limit: Limit) -> list[str]:
     if limit.conditions:
         lines.append("Charged only where all of these hold:")
         lines += conditions_in_words(limit.conditions)
+    if limit.shadow:
+        lines.append("It only rehearses: what it would refuse is logged and goes on.")
     adapt = limit.adapt
     if adapt is None:
         return lines

@@ -77,7 +77,8 @@ def compile_limits(scope: Scope, node: Node) -> tuple[Limit, ...]:
 
 def _same(other: _Counted, limit: Limit, shapes: dict[str, Shape]) -> bool:
     mine, theirs = limit, other.limit
-    return (
+    # One that is rehearsed may be compared with any other.
+    return not (mine.shadow or theirs.shadow) and (
         set(mine.per) == set(theirs.per)
         and mine.unit == theirs.unit
         and mine.window == theirs.window
@@ -139,6 +140,7 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
         burst=burst or quota,
         adapt=adapt,
         conditions=conditions,
+        shadow=section.read("mode") == "shadow",
         where=f"{found.name}:{section.node.start_mark.line + 1}",
     ), shapes
 

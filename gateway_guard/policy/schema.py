@@ -246,6 +246,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="most units outstanding at once (default: the rate's amount)"),
         Key(name="adapt", kind="section", of="adapt", doc="how risk and facts change the quota"),
         Key(name="when", kind="section", of="when", doc="charged only where all of these hold"),
+        Key(name="mode", kind="word", words=("enforce", "shadow"),
+            doc="shadow rehearses the limit: it counts, and refuses nothing"),
     ),
     "adapt": (
         Key(name="risk", kind="table", doc="risk from which → share of the quota"),

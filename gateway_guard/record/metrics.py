@@ -28,7 +28,7 @@ from gateway_guard.types import Action, Exchange, Inspection
 METRICS: Final[Mapping[str, str]] = {
     "gateway_guard_decisions_total": "Decisions by action, and whether they were acted upon.",
     "gateway_guard_rule_decisions_total": "Decisions by the rule that made them.",
-    "gateway_guard_shadow_matches_total": "Matches of rules in rehearsal.",
+    "gateway_guard_shadow_matches_total": "Rules that matched in rehearsal, limits without room.",
     "gateway_guard_limit_refusals_total": "Requests a limit had no room for.",
     "gateway_guard_signals_total": "Requests in which a detector saw something.",
     "gateway_guard_tokens_total": "Tokens of settled exchanges, by kind.",

@@ -44,7 +44,12 @@ FIELDS: Final = (
     Field("retry_after", "number", False, "seconds until the same request would fit, exact"),
     Field("restrictions", "object", False, "what `restrict` took away"),
     Field("tarpit", "number", False, "seconds the refusal was held back"),
-    Field("shadow", "array of object", False, "rules that matched in rehearsal, in file order"),
+    Field(
+        "shadow",
+        "array of object",
+        False,
+        "rules that matched in rehearsal, in file order, then limits (`limit:NAME`) without room",
+    ),
     Field("shadow[].rule", "string", True, "its name"),
     Field("shadow[].action", "string", True, "what it would have done"),
     Field("account", "string", False, "keyed digest acct_…; absent: no credential"),

@@ -9,6 +9,7 @@ import msgspec
 from gateway_guard.types.assessment import Assessment
 from gateway_guard.types.facts import Facts
 from gateway_guard.types.judgement import Decision, Plan
+from gateway_guard.types.quota import Charge
 from gateway_guard.types.request import Request
 
 
@@ -47,6 +48,9 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
 
     `settled` turns True exactly once. Nothing it holds may hold it in turn: the garbage collector
     does not see it.
+
+    Attributes:
+        rehearsed: what limits that only rehearse granted, to be settled.
     """
 
     request: Request
@@ -55,4 +59,5 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     plan: Plan | None = None
     decision: Decision
     usage: Usage | None = None
+    rehearsed: tuple[Charge, ...] = ()
     settled: bool = False

@@ -23,7 +23,7 @@ class Restrictions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ShadowHit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A rule that matched but only rehearses."""
+    """A rule that matched, or a limit (`limit:NAME`) that had no room, but only rehearses."""
 
     rule: str
     action: Action
@@ -40,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         status: HTTP status of a refusal; None for the action's own.
         where: `file:line` of the rule; None for the default.
         charges: what to reserve; empty when the action refuses (refusals are free).
+        rehearsed: what limits that only rehearse are asked for; likewise.
         restrictions: what to take away; None unless the action is `RESTRICT`.
         shadow: rules that matched in rehearsal, in file order.
         enforced: whether the policy (mode, rollout share) acts on this account at all.
@@ -54,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int | None = None
     where: str | None = None
     charges: tuple[Charge, ...] = ()
+    rehearsed: tuple[Charge, ...] = ()
     restrictions: Restrictions | None = None
     shadow: tuple[ShadowHit, ...] = ()
     enforced: bool = True
@@ -74,7 +76,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         retry_after: seconds, exact; None when a retry is useless or needless.
         grants: every limit's answer, in policy order.
         restrictions: what to take away from the forwarded request; None for nothing.
-        shadow: rules that matched in rehearsal.
+        shadow: rules that matched in rehearsal, then limits without room in rehearsal.
         tarpit: seconds to hold the refusal.
         challenge_url: where to verify; None unless the action is `CHALLENGE`.
         degraded: names of dependencies that failed and were decided by `on_error`.

@@ -31,7 +31,7 @@ REHEARSED = {
 }  # fmt: skip
 LIMIT = {
     "kind": "limit", "name": "chat", "line": 3, "per": ["account", "model"], "unit": "tokens",
-    "when": {"model_route": "true"},
+    "shadow": False, "when": {"model_route": "true"},
 }  # fmt: skip
 
 

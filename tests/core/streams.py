@@ -232,6 +232,9 @@ SAMPLES: Final = {
     "tgi-sse-input": Sample(_X, SSE, tgi(40, input_length=11), 11, 40),
     "studio-json": Sample(_X, JSON, _encode(_STUDIO), 12, 8),
     "studio-sse": Sample(_X, SSE, _STUDIO_SSE, 12, 8),
+    "studio-sse-odd": Sample(
+        _X, SSE, b'data: "chat.start", cut\n\n' + event(usage_chunk(5, 6)), 5, 6
+    ),
     "studio-json-odd": Sample(_X, JSON, b'{"result":"x","stats":7}', None, None),
     "responses-sse-repeating": Sample(_O, SSE, _REPEATED, 37, 11),
     "chat-json": Sample(_O, JSON, _encode(_CHAT), 14, 2),

@@ -156,6 +156,10 @@ def test_azures_parameter_is_not_read_where_no_model_is_reached() -> None:
     assert seen(handshake(path="/chat/rooms", query=b"api-key=sk-real")).account is None
 
 
+def test_without_the_header_nothing_is_offered() -> None:
+    assert offered_key([(b"sec-websocket-key", b"x")]) is None
+
+
 @given(st.lists(st.binary(max_size=120), max_size=4))
 def test_no_offer_makes_it_raise(offers: list[bytes]) -> None:
     found = offered_key([(b"sec-websocket-protocol", offer) for offer in offers])

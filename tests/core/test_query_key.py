@@ -91,6 +91,12 @@ def test_where_only_tokens_name_accounts_a_key_names_none() -> None:
     assert request.account is None
 
 
+def test_a_credential_that_failed_stays_failed_whatever_the_query_says() -> None:
+    request = seen(query=b"key=AIza-real", key="a b")
+
+    assert request.credential_fault is CredentialFault.AMBIGUOUS_SPELLING
+
+
 def test_elsewhere_a_parameter_of_that_name_is_the_applications_own() -> None:
     assert seen("/v1/chat/completions", query=b"key=x1", key="sk-1").credential_fault is None
     assert seen("/search", query=b"key=x1").account is None

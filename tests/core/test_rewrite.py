@@ -139,6 +139,15 @@ def test_restrictions_are_applied(
             "/completion",
             {"max_tokens": 5, "n_predict": 100},
         ),
+        ({"inputs": "x"}, OTHER, "/our/own", {"parameters": {"max_new_tokens": 100}}),
+        ({"message": "x"}, OTHER, "/our/own", {"max_tokens": 100}),
+        ({"sampling_params": {}}, OTHER, "/our/own", {"sampling_params": {"max_new_tokens": 100}}),
+        (
+            {"instances": [{"prompt": "x"}]},
+            OTHER,
+            "/v1/models/m:predict",
+            {"instances": [{"prompt": "x"}]},
+        ),
         # What headers and body say of the dialect is the client's to choose.
         ({"inputs": "x"}, OPENAI, "/generate", {"parameters": {"max_new_tokens": 100}}),
         ({"inputs": "x"}, OTHER, "/", {"parameters": {"max_new_tokens": 100}}),

@@ -18,6 +18,21 @@ from gateway_guard.types import Action
 from tests import build
 
 
+def test_a_limit_in_rehearsal_may_count_what_another_counts() -> None:
+    text = b"""version: 1
+limits:
+  tokens: { per: account, tokens: 100/minute }
+  fewer: { per: account, tokens: 50/minute, mode: shadow }
+  fewest: { per: account, tokens: 10/minute, mode: shadow }
+"""
+
+    policy = compile_policy(text, "p.yaml")
+
+    assert list(check_policy(text, "p.yaml")[1]) == []
+    assert [limit.name for limit in policy.charged] == ["tokens"]
+    assert [limit.name for limit in policy.rehearsed] == ["fewer", "fewest"]
+
+
 def test_the_smallest_policy_watches_and_allows() -> None:
     policy = compile_policy(b"version: 1", "p.yaml")
 

@@ -135,6 +135,8 @@ def _row(
     limit = next((limit for limit in policy.limits if limit.name == name), None)
     if limit is None:
         return Row(why=f"the policy has no limit {name!r}" if name else "no entry names a limit")
+    if limit.shadow:
+        return Row(why=f"limit {name!r} only rehearses (mode: shadow)")
     if limit.unit == "concurrent":
         return Row(why=f"limit {name!r} counts requests in flight, whose end nobody reports here")
     given = {part for key in entries for part in _GIVES.get(key, ())} | {"everyone"}

@@ -1,0 +1,62 @@
+"""Limits in rehearsal: counted as if each were in force beside those that are, and told nobody.
+
+Each is asked by itself, so that two that are compared do not stand in each other's way, and under a
+name of its own, so that none of it is mixed up with what was really reserved. A store that fails
+here decides nothing: the request goes on, and is not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from gateway_guard.core.limits import actuals
+from gateway_guard.errors import StoreError
+from gateway_guard.stores.base import ImmediateStore, Store
+from gateway_guard.types import Action, Charge, Request, ShadowHit, Usage
+
+
+async def rehearse(
+    store: Store, charges: Sequence[Charge], failed: Callable[[StoreError], None], *, id: str,
+    now: float,
+) -> tuple[tuple[Charge, ...], tuple[ShadowHit, ...]]:  # fmt: skip
+    """Ask limits that only rehearse about a request that the others let through.
+
+    What was taken, to be settled; and a hit for each limit that would have throttled it, which
+    takes nothing. All are asked at once: a shared store is waited for one round trip longer.
+    """
+
+    async def has_room(charge: Charge) -> bool | None:
+        try:
+            grants = await store.reserve((charge,), id=_name(id, charge), now=now)
+        except StoreError as error:
+            failed(error)
+            return None
+        return all(grant.allowed for grant in grants)
+
+    if isinstance(store, ImmediateStore):
+        room = [await has_room(charge) for charge in charges]
+    else:
+        room = await asyncio.gather(*map(has_room, charges))
+    answers = list(zip(charges, room, strict=True))
+    return tuple(charge for charge, answer in answers if answer), tuple(
+        ShadowHit(rule=f"limit:{charge.limit}", action=Action.THROTTLE)
+        for charge, answer in answers
+        if answer is False
+    )
+
+
+async def settle_rehearsed(
+    store: Store, taken: Sequence[Charge], request: Request, usage: Usage, *, now: float
+) -> None:
+    """Put real usage in place of the estimates that `rehearse` took.
+
+    Raises:
+        StoreError: the store is closed.
+    """
+    for charge, cost in zip(taken, actuals(taken, request, usage), strict=True):
+        await store.settle((charge,), (cost,), id=_name(request.id, charge), now=now)
+
+
+def _name(id: str, charge: Charge) -> str:
+    return f"{id}~{charge.limit}"

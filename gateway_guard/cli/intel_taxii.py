@@ -95,7 +95,8 @@ def serve(
         int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")
     ] = 9910,
     ssl_certfile: Annotated[
-        str | None, typer.Option("--ssl-certfile", help="Serve TLS: PEM chain.")
+        str | None,
+        typer.Option("--ssl-certfile", help="Serve TLS: PEM chain, read again when it changes."),
     ] = None,
     ssl_keyfile: Annotated[
         str | None, typer.Option("--ssl-keyfile", help="Its private key.")
@@ -104,9 +105,9 @@ def serve(
 ) -> None:
     """Serve a collection over TAXII 2.1, read-only, to those who have a password."""
     from gateway_guard.frontends import listen, taxii  # noqa: PLC0415  (uvicorn is an extra)
-    from gateway_guard.frontends.certificate import server_tls  # noqa: PLC0415
+    from gateway_guard.frontends.certificate import Certificate  # noqa: PLC0415
 
-    tls = server_tls(ssl_certfile, ssl_keyfile) if ssl_certfile else None
+    tls = Certificate(ssl_certfile, ssl_keyfile) if ssl_certfile else None
     if tls is None and host not in ("127.0.0.1", "::1", "localhost"):
         raise typer.BadParameter(
             f"--host {host} without TLS would carry passwords in the clear: add --ssl-certfile, or "

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from gateway_guard import __version__
 from gateway_guard.errors import PolicyError, UpstreamError
-from gateway_guard.frontends.certificate import Certificate
+from gateway_guard.frontends.certificate import Renewed
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
 from gateway_guard.policy.diagnostics import CODES, Diagnostic, Severity
@@ -50,11 +50,11 @@ class Health:
         upstream: Upstream | None,
         state: Draining,
         *,
-        certificate: Certificate | None = None,
+        renewed: Sequence[Renewed] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._guard = guard
-        self._certificate = certificate
+        self._renewed = renewed
         self._upstream = upstream
         self._state = state
         self._clock = clock
@@ -97,8 +97,7 @@ class Health:
                 f"shared state has not answered for {store.down_for:.1f} s ({store.trouble}): "
                 f"on_error.store, {policy.on_error.store}, decides"
             )
-        if self._certificate is not None and self._certificate.error is not None:
-            troubles.append(f"{self._certificate.error}; the last good certificate serves")
+        troubles += [f"{one.error}; {one.kept}" for one in self._renewed if one.error is not None]
         if not network:
             troubles.append("no network data: every address is unknown")
         if self._state.draining:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import ssl
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from gateway_guard.errors import SettingsError
 
@@ -31,6 +32,26 @@ def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:
     return context
 
 
+class Renewed(Protocol):
+    """Files that are renewed while they are in use.
+
+    Attributes:
+        files: their paths.
+        error: why what is there now cannot be used; None when it can.
+        kept: what serves then.
+    """
+
+    @property
+    def files(self) -> Sequence[str]: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def kept(self) -> str: ...
+    def renew(self) -> bool:
+        """Read them again; False when they cannot be used. From any thread."""
+        ...
+
+
 class Certificate:
     """A certificate and its key, as `server_tls` reads them.
 
@@ -38,10 +59,13 @@ class Certificate:
         context: what connections are accepted with; whoever comes next sees what was read last.
         files: the paths of both.
         error: why what is there now cannot be used, while the last good one is; None when it can.
+        kept: what serves then.
 
     Raises:
         SettingsError: as `server_tls`.
     """
+
+    kept: Final = "the last good certificate serves"
 
     def __init__(self, certificate: str, key: str | None) -> None:
         self._certificate, self._key = certificate, key

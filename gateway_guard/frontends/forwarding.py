@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from gateway_guard.frontends.admission import SIDECAR_LAG, publish_admission
 from gateway_guard.frontends.asgi import GuardMiddleware
+from gateway_guard.frontends.authorities import Authorities
 from gateway_guard.frontends.door import Door
 from gateway_guard.frontends.proxy import Forward
 from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream, tls_context
@@ -28,6 +29,7 @@ class Forwarding:
         upstream: the connections to the model API.
         public: clients themselves come to that listener.
         routes: for the admin port; none.
+        renewed: the authorities of `ca`.
 
     Args:
         guard: decides.
@@ -66,6 +68,7 @@ class Forwarding:
             tls=tls_context(ca) if origin.secure else None,
             max_connections=max_connections,
         )
+        self.renewed = [Authorities(ca, upstream)] if ca and origin.secure else []
         forward = Forward(
             upstream, policy=lambda: guard.policy, preserve_host=preserve_host, max_body=max_body
         )

@@ -1,4 +1,4 @@
-"""Reading policy, network data, accounts and certificate again while requests go on.
+"""Reading policy, network data, accounts and certificates again while requests go on.
 
 On SIGHUP, and when looks once a second find a file changed and at rest. The reading happens on a
 worker thread: a network database takes up to 70 ms, which nobody's stream should wait for. What is
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway_guard.files import Files
-from gateway_guard.frontends.certificate import Certificate
+from gateway_guard.frontends.certificate import Renewed
 from gateway_guard.guard import Guard
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Reloader:
     Args:
         guard: what is reloaded.
         files: further files the guard reads.
-        certificate: what is reloaded besides; None without TLS.
+        renewed: what is reloaded besides: certificates.
         done: called in the loop after each reload, with whether everything could be read.
         every: seconds between two looks at the files, > 0.
     """
@@ -39,13 +39,13 @@ class Reloader:
         files: Files,
         done: Callable[[bool], None],
         *,
-        certificate: Certificate | None = None,
+        renewed: Sequence[Renewed] = (),
         every: float = LOOK_EVERY,
     ) -> None:
         self._guard = guard
         self._files = files
-        self._certificate = certificate
-        self._pems = Files(certificate.files if certificate is not None else ())
+        self._renewed = renewed
+        self._pems = Files([path for one in renewed for path in one.files])
         self._done = done
         self._every = every
         self._asked = asyncio.Event()
@@ -79,8 +79,9 @@ class Reloader:
         return any([self._guard.policies.changed(), self._files.changed(), self._pems.changed()])
 
     def _reload(self) -> bool:
-        renewed = self._certificate is None or self._certificate.renew()
-        return self._guard.reload() and renewed
+        # Each, whatever becomes of the others.
+        renewed = [one.renew() for one in self._renewed]
+        return self._guard.reload() and all(renewed)
 
     async def _attempt(self, work: Callable[[], bool]) -> bool:
         """`work()` on a thread; False when it raises, for watching must go on."""

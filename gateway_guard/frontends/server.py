@@ -2,7 +2,7 @@
 
     SIGTERM, SIGINT   drain: not ready any more, answers close their connections, nothing new is
                       accepted, what is in flight finishes within `drain` seconds
-    SIGHUP            policy, network data, accounts and certificate are read again, the decision
+    SIGHUP            policy, network data, accounts and certificates are read again, the decision
                       log reopened
     SIGUSR1           a diagnostic snapshot is taken (`snapshot`)
 
@@ -30,7 +30,7 @@ from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
 from gateway_guard.files import Files
 from gateway_guard.frontends.admin import Health
-from gateway_guard.frontends.certificate import Certificate
+from gateway_guard.frontends.certificate import Certificate, Renewed
 from gateway_guard.frontends.dashboard.mount import one_guard
 from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
@@ -242,7 +242,8 @@ class Sidecar:
             # Whose PROXY header is believed follows the policy.
             protocol.limits = self._limits()
 
-        reloader = Reloader(self.guard, self._files, reloaded, certificate=tls)
+        renewed: list[Renewed] = [*front.renewed, *([tls] if tls is not None else [])]
+        reloader = Reloader(self.guard, self._files, reloaded, renewed=renewed)
 
         def hang_up() -> None:
             if self._log is not None:
@@ -257,7 +258,7 @@ class Sidecar:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
         self.instruments.state = main.server_state
-        health = Health(self.guard, front.upstream, self, certificate=tls)
+        health = Health(self.guard, front.upstream, self, renewed=renewed)
         snapshot = self.instruments.snapshot(health)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:

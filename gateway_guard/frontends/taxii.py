@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
-import ssl
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
@@ -16,8 +16,11 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from gateway_guard.errors import IntelError
+from gateway_guard.files import Files
+from gateway_guard.frontends.certificate import Certificate
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
+from gateway_guard.frontends.reload import LOOK_EVERY
 from gateway_guard.frontends.serving import Server
 from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.intel.collection import MAX_BYTES, Collection, decode
@@ -151,15 +154,18 @@ LIMITS: Final = Limits(connections=256)
 
 
 def run(
-    app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None, limits: Limits = LIMITS
+    app: TaxiiApp, listener: socket.socket, tls: Certificate | None, limits: Limits = LIMITS
 ) -> None:
-    """Serve until SIGTERM or SIGINT; what clients may take is `limits`."""
+    """Serve until SIGTERM or SIGINT; what clients may take is `limits`.
+
+    The certificate is read again on SIGHUP and when its files change.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(app, listener, tls, limits))
 
 
 async def _serve(
-    app: TaxiiApp, listener: socket.socket, tls: ssl.SSLContext | None, limits: Limits
+    app: TaxiiApp, listener: socket.socket, tls: Certificate | None, limits: Limits
 ) -> None:
     config = uvicorn.Config(
         app, interface="asgi3", http=GuardProtocol.bound(limits), ws="none",
@@ -167,7 +173,7 @@ async def _serve(
         server_header=False, timeout_graceful_shutdown=5,
     )  # fmt: skip
     config.load()
-    config.ssl = tls
+    config.ssl = tls.context if tls is not None else None
     server = Server(config)
     loop = asyncio.get_running_loop()
 
@@ -176,8 +182,26 @@ async def _serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    sweeping = loop.create_task(sweep(server, limits))
+    asked = asyncio.Event()
+    # Also without a certificate: whoever asks for files to be read again must not end this.
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    works = [loop.create_task(sweep(server, limits))]
+    if tls is not None:
+        works.append(loop.create_task(_renewing(tls, asked)))
     try:
         await server.serve(sockets=[listener])
     finally:
-        sweeping.cancel()
+        for work in works:
+            work.cancel()
+
+
+async def _renewing(tls: Certificate, asked: asyncio.Event) -> None:
+    """Read a certificate again whenever asked or its files have changed, until cancelled."""
+    files = Files(tls.files)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY):
+                await asked.wait()
+        if await asyncio.to_thread(files.changed) or asked.is_set():
+            asked.clear()
+            await asyncio.to_thread(tls.renew)

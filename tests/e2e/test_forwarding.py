@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
@@ -331,6 +332,34 @@ def test_both_sides_over_tls(tmp_path: Path) -> None:
 
         assert answer.status == 200
         assert upstream.seen[-1]["x-forwarded-proto"] == "https"
+
+
+def test_renewed_authorities_are_trusted_and_broken_ones_change_nothing(tmp_path: Path) -> None:
+    where, key = certificate(tmp_path / "theirs")
+    other, _ = certificate(tmp_path / "other")
+    ours = tmp_path / "ca.pem"
+    ours.write_bytes(other.read_bytes())
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(where, key)
+    with (
+        Upstream(tls=serving) as upstream,
+        Sidecar(tmp_path, upstream.url, "--upstream-ca", str(ours)) as sidecar,
+    ):
+        before = ask(sidecar.port, get("/v1/models", "Connection: close")).status
+        mark = len(sidecar.lines)
+        ours.write_bytes(where.read_bytes())
+        sidecar.wait_for("reload-done", after=mark)
+        after = ask(sidecar.port, get("/v1/models", "Connection: close")).status
+        mark = len(sidecar.lines)
+        ours.write_text("no certificate")
+        sidecar.process.send_signal(signal.SIGHUP)
+        sidecar.wait_for("upstream-ca-kept", after=mark)
+        sidecar.wait_for("reload-failed", after=mark)
+        ready = ask(sidecar.admin, get("/readyz"))
+
+        assert (before, after) == (502, 200)
+        assert ask(sidecar.port, get("/v1/models", "Connection: close")).status == 200
+        assert b"the last good authorities are trusted" in ready.body
 
 
 def test_an_upstream_whose_certificate_is_not_trusted_gets_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from gateway_guard.intel.file import TableFile
 from gateway_guard.intel.keys import Signer
 from gateway_guard.intel.stix import bundle
 from tests.cli.run import run
-from tests.e2e.servers import PATIENCE, Sidecar
+from tests.e2e.servers import PATIENCE, Sidecar, certificate
 from tests.intel import cases
 from tests.processes import Child
 from tests.servers import until
@@ -124,6 +126,34 @@ def test_what_is_published_while_it_serves_is_served(taxii: str, folder: Path) -
 
     new = collection.get_objects(added_after=before)["objects"]
     assert [one["name"] for one in new] == ["news"]
+
+
+def shown(port: int) -> str:
+    """The certificate a new connection sees."""
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def test_the_servers_renewed_certificate_is_served_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    write_collection(tmp_path)
+    where, key = certificate(tmp_path)
+    later, key_of_later = certificate(tmp_path / "next")
+    first, second = where.read_text(), later.read_text()
+    with Child(
+        sys.executable, "-m", "gateway_guard", "intel", "serve", "--port", "0",
+        "--collection", str(tmp_path / "collection"), "--users", str(tmp_path / "users"),
+        "--ssl-certfile", str(where), "--ssl-keyfile", str(key),
+    ) as child:  # fmt: skip
+        port = int(child.wait_for(r"TAXII 2.1 on https://127.0.0.1:(\d+)"))
+        assert shown(port) == first
+        # Without its key it can serve nobody.
+        where.write_text(second)
+        child.wait_for("certificate-kept")
+        kept = shown(port)
+        key.write_bytes(key_of_later.read_bytes())
+        child.process.send_signal(signal.SIGHUP)
+
+        assert kept == first
+        until(lambda: shown(port) == second, "the renewed certificate is served")
 
 
 def test_our_client_takes_in_from_our_server_what_it_does_not_have_yet(

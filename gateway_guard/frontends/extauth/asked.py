@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends import listen
+from gateway_guard.frontends.certificate import Renewed
 from gateway_guard.frontends.extauth.app import ExternalAuth
 from gateway_guard.frontends.extauth.desk import Desk
 from gateway_guard.frontends.extauth.leases import MOST
@@ -24,6 +25,7 @@ class Asked:
         public: clients never come to that listener.
         door: None: whoever asks is answered, a gateway would take a refusal for a decision.
         routes: for the admin port.
+        renewed: nothing; gateways have the certificates.
 
     Args:
         guard: decides; closed at the end of `listening`.
@@ -38,6 +40,7 @@ class Asked:
     upstream = None
     public = False
     door = None
+    renewed: tuple[Renewed, ...] = ()
 
     def __init__(
         self,

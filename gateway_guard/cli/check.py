@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,12 @@ from gateway_guard.policy.cases import run_cases
 from gateway_guard.policy.compile import check_policy, read_source
 from gateway_guard.policy.describe import summary
 from gateway_guard.policy.diagnostics import Diagnostic, Severity
+from gateway_guard.policy.recognise import is_policy
+
+#: Most files named that are left out, and bytes in which a policy is recognised; the longest one
+#: that loads is shorter.
+_NAMED: Final = 10
+_ENOUGH: Final = 1 << 20
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +31,8 @@ def register(app: typer.Typer) -> None:
             list[str],
             typer.Argument(
                 metavar="POLICY",
-                help="Policies, their tests, or directories with *.yaml of both in them.",
+                help="Policies, their tests, or directories: every policy and every *.test.yaml "
+                "in them and below.",
             ),
         ],
         format: FormatOption = Format.TEXT,
@@ -71,17 +78,40 @@ def register(app: typer.Typer) -> None:
 
 
 def _files(names: list[str]) -> list[str]:
-    """The files meant; a directory stands for every `*.yaml` in it and below."""
+    """The files meant; a directory stands for every policy and its tests in it and below."""
     files: list[str] = []
     for name in names:
-        if Path(name).is_dir():
-            below = sorted(map(str, Path(name).rglob("*.yaml")))
-            if not below:
-                raise typer.BadParameter(f"no *.yaml in {name}")
-            files += below
-        else:
+        if not Path(name).is_dir():
             files.append(name)
+            continue
+        below = sorted(
+            str(path) for path in Path(name).rglob("*") if path.suffix in (".yaml", ".yml")
+        )
+        meant = [path for path in below if _is_meant(path)]
+        others = [path for path in below if path not in meant]
+        if others:
+            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+            typer.echo(
+                f"left out, for they look like no policies: {', '.join(others[:_NAMED])}{more}",
+                err=True,
+            )
+        if not meant:
+            raise typer.BadParameter(
+                f"no policy in {name}; name a file to have it checked whatever it looks like"
+            )
+        files += meant
     return list(dict.fromkeys(files))
+
+
+def _is_meant(path: str) -> bool:
+    if path.endswith(".test.yaml"):
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            return is_policy(file.read(_ENOUGH))
+    except OSError:
+        # It is named, and why it cannot be read.
+        return not Path(path).is_dir()
 
 
 def _test_file(name: str) -> tuple[Sequence[Diagnostic], str | None]:

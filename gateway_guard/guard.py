@@ -16,8 +16,6 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-import msgspec
-
 from gateway_guard.accounts.base import AskedDirectory, Directory
 from gateway_guard.accounts.jwks import JwtKeys
 from gateway_guard.clock import Clock, steady_clock
@@ -41,7 +39,7 @@ from gateway_guard.network.base import Network
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.hearsay import Hearsay
 from gateway_guard.record.register import LocalRegister, Register
-from gateway_guard.rehearsing import rehearse, settle_rehearsed
+from gateway_guard.rehearsing import rehearse, settle_rehearsed, with_hits
 from gateway_guard.stores.base import ImmediateStore, Store
 from gateway_guard.stores.patience import PatientStore
 from gateway_guard.streams.shared import SharedLinking
@@ -251,19 +249,12 @@ class Guard:
                 request=request, facts=facts, assessment=assessment, plan=plan, decision=decision
             )
             if plan.rehearsed and not decision.action.refuses:
-                await self._rehearse(exchange, plan.rehearsed)
+                failed = partial(self._count, "store")
+                exchange.rehearsed, hits = await rehearse(self.store, exchange, plan, failed)
+                exchange.decision = with_hits(decision, hits)
             return exchange
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
             return self._failed(policy, request, error)
-
-    async def _rehearse(self, exchange: Exchange, charges: Sequence[Charge]) -> None:
-        request, decision = exchange.request, exchange.decision
-        exchange.rehearsed, hits = await rehearse(
-            self.store, charges, partial(self._count, "store"), id=request.id, now=request.at
-        )
-        if hits:
-            shadow = (*decision.shadow, *hits)
-            exchange.decision = msgspec.structs.replace(decision, shadow=shadow)
 
     async def charge(
         self, policy: Policy, charges: Sequence[Charge], *, id: str, now: float
@@ -313,7 +304,7 @@ class Guard:
                     await self.store.settle(charges, costs, id=request.id, now=now)
             if exchange.rehearsed:
                 at = self.clock() if now is None else now
-                await settle_rehearsed(self.store, exchange.rehearsed, request, usage, now=at)
+                await settle_rehearsed(self.store, exchange, usage, now=at)
         except StoreError as error:
             self._count("store", error)
         except Exception as error:  # noqa: BLE001 - settling must never break a response

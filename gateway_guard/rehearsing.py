@@ -8,27 +8,39 @@ here decides nothing: the request goes on, and is not counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+
+import msgspec
 
 from gateway_guard.core.limits import actuals
 from gateway_guard.errors import StoreError
 from gateway_guard.stores.base import ImmediateStore, Store
-from gateway_guard.types import Action, Charge, Request, ShadowHit, Usage
+from gateway_guard.types import (
+    Action,
+    Charge,
+    Decision,
+    Exchange,
+    Plan,
+    Request,
+    ShadowHit,
+    Usage,
+)
 
 
 async def rehearse(
-    store: Store, charges: Sequence[Charge], failed: Callable[[StoreError], None], *, id: str,
-    now: float,
-) -> tuple[tuple[Charge, ...], tuple[ShadowHit, ...]]:  # fmt: skip
+    store: Store, exchange: Exchange, plan: Plan, failed: Callable[[StoreError], None]
+) -> tuple[tuple[Charge, ...], tuple[ShadowHit, ...]]:
     """Ask limits that only rehearse about a request that the others let through.
 
     What was taken, to be settled; and a hit for each limit that would have throttled it, which
     takes nothing. All are asked at once: a shared store is waited for one round trip longer.
     """
 
+    request, charges = exchange.request, plan.rehearsed
+
     async def has_room(charge: Charge) -> bool | None:
         try:
-            grants = await store.reserve((charge,), id=_name(id, charge), now=now)
+            grants = await store.reserve((charge,), id=_name(request, charge), now=request.at)
         except StoreError as error:
             failed(error)
             return None
@@ -46,17 +58,23 @@ async def rehearse(
     )
 
 
-async def settle_rehearsed(
-    store: Store, taken: Sequence[Charge], request: Request, usage: Usage, *, now: float
-) -> None:
+def with_hits(decision: Decision, hits: tuple[ShadowHit, ...]) -> Decision:
+    """The decision, and what limits in rehearsal would have made of it."""
+    if not hits:
+        return decision
+    return msgspec.structs.replace(decision, shadow=(*decision.shadow, *hits))
+
+
+async def settle_rehearsed(store: Store, exchange: Exchange, usage: Usage, *, now: float) -> None:
     """Put real usage in place of the estimates that `rehearse` took.
 
     Raises:
         StoreError: the store is closed.
     """
+    request, taken = exchange.request, exchange.rehearsed
     for charge, cost in zip(taken, actuals(taken, request, usage), strict=True):
-        await store.settle((charge,), (cost,), id=_name(request.id, charge), now=now)
+        await store.settle((charge,), (cost,), id=_name(request, charge), now=now)
 
 
-def _name(id: str, charge: Charge) -> str:
-    return f"{id}~{charge.limit}"
+def _name(request: Request, charge: Charge) -> str:
+    return f"{request.id}~{charge.limit}"

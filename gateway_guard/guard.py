@@ -249,8 +249,12 @@ class Guard:
                 request=request, facts=facts, assessment=assessment, plan=plan, decision=decision
             )
             if plan.rehearsed and not decision.action.refuses:
-                failed = partial(self._count, "store")
-                exchange.rehearsed, hits = await rehearse(self.store, exchange, plan, failed)
+                try:
+                    hits = await rehearse(self.store, exchange, plan, partial(self._count, "store"))
+                except BaseException:
+                    # Whoever asked has left meanwhile and is told of no exchange to settle.
+                    await self.settle(exchange, Usage(outcome=Outcome.CLIENT_GONE))
+                    raise
                 exchange.decision = with_hits(decision, hits)
             return exchange
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error

@@ -29,11 +29,12 @@ from gateway_guard.types import (
 
 async def rehearse(
     store: Store, exchange: Exchange, plan: Plan, failed: Callable[[StoreError], None]
-) -> tuple[tuple[Charge, ...], tuple[ShadowHit, ...]]:
+) -> tuple[ShadowHit, ...]:
     """Ask limits that only rehearse about a request that the others let through.
 
-    What was taken, to be settled; and a hit for each limit that would have throttled it, which
-    takes nothing. All are asked at once: a shared store is waited for one round trip longer.
+    A hit for each limit that would have throttled it, which takes nothing. What the others took is
+    in `exchange.rehearsed` as soon as it is taken, to be settled whatever comes next. All are asked
+    at once: a shared store is waited for one round trip longer.
     """
 
     request, charges = exchange.request, plan.rehearsed
@@ -44,16 +45,18 @@ async def rehearse(
         except StoreError as error:
             failed(error)
             return None
-        return all(grant.allowed for grant in grants)
+        allowed = all(grant.allowed for grant in grants)
+        if allowed:
+            exchange.rehearsed = (*exchange.rehearsed, charge)
+        return allowed
 
     if isinstance(store, ImmediateStore):
         room = [await has_room(charge) for charge in charges]
     else:
         room = await asyncio.gather(*map(has_room, charges))
-    answers = list(zip(charges, room, strict=True))
-    return tuple(charge for charge, answer in answers if answer), tuple(
+    return tuple(
         ShadowHit(rule=f"limit:{charge.limit}", action=Action.THROTTLE)
-        for charge, answer in answers
+        for charge, answer in zip(charges, room, strict=True)
         if answer is False
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +17,16 @@ from gateway_guard.policy.cases import outcome
 from gateway_guard.policy.describe import limit_in_words, summary
 from gateway_guard.record.line import line
 from gateway_guard.stores.memory import MemoryStore
-from gateway_guard.types import Action, Assessment, Exchange, Outcome, ShadowHit, Usage
+from gateway_guard.types import (
+    Action,
+    Assessment,
+    Charge,
+    Exchange,
+    Grant,
+    Outcome,
+    ShadowHit,
+    Usage,
+)
 from tests import build
 from tests.test_guard import BrokenStore, WaitingStore, guard, run
 
@@ -158,3 +169,38 @@ def test_explain_without_the_policy_still_tells_of_it() -> None:
     exchange = build.exchange(decision=build.decision(shadow=(hit,)))
 
     assert "limit:fewer  would throttle" in "\n".join(explain_tree(exchange, None))
+
+
+def test_who_leaves_while_a_limit_is_rehearsed_keeps_no_place() -> None:
+    class Stuck(WaitingStore):
+        """Does not come back with the answer for one limit."""
+
+        asked, empty = asyncio.Event(), asyncio.Event()
+
+        async def reserve(
+            self, charges: Sequence[Charge], *, id: str, now: float
+        ) -> tuple[Grant, ...]:
+            if charges[0].limit == "places":
+                self.asked.set()
+                await asyncio.Event().wait()
+            return await super().reserve(charges, id=id, now=now)
+
+        async def settle(
+            self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+        ) -> None:
+            await super().settle(charges, actual, id=id, now=now)
+            if not self.memory.in_flight:
+                self.empty.set()
+
+    async def scenario() -> None:
+        store = Stuck()
+        leaving = asyncio.ensure_future(guard(POLICY, store=store).decide(build.wire()))
+        await store.asked.wait()
+
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+
+        await asyncio.wait_for(store.empty.wait(), 10)
+
+    run(scenario)

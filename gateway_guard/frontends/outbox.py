@@ -171,7 +171,12 @@ class Outbox(msgspec.Struct, eq=False):
         theirs: bytes | None = None
         if self._counts or self.tells:
             called = ID_HEADERS[self.exchange.request.dialect]
-            for name, value in message.get("headers", ()):
+            given = message.get("headers", ())
+            if type(given) is not list:
+                # Any iterable will do in ASGI, one that can be read only once too.
+                given = list(given)
+                message = {**message, "headers": given}
+            for name, value in given:
                 size = len(name)
                 if size == 12 or size == 10:
                     lower = name.lower()

@@ -257,7 +257,7 @@ class Sidecar:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
         self.instruments.state = main.server_state
-        health = Health(self.guard, front.upstream, self, certificate=tls)
+        health = Health(self.guard, front.upstream, self, certificate=tls, decisions=self._log)
         snapshot = self.instruments.snapshot(health)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:

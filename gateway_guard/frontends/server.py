@@ -340,12 +340,17 @@ def _exporting() -> Otlp:
     """Who sends spans and metrics; loaded only where somebody wants it.
 
     Raises:
-        SettingsError: the extra is not installed.
+        SettingsError: the extra is not installed, or a variable says what it does not take.
     """
     try:
         from gateway_guard.frontends.otlp import Otlp  # noqa: PLC0415
+
+        return Otlp()
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"--otel needs {error.name}: pip install '.[otel]' in a checkout"
         ) from None
-    return Otlp()
+    except ValueError as error:
+        raise SettingsError(
+            f"--otel: OpenTelemetry does not take what one of its variables (OTEL_…) says: {error}"
+        ) from error

@@ -83,7 +83,8 @@ class DecisionLog:
         except OSError as error:
             remedy = "name a file in a directory this process may write to, or '-'"
             if error.errno == errno.ENXIO:
-                remedy = "nobody reads this pipe: start its reader first"
+                # `/dev/stdout` is a socket under systemd.
+                remedy = "a pipe needs its reader first; standard output is called '-'"
             raise SettingsError(
                 f"the decision log {self.path} cannot be opened: {error.strerror}; {remedy}"
             ) from error

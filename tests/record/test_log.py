@@ -181,7 +181,7 @@ def test_a_pipe_that_nobody_reads_is_said_at_once_and_one_that_is_read_is_writte
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 
-    with pytest.raises(SettingsError, match="start its reader first"):
+    with pytest.raises(SettingsError, match="a pipe needs its reader first"):
         DecisionLog(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     log = DecisionLog(pipe)

@@ -147,6 +147,11 @@ class GuardMiddleware:
             decisions = DecisionLog.configured(settings)
             if decisions is not None:
                 guard.learners = (*guard.learners, decisions.write)
+            if guard.policy.verification is not None and not settings.secret_lasts:
+                log.warning(
+                    "links to verify an account work only in the process that made them, until it "
+                    "ends: set GATEWAY_GUARD_SECRET (openssl rand -hex 32)"
+                )
         elif guard is None or policy is not None:
             raise TypeError("GuardMiddleware needs either policy=… or guard=…")
         elif learners or any(

@@ -272,6 +272,7 @@ class GuardMiddleware:
             # somebody else's and goes on.
             if not inbox.uncancelled():
                 raise
+            outbox.unheard = True
         except BaseException:
             # Re-raised, so that the server cuts the connection: a broken stream must never look
             # like a complete one.
@@ -286,6 +287,8 @@ class GuardMiddleware:
                 waiting.end()
             if not exchange.settled:
                 await outbox.settle(outcome)
+        if outbox.unheard:
+            await outbox.end_unheard()
 
     async def _refuse(
         self, scope: Scope, exchange: Exchange, headers: list[tuple[bytes, bytes]],

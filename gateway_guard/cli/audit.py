@@ -109,9 +109,12 @@ def register(app: typer.Typer) -> None:
         skipped: list[str] = []
         audit = _audit(file)
         if not audit.parts():
+            why = absent(audit.path)
+            if audit.begun():
+                why = f"{audit.path} is gone; `gateway-guard audit verify` says how much was in it"
             if file is not None:
-                raise SourceError(absent(audit.path))
-            typer.echo(absent(audit.path), err=True)
+                raise SourceError(why)
+            typer.echo(why, err=True)
         found = audit.latest(most, account=account, campaign=campaign, skipped=skipped.append)
         if skipped:
             typer.echo(

@@ -3,7 +3,7 @@
 /healthz   200 while the process answers; says whether shared state does
 /readyz    200 `ok`, or `degraded` (a reload failed, a database is missing, an issuer of keys does
            not answer: the last good serves; campaigns cannot be saved, or their verdicts not
-           followed; shared state does not answer);
+           followed; decisions cannot be logged; shared state does not answer);
            503 `unready` (upstream unreachable) or `draining`
 /metrics   Prometheus text
 /v1/usage  where gateways ask: what requests really cost (`extauth.usage`)
@@ -28,6 +28,7 @@ from gateway_guard.frontends.certificate import Renewed
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
 from gateway_guard.policy.diagnostics import CODES, Diagnostic, Severity
+from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 
 #: Seconds for which one look at the upstream counts: probes must not become load.
@@ -51,10 +52,12 @@ class Health:
         state: Draining,
         *,
         renewed: Sequence[Renewed] = (),
+        decisions: DecisionLog | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._guard = guard
         self._renewed = renewed
+        self._decisions = decisions
         self._upstream = upstream
         self._state = state
         self._clock = clock
@@ -91,6 +94,9 @@ class Health:
         linking = self._guard.linking
         if linking is not None and linking.trouble is not None:
             troubles.append(linking.trouble)
+        logged = self._decisions.trouble if self._decisions is not None else None
+        if logged is not None:
+            troubles.append(f"decision log: {logged}")
         store = shared.health() if (shared := self._guard.shared) is not None else None
         if store is not None and store.down_for is not None:
             troubles.append(
@@ -118,6 +124,7 @@ class Health:
             "accounts": {"error": accounts},
             "keys": dict(self._guard.key_errors),
             "campaigns": {"error": linking.trouble} if linking is not None else None,
+            "decision_log": {"error": logged} if self._decisions is not None else None,
             "upstream": {
                 "connections": self._upstream.open,
                 "retried": self._upstream.retried,

@@ -147,6 +147,11 @@ class GuardMiddleware:
             decisions = DecisionLog.configured(settings)
             if decisions is not None:
                 guard.learners = (*guard.learners, decisions.write)
+            if guard.policy.verification is not None and not settings.secret_lasts:
+                log.warning(
+                    "links to verify an account work only in the process that made them, until it "
+                    "ends: set GATEWAY_GUARD_SECRET (openssl rand -hex 32)"
+                )
         elif guard is None or policy is not None:
             raise TypeError("GuardMiddleware needs either policy=… or guard=…")
         elif learners or any(
@@ -267,6 +272,7 @@ class GuardMiddleware:
             # somebody else's and goes on.
             if not inbox.uncancelled():
                 raise
+            outbox.unheard = True
         except BaseException:
             # Re-raised, so that the server cuts the connection: a broken stream must never look
             # like a complete one.
@@ -281,6 +287,8 @@ class GuardMiddleware:
                 waiting.end()
             if not exchange.settled:
                 await outbox.settle(outcome)
+        if outbox.unheard:
+            await outbox.end_unheard()
 
     async def _refuse(
         self, scope: Scope, exchange: Exchange, headers: list[tuple[bytes, bytes]],

@@ -98,6 +98,9 @@ class Background:
                 if await asyncio.to_thread(self._changed):
                     good = await asyncio.to_thread(self._guard.reload)
                     log.info("policy reloaded" if good else "reload failed, last good one stays")
+                    error = getattr(self._guard.policies, "error", None)
+                    if error is not None:
+                        log.error("policy-kept reason=%s", error)
             except Exception as error:  # noqa: BLE001 - watching goes on; the next look may succeed
                 log.error("watching the policy failed: %s", type(error).__name__)
 

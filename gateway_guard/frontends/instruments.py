@@ -83,6 +83,11 @@ class Instruments:
                 "Decisions not logged: the queue was full.",
                 lambda: decisions.dropped,
             )
+            metrics.counter(
+                "log_lost",
+                "Decisions not logged: they could not be written.",
+                lambda: decisions.lost,
+            )
 
     def snapshot(self, health: Health) -> Snapshot:
         """Of this process, as it is when it is asked for."""

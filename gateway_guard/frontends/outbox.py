@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +26,8 @@ UPSTREAM_FAILED: Final = "gateway_guard.upstream_failed"
 
 #: Most digits of a count that is believed.
 _DIGITS: Final = 9
+#: The status of an answer that nobody waits for any more, as nginx has it in its logs.
+CLOSED: Final = 499
 
 #: Looking up a member of an enumeration costs more than comparing with it.
 _COMPLETED: Final = Outcome.COMPLETED
@@ -40,6 +43,7 @@ class Outbox(msgspec.Struct, eq=False):
         started: the application has sent its status.
         status: that status; None before.
         hide_usage: the usage at the end of the stream was forced and is not the client's.
+        unheard: the application was cancelled, or went on answering, after the client had left.
     """
 
     # A record, as `Inbox` is.
@@ -51,6 +55,7 @@ class Outbox(msgspec.Struct, eq=False):
     _counts: bool
     hide_usage: bool = False
     started: bool = False
+    unheard: bool = False
     status: int | None = None
     _content_encoding: bytes = b""
     _content_type: bytes = b""
@@ -66,6 +71,7 @@ class Outbox(msgspec.Struct, eq=False):
         """The application's `send`: chunks go on one by one, untouched."""
         inbox = self.inbox
         if inbox.gone and inbox.watched:
+            self.unheard = True
             return  # what is sent now reaches nobody and must not be charged as delivered
         kind = message["type"]
         try:
@@ -124,6 +130,17 @@ class Outbox(msgspec.Struct, eq=False):
         if more and not passed:
             return None
         return {"type": message["type"], "body": passed, "more_body": more}
+
+    async def end_unheard(self) -> None:
+        """Answer a client that left before its answer began; servers pass that over.
+
+        Whoever stands around the guard would take no answer at all for a failure of the
+        application: Starlette's `BaseHTTPMiddleware` raises, what counts answers counts a 500.
+        """
+        if not self.started:
+            with suppress(OSError):
+                await self._send({"type": "http.response.start", "status": CLOSED, "headers": []})
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def awaits(self, waiting: Waiting) -> None:
         """Tell `waiting` of the first token, and nothing of what comes later."""
@@ -191,7 +208,12 @@ class Outbox(msgspec.Struct, eq=False):
         theirs: bytes | None = None
         if self._counts or self.tells:
             called = ID_HEADERS[self.exchange.request.dialect]
-            for name, value in message.get("headers", ()):
+            given = message.get("headers", ())
+            if type(given) is not list:
+                # Any iterable will do in ASGI, one that can be read only once too.
+                given = list(given)
+                message = {**message, "headers": given}
+            for name, value in given:
                 size = len(name)
                 if size == 12 or size == 10:
                     lower = name.lower()

@@ -258,7 +258,7 @@ class Sidecar:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
         self.instruments.state = main.server_state
-        health = Health(self.guard, front.upstream, self, renewed=renewed)
+        health = Health(self.guard, front.upstream, self, renewed=renewed, decisions=self._log)
         snapshot = self.instruments.snapshot(health)
         async with contextlib.AsyncExitStack() as stack:
             if admin is not None:
@@ -341,12 +341,17 @@ def _exporting() -> Otlp:
     """Who sends spans and metrics; loaded only where somebody wants it.
 
     Raises:
-        SettingsError: the extra is not installed.
+        SettingsError: the extra is not installed, or a variable says what it does not take.
     """
     try:
         from gateway_guard.frontends.otlp import Otlp  # noqa: PLC0415
+
+        return Otlp()
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"--otel needs {error.name}: pip install '.[otel]' in a checkout"
         ) from None
-    return Otlp()
+    except ValueError as error:
+        raise SettingsError(
+            f"--otel: OpenTelemetry does not take what one of its variables (OTEL_…) says: {error}"
+        ) from error

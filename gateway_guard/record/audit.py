@@ -109,14 +109,14 @@ class Audit:
         and what was rotated away from it (the same name and more).
 
         Raises:
-            SourceError: there is no file, or it cannot be read.
+            SourceError: there is no file and none was ever written, or it cannot be read.
         """
         named = list(files)
         try:
             with self._turn() if not named else contextlib.nullcontext():
                 parts = _in_order(named, self._key) if named else self.parts()
                 if not parts:
-                    raise SourceError(absent(self.path))
+                    return self._gone(expected)
                 if named:
                     return check(_lines(parts), self._key, head=expected)
                 head = self._head()
@@ -129,6 +129,10 @@ class Audit:
                 return check(_lines(parts), self._key, head=head)
         except OSError as error:
             raise SourceError(f"{error.filename or self.path}: {error.strerror}") from error
+
+    def begun(self) -> bool:
+        """Whether anything was ever written, so that there is something to verify."""
+        return bool(self.parts()) or Path(f"{self.path}{_HEAD}").exists()
 
     def parts(self) -> list[Path]:
         """The files of the chain, oldest first: those rotated away that lie beside it, and it."""
@@ -180,6 +184,18 @@ class Audit:
             if account in (None, entry.account) and campaign in (None, entry.campaign)
         )
         return list(deque(found, maxlen=most))
+
+    def _gone(self, expected: Place | None) -> Checked:
+        """What is said where no file is left.
+
+        Raises:
+            SourceError: nothing says that there ever was one.
+        """
+        last = self._head() or expected
+        if last is None or last.n == 0:
+            raise SourceError(absent(self.path))
+        why = f"it is gone: entries 1 to {last.n} were written, and are in no file beside it"
+        return Checked(entries=0, last=Place(), broken=str(self.path), why=why)
 
     def _headless(self, parts: list[Path]) -> Checked:
         found = check(_lines(parts), self._key)

@@ -36,7 +36,7 @@ def exported(text: bytes, schema: str) -> bytes:
     """
     try:
         return _encode(SCHEMAS[schema](msgspec.to_builtins(_decode(text)))) + b"\n"
-    except (*UNDECODABLE, KeyError, ValueError, StopIteration) as error:
+    except (*UNDECODABLE, KeyError, ValueError, StopIteration, OverflowError) as error:
         raise SourceError(f"not a line of a decision log: {error}") from None
 
 

@@ -11,6 +11,7 @@ rotating it tears no line. Threads do not survive a fork: build it in the proces
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -38,7 +39,8 @@ class DecisionLog:
     """Appends to a file, or to standard output for `-`. One producer thread, any number of tasks.
 
     A full queue drops the newest line and counts it; a failing disk loses lines, counts them and is
-    reported once each time it goes bad. Nothing here raises after construction.
+    reported once each time it goes bad, and when it is well again. Nothing here raises after
+    construction.
 
     Attributes:
         dropped: exchanges not written because the queue was full.
@@ -74,13 +76,17 @@ class DecisionLog:
         )
         self._reopen = False
         self._torn = False
-        self._reported: set[str] = set()
+        #: What goes wrong now → the system's words for it.
+        self._reported: dict[str, str] = {}
         try:
             self._fd = self._open()
         except OSError as error:
+            remedy = "name a file in a directory this process may write to, or '-'"
+            if error.errno == errno.ENXIO:
+                # `/dev/stdout` is a socket under systemd.
+                remedy = "a pipe needs its reader first; standard output is called '-'"
             raise SettingsError(
-                f"the decision log {self.path} cannot be opened: {error.strerror}; "
-                "name a file in a directory this process may write to, or '-'"
+                f"the decision log {self.path} cannot be opened: {error.strerror}; {remedy}"
             ) from error
         # Without a lifespan nobody calls close(); what waits must still reach the file.
         self._beside.at_exit()
@@ -105,6 +111,21 @@ class DecisionLog:
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Table → (entries, most there may be)."""
         return {"log_queue": (len(self._waiting), self._limit)}
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps lines from the file now; None when nothing does."""
+        said = self._reported.copy()
+        if "write" in said:
+            return (
+                f"{self.path} cannot be written: {said['write']}; lines lost so far: {self.lost:,}"
+            )
+        if "open" in said:
+            return (
+                f"{self.path} cannot be opened anew: {said['open']}; the file opened before is "
+                "written on"
+            )
+        return None
 
     def write(self, exchange: Exchange) -> None:
         """Queue the line of one settled exchange. Never waits for the disk, never raises."""
@@ -140,7 +161,11 @@ class DecisionLog:
     def _open(self) -> int:
         if self.path == "-":
             return os.dup(1)
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        # Opening a pipe that nobody reads would wait for its reader, and nothing would be served.
+        handle = os.open(self.path, flags | os.O_NONBLOCK, 0o640)
+        os.set_blocking(handle, True)
+        return handle
 
     def _write_out(self) -> None:
         with self._drain:
@@ -161,7 +186,7 @@ class DecisionLog:
         os.close(self._fd)
         self._fd = fresh
         self._torn = False
-        self._reported.discard("open")
+        self._reported.pop("open", None)
 
     def _append(self, lines: list[bytes]) -> None:
         data = memoryview((b"\n" if self._torn else b"") + b"".join(lines))
@@ -176,13 +201,16 @@ class DecisionLog:
             return
         self._torn = False
         self.written += len(lines)
-        self._reported.discard("write")
+        if self._reported.pop("write", None) is not None:
+            log.warning(
+                "decision log %s: written again; lines lost until now: %d", self.path, self.lost
+            )
 
     def _failed(self, step: str, cause: str | None, *, lost: int = 0) -> None:
         with self._counting:  # both the loop and the thread come here
             self.errors += 1
             self.lost += lost
             known = step in self._reported
-            self._reported.add(step)
+            self._reported[step] = cause or "it is not said why"
         if not known:
             log.error("decision log %s: cannot %s: %s", self.path, step, cause)

@@ -33,6 +33,9 @@ from gateway_guard.types import (
 
 _decode = msgspec.json.Decoder(Line).decode
 
+#: Unix seconds before which an account was made: pages show dates, which end in the year 9999.
+_LATEST = 1e11
+
 
 def exchange_of(text: bytes) -> Exchange:
     """The exchange a line of the decision log stands for: what `explain_tree` needs to say why.
@@ -60,6 +63,9 @@ def _exchange(line: Line) -> Exchange:
         credential=line.credential, credential_fault=line.credential_fault,
         inspection=line.inspection, prompt=PromptShape(stream=line.stream) if read else None,
     )  # fmt: skip
+    created = None if line.account_age is None else at - line.account_age
+    if created is not None and not abs(created) < _LATEST:
+        raise ValueError("account_age is no number of seconds that an account can have lived")
     known = line.network != ("unknown",)
     network = NetworkFacts(
         country=line.country, asn=line.asn, as_org=line.as_org, known=known,
@@ -67,7 +73,7 @@ def _exchange(line: Line) -> Exchange:
     )  # fmt: skip
     account = AccountFacts(
         organisation=line.organisation, tier=line.tier, verified=line.verified, tags=line.tags,
-        created_at=None if line.account_age is None else at - line.account_age,
+        created_at=created,
     )  # fmt: skip
     campaign = (
         CampaignFacts(id=line.campaign, confidence=line.confidence or 0.0)

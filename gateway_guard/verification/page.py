@@ -9,6 +9,7 @@ import msgspec
 
 from gateway_guard.core.sections import Form
 from gateway_guard.pages.markup import Child, page, tag
+from gateway_guard.pages.words import many
 
 #: Names of the form's fields; those of `accept` and `fields` are numbered.
 LINK: Final = "t"
@@ -92,9 +93,13 @@ def leaving_page(*, account: str, host: str, url: str, style: str) -> str:
     )  # fmt: skip
 
 
-def done_page(*, account: str, days: float, style: str) -> str:
-    """The account is verified."""
-    span = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+def done_page(*, account: str, lasts: float, style: str) -> str:
+    """The account is verified, for `lasts` seconds."""
+    unit, word = next(
+        ((unit, word) for unit, word in ((86_400, "day"), (3_600, "hour")) if lasts >= 2 * unit),
+        (60, "minute"),
+    )
+    span = many(round(lasts / unit), word)
     return _page(
         "Verified",
         tag("p", f"Thank you. Go on where you were: the account is verified for {span}."),

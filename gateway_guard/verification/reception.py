@@ -102,9 +102,10 @@ class Reception:
 
     def done(self, verification: Verification, claims: Claims) -> Response:
         """The page for whoever passed."""
-        days = verification.lasts / 86400
         return web.html(
-            page.done_page(account=claims.account, days=days, style=web.style(verification))
+            page.done_page(
+                account=claims.account, lasts=verification.lasts, style=web.style(verification)
+            )
         )
 
     def known(self, request: Request) -> str:

@@ -147,6 +147,19 @@ def test_a_name_that_cannot_stand_in_the_record_decides_nothing(
 
 
 @pytest.mark.usefixtures("path")
+def test_a_record_that_was_removed_is_not_taken_for_one_that_never_was(
+    audit: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    audit.unlink()
+
+    verified = run(monkeypatch, capfd, "audit", "verify")
+    shown = run(monkeypatch, capfd, "audit", "show")
+
+    assert verified.code == 1
+    assert "it is gone: entries 1 to 2 were written" in verified.out.replace("\n", " ")
+    assert f"{audit} is gone" in shown.err
+
+
 def test_a_file_that_is_not_there_is_not_taken_for_one_without_decisions(
     path: Path, monkeypatch: Patch, capfd: Capture
 ) -> None:

@@ -421,6 +421,21 @@ def test_headers_may_be_any_iterable_of_pairs() -> None:
     assert guard.wires[0].headers == [(b"content-length", b"2"), (b"x-a", b"1")]
 
 
+@pytest.mark.parametrize("enforced", [True, False], ids=["enforced", "in shadow"])
+def test_headers_of_an_answer_that_can_be_read_only_once_reach_the_client(enforced: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        once = (pair for pair in (JSON, (b"set-cookie", b"a=b")))
+        await send({"type": "http.response.start", "status": 200, "headers": once})
+        await send({"type": "http.response.body", "body": ANSWER})
+
+    guard = FakeGuard(enforce=enforced)
+
+    client = served(app, guard)
+
+    assert list(client.sent[0]["headers"])[:2] == [JSON, (b"set-cookie", b"a=b")]
+    assert guard.settled[0].reported
+
+
 @pytest.mark.parametrize(
     "request_fields",
     [

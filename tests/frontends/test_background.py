@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from gateway_guard.building import build_guard
 from gateway_guard.frontends.background import Background
+from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.settings import Settings
 from gateway_guard.types import Outcome, Usage
 from tests import build
 from tests.frontends.fakes import FakeGuard, run
@@ -33,6 +38,33 @@ def test_a_changed_policy_is_reloaded() -> None:
     run(main)
     assert guard.reloads == 1
     assert guard.closed == 1
+
+
+def test_a_policy_that_does_not_load_again_is_logged_with_what_is_wrong_and_where(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\n")
+    guard = build_guard(policy, network=NoNetwork(), settings=Settings(secret=build.SECRET))
+    policy.write_text("version: 1\nlimts: {}\n")
+    changed, looked_again = guard.policies.changed, threading.Event()
+
+    def looking() -> bool:
+        if guard.policies.error is not None:
+            looked_again.set()
+        return changed()
+
+    guard.policies.changed = looking  # type: ignore[method-assign]
+
+    async def main() -> None:
+        beside = Background(guard, reload_every=0.0)
+        beside.start()
+        await asyncio.to_thread(looked_again.wait, PATIENCE)
+        await beside.close()
+
+    run(main)
+    assert f"policy-kept reason={policy}:2:1: error[GG201]" in caplog.text
+    assert "did you mean 'limits'" in caplog.text
 
 
 def test_a_changed_accounts_file_is_read_again() -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from gateway_guard.building import build_guard
 from gateway_guard.frontends.admin import Health
+from gateway_guard.frontends.dashboard.health import dependencies
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.record.beside import Beside
+from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
 from tests import build
 
@@ -71,6 +78,36 @@ def test_a_policy_that_does_not_load_again_is_named_with_the_place_of_its_first_
         "is in force"
     ) in report["troubles"]
     assert "my-secret-word" not in str(report)
+
+
+def test_a_decision_log_that_cannot_be_written_degrades_and_is_named_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Beside, "start", lambda self: None)
+    log = DecisionLog(tmp_path / "log")
+    brain = made(build.policy("version: 1"))
+    health = Health(brain, cast("Upstream", Reachable()), Reachable(), decisions=log)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "write", _full)
+        log.write(build.exchange())
+        log.flush()
+        full = health.state()[1]
+    log.write(build.exchange())
+    log.close()
+    well = health.state()[1]
+
+    trouble = f"{log.path} cannot be written: No space left on device; lines lost so far: 1"
+    assert f"decision log: {trouble}" in full["troubles"]
+    assert full["decision_log"] == {"error": trouble}
+    assert ("decision log", "degraded") in [
+        (one.name, one.state) for one in dependencies((("", 200, full),))
+    ]
+    assert well["decision_log"] == {"error": None}
+
+
+def _full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_accounts_file_that_cannot_be_read_again_degrades_while_the_last_good_serves(

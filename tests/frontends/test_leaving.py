@@ -6,6 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Inspect
@@ -122,6 +125,38 @@ def test_a_client_gone_before_any_answer_pays_its_prompt_and_no_output(
     (usage,) = guard.settled
     assert usage.outcome is Outcome.CLIENT_GONE
     assert (usage.input_tokens, usage.output_tokens) == (None, 0)
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["listens", "deaf"])
+def test_whoever_stands_around_the_guard_sees_an_answer_to_a_client_that_left_before_it_began(
+    listens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
+    guard, client = FakeGuard(), Client(body_of(b"{}"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        client.leave()
+        if listens:
+            assert (await receive())["type"] == "http.disconnect"
+            await send({"type": "http.response.start", "status": 200, "headers": [SSE]})
+            await send({"type": "http.response.body", "body": EVENT})
+        else:
+            await asyncio.Event().wait()
+
+    inner = guarded(app, guard, grace=0.01)
+
+    async def around(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        answers.append(await call_next(request))
+        return answers[0]
+
+    answers: list[Response] = []
+    outer = BaseHTTPMiddleware(inner, dispatch=around)
+    run(lambda: outer(http_scope(), client.receive, client.send))
+
+    assert [answer.status_code for answer in answers] == [499]
+    assert [usage.outcome for usage in guard.settled] == [Outcome.CLIENT_GONE]
+    assert guard.settled[0].status is None
 
 
 def test_without_a_grace_nobody_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,23 @@ def test_a_middleware_built_from_a_policy_writes_the_log_its_settings_name(tmp_p
     assert "secret" not in line
 
 
+@pytest.mark.parametrize("lasts", [True, False], ids=["a secret of ours", "one made up"])
+def test_links_that_no_other_process_takes_are_warned_of(
+    lasts: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = build.policy(
+        "verification: { url: 'http://127.0.0.1/v', form: { accept: [yes] } }\n"
+        "rules: [{ name: step, when: { method: POST }, then: challenge }]\n"
+    )
+
+    GuardMiddleware(
+        Starlette(), policy=policy, network=NoNetwork(),
+        settings=Settings(secret=build.SECRET, secret_lasts=lasts),
+    )  # fmt: skip
+
+    assert ("set GATEWAY_GUARD_SECRET" in caplog.text) is not lasts
+
+
 def test_a_policy_that_does_not_load_is_said_in_the_log_where_frameworks_hide_what_is_raised(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -408,6 +408,17 @@ def test_nothing_of_it_is_loaded_with_the_sidecar() -> None:
     assert found.stdout.strip() == ""
 
 
+def test_a_variable_that_the_library_does_not_take_is_said_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "0")
+
+    with pytest.raises(
+        SettingsError, match=r"one of its variables \(OTEL_…\) says: max_queue_size"
+    ):
+        _exporting()
+
+
 def test_without_the_extra_the_sidecar_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

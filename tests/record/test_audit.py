@@ -203,6 +203,23 @@ def test_a_file_that_was_moved_away_and_is_gone_is_missed(audit: Audit, tmp_path
     assert audit.verify(files=[audit.path, away]).broken is None
 
 
+def test_a_file_that_was_removed_whole_is_missed_by_its_note_or_a_place_noted_elsewhere(
+    audit: Audit,
+) -> None:
+    audit.append(review(1), via="cli")
+    last = audit.verify().last
+    audit.path.unlink()
+    gone = audit.verify()
+    Path(f"{audit.path}.head").unlink()
+    by_place = audit.verify(expected=last)
+
+    for found in (gone, by_place):
+        assert found.broken == str(audit.path)
+        assert found.why.startswith("it is gone: entries 1 to 1 were written")
+    with pytest.raises(SourceError, match="it is made by the first decision"):
+        audit.verify()
+
+
 def test_what_a_dying_writer_left_does_not_break_the_chain(audit: Audit) -> None:
     audit.append(review(1), via="cli")
     with audit.path.open("ab") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -251,6 +252,13 @@ def test_an_action_nobody_knows_is_no_line() -> None:
     text = line(full()).replace(b'"throttle"', b'"guess"')
 
     with pytest.raises(SourceError):
+        exported(text, "ocsf")
+
+
+def test_a_figure_no_schema_can_hold_is_no_line() -> None:
+    text = re.sub(rb'"risk":[0-9.]+', b'"risk":1e308', line(full()))
+
+    with pytest.raises(SourceError, match="not a line"):
         exported(text, "ocsf")
 
 

@@ -114,6 +114,8 @@ def test_reopening_that_fails_keeps_the_old_file(
     assert ids(tmp_path / "moved" / "log") == ["r_1"]
     assert log.errors == 1
     assert "cannot open" in caplog.text
+    assert log.trouble is not None
+    assert "cannot be opened anew: No such file or directory" in log.trouble
 
 
 def test_a_full_disk_is_counted_reported_once_and_survived(
@@ -130,16 +132,21 @@ def test_a_full_disk_is_counted_reported_once_and_survived(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data)))
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.WARNING):
         for number in range(2):
             log.write(exchange(number))
             log.flush()
+        meanwhile = log.trouble
         full = False
         log.write(exchange(2))
         log.close()
 
     assert (log.errors, log.lost, log.written) == (2, 2, 1)
     assert caplog.text.count("No space left") == 1
+    assert meanwhile is not None
+    assert "cannot be written: No space left on device; lines lost so far: 2" in meanwhile
+    assert log.trouble is None
+    assert "written again; lines lost until now: 2" in caplog.text
     assert msgspec.json.decode((tmp_path / "log").read_bytes().splitlines()[-1])["id"] == "r_2"
 
 
@@ -166,6 +173,24 @@ def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str], idle: None
 def test_a_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be opened: No such file"):
         DecisionLog(tmp_path / "nowhere" / "log")
+
+
+def test_a_pipe_that_nobody_reads_is_said_at_once_and_one_that_is_read_is_written(
+    tmp_path: Path, idle: None
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(SettingsError, match="a pipe needs its reader first"):
+        DecisionLog(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    log = DecisionLog(pipe)
+    log.write(exchange(1))
+    log.close()
+    written = os.read(reader, 65_536)
+    os.close(reader)
+
+    assert msgspec.json.decode(written)["id"] == "r_1"
 
 
 def test_closing_twice_and_writing_afterwards_do_no_harm(tmp_path: Path) -> None:

@@ -111,8 +111,12 @@ def test_a_limit_that_never_has_room_waits_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b"\xff", b"{}", line(build.exchange()).replace(b"allow", b"maybe")]
-)
+    "text",
+    [
+        b"", b"{", b"[]", b"\xff", b"{}", line(build.exchange()).replace(b"allow", b"maybe"),
+        line(build.exchange()).replace(b'"ip_source"', b'"account_age":1e300,"ip_source"'),
+    ],
+)  # fmt: skip
 def test_what_is_no_line_is_refused(text: bytes) -> None:
     with pytest.raises(SourceError, match="not a line"):
         exchange_of(text)

@@ -25,6 +25,7 @@ from gateway_guard.types import Action, Charge, Grant
 from gateway_guard.verification import web
 from gateway_guard.verification.app import VerificationApp
 from gateway_guard.verification.checks import Visit
+from gateway_guard.verification.page import done_page
 from tests import build
 from tests.verification.visiting import (
     CODE,
@@ -65,6 +66,17 @@ def test_whoever_fills_in_the_form_verifies_the_account_of_the_link(tmp_path: Pa
         assert not await passes(guard, "sk-other")
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(60, "1 minute"), (1800, "30 minutes"), (7200, "2 hours"), (86_400, "24 hours"),
+     (30 * 86_400, "30 days")],
+)  # fmt: skip
+def test_a_visitor_is_told_how_long_it_holds(seconds: float, words: str) -> None:
+    text = done_page(account="acct_a", lasts=seconds, style="/style.css")
+
+    assert f"verified for {words}." in text
 
 
 def test_looking_at_a_link_changes_nothing(tmp_path: Path) -> None:

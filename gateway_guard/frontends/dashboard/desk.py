@@ -155,7 +155,7 @@ class Desk:
 
         def look() -> AuditView:
             try:
-                checked = audit.verify() if audit.path.exists() else None
+                checked = audit.verify() if audit.begun() else None
             except SourceError as error:
                 return AuditView(file=str(audit.path), off=str(error))
             entries = tuple(reversed(audit.latest(MOST_ENTRIES)))

@@ -126,9 +126,12 @@ def _store(who: str, store: object) -> Dependency:
 
 
 def _others(who: str, report: Mapping[str, Any]) -> list[Dependency]:
-    """Account attributes, campaigns, indicators, key sets."""
+    """Account attributes, campaigns, decision log, indicators, key sets."""
     found = []
-    for name, key in (("account attributes", "accounts"), ("campaigns", "campaigns")):
+    for name, key in (
+        ("account attributes", "accounts"), ("campaigns", "campaigns"),
+        ("decision log", "decision_log"),
+    ):  # fmt: skip
         entry = report.get(key)
         if isinstance(entry, Mapping):
             found.append(_said(who + name, entry.get("error"), "well"))

@@ -487,6 +487,23 @@ def test_a_decision_that_cannot_be_written_down_is_not_made(
     assert not guard.told
 
 
+def test_a_record_that_was_removed_or_moved_away_is_looked_at_all_the_same(
+    serve: Serve, tmp_path: Path
+) -> None:
+    client = serve()
+    before = client.get("/dashboard/audit").text
+    ban(client)
+    audit(tmp_path).path.rename(tmp_path / "audit.1")
+    moved = client.get("/dashboard/audit").text
+    (tmp_path / "audit.1").unlink()
+    removed = client.get("/dashboard/audit").text
+
+    assert "not as it was written" not in before
+    assert "1 entry, whole" in moved
+    assert "The record is not as it was written" in removed
+    assert "it is gone" in removed
+
+
 def test_a_guard_that_cannot_be_told_is_in_the_record(serve: Serve, tmp_path: Path) -> None:
     answer = ban(serve(sources=[Fake("0"), Fake("1", heeds=False)]))
 

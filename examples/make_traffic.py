@@ -8,10 +8,10 @@ ones, so that country, network and flags mean something; nobody behind them took
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import random
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -211,4 +211,6 @@ def write(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("directory", nargs="?", type=Path, default=Path(__file__).parent)
+    write(parser.parse_args().directory)

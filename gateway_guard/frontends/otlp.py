@@ -4,12 +4,15 @@ Everything is said by the standard variables, which the library itself reads: wh
 (`OTEL_EXPORTER_OTLP_ENDPOINT`, `…_HEADERS`), who this is (`OTEL_SERVICE_NAME`,
 `OTEL_RESOURCE_ATTRIBUTES`), how many traces (`OTEL_TRACES_SAMPLER`), how often
 (`OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_BSP_…`). A collector that does not answer costs spans, never
-requests: what waits is bounded, and threads send it.
+requests: what waits is bounded, and threads send it. What the library leaves to others to read,
+because it concerns what is loaded, is read here: `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`
+(`otlp` or `none`), `OTEL_EXPORTER_OTLP_PROTOCOL` (`http/protobuf`).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import uuid
@@ -22,6 +25,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from starlette.types import ASGIApp
 
 from gateway_guard import __version__
@@ -40,9 +44,13 @@ class Otlp:
 
     Attributes:
         telemetry: makes what they send.
+
+    Raises:
+        ValueError: a variable asks for what is not here.
     """
 
     def __init__(self) -> None:
+        traces, metrics = _wanted("TRACES"), _wanted("METRICS")
         ours = Resource(
             {
                 "service.name": "gateway-guard",
@@ -53,10 +61,13 @@ class Otlp:
         )
         # What the environment says goes before what is said here.
         resource = Resource.create(dict(ours.merge(OTELResourceDetector().detect()).attributes))
-        self._tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-        self._meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        self._tracers = TracerProvider(
+            sampler=None if traces else ALWAYS_OFF, resource=resource, shutdown_on_exit=False
+        )
+        if traces:
+            self._tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        readers = [PeriodicExportingMetricReader(OTLPMetricExporter())] if metrics else []
+        self._meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         self.telemetry = Telemetry(self._tracers, self._meters)
 
     def traced(self, app: ASGIApp, guard: Guard) -> ASGIApp:
@@ -80,3 +91,18 @@ class Otlp:
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in ending):
             log.warning("telemetry-lost reason=the collector does not answer")
+
+
+def _wanted(kind: str) -> bool:
+    """Whether `TRACES` or `METRICS` are to be sent."""
+    name = f"OTEL_{kind}_EXPORTER"
+    exporter = os.environ.get(name, "").strip().lower() or "otlp"
+    if exporter not in ("otlp", "none"):
+        raise ValueError(f"{name} is {exporter!r}; here it may be 'otlp' or 'none'")
+    for name in (f"OTEL_EXPORTER_OTLP_{kind}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        protocol = os.environ.get(name, "").strip().lower()
+        if protocol and exporter == "otlp":
+            if protocol != "http/protobuf":
+                raise ValueError(f"{name} is {protocol!r}; here it may be 'http/protobuf'")
+            break  # that of the kind goes before that of all
+    return exporter == "otlp"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -417,6 +419,36 @@ def test_a_variable_that_the_library_does_not_take_is_said_as_one(
         SettingsError, match=r"one of its variables \(OTEL_…\) says: max_queue_size"
     ):
         _exporting()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER is 'zipkin'"),
+        ("OTEL_METRICS_EXPORTER", "prometheus", "here it may be 'otlp' or 'none'"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json", "here it may be 'http/protobuf'"),
+    ],
+)
+def test_what_it_cannot_send_by_is_said_and_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=re.escape(why)):
+        _exporting()
+
+
+def test_whoever_wants_no_spans_or_no_metrics_sends_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "None")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")  # of nothing
+    before = set(threading.enumerate())
+
+    exporting = _exporting()
+
+    assert set(threading.enumerate()) == before  # it is threads that send
+    exporting.close()
 
 
 def test_without_the_extra_the_sidecar_says_what_to_install(

@@ -289,6 +289,31 @@ def test_records_that_only_look_like_ours_are_not_trusted_to_be() -> None:
     assert alike.read({"country_code": "SE", "flags": "vpn"}) == ("SE", None, None, 0)
 
 
+@pytest.mark.parametrize(
+    ("seen", "rare", "flags"),
+    [
+        ({"is_anonymous": True, "is_anonymous_vpn": True}, {"is_tor_exit_node": True}, ["tor"]),
+        ({"is_anonymous": True}, {"is_residential_proxy": True}, ["residential"]),
+        ({"vpn": True}, {"relay": "true"}, ["relay"]),
+        ({"is_hosting": True}, {"is_proxy": True}, ["proxy"]),
+        ({"traits": {"is_public_proxy": True}}, {"traits": {"is_tor_exit_node": True}}, ["tor"]),
+    ],
+)
+def test_what_the_sample_did_not_show_of_a_vendors_flags_is_read_all_the_same(
+    seen: dict[str, Any], rare: dict[str, Any], flags: list[str]
+) -> None:
+    adapter = adapter_for("GeoIP2", seen)
+
+    assert flags_of(adapter.read(rare)) == flags
+
+
+def test_a_few_flagged_addresses_in_a_file_of_ours_about_countries_are_read() -> None:
+    adapter = adapter_for("gateway-guard network", {"country_code": "SE"})
+
+    assert adapter.holds == COUNTRY
+    assert flags_of(adapter.read({"country_code": "SE", "flags": 16})) == ["tor"]
+
+
 MESS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=3)

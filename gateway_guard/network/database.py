@@ -7,6 +7,7 @@ one merged file.
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 CACHED: Final = 8_192
 _LONGEST_ADDRESS: Final = 45
 _AUTHORITATIVE: Final = "authoritative"
+_FILL: Final = "; `gateway-guard network update --dir` fills it"
 _KIND_WORDS: Final = ((COUNTRY, "country"), (ASN, "asn"), (FLAGS, "network"))
 
 #: (modification time in ns, size, inode): what tells that a file was replaced.
@@ -95,6 +97,8 @@ class _Layer:
         """Read the file if it is not the one tried last; True when the answers may differ now."""
         try:
             stamp = _stamp(self.source.path)
+            if self.source.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"no .mmdb file in this folder{_FILL}")
         except OSError as error:
             self.error = f"{self.source.path}: cannot be read: {error.strerror}"
             self._tried = None
@@ -170,11 +174,14 @@ class NetworkDatabase:
             source if isinstance(source, Source) else Source.parse(source) for source in sources
         )
         self._layers: dict[Source, _Layer] = {}
+        #: Folder → what it held when it last held anything.
+        self._folders: dict[Source, list[Source]] = {}
         self._cached: Callable[[str], NetworkFacts] = _nobody
         self._refresh()
         if strict:
             for layer in self._layers.values():
-                if layer.error is not None:
+                # An empty folder waits for its first `network update`; `describe` says so.
+                if layer.error is not None and not layer.source.path.is_dir():
                     raise SourceError(layer.error)
 
     @classmethod
@@ -235,13 +242,15 @@ class NetworkDatabase:
     def _expanded(self) -> list[Source]:
         found: list[Source] = []
         for source in self._sources:
-            if source.path.is_dir():
-                found += [
-                    Source(path=path, authoritative=source.authoritative)
-                    for path in sorted(source.path.glob("*.mmdb"))
-                ]
-            else:
-                found.append(source)
+            files = [
+                Source(path=path, authoritative=source.authoritative)
+                for path in sorted(source.path.glob("*.mmdb"))
+            ]
+            if files:
+                self._folders[source] = files
+            # A folder that is gone or has nothing in it any more (a disk that is not mounted) tells
+            # of no address less: its files stay, each with its error.
+            found += files or self._folders.get(source, [source])
         return found
 
 

@@ -202,7 +202,9 @@ def register(app: typer.Typer) -> None:
     def update_command(
         url: Annotated[
             list[str],
-            typer.Option(help="NAME=URL of an .mmdb or .mmdb.gz; NAME:FLAG=URL of a text list."),
+            typer.Option(
+                help="NAME=URL of an .mmdb, .mmdb.gz or .tar.gz; NAME:FLAG=URL of a text list."
+            ),
         ],
         folder: Annotated[
             Path, typer.Option("--dir", help="Where NAME.mmdb is kept; a network file itself.")

@@ -42,6 +42,17 @@ NOBODY: Final = tuple(
 )
 
 
+#: Addresses inside somebody's own network. Published lists hold them, too (`10.0.0.0/8` among the
+#: bogons), and would flag the operator's own machines.
+PRIVATE: Final = tuple(
+    parse_range(prefix)
+    for prefix in (
+        *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.168.0.0/16", "fc00::/7", "fe80::/10"),
+    )
+)
+
+
 class FlagList(msgspec.Struct, frozen=True, kw_only=True):
     """One list that flags addresses.
 

@@ -332,7 +332,9 @@ def test_a_folder_with_nothing_in_it_is_said_and_waits_to_be_filled(tmp_path: Pa
     said = database.describe()[0]["error"]
     write(tmp_path / "tor.mmdb", {"8.8.8.0/24": {"flags": 16}})
 
-    assert said.endswith("no .mmdb file in this folder; `gateway-guard network update --dir` fills it")
+    assert said.endswith(
+        "no .mmdb file in this folder; `gateway-guard network update --dir` fills it"
+    )
     assert database.reload()
     assert "tor" in database.lookup("8.8.8.8").flags
 

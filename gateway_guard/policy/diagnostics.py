@@ -81,10 +81,33 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
+#: What other tools and people call what policies name otherwise, too far for `nearest` to see.
+_CALLED: Final = {
+    "ip": "client_ip", "ip_address": "client_ip", "address": "client_ip", "cidr": "client_ip",
+    "user": "account", "key": "account", "api_key": "account", "customer": "account",
+    "org": "organisation", "tenant": "organisation", "team": "organisation",
+    "tag": "account_tag", "label": "account_tag", "age": "account_age", "plan": "tier",
+    "vpn": "network", "tor": "network", "proxy": "network", "endpoint": "path", "url": "path",
+    "block": "deny", "reject": "deny", "refuse": "deny", "ban": "deny", "forbid": "deny",
+    "drop": "deny", "accept": "allow", "pass": "allow", "permit": "allow", "verify": "challenge",
+    "captcha": "challenge", "limit": "throttle", "slow": "throttle", "degrade": "restrict",
+    "rpm": "requests", "tpm": "tokens", "parallel": "concurrent", "in_flight": "concurrent",
+    "action": "then", "if": "when", "match": "when", "condition": "when",
+    "global": "everyone", "all": "everyone", "datacenter": "hosting", "datacentre": "hosting",
+}  # fmt: skip
+_TIMES: Final = frozenset(
+    ("time", "time_of_day", "hour", "hours", "day", "days", "weekday", "weekdays", "schedule")
+)
+
+
 def suggest(word: str, known: Iterable[str], *, most: int = 24) -> str:
     """The hint for a word that is none of `known`: the nearest, and all of them when few."""
     known = list(known)
-    close = nearest(word, known)
+    plain = word[:64].casefold().replace("-", "_")
+    if plain in _TIMES and "country" in known:
+        return "rules do not know the time of day: let cron put the policy of the hour in its place"
+    called = _CALLED.get(plain)
+    close = called if called in known else nearest(word, known)
     listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= most else ""
     if close is not None:
         return f"did you mean '{close}'?" + (f" ({listed})" if listed else "")

@@ -164,7 +164,10 @@ def items(found: Findings, node: Node) -> list[ScalarNode]:
     for item in nodes:
         if not isinstance(item, ScalarNode):
             found.at(
-                "GG204", item, f"a value or a list of values was expected, not {kind_of(item)}"
+                "GG204",
+                item,
+                f"a value or a list of values was expected, not {kind_of(item)}",
+                hint=_instead(item),
             )
         elif empty(item):
             found.at("GG206", item, "empty value in a list")
@@ -176,6 +179,12 @@ def items(found: Findings, node: Node) -> list[ScalarNode]:
             seen.add(item.value)
             good.append(item)
     return good
+
+
+def _instead(node: Node) -> str:
+    """What to write where somebody turned a condition round within its value."""
+    keys = [key.value for key, _ in node.value] if isinstance(node, MappingNode) else []
+    return "`not` goes around conditions: not: { KEY: VALUES }" if "not" in keys else ""
 
 
 def word(

@@ -1,0 +1,26 @@
+"""What somebody writes who knows another tool is answered with the word to write."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway_guard.policy.compile import check_policy
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ("when: { ip: 192.0.2.7 }, then: deny", "did you mean 'client_ip'?"),
+        ("when: { org: o_1 }, then: deny", "did you mean 'organisation'?"),
+        ("when: { country: KP }, then: block", "did you mean 'deny'?"),
+        ("if: { country: KP }, then: deny", "did you mean 'when'?"),
+        ("when: { time: 9-17 }, then: deny", "rules do not know the time of day"),
+        ("when: { model: { not: [m] } }, then: deny", "not: { KEY: VALUES }"),
+    ],
+)
+def test_a_word_of_other_tools_is_answered_with_ours(rule: str, hint: str) -> None:
+    source = f"version: 1\nmode: enforce\nrules:\n  - {{ name: a, {rule} }}\n".encode()
+
+    _, findings = check_policy(source, "p.yaml")
+
+    assert any(hint in finding.hint for finding in findings)

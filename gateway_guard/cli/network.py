@@ -218,7 +218,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Fetch feeds; keep the last good file of any that fails.
 
-        Exit status 1 when a feed failed. Run it from cron; a running guard is told by SIGHUP.
+        Exit status 1 when a feed failed. Run it from cron; a running guard notices by itself.
         """
         checksums = dict[str, str]()
         for spec in sha256 or []:

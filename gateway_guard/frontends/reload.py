@@ -27,7 +27,6 @@ class Reloader:
 
     Args:
         guard: what is reloaded.
-        files: further files the guard reads.
         certificate: what is reloaded besides; None without TLS.
         done: called in the loop after each reload, with whether everything could be read.
         every: seconds between two looks at the files, > 0.
@@ -36,14 +35,12 @@ class Reloader:
     def __init__(
         self,
         guard: Guard,
-        files: Files,
         done: Callable[[bool], None],
         *,
         certificate: Certificate | None = None,
         every: float = LOOK_EVERY,
     ) -> None:
         self._guard = guard
-        self._files = files
         self._certificate = certificate
         self._pems = Files(certificate.files if certificate is not None else ())
         self._done = done
@@ -75,8 +72,8 @@ class Reloader:
             self._done(good)
 
     def _changed(self) -> bool:
-        # All are asked: each remembers what it saw.
-        return any([self._guard.policies.changed(), self._files.changed(), self._pems.changed()])
+        # Both are asked: each remembers what it saw.
+        return any([self._guard.changed(), self._pems.changed()])
 
     def _reload(self) -> bool:
         renewed = self._certificate is None or self._certificate.renew()

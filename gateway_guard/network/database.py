@@ -21,6 +21,7 @@ import msgspec
 
 from gateway_guard.core.address import parse_ip_afresh
 from gateway_guard.errors import SourceError
+from gateway_guard.files import Files
 from gateway_guard.network.base import UNKNOWN_NETWORK
 from gateway_guard.network.build import merge_flags
 from gateway_guard.network.lists import read_ranges
@@ -177,6 +178,8 @@ class NetworkDatabase:
         #: Folder → what it held when it last held anything.
         self._folders: dict[Source, list[Source]] = {}
         self._cached: Callable[[str], NetworkFacts] = _nobody
+        #: Looked at before they are read: what is put there meanwhile is read again.
+        self._files = Files(source.path for source in self._sources)
         self._refresh()
         if strict:
             for layer in self._layers.values():
@@ -206,6 +209,12 @@ class NetworkDatabase:
         """Table → (entries, most there may be)."""
         asked = getattr(self._cached, "cache_info", None)
         return {"addresses_cached": (asked().currsize if asked is not None else 0, CACHED)}
+
+    def changed(self) -> bool:
+        """Whether a file is another one than when this was last said, and nobody is writing it any
+        more (`files.Files`).
+        """
+        return self._files.changed()
 
     def reload(self) -> bool:
         """Read the files that changed; False when one is not usable and its last good is kept."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from types import SimpleNamespace
 
 import pytest
 
@@ -33,21 +32,6 @@ def test_a_changed_policy_is_reloaded() -> None:
     run(main)
     assert guard.reloads == 1
     assert guard.closed == 1
-
-
-def test_a_changed_accounts_file_is_read_again() -> None:
-    guard = FakeGuard()
-    changes = [True]
-    guard.accounts = SimpleNamespace(changed=lambda: bool(changes) and changes.pop())  # type: ignore[attr-defined]
-
-    async def main() -> None:
-        beside = background(guard)
-        beside.start()
-        await asyncio.to_thread(guard.reloaded.wait, PATIENCE)
-        await beside.close()
-
-    run(main)
-    assert guard.reloads == 1
 
 
 def test_watching_survives_a_failure(caplog: pytest.LogCaptureFixture) -> None:

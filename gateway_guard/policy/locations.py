@@ -18,7 +18,7 @@ from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import Key
 from gateway_guard.policy.scope import Compiled, Scope, member
 from gateway_guard.policy.shapes import IPNetwork, Networks, Patterns, Ranges, Values
-from gateway_guard.policy.values import items
+from gateway_guard.policy.values import items, name_of
 from gateway_guard.types import UNKNOWN, Assessment, Facts, Request
 
 
@@ -199,8 +199,10 @@ def paths(scope: Scope, node: Node, _key: Key) -> Compiled | None:
     return lambda r, _f, _a: unknown if r.path is None else match(r.path), shape
 
 
-def models(scope: Scope, node: Node, _key: Key) -> Compiled | None:
+def models(scope: Scope, node: Node, key: Key) -> Compiled | None:
     nodes = items(scope.found, node)
+    if None in [name_of(scope.found, item, key.name, patterns=True) for item in nodes]:
+        return None
     named = [item.value for item in nodes if item.value != UNKNOWN]
     unknown = len(named) < len(nodes)
     if not nodes:

@@ -16,6 +16,10 @@ from gateway_guard.policy.compile import check_policy
         ("if: { country: KP }, then: deny", "did you mean 'when'?"),
         ("when: { time: 9-17 }, then: deny", "rules do not know the time of day"),
         ("when: { model: { not: [m] } }, then: deny", "not: { KEY: VALUES }"),
+        ("when: { organisation: known }, then: deny", "write not: { organisation: unknown }"),
+        ("when: { model: known }, then: deny", "write not: { model: unknown }"),
+        ("when: { organisation: 'acme-*' }, then: deny", "no patterns"),
+        ("when: { tier: ' free' }, then: deny", "write 'free'"),
     ],
 )
 def test_a_word_of_other_tools_is_answered_with_ours(rule: str, hint: str) -> None:
@@ -24,3 +28,13 @@ def test_a_word_of_other_tools_is_answered_with_ours(rule: str, hint: str) -> No
     _, findings = check_policy(source, "p.yaml")
 
     assert any(hint in finding.hint for finding in findings)
+
+
+def test_a_model_without_a_name_is_no_model() -> None:
+    source = (
+        b"version: 1\nmode: enforce\nrules:\n  - { name: a, when: { model: '' }, then: deny }\n"
+    )
+
+    _, findings = check_policy(source, "p.yaml")
+
+    assert [finding.code for finding in findings] == ["GG206"]

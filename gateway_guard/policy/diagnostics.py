@@ -74,6 +74,8 @@ def _window(source: str, column: int) -> tuple[str, int]:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` most likely stands for; None when none is close."""
     known = list(known)
+    if word.casefold() == "known":
+        return None  # `unknown` is close, and the contrary
     folded = {name.casefold().replace("_", "-"): name for name in known}
     close = difflib.get_close_matches(
         word[:64].casefold().replace("_", "-"), folded, n=1, cutoff=0.6
@@ -106,6 +108,8 @@ def suggest(word: str, known: Iterable[str], *, most: int = 24) -> str:
     plain = word[:64].casefold().replace("-", "_")
     if plain in _TIMES and "country" in known:
         return "rules do not know the time of day: let cron put the policy of the hour in its place"
+    if plain == "known" and "unknown" in known:
+        return "what is known is not unknown: not: { KEY: unknown }"
     called = _CALLED.get(plain)
     close = called if called in known else nearest(word, known)
     listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= most else ""

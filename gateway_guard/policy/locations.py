@@ -13,7 +13,7 @@ from yaml.nodes import Node, ScalarNode
 from gateway_guard.core.globs import model_matcher, path_matcher
 from gateway_guard.core.paths import canonical
 from gateway_guard.policy.countries import COUNTRIES, bad_code, is_name, is_part
-from gateway_guard.policy.diagnostics import nearest
+from gateway_guard.policy.diagnostics import nearest, suggest
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import Key
 from gateway_guard.policy.scope import Compiled, Scope, member
@@ -46,7 +46,7 @@ def country(scope: Scope, node: ScalarNode, *, unknown: bool = False) -> frozens
         hint = f"did you mean '{near}'?" if near else "define it in `regions:`"
         scope.found.at("GG203", node, f"unknown region '{value[:60]}'", hint=hint)
         return None
-    better = bad_code(value)
+    better = suggest(value, (UNKNOWN,)) if unknown and value == "known" else bad_code(value)
     if not unknown and value == UNKNOWN:
         better = "a region lists countries; write `unknown` beside the region in `when`"
     scope.found.at("GG212", node, f"'{value[:60]}' is no country code", hint=better or "")

@@ -201,7 +201,8 @@ def word(
         return str(node.value)
     if node.style != "*":
         close = nearest(node.value, accepted) if nearest(node.value, listed) is None else None
-        hint = f"did you mean '{close}'?" if close else suggest(node.value, listed)
+        meant = [*listed, *accepted] if node.value == "known" else listed
+        hint = f"did you mean '{close}'?" if close else suggest(node.value, meant)
         found.at("GG203", node, f"unknown {what} '{node.value[:60]}'", hint=hint)
     return None
 

@@ -23,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway_guard.network.build import DATABASE_TYPE
+from gateway_guard.policy.countries import RESERVED
 from gateway_guard.types import NETWORK_FLAGS
 
 #: (country, asn, as_org, flag bits); what a record does not tell is None or 0.
@@ -231,7 +232,7 @@ def _code(value: Any) -> str | None:
     """`value` when it is an ISO 3166-1 alpha-2 code, else None (a name, a dash, '', EU)."""
     if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha():
         upper = value.upper()
-        return None if upper in _NO_COUNTRY or upper != value else upper
+        return None if upper in _NO_COUNTRY or upper != value else RESERVED.get(upper, upper)
     return None
 
 

@@ -251,6 +251,13 @@ def test_what_is_no_country_code_is_unknown(value: object) -> None:
     assert adapter_for("x", record).read(record)[0] is None
 
 
+def test_the_united_kingdom_and_greece_are_told_under_the_codes_policies_have() -> None:
+    adapter = adapter_for("x", {"country_code": "UK"})
+
+    assert adapter.read({"country_code": "UK"})[0] == "GB"
+    assert adapter.read({"country_code": "EL"})[0] == "GR"
+
+
 def test_norway_is_a_country() -> None:
     assert adapter_for("x", {"country_code": "NO"}).read({"country_code": "NO"})[0] == "NO"
 

@@ -180,6 +180,8 @@ def register(app: typer.Typer) -> None:
             day = date.fromisoformat(built) if built else datetime.now(UTC).date()
         except ValueError:
             raise typer.BadParameter(f"--date {built!r} is not YYYY-MM-DD") from None
+        if day <= date(1970, 1, 1):
+            raise typer.BadParameter(f"--date {built!r} is before there were such files")
         report = _build(
             sources,
             country or [],

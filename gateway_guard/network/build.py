@@ -8,6 +8,7 @@ bytes.
 from __future__ import annotations
 
 import csv
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -236,9 +237,12 @@ def build(
         progress: told the name of each step.
 
     Raises:
-        SourceError: a list cannot be read or has a bad line.
-        ValueError: `countries` or `systems` overlap within themselves.
+        SourceError: a list cannot be read or has a bad line; or `countries` or `systems` overlap
+            within themselves.
     """
+    countries = list(countries)
+    _apart("countries", ((first, last) for first, last, _ in countries))
+    _apart("AS ranges", ((r.first, r.last) for r in systems))
     progress("reading lists")
     flagged = _flagged(lists, systems)
     progress("merging")
@@ -276,6 +280,19 @@ def build(
             for flag in NETWORK_FLAGS
         },
     )
+
+
+def _apart(what: str, ranges: Iterable[Range]) -> None:
+    """Refuse ranges that overlap: of such, `flatten` would forget parts."""
+    before = -1
+    for first, last in sorted(ranges):
+        if first <= before:
+            place = ipaddress.ip_address(first) if first < V4_END else ipaddress.IPv6Address(first)
+            raise SourceError(
+                f"two {what} of what is to be built hold {place}: take one of the files, or one "
+                "range, away"
+            )
+        before = last
 
 
 def _flagged(lists: Sequence[FlagList], systems: Sequence[AsRange]) -> dict[str, list[Range]]:

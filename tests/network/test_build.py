@@ -275,3 +275,18 @@ def test_a_country_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 def test_a_missing_as_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         read_as_ranges(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("ip", "last"), [("192.0.2.9", "192.0.2.20"), ("2001:db8::9", "2001:db8::20")]
+)
+def test_two_countries_of_one_address_are_an_error(ip: str, last: str) -> None:
+    (first, _), (_, end) = parse_range(ip), parse_range(last)
+
+    with pytest.raises(SourceError, match=f"two countries .* hold {ip}"):
+        build(
+            countries=[(first - 5, end, "NO"), (first, first + 1, "SE")],
+            systems=[],
+            lists=[],
+            build_epoch=1,
+        )

@@ -8,7 +8,6 @@ bytes.
 from __future__ import annotations
 
 import csv
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,15 @@ import msgspec
 
 from gateway_guard.errors import SourceError
 from gateway_guard.network.lists import read_asns, read_ranges
-from gateway_guard.network.ranges import V4_END, Range, difference, flatten, parse_range, union
+from gateway_guard.network.ranges import (
+    V4_END,
+    Range,
+    apart,
+    difference,
+    flatten,
+    parse_range,
+    union,
+)
 from gateway_guard.network.writer import Value, write_mmdb
 from gateway_guard.types import NETWORK_FLAGS
 
@@ -231,24 +238,20 @@ def build(
     street, not the country, and its users are ordinary consumers.
 
     Args:
-        countries, systems: disjoint ranges each, in any order.
+        countries, systems: ranges in any order; where some overlap, see `ranges.apart`.
         lists: what flags addresses; several lists may give the same flag.
         build_epoch: Unix seconds for the file's metadata.
         progress: told the name of each step.
 
     Raises:
-        SourceError: a list cannot be read or has a bad line; or `countries` or `systems` overlap
-            within themselves.
+        SourceError: a list cannot be read or has a bad line.
     """
-    countries = list(countries)
-    _apart("countries", ((first, last) for first, last, _ in countries))
-    _apart("AS ranges", ((r.first, r.last) for r in systems))
     progress("reading lists")
     flagged = _flagged(lists, systems)
     progress("merging")
     layers: list[Iterable[tuple[int, int, object]]] = [
-        countries,
-        ((r.first, r.last, (r.asn, r.org)) for r in systems),
+        apart(countries),
+        apart((r.first, r.last, (r.asn, r.org)) for r in systems),
     ]
     layers += [_marked(flagged[flag]) for flag in NETWORK_FLAGS]
     layers.append(_marked(NOBODY))
@@ -280,19 +283,6 @@ def build(
             for flag in NETWORK_FLAGS
         },
     )
-
-
-def _apart(what: str, ranges: Iterable[Range]) -> None:
-    """Refuse ranges that overlap: of such, `flatten` would forget parts."""
-    before = -1
-    for first, last in sorted(ranges):
-        if first <= before:
-            place = ipaddress.ip_address(first) if first < V4_END else ipaddress.IPv6Address(first)
-            raise SourceError(
-                f"two {what} of what is to be built hold {place}: take one of the files, or one "
-                "range, away"
-            )
-        before = last
 
 
 def _flagged(lists: Sequence[FlagList], systems: Sequence[AsRange]) -> dict[str, list[Range]]:

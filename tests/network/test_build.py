@@ -277,16 +277,14 @@ def test_a_missing_as_file_is_an_error(tmp_path: Path) -> None:
         read_as_ranges(tmp_path / "none.csv")
 
 
-@pytest.mark.parametrize(
-    ("ip", "last"), [("192.0.2.9", "192.0.2.20"), ("2001:db8::9", "2001:db8::20")]
-)
-def test_two_countries_of_one_address_are_an_error(ip: str, last: str) -> None:
-    (first, _), (_, end) = parse_range(ip), parse_range(last)
+def test_a_range_within_another_takes_nothing_of_it_but_its_own(tmp_path: Path) -> None:
+    built = made(
+        tmp_path,
+        countries={"8.0.0.0/8": "US", "8.8.8.0/24": "SE"},
+        systems={"8.0.0.0/8": (1, "A"), "8.8.0.0/16": (2, "B")},
+    )
 
-    with pytest.raises(SourceError, match=f"two countries .* hold {ip}"):
-        build(
-            countries=[(first - 5, end, "NO"), (first, first + 1, "SE")],
-            systems=[],
-            lists=[],
-            build_epoch=1,
-        )
+    answers = [ask(tmp_path, built, ip) for ip in ("8.1.1.1", "8.8.8.8", "8.8.9.9", "8.200.1.1")]
+
+    assert [facts.country for facts in answers] == ["US", "SE", "US", "US"]
+    assert [facts.asn for facts in answers] == [1, 2, 2, 1]

@@ -16,7 +16,8 @@ class Files:
 
     Half a file often loads, too: of accounts that are written in place, those behind the middle
     would be nobody's for as long as that takes, and no longer suspended. So a change counts from
-    the second look in a row that finds the same size, times and inode.
+    the second look in a row that finds the same size, times and inode. A folder has changed when
+    a database (`*.mmdb`) in it has, or came or went.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -37,14 +38,18 @@ class Files:
         return resting != told
 
     def _look(self) -> list[tuple[int | None, ...]]:
-        found: list[tuple[int | None, ...]] = []
-        for path in self._paths:
-            try:
-                status = path.stat()
-                found.append((status.st_mtime_ns, status.st_size, status.st_ino))
-            except OSError as error:
-                found.append((error.errno,))
-        return found
+        return [
+            sum((_stamp(one) for one in sorted(path.glob("*.mmdb"))), _stamp(path))
+            for path in self._paths
+        ]
+
+
+def _stamp(path: Path) -> tuple[int | None, ...]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return (error.errno,)
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:

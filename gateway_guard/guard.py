@@ -325,6 +325,13 @@ class Guard:
             except Exception as error:  # noqa: BLE001 - a learner must never break a response
                 self._count("learn", error)
 
+    def changed(self) -> bool:
+        """Whether a file that `reload` reads has changed, and rests (`files.Files`)."""
+        parts = (self.policies, self.network, self.indicators, self.accounts)
+        # All are asked: each remembers what it saw. What an application brings may read no file.
+        said = [part.changed() for part in parts if hasattr(part, "changed")]
+        return any(said)
+
     def reload(self) -> bool:
         """Read policy, network data, indicators and accounts again; keep the last good of each.
 

@@ -358,3 +358,12 @@ def _count(env: Mapping[str, str], name: str, default: int, *, least: int = 1) -
     if not least <= value <= 100_000_000:
         raise SettingsError(f"{name} is {text!r}; write a whole number from {least} to 100000000")
     return value
+
+
+def opentelemetry(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """OpenTelemetry's own variables in `environ` (the process's when None), in lower case, trimmed;
+    without those that say nothing. Its library reads most of them itself.
+    """
+    env = os.environ if environ is None else environ
+    said = {name: env[name].strip().lower() for name in env if name.startswith("OTEL_")}
+    return {name: value for name, value in said.items() if value}

@@ -37,6 +37,19 @@ def test_a_file_that_came_and_went_has_not_changed(tmp_path: Path) -> None:
     assert [before, files.changed(), files.changed()] == [False, False, False]
 
 
+def test_a_folder_has_changed_once_the_databases_in_it_rest(tmp_path: Path) -> None:
+    files = Files([tmp_path])
+    looks = []
+
+    for size in range(1, 4):
+        # Written in place: the folder itself stays as it is from the second piece on.
+        (tmp_path / "tor.mmdb").write_bytes(bytes(size))
+        looks.append(files.changed())
+    looks += [files.changed(), files.changed()]
+
+    assert looks == [False, False, False, True, False]
+
+
 def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
     path = tmp_path / "snapshot"
 

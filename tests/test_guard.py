@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -12,6 +13,8 @@ from gateway_guard.building import build_guard
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import StoreError
 from gateway_guard.guard import Guard
+from gateway_guard.network.build import merge_flags
+from gateway_guard.network.ranges import parse_range
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import ImmediateStore
@@ -312,3 +315,37 @@ def test_a_refusal_after_the_reservation_leaves_nothing_in_flight() -> None:
         return await brain.decide(build.wire())
 
     assert run(scenario).decision.action is Action.ALLOW
+
+
+@pytest.mark.parametrize("which", ["policy", "network", "folder", "list", "indicators", "accounts"])
+def test_every_file_a_guard_reads_is_watched(tmp_path: Path, which: str) -> None:
+    paths = {
+        "policy": tmp_path / "p.yaml",
+        "network": tmp_path / "a.mmdb",
+        "folder": tmp_path / "feeds" / "b.mmdb",
+        "list": tmp_path / "exits.txt",
+        "indicators": tmp_path / "indicators.json",
+        "accounts": tmp_path / "accounts.csv",
+    }
+    database = merge_flags({"tor": [parse_range("192.0.2.0/24")]}, build_epoch=1)
+    (tmp_path / "feeds").mkdir()
+    paths["policy"].write_text("version: 1\nmode: enforce\n")
+    for name in ("network", "folder"):
+        paths[name].write_bytes(database)
+    paths["list"].write_text("192.0.2.7\n")
+    paths["accounts"].write_text("account,tier\nteam-7,free\n")
+    settings = Settings(
+        secret=build.SECRET,
+        network_files=(str(paths["network"]), str(tmp_path / "feeds"), f"tor={paths['list']}"),
+        accounts_file=str(paths["accounts"]),
+        intel_file=str(paths["indicators"]),
+    )
+    brain = build_guard(paths["policy"], settings=settings)
+    before = [brain.changed(), brain.changed()]
+
+    with paths[which].open("ab") as file:
+        file.write(b"\n")
+    looks = [brain.changed(), brain.changed(), brain.changed()]
+
+    assert before == [False, False]
+    assert looks == [False, True, False]

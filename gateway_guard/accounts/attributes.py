@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.policy.countries import COUNTRIES, RESERVED
 from gateway_guard.types import AccountFacts
 
 #: The fields of `AccountFacts`, as files and applications spell them.
@@ -32,11 +33,10 @@ def text(value: object) -> str | None:
 
 
 def country(value: object) -> str | None:
-    """Two ASCII letters, as upper case; whether the code exists is not checked."""
-    code = text(value)
-    if code is None or len(code) != 2 or not (code.isascii() and code.isalpha()):
-        return None
-    return code.upper()
+    """An ISO 3166-1 code in either case, `UK` and `EL` as what they are there; None for others."""
+    word = (text(value) or "").upper()
+    code = RESERVED.get(word, word)
+    return code if code in COUNTRIES else None
 
 
 def moment(value: object) -> float | None:

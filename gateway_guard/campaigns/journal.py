@@ -26,6 +26,9 @@ class Applied(msgspec.Struct, frozen=True, gc=False):
     digest: bytes = b""
 
 
+#: No moment at or after this can be shown.
+_YEAR_10000: Final = 253_402_300_800
+
 _decode = msgspec.json.Decoder(Review).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -47,6 +50,8 @@ def review_of(line: bytes) -> Review:
         review = _decode(line)
     except UNDECODABLE as error:
         raise ValueError(f"not a review: {error}") from None
+    if not 0 <= review.at < _YEAR_10000 or not 0 <= (review.until or 0) < _YEAR_10000:
+        raise ValueError("`at` and `until` are Unix seconds, not milliseconds")
     if (review.account is None) is (review.campaign is None):
         raise ValueError("names both an account and a campaign, or neither")
     if review.ruling is Ruling.RELEASE and review.campaign is None:

@@ -219,7 +219,7 @@ def _poll(
     kinds: Counter[str] = Counter()
     messages: list[str] = []
     limits: Limits = limits_of(settings)
-    for page in poll(web, added_after=cursor, etag=etag):
+    for page in poll(web, now=time.time(), added_after=cursor, etag=etag):
         now = time.time()
         read = taken(page.objects, now=now, limits=limits, unsaid=unsaid)
         # The cursor moves when the poll is complete: what broke off is asked for again.

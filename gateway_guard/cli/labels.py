@@ -54,7 +54,7 @@ def read_labels(path: Path) -> dict[str, Label]:
                 if column not in columns:
                     raise SourceError(f"{path}: no column {column!r} in its first line")
             for row in rows:
-                account, word = row["account"] or "", (row["label"] or "").strip().lower()
+                account, word = (row["account"] or "").strip(), (row["label"] or "").strip().lower()
                 labels.pop(account, None)
                 if word in _OPEN:
                     continue

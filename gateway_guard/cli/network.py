@@ -180,6 +180,8 @@ def register(app: typer.Typer) -> None:
             day = date.fromisoformat(built) if built else datetime.now(UTC).date()
         except ValueError:
             raise typer.BadParameter(f"--date {built!r} is not YYYY-MM-DD") from None
+        if day <= date(1970, 1, 1):
+            raise typer.BadParameter(f"--date {built!r} is before there were such files")
         report = _build(
             sources,
             country or [],
@@ -202,7 +204,9 @@ def register(app: typer.Typer) -> None:
     def update_command(
         url: Annotated[
             list[str],
-            typer.Option(help="NAME=URL of an .mmdb or .mmdb.gz; NAME:FLAG=URL of a text list."),
+            typer.Option(
+                help="NAME=URL of an .mmdb, .mmdb.gz or .tar.gz; NAME:FLAG=URL of a text list."
+            ),
         ],
         folder: Annotated[
             Path, typer.Option("--dir", help="Where NAME.mmdb is kept; a network file itself.")
@@ -216,7 +220,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Fetch feeds; keep the last good file of any that fails.
 
-        Exit status 1 when a feed failed. Run it from cron; a running guard is told by SIGHUP.
+        Exit status 1 when a feed failed. Run it from cron; a running guard notices by itself.
         """
         checksums = dict[str, str]()
         for spec in sha256 or []:

@@ -270,6 +270,15 @@ def register(app: typer.Typer) -> None:
                 complain=complain, progress=advance, limit=limit,
             )  # fmt: skip
         complain.finish()
+        if classes is not None:
+            # A reviewer's list may have the digests that `campaign` shows of a snapshot.
+            classes = {judge.recorded.get(one, one): label for one, label in classes.items()}
+            if seen.exchanges and classes.keys().isdisjoint(judge.tally.accounts):
+                typer.echo(
+                    f"{labels} names no account of {traffic}: write them as `account` is there,"
+                    " or as `campaign show` of this replay's --snapshot has them",
+                    err=True,
+                )
         if campaigns is not None:
             _write_campaigns(campaigns, judge)
         if snapshot is not None:

@@ -123,7 +123,7 @@ class GuardMiddleware:
             lag: seconds of CPU one turn of the event loop may take, again and again, before
                 requests are turned away (503); the policy's `overload.lag` goes before it. None for
                 any number.
-            reload_every: seconds between two looks at the policy file; None never looks. By default
+            reload_every: seconds between two looks at the files; None never looks. By default
                 `background.RELOAD_EVERY` next to `policy`, and never for a ready `guard`, which is
                 its owner's to reload.
             on_decided: told how long each decision took, seconds (`Metrics.decided`); never raises.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gateway_guard.stores.base import ImmediateStore
 from gateway_guard.stores.patience import PatientStore
@@ -95,7 +95,7 @@ class Background:
             # Reading and compiling take milliseconds: not in the loop's thread. The switch to the
             # new policy is one assignment.
             try:
-                if await asyncio.to_thread(self._changed):
+                if await asyncio.to_thread(self._guard.changed):
                     good = await asyncio.to_thread(self._guard.reload)
                     log.info("policy reloaded" if good else "reload failed, last good one stays")
                     error = getattr(self._guard.policies, "error", None)
@@ -103,11 +103,3 @@ class Background:
                         log.error("policy-kept reason=%s", error)
             except Exception as error:  # noqa: BLE001 - watching goes on; the next look may succeed
                 log.error("watching the policy failed: %s", type(error).__name__)
-
-    def _changed(self) -> bool:
-        policies: Any = self._guard.policies
-        # A directory of the application's own may not come from a file.
-        accounts = getattr(getattr(self._guard, "accounts", None), "changed", None)
-        # Both are asked: each remembers what it saw.
-        policy, attributes = policies.changed(), accounts is not None and accounts()
-        return bool(policy or attributes)

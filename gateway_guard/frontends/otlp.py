@@ -12,10 +12,10 @@ because it concerns what is loaded, is read here: `OTEL_TRACES_EXPORTER`, `OTEL_
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -31,6 +31,7 @@ from starlette.types import ASGIApp
 from gateway_guard import __version__
 from gateway_guard.frontends.telemetry import Telemetry, Traced
 from gateway_guard.guard import Guard
+from gateway_guard.settings import opentelemetry
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class Otlp:
     """
 
     def __init__(self) -> None:
-        traces, metrics = _wanted("TRACES"), _wanted("METRICS")
+        said = opentelemetry()
+        traces, metrics = _wanted("TRACES", said), _wanted("METRICS", said)
         ours = Resource(
             {
                 "service.name": "gateway-guard",
@@ -93,14 +95,14 @@ class Otlp:
             log.warning("telemetry-lost reason=the collector does not answer")
 
 
-def _wanted(kind: str) -> bool:
-    """Whether `TRACES` or `METRICS` are to be sent."""
+def _wanted(kind: str, said: Mapping[str, str]) -> bool:
+    """Whether `TRACES` or `METRICS` are to be sent, by what the variables have `said`."""
     name = f"OTEL_{kind}_EXPORTER"
-    exporter = os.environ.get(name, "").strip().lower() or "otlp"
+    exporter = said.get(name, "otlp")
     if exporter not in ("otlp", "none"):
         raise ValueError(f"{name} is {exporter!r}; here it may be 'otlp' or 'none'")
     for name in (f"OTEL_EXPORTER_OTLP_{kind}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        protocol = os.environ.get(name, "").strip().lower()
+        protocol = said.get(name)
         if protocol and exporter == "otlp":
             if protocol != "http/protobuf":
                 raise ValueError(f"{name} is {protocol!r}; here it may be 'http/protobuf'")

@@ -27,7 +27,6 @@ class Reloader:
 
     Args:
         guard: what is reloaded.
-        files: further files the guard reads.
         renewed: what is reloaded besides: certificates.
         done: called in the loop after each reload, with whether everything could be read.
         every: seconds between two looks at the files, > 0.
@@ -36,14 +35,12 @@ class Reloader:
     def __init__(
         self,
         guard: Guard,
-        files: Files,
         done: Callable[[bool], None],
         *,
         renewed: Sequence[Renewed] = (),
         every: float = LOOK_EVERY,
     ) -> None:
         self._guard = guard
-        self._files = files
         self._renewed = renewed
         self._pems = Files([path for one in renewed for path in one.files])
         self._done = done
@@ -75,8 +72,8 @@ class Reloader:
             self._done(good)
 
     def _changed(self) -> bool:
-        # All are asked: each remembers what it saw.
-        return any([self._guard.policies.changed(), self._files.changed(), self._pems.changed()])
+        # Both are asked: each remembers what it saw.
+        return any([self._guard.changed(), self._pems.changed()])
 
     def _reload(self) -> bool:
         # Each, whatever becomes of the others.

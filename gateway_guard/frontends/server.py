@@ -28,7 +28,6 @@ from starlette.types import ASGIApp
 
 from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
-from gateway_guard.files import Files
 from gateway_guard.frontends.admin import Health
 from gateway_guard.frontends.certificate import Certificate, Renewed
 from gateway_guard.frontends.dashboard.mount import one_guard
@@ -149,9 +148,7 @@ class Sidecar:
                 "nobody else's header is believed"
             )
         self._front = self._opened(options)
-        others = (settings.accounts_file, settings.intel_file)
         self._otlp = _exporting() if options.otel else None
-        self._files = Files([*settings.network_files, *(path for path in others if path)])
         self.instruments = Instruments(
             self.guard, self.metrics, settings, decisions=self._log,
             connections=options.max_connections, draining=lambda: self.draining,
@@ -243,7 +240,7 @@ class Sidecar:
             protocol.limits = self._limits()
 
         renewed: list[Renewed] = [*front.renewed, *([tls] if tls is not None else [])]
-        reloader = Reloader(self.guard, self._files, reloaded, renewed=renewed)
+        reloader = Reloader(self.guard, reloaded, renewed=renewed)
 
         def hang_up() -> None:
             if self._log is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway_guard.errors import IntelError
-from gateway_guard.files import write_whole
+from gateway_guard.files import Files, write_whole
 from gateway_guard.intel.groups import group_of
 from gateway_guard.intel.matching import Found, Matcher
 from gateway_guard.intel.networks import Limits
@@ -144,6 +144,7 @@ class Indicators:
         self._clock = clock
         self._matcher = Matcher((), now=0.0, limits=self._limits)
         self._tried: tuple[int, int, int] | None = None
+        self._files = Files(() if path is None else (path,))
         if not self.reload():
             raise IntelError(str(self.error))
 
@@ -167,6 +168,12 @@ class Indicators:
     def loaded(self) -> int:
         """Indicators that can match."""
         return self._matcher.loaded
+
+    def changed(self) -> bool:
+        """Whether the file is another one than when this was last said, and nobody is writing it
+        any more (`files.Files`).
+        """
+        return self._files.changed()
 
     def reload(self) -> bool:
         """Read the file if it has changed; False when it cannot be used: the last good one stays.

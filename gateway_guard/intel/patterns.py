@@ -21,9 +21,13 @@ _OWN: Final = {
     "tls": "x-gateway-guard-client:ja4",
 }
 _KINDS: Final = {path: kind for kind, path in _OWN.items()}
-_NETWORKS: Final = ("ipv4-addr:value", "ipv6-addr:value")
+_SOURCE: Final = "network-traffic:src_ref.value"
+_NETWORKS: Final = ("ipv4-addr:value", "ipv6-addr:value", _SOURCE)
+_FAMILIES: Final = tuple([("text", kind), ("word", "AND")] for kind in ("ipv4-addr", "ipv6-addr"))
+#: Parentheses within parentheses that are read.
+_DEEPEST: Final = 8
 _TOKEN: Final = re.compile(
-    r"\s*(?:([\[\]()=])|'((?:[^'\\]|\\['\\])*)'|([A-Za-z][A-Za-z0-9_:.-]*))", re.ASCII
+    r"\s*(?:([\[\]()=,])|'((?:[^'\\]|\\['\\])*)'|([A-Za-z][A-Za-z0-9_:.-]*))", re.ASCII
 )
 
 
@@ -40,7 +44,8 @@ def read_pattern(text: str) -> list[tuple[str, str]] | None:
 
     Understood: one comparison, or several joined by OR, within one observation or several joined by
     OR. Anything else (AND, FOLLOWEDBY, NOT, other objects, qualifiers) would be matched wrongly if
-    it was matched by halves.
+    it was matched by halves. Of network traffic its source is whom the guard sees, and `AND` there
+    only says which kind of address it is: so MISP writes `ip-src`.
     """
     if len(text) > LONGEST:
         return None
@@ -52,20 +57,10 @@ def read_pattern(text: str) -> list[tuple[str, str]] | None:
     while True:
         if at >= size or tokens[at] != ("mark", "["):
             return None
-        at += 1
-        while True:
-            read = _comparison(tokens, at)
-            if read is None or len(found) >= MOST_ALTERNATIVES:
-                return None
-            found.append(read)
-            at += 3
-            if at < size and tokens[at] == ("word", "OR"):
-                at += 1
-                continue
-            break
-        if at >= size or tokens[at] != ("mark", "]"):
+        read = _alternatives(tokens, at + 1, found, 0)
+        if read is None or read >= size or tokens[read] != ("mark", "]"):
             return None
-        at += 1
+        at = read + 1
         if at == size:
             return found
         if tokens[at] != ("word", "OR"):
@@ -73,17 +68,67 @@ def read_pattern(text: str) -> list[tuple[str, str]] | None:
         at += 1
 
 
-def _comparison(tokens: list[tuple[str, str]], at: int) -> tuple[str, str] | None:
+def _alternatives(
+    tokens: list[tuple[str, str]], at: int, found: list[tuple[str, str]], depth: int
+) -> int | None:
+    """Where comparisons joined by OR end; each is put into `found`. None when they are others."""
+    while True:
+        if tokens[at : at + 1] == [("mark", "(")] and depth < _DEEPEST:
+            inner = _alternatives(tokens, at + 1, found, depth + 1)
+            end = inner + 1 if inner is not None and tokens[inner:][:1] == [("mark", ")")] else None
+        else:
+            end = _comparison(tokens, at, found)
+        if end is None or len(found) > MOST_ALTERNATIVES:
+            return None
+        at = end
+        if tokens[at : at + 1] != [("word", "OR")]:
+            return at
+        at += 1
+
+
+def _comparison(tokens: list[tuple[str, str]], at: int, found: list[tuple[str, str]]) -> int | None:
+    """Where one comparison ends, put into `found`; None when it is none the guard can match."""
+    if tokens[at : at + 2] == [("word", "network-traffic:src_ref.type"), ("mark", "=")]:
+        if tokens[at + 2 : at + 4] not in _FAMILIES:
+            return None
+        at += 4
+        if tokens[at : at + 1] != [("word", _SOURCE)]:
+            return None
     if at + 3 > len(tokens):
         return None
     (kind, path), operator, (what, value) = tokens[at : at + 3]
-    if kind != "word" or what != "text":
+    listed = operator == ("word", "IN")
+    equal = operator == ("mark", "=") or listed
+    if kind != "word":
         return None
-    equal = operator == ("mark", "=")
     if path in _NETWORKS and (equal or operator == ("word", "ISSUBSET")):
-        return "network", value
-    if path in _KINDS and equal:
-        return _KINDS[path], value
+        named = "network"
+    elif path in _KINDS and equal:
+        named = _KINDS[path]
+    else:
+        return None
+    if listed:
+        return _listed(tokens, at + 2, named, found)
+    if what != "text":
+        return None
+    found.append((named, value))
+    return at + 3
+
+
+def _listed(
+    tokens: list[tuple[str, str]], at: int, kind: str, found: list[tuple[str, str]]
+) -> int | None:
+    """Where the list of an IN ends: `('…', '…')`."""
+    before = ("mark", "(")
+    while tokens[at : at + 1] == [before] and at + 2 < len(tokens):
+        what, value = tokens[at + 1]
+        if what != "text":
+            return None
+        found.append((kind, value))
+        at += 2
+        if tokens[at] == ("mark", ")"):
+            return at + 1
+        before = ("mark", ",")
     return None
 
 

@@ -25,6 +25,8 @@ UNSAID: Final = 50
 USUAL: Final = 90 * 86_400
 #: Most messages kept of what was not taken.
 _MOST_MESSAGES: Final = 20
+#: What was only seen somewhere, perhaps at the victim: no word against it.
+_ADDRESSES: Final = ("ipv4-addr", "ipv6-addr")
 _NONE: Final = "this is no STIX bundle: a mapping with a list of `objects` was expected"
 
 
@@ -124,6 +126,8 @@ def taken(
             source, target = one.get("source_ref"), one.get("target_ref")
             if isinstance(source, str) and isinstance(target, str):
                 indicates[source] = target
+        elif kind in _ADDRESSES:
+            out.refuse("addresses that no indicator says anything of")
     for name, (_, one) in latest.items():
         label = campaigns.get(indicates.get(name, "")) or named(one.get("name"), name[:60])
         _take(out, name, one, label, now, limits, unsaid)

@@ -22,6 +22,8 @@ MAX_POLL: Final = 256 << 20
 _BATCH: Final = 200
 _MOST_LOOKS: Final = 20
 _LONGEST_NEXT: Final = 1_024
+#: Seconds by which clocks of servers are believed to differ.
+_CLOCKS_APART: Final = 300.0
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +51,13 @@ class Pushed(msgspec.Struct, kw_only=True):
     messages: list[str] = []
 
 
-def poll(web: Web, *, added_after: str = "", etag: str = "", page: int = 1_000) -> Iterator[Page]:
+def poll(
+    web: Web, *, now: float, added_after: str = "", etag: str = "", page: int = 1_000
+) -> Iterator[Page]:
     """What was added to the collection at `web.base` after `added_after`, page by page.
 
-    Nothing comes when the server says that nothing changed since `etag`.
+    Nothing comes when the server says that nothing changed since `etag`. `now` is Unix seconds: a
+    server whose clock is ahead says moments to come, after which nothing is added for as long.
 
     Raises:
         IntelError: the server does not answer as TAXII 2.1 asks; says how, and what to do.
@@ -70,7 +75,8 @@ def poll(web: Web, *, added_after: str = "", etag: str = "", page: int = 1_000) 
             raise IntelError(f"{web.host} sends more than {MAX_POLL:,} bytes in one poll")
         objects = objects_of({"objects": document.get("objects", [])})
         added = reply.headers.get("x-taxii-date-added-last", "")
-        if objects and parse_stamp(added) is not None:
+        last = parse_stamp(added)
+        if objects and last is not None and last <= now + _CLOCKS_APART:
             cursor = added
         more, token = document.get("more") is True, document.get("next")
         again = number == 0 and not more and cursor == added_after
@@ -82,8 +88,9 @@ def poll(web: Web, *, added_after: str = "", etag: str = "", page: int = 1_000) 
             return
         if not isinstance(token, str) or not 0 < len(token) <= _LONGEST_NEXT:
             raise IntelError(f"{web.host} says there is more, but not where (`next`)")
-        # Some servers call every next page by one name, so the name says nothing.
-        if not objects or reply.body == before:
+        # Some servers call every next page by one name, so the name says nothing; and some leave
+        # out of a page what one may not see, up to all of it.
+        if reply.body == before:
             raise IntelError(f"{web.host} says there is more, and gives the same again and again")
         before = reply.body
         params = params | {"next": token}

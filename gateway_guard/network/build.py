@@ -17,7 +17,15 @@ import msgspec
 
 from gateway_guard.errors import SourceError
 from gateway_guard.network.lists import read_asns, read_ranges
-from gateway_guard.network.ranges import V4_END, Range, difference, flatten, parse_range, union
+from gateway_guard.network.ranges import (
+    V4_END,
+    Range,
+    apart,
+    difference,
+    flatten,
+    parse_range,
+    union,
+)
 from gateway_guard.network.writer import Value, write_mmdb
 from gateway_guard.types import NETWORK_FLAGS
 
@@ -38,6 +46,17 @@ NOBODY: Final = tuple(
         *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
         *("64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:2::/48"),
         *("2001:db8::/32", "2002::/16", "3fff::/20", "fc00::/7", "fe80::/10", "ff00::/8"),
+    )
+)
+
+
+#: Addresses inside somebody's own network. Published lists hold them, too (`10.0.0.0/8` among the
+#: bogons), and would flag the operator's own machines.
+PRIVATE: Final = tuple(
+    parse_range(prefix)
+    for prefix in (
+        *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.168.0.0/16", "fc00::/7", "fe80::/10"),
     )
 )
 
@@ -219,21 +238,20 @@ def build(
     street, not the country, and its users are ordinary consumers.
 
     Args:
-        countries, systems: disjoint ranges each, in any order.
+        countries, systems: ranges in any order; where some overlap, see `ranges.apart`.
         lists: what flags addresses; several lists may give the same flag.
         build_epoch: Unix seconds for the file's metadata.
         progress: told the name of each step.
 
     Raises:
         SourceError: a list cannot be read or has a bad line.
-        ValueError: `countries` or `systems` overlap within themselves.
     """
     progress("reading lists")
     flagged = _flagged(lists, systems)
     progress("merging")
     layers: list[Iterable[tuple[int, int, object]]] = [
-        countries,
-        ((r.first, r.last, (r.asn, r.org)) for r in systems),
+        apart(countries),
+        apart((r.first, r.last, (r.asn, r.org)) for r in systems),
     ]
     layers += [_marked(flagged[flag]) for flag in NETWORK_FLAGS]
     layers.append(_marked(NOBODY))

@@ -7,6 +7,7 @@ one merged file.
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -20,6 +21,7 @@ import msgspec
 
 from gateway_guard.core.address import parse_ip_afresh
 from gateway_guard.errors import SourceError
+from gateway_guard.files import Files
 from gateway_guard.network.base import UNKNOWN_NETWORK
 from gateway_guard.network.build import merge_flags
 from gateway_guard.network.lists import read_ranges
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 CACHED: Final = 8_192
 _LONGEST_ADDRESS: Final = 45
 _AUTHORITATIVE: Final = "authoritative"
+_FILL: Final = "; `gateway-guard network update --dir` fills it"
 _KIND_WORDS: Final = ((COUNTRY, "country"), (ASN, "asn"), (FLAGS, "network"))
 
 #: (modification time in ns, size, inode): what tells that a file was replaced.
@@ -95,6 +98,8 @@ class _Layer:
         """Read the file if it is not the one tried last; True when the answers may differ now."""
         try:
             stamp = _stamp(self.source.path)
+            if self.source.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"no .mmdb file in this folder{_FILL}")
         except OSError as error:
             self.error = f"{self.source.path}: cannot be read: {error.strerror}"
             self._tried = None
@@ -170,11 +175,16 @@ class NetworkDatabase:
             source if isinstance(source, Source) else Source.parse(source) for source in sources
         )
         self._layers: dict[Source, _Layer] = {}
+        #: Folder → what it held when it last held anything.
+        self._folders: dict[Source, list[Source]] = {}
         self._cached: Callable[[str], NetworkFacts] = _nobody
+        #: Looked at before they are read: what is put there meanwhile is read again.
+        self._files = Files(source.path for source in self._sources)
         self._refresh()
         if strict:
             for layer in self._layers.values():
-                if layer.error is not None:
+                # An empty folder waits for its first `network update`; `describe` says so.
+                if layer.error is not None and not layer.source.path.is_dir():
                     raise SourceError(layer.error)
 
     @classmethod
@@ -199,6 +209,12 @@ class NetworkDatabase:
         """Table → (entries, most there may be)."""
         asked = getattr(self._cached, "cache_info", None)
         return {"addresses_cached": (asked().currsize if asked is not None else 0, CACHED)}
+
+    def changed(self) -> bool:
+        """Whether a file is another one than when this was last said, and nobody is writing it any
+        more (`files.Files`).
+        """
+        return self._files.changed()
 
     def reload(self) -> bool:
         """Read the files that changed; False when one is not usable and its last good is kept."""
@@ -235,13 +251,15 @@ class NetworkDatabase:
     def _expanded(self) -> list[Source]:
         found: list[Source] = []
         for source in self._sources:
-            if source.path.is_dir():
-                found += [
-                    Source(path=path, authoritative=source.authoritative)
-                    for path in sorted(source.path.glob("*.mmdb"))
-                ]
-            else:
-                found.append(source)
+            files = [
+                Source(path=path, authoritative=source.authoritative)
+                for path in sorted(source.path.glob("*.mmdb"))
+            ]
+            if files:
+                self._folders[source] = files
+            # A folder that is gone or has nothing in it any more (a disk that is not mounted) tells
+            # of no address less: its files stay, each with its error.
+            found += files or self._folders.get(source, [source])
         return found
 
 

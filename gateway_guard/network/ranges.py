@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from operator import itemgetter
+from typing import Final, TypeVar
 
 Range = tuple[int, int]
+V = TypeVar("V")
 
 #: One past the last IPv4 address in the common space.
 V4_END: Final = 1 << 32
@@ -83,6 +85,37 @@ def difference(ranges: Iterable[Range], removed: Iterable[Range]) -> list[Range]
         if start <= last:
             left.append((start, last))
     return left
+
+
+def apart(ranges: Iterable[tuple[int, int, V]]) -> list[tuple[int, int, V]]:
+    """`(first, last, value)` of which no two overlap, in order: each address once.
+
+    Of ranges that overlap, the one that begins last counts, and of those that begin together the
+    narrowest: published tables have a part of a network within it. Of equal ones it is the first.
+    """
+    numbered = [(first, -last, -at, value) for at, (first, last, value) in enumerate(ranges)]
+    numbered.sort(key=itemgetter(0, 1, 2))
+    found: list[tuple[int, int, V]] = []
+    under: list[tuple[int, V]] = []  # (last, value) of ranges begun, the latest on top
+    at = 0  # up to here all is said
+    for first, negative, _, value in numbered:
+        while under and under[-1][0] < first:
+            at = _say(found, at, *under.pop())
+        if under:
+            _say(found, at, first - 1, under[-1][1])
+        at = first
+        under.append((-negative, value))
+    while under:
+        at = _say(found, at, *under.pop())
+    return found
+
+
+def _say(found: list[tuple[int, int, V]], first: int, last: int, value: V) -> int:
+    """Add `(first, last, value)`, if there is any of it left; where the next one begins."""
+    if first > last:
+        return first
+    found.append((first, last, value))
+    return last + 1
 
 
 def flatten(

@@ -13,7 +13,6 @@ import os
 import re
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +23,12 @@ import msgspec
 
 from gateway_guard.errors import SourceError
 from gateway_guard.heads import head
-from gateway_guard.network.build import merge_flags
+from gateway_guard.network.build import PRIVATE, merge_flags
 from gateway_guard.network.lists import parse_ranges
 from gateway_guard.network.mmdb import open_bytes
+from gateway_guard.network.ranges import difference, union
 from gateway_guard.network.reasons import reason
+from gateway_guard.network.unpack import unpacked
 from gateway_guard.network.vendors import recognise
 from gateway_guard.types import NETWORK_FLAGS
 
@@ -40,7 +41,6 @@ READ_SECONDS: Final = 30.0
 TOTAL_SECONDS: Final = 900.0
 MAX_REDIRECTS: Final = 5
 _MAX_CHECKSUM_BYTES: Final = 4_096
-_GZIP: Final = b"\x1f\x8b"
 _MARKER: Final = b"\xab\xcd\xefMaxMind.com"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -205,7 +205,7 @@ def _update_one(feed: Feed, folder: Path, fetch: _Fetch, built: int) -> Outcome:
         return Outcome(
             name=feed.name, status="unchanged", detail="same content", size=_size(target)
         )
-    data, detail = _compiled(feed, _expanded(body, fetch.max_bytes), built)
+    data, detail = _compiled(feed, unpacked(body, fetch.max_bytes), built)
     fresh.kept = hashlib.sha256(data).hexdigest()
     # The data first: a crash in between only costs one needless download.
     _write(target, data)
@@ -271,7 +271,7 @@ class _Fetch:
         if length.isdigit() and int(length) > limit:
             raise SourceError(f"{int(length):,} bytes offered, {limit:,} is the most")
         body = bytearray()
-        # Raw: what the server compressed is expanded by `_expanded`, with a bound.
+        # Raw: what the server compressed is unpacked by `unpacked`, with a bound.
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > limit:
@@ -297,24 +297,6 @@ def _expected(feed: Feed, fetch: _Fetch) -> str:
     return word.lower()
 
 
-def _expanded(body: bytes, limit: int) -> bytes:
-    """`body` without its gzip wrapping, at most `limit` bytes. Nothing else is unpacked."""
-    if body[:2] != _GZIP:
-        return body
-    expander = zlib.decompressobj(wbits=31)
-    try:
-        expanded = expander.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise SourceError("damaged gzip data") from error
-    if len(expanded) > limit:
-        raise SourceError(f"expands to more than {limit:,} bytes")
-    if not expander.eof:
-        raise SourceError("gzip data is cut short")
-    if expander.unused_data.strip(b"\0"):
-        raise SourceError("gzip data of several members")
-    return expanded
-
-
 def _compiled(feed: Feed, content: bytes, built: int) -> tuple[bytes, str]:
     """The MMDB bytes to keep, checked, and a sentence about them."""
     if _MARKER in content[-128 * 1024 :]:
@@ -328,16 +310,18 @@ def _compiled(feed: Feed, content: bytes, built: int) -> tuple[bytes, str]:
                 f"database type {opened.database_type[:80]!r} tells no country, AS or network flag"
             )
         return content, f"{opened.database_type[:80]}"
-    if content[257:262] == b"ustar" or content[:2] == b"PK":
-        raise SourceError("an archive; fetch the .mmdb or .mmdb.gz file itself")
     if feed.flag is None:
         raise SourceError(
             f"neither an MMDB file nor, without a flag, a list; write {feed.name}:FLAG=URL"
         )
-    ranges = parse_ranges(content, feed.name)
+    entries = parse_ranges(content, feed.name)
+    ranges = difference(entries, PRIVATE)
+    if not ranges:
+        raise SourceError("the list names private addresses only")
     data = merge_flags({feed.flag: ranges}, build_epoch=built)
     open_bytes(data, feed.name).reader.close()
-    return data, f"{len(ranges):,} entries flagged {feed.flag}"
+    left_out = "" if ranges == union(entries) else "; private addresses in it are left out"
+    return data, f"{len(entries):,} entries flagged {feed.flag}{left_out}"
 
 
 def _remembered(feed: Feed, target: Path, memory: Path) -> _State:

@@ -22,6 +22,8 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.network.build import DATABASE_TYPE
+from gateway_guard.policy.countries import RESERVED
 from gateway_guard.types import NETWORK_FLAGS
 
 #: (country, asn, as_org, flag bits); what a record does not tell is None or 0.
@@ -39,25 +41,37 @@ FLAG_SETS: Final = tuple(
     for bits in range(1 << len(NETWORK_FLAGS))
 )
 
-#: Boolean keys of MaxMind and IPinfo (both generations).
-_FLAG_KEYS: Final = {
-    "is_anonymous_vpn": _BIT["vpn"],
-    "is_public_proxy": _BIT["proxy"],
-    "is_residential_proxy": _BIT["residential"],
-    "is_tor_exit_node": _BIT["tor"],
-    "is_hosting_provider": _BIT["hosting"],
-    "is_anonymous_proxy": _BIT["proxy"],  # City and Enterprise of years ago
-    "hosting": _BIT["hosting"],
-    "proxy": _BIT["proxy"],
-    "relay": _BIT["relay"],
-    "tor": _BIT["tor"],
-    "vpn": _BIT["vpn"],
-    "is_hosting": _BIT["hosting"],
-    "is_proxy": _BIT["proxy"],
-    "is_relay": _BIT["relay"],
-    "is_tor": _BIT["tor"],
-    "is_vpn": _BIT["vpn"],
-}
+#: Boolean keys, by those who write them: MaxMind, IPinfo old and new. Vendors leave out what is not
+#: true, and a sample of two thousand nodes can miss what a thousand addresses of millions are (Tor
+#: exits): so where one key of a family was seen, all of them are looked for.
+_FLAG_FAMILIES: Final = (
+    {
+        "is_anonymous": 0,  # any of the others, plain hosting too: no flag of ours
+        "is_anonymous_vpn": _BIT["vpn"],
+        "is_public_proxy": _BIT["proxy"],
+        "is_residential_proxy": _BIT["residential"],
+        "is_tor_exit_node": _BIT["tor"],
+        "is_hosting_provider": _BIT["hosting"],
+        "is_anonymous_proxy": _BIT["proxy"],  # City and Enterprise of years ago
+    },
+    {
+        "hosting": _BIT["hosting"],
+        "proxy": _BIT["proxy"],
+        "relay": _BIT["relay"],
+        "tor": _BIT["tor"],
+        "vpn": _BIT["vpn"],
+    },
+    {
+        "is_hosting": _BIT["hosting"],
+        "is_proxy": _BIT["proxy"],
+        "is_relay": _BIT["relay"],
+        "is_tor": _BIT["tor"],
+        "is_vpn": _BIT["vpn"],
+    },
+)
+_FLAG_KEYS: Final = frozenset(
+    key for family in _FLAG_FAMILIES for key, bit in family.items() if bit
+)
 _PROXY_TYPES: Final = {
     "VPN": _BIT["vpn"],
     "TOR": _BIT["tor"],
@@ -75,6 +89,10 @@ _NO_COUNTRY: Final = frozenset(("A1", "A2", "AP", "EU", "O1", "T1", "XX", "ZZ"))
 _RESIDENTIAL_MAXMIND: Final = frozenset(
     ("anonymizer_confidence", "network_last_seen", "provider_name")
 )
+
+
+#: Keys of what our compiler writes.
+_OWN_KEYS: Final = frozenset(("country_code", "asn", "as_org", "flags"))
 
 
 class _OwnRecord(msgspec.Struct):
@@ -109,21 +127,23 @@ def recognise(database_type: str, sample: Sequence[Any]) -> Adapter | None:
             if isinstance(traits, Mapping):
                 trait_keys.update(traits)
     lowered = database_type.lower()
-    if _is_own(keys, sample):
-        holds = FLAGS | (COUNTRY if "country_code" in keys else 0) | (ASN if "asn" in keys else 0)
+    if _is_own(database_type, keys, sample):
+        # What the sample shows. `read` finds more: a few flagged addresses among many countries.
+        holds = (COUNTRY if "country_code" in keys else 0) | (ASN if "asn" in keys else 0)
+        holds |= FLAGS if "flags" in keys or not holds else 0
         return Adapter(kind="gateway-guard", holds=holds, read=_read_own)
     if (keys and keys <= _RESIDENTIAL_MAXMIND) or (
-        "percent_days_seen" in keys and not keys & _FLAG_KEYS.keys()
+        "percent_days_seen" in keys and not keys & _FLAG_KEYS
     ):
         return Adapter(kind="residential proxies", holds=FLAGS, read=_read_residential)
-    if "residential" in lowered and "proxy" in lowered and not keys & _FLAG_KEYS.keys():
+    if "residential" in lowered and "proxy" in lowered and not keys & _FLAG_KEYS:
         return Adapter(kind="residential proxies", holds=FLAGS, read=_read_residential)
     return _compose(lowered, keys, trait_keys)
 
 
-def _is_own(keys: set[str], sample: Sequence[Any]) -> bool:
+def _is_own(database_type: str, keys: set[str], sample: Sequence[Any]) -> bool:
     """Whether these are records of our compiler, so sound that `_read_own` need not look."""
-    if not {"flags"} <= keys <= {"country_code", "asn", "as_org", "flags"}:
+    if not (database_type == DATABASE_TYPE or "flags" in keys) or not keys <= _OWN_KEYS:
         return False
     try:
         for record in sample:
@@ -147,16 +167,15 @@ def _compose(lowered: str, keys: set[str], trait_keys: set[str]) -> Adapter | No
         asn = _system
     elif "autonomous_system_number" in trait_keys:
         asn, nested = _system, True
-    flag_keys = tuple((key, bit) for key, bit in _FLAG_KEYS.items() if key in keys)
-    trait_flags = tuple((key, bit) for key, bit in _FLAG_KEYS.items() if key in trait_keys)
+    # An Anonymous-IP file of nothing but `is_anonymous` in the sample still is one.
+    flag_keys = _flag_keys(keys | {"is_anonymous"} if "anonymous" in lowered else keys)
+    trait_flags = _flag_keys(trait_keys)
     uses: tuple[str, ...] = tuple(key for key in _USE_KEYS if key in keys)
     if about_systems and "type" in keys:
         uses = (*uses, "type")
     trait_uses = tuple(key for key in _USE_KEYS if key in trait_keys)
     types = "proxy_type" in keys
     flags = bool(flag_keys or trait_flags or uses or trait_uses or types)
-    # An Anonymous-IP file of nothing but `is_anonymous` in the sample still is one.
-    flags = flags or "anonymous" in lowered
     holds = (COUNTRY if country else 0) | (ASN if asn else 0) | (FLAGS if flags else 0)
     if not holds:
         return None
@@ -175,6 +194,17 @@ def _compose(lowered: str, keys: set[str], trait_keys: set[str]) -> Adapter | No
         return code, number, org, bits
 
     return Adapter(kind=_family(lowered, keys), holds=holds, read=read)
+
+
+def _flag_keys(seen: set[str]) -> tuple[tuple[str, int], ...]:
+    """Keys to look for, with their bits: those of each family of which one was `seen`."""
+    return tuple(
+        (key, bit)
+        for family in _FLAG_FAMILIES
+        if not seen.isdisjoint(family)
+        for key, bit in family.items()
+        if bit
+    )
 
 
 def _family(lowered: str, keys: set[str]) -> str:
@@ -202,7 +232,7 @@ def _code(value: Any) -> str | None:
     """`value` when it is an ISO 3166-1 alpha-2 code, else None (a name, a dash, '', EU)."""
     if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha():
         upper = value.upper()
-        return None if upper in _NO_COUNTRY or upper != value else upper
+        return None if upper in _NO_COUNTRY or upper != value else RESERVED.get(upper, upper)
     return None
 
 

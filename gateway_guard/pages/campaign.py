@@ -91,13 +91,12 @@ def _policy() -> str:
 
 def _top(report: Report) -> Element:
     accounts = many(report.size, "account")
+    first, last = date(report.first_seen), date(report.last_at)
+    when = f"on {first}" if first == last else f"from {first} to {last}"
     return tag(
         "header",
         tag("p", "Campaign report ", tag("span", report.id, cls="name"), cls="over"),
-        tag(
-            "h1", f"{accounts} acted as one "
-            f"from {date(report.first_seen)} to {date(report.last_at)}",
-        ),
+        tag("h1", f"{accounts} acted as one {when}"),
         tag("p", lede(report), cls="lede"),
         figures(report),
     )  # fmt: skip

@@ -178,6 +178,9 @@ def _compare(found: Findings, expect: Section, got: dict[str, Any], policy: Poli
             found.at("GG204", node, f"limits are a mapping name → quota, not {kind_of(node)}")
             return wrong
         names = [limit.name for limit in policy.limits]
+        if not node.value:
+            hint = f"name some of them: {', '.join(names[:24])}" if names else "leave it out"
+            found.at("GG701", node, "the case expects nothing of limits", hint=hint)
         for name, key_node, value in pairs(found, node):
             free = getattr(value, "value", "") == NOT_CHARGED
             quota = None if free else quantity(found, value, KEYS["limit"]["burst"])

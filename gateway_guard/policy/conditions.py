@@ -15,7 +15,7 @@ from gateway_guard.policy.locations import asns, countries, models, networks, pa
 from gateway_guard.policy.schema import KEYS, METHODS, Key
 from gateway_guard.policy.scope import Compiled, Scope, member
 from gateway_guard.policy.shapes import Not, Shape, Values
-from gateway_guard.policy.values import Section, items, show, text, word
+from gateway_guard.policy.values import Section, items, name_of, show, word
 from gateway_guard.types import UNKNOWN, Assessment, Facts, Inspection, Request
 
 
@@ -97,7 +97,9 @@ def _flags(scope: Scope, node: Node, key: Key) -> Compiled | None:
 
 def _texts(scope: Scope, node: Node, key: Key) -> Compiled | None:
     found = items(scope.found, node)
-    words = frozenset(item.value for item in found if text(scope.found, item) is not None)
+    words = frozenset(
+        item.value for item in found if name_of(scope.found, item, key.name) is not None
+    )
     if not words or len(words) != len(found):
         return None
     shape = Values(words)

@@ -95,6 +95,9 @@ NOT_COUNTRIES: Final = {
 }
 
 
+#: Codes reserved for what their owners call their country: registries and sign-up forms have them.
+RESERVED: Final = {"UK": "GB", "EL": "GR"}
+
 _PART: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}", re.ASCII)
 _NAMES: Final = {name.casefold(): code for code, name in COUNTRIES.items()}
 

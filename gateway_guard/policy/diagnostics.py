@@ -74,6 +74,8 @@ def _window(source: str, column: int) -> tuple[str, int]:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` most likely stands for; None when none is close."""
     known = list(known)
+    if word.casefold() == "known":
+        return None  # `unknown` is close, and the contrary
     folded = {name.casefold().replace("_", "-"): name for name in known}
     close = difflib.get_close_matches(
         word[:64].casefold().replace("_", "-"), folded, n=1, cutoff=0.6
@@ -81,10 +83,35 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
+#: What other tools and people call what policies name otherwise, too far for `nearest` to see.
+_CALLED: Final = {
+    "ip": "client_ip", "ip_address": "client_ip", "address": "client_ip", "cidr": "client_ip",
+    "user": "account", "key": "account", "api_key": "account", "customer": "account",
+    "org": "organisation", "tenant": "organisation", "team": "organisation",
+    "tag": "account_tag", "label": "account_tag", "age": "account_age", "plan": "tier",
+    "vpn": "network", "tor": "network", "proxy": "network", "endpoint": "path", "url": "path",
+    "block": "deny", "reject": "deny", "refuse": "deny", "ban": "deny", "forbid": "deny",
+    "drop": "deny", "accept": "allow", "pass": "allow", "permit": "allow", "verify": "challenge",
+    "captcha": "challenge", "limit": "throttle", "slow": "throttle", "degrade": "restrict",
+    "rpm": "requests", "tpm": "tokens", "parallel": "concurrent", "in_flight": "concurrent",
+    "action": "then", "if": "when", "match": "when", "condition": "when",
+    "global": "everyone", "all": "everyone", "datacenter": "hosting", "datacentre": "hosting",
+}  # fmt: skip
+_TIMES: Final = frozenset(
+    ("time", "time_of_day", "hour", "hours", "day", "days", "weekday", "weekdays", "schedule")
+)
+
+
 def suggest(word: str, known: Iterable[str], *, most: int = 24) -> str:
     """The hint for a word that is none of `known`: the nearest, and all of them when few."""
     known = list(known)
-    close = nearest(word, known)
+    plain = word[:64].casefold().replace("-", "_")
+    if plain in _TIMES and "country" in known:
+        return "rules do not know the time of day: let cron put the policy of the hour in its place"
+    if plain == "known" and "unknown" in known:
+        return "what is known is not unknown: not: { KEY: unknown }"
+    called = _CALLED.get(plain)
+    close = called if called in known else nearest(word, known)
     listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= most else ""
     if close is not None:
         return f"did you mean '{close}'?" + (f" ({listed})" if listed else "")

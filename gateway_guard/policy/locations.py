@@ -13,12 +13,12 @@ from yaml.nodes import Node, ScalarNode
 from gateway_guard.core.globs import model_matcher, path_matcher
 from gateway_guard.core.paths import canonical
 from gateway_guard.policy.countries import COUNTRIES, bad_code, is_name, is_part
-from gateway_guard.policy.diagnostics import nearest
+from gateway_guard.policy.diagnostics import nearest, suggest
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import Key
 from gateway_guard.policy.scope import Compiled, Scope, member
 from gateway_guard.policy.shapes import IPNetwork, Networks, Patterns, Ranges, Values
-from gateway_guard.policy.values import items
+from gateway_guard.policy.values import items, name_of
 from gateway_guard.types import UNKNOWN, Assessment, Facts, Request
 
 
@@ -46,7 +46,7 @@ def country(scope: Scope, node: ScalarNode, *, unknown: bool = False) -> frozens
         hint = f"did you mean '{near}'?" if near else "define it in `regions:`"
         scope.found.at("GG203", node, f"unknown region '{value[:60]}'", hint=hint)
         return None
-    better = bad_code(value)
+    better = suggest(value, (UNKNOWN,)) if unknown and value == "known" else bad_code(value)
     if not unknown and value == UNKNOWN:
         better = "a region lists countries; write `unknown` beside the region in `when`"
     scope.found.at("GG212", node, f"'{value[:60]}' is no country code", hint=better or "")
@@ -199,8 +199,10 @@ def paths(scope: Scope, node: Node, _key: Key) -> Compiled | None:
     return lambda r, _f, _a: unknown if r.path is None else match(r.path), shape
 
 
-def models(scope: Scope, node: Node, _key: Key) -> Compiled | None:
+def models(scope: Scope, node: Node, key: Key) -> Compiled | None:
     nodes = items(scope.found, node)
+    if None in [name_of(scope.found, item, key.name, patterns=True) for item in nodes]:
+        return None
     named = [item.value for item in nodes if item.value != UNKNOWN]
     unknown = len(named) < len(nodes)
     if not nodes:

@@ -12,6 +12,7 @@ from gateway_guard.policy import units
 from gateway_guard.policy.diagnostics import nearest, suggest
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import KEYS, Key
+from gateway_guard.types import UNKNOWN
 
 #: What rules, limits and regions may be called, and header fields.
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
@@ -164,7 +165,10 @@ def items(found: Findings, node: Node) -> list[ScalarNode]:
     for item in nodes:
         if not isinstance(item, ScalarNode):
             found.at(
-                "GG204", item, f"a value or a list of values was expected, not {kind_of(item)}"
+                "GG204",
+                item,
+                f"a value or a list of values was expected, not {kind_of(item)}",
+                hint=_instead(item),
             )
         elif empty(item):
             found.at("GG206", item, "empty value in a list")
@@ -176,6 +180,12 @@ def items(found: Findings, node: Node) -> list[ScalarNode]:
             seen.add(item.value)
             good.append(item)
     return good
+
+
+def _instead(node: Node) -> str:
+    """What to write where somebody turned a condition round within its value."""
+    keys = [key.value for key, _ in node.value] if isinstance(node, MappingNode) else []
+    return "`not` goes around conditions: not: { KEY: VALUES }" if "not" in keys else ""
 
 
 def word(
@@ -191,7 +201,8 @@ def word(
         return str(node.value)
     if node.style != "*":
         close = nearest(node.value, accepted) if nearest(node.value, listed) is None else None
-        hint = f"did you mean '{close}'?" if close else suggest(node.value, listed)
+        meant = [*listed, *accepted] if node.value == "known" else listed
+        hint = f"did you mean '{close}'?" if close else suggest(node.value, meant)
         found.at("GG203", node, f"unknown {what} '{node.value[:60]}'", hint=hint)
     return None
 
@@ -211,6 +222,27 @@ def text(found: Findings, node: Node) -> str | None:
         found.at("GG206", node, "empty text")
         return None
     return str(node.value)
+
+
+def name_of(found: Findings, node: ScalarNode, key: str, *, patterns: bool = False) -> str | None:
+    """What a condition on `key` compares letter for letter, or `unknown`; None when faulty.
+
+    What somebody writes who takes it for more would match nobody, in silence. `patterns` says
+    whether `*` has a meaning here.
+    """
+    said = text(found, node)
+    if said is None:
+        return None
+    if said == "known":
+        hint = f"write not: {{ {key}: {UNKNOWN} }}"
+    elif said != said.strip():
+        hint = f"write '{said.strip()[:60]}'"
+    elif not patterns and "*" in (said[0], said[-1]):
+        hint = f"name each {key}: there are no patterns of them"
+    else:
+        return said
+    found.at("GG203", node, f"unknown {key} '{said[:60]}'", hint=hint)
+    return None
 
 
 def flag(found: Findings, node: Node) -> bool | None:

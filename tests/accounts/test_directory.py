@@ -338,6 +338,8 @@ def test_no_directory_knows_what_the_application_says() -> None:
         (attributes.country, "DEU", None),
         (attributes.country, "1x", None),
         (attributes.country, False, None),
+        (attributes.country, "uk", "GB"),
+        (attributes.country, "XX", None),
         (attributes.text, " x ", "x"),
         (attributes.text, 5, "5"),
         (attributes.text, "", None),

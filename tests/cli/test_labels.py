@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_guard.cli.labels import Label, by_class, read_labels, score, wilson
+from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.cli.tally import Fate, Tally
+from gateway_guard.core.credentials import name_digest
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import SourceError
 from tests.cli.test_replay import Bench, Capture, exchange
@@ -177,3 +179,20 @@ def test_labels_nobody_can_read_stop_the_command_before_it_replays(bench: Bench)
 
     assert (ran.code, ran.out) == (3, "")
     assert "no column 'label'" in ran.err
+
+
+def test_a_reviewer_may_name_accounts_as_a_campaign_of_the_replay_does(bench: Bench) -> None:
+    digest = name_digest(REPLAY_SECRET, b"a_1")
+    path = labels(bench, f"account,label\n {digest} ,ban\na_2,allow\n")
+
+    report = bench.json("--labels", path, policy=bench.policy(rate=1))
+
+    (found,) = report["labels"]
+    assert ratio(found["recall"]) == (1, 1)
+    assert found["not_in_traffic"] == 0
+
+
+def test_labels_of_nobody_in_the_traffic_are_said_to_be(bench: Bench) -> None:
+    ran = bench("--labels", labels(bench, "account,label\nacct_aaaaaaaaaaaaaaaa,ban\n"))
+
+    assert "labels.csv names no account of" in ran.err

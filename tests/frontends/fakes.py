@@ -56,6 +56,9 @@ class FakeGuard:
         self.reloads = 0
         self.reloaded = threading.Event()
 
+    def changed(self) -> bool:
+        return self.policies.changed()
+
     def needs_body(self, method: str, raw_path: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
         return method == "POST" and raw_path.endswith((b"/completions", b"/messages"))
 

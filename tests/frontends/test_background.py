@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -65,21 +64,6 @@ def test_a_policy_that_does_not_load_again_is_logged_with_what_is_wrong_and_wher
     run(main)
     assert f"policy-kept reason={policy}:2:1: error[GG201]" in caplog.text
     assert "did you mean 'limits'" in caplog.text
-
-
-def test_a_changed_accounts_file_is_read_again() -> None:
-    guard = FakeGuard()
-    changes = [True]
-    guard.accounts = SimpleNamespace(changed=lambda: bool(changes) and changes.pop())  # type: ignore[attr-defined]
-
-    async def main() -> None:
-        beside = background(guard)
-        beside.start()
-        await asyncio.to_thread(guard.reloaded.wait, PATIENCE)
-        await beside.close()
-
-    run(main)
-    assert guard.reloads == 1
 
 
 def test_watching_survives_a_failure(caplog: pytest.LogCaptureFixture) -> None:

@@ -153,7 +153,7 @@ def test_answers_of_crowdsec_and_taxii(status: int, body: bytes) -> None:
         with contextlib.suppress(IntelError):
             crowdsec.push(web, "token", [{}])
         with contextlib.suppress(IntelError):
-            list(taxii_client.poll(web, etag="x"))
+            list(taxii_client.poll(web, now=0.0, etag="x"))
         with contextlib.suppress(IntelError):
             taxii_client.push(web, [{}], wait=lambda _: None)
         with contextlib.suppress(IntelError):

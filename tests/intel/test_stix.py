@@ -115,6 +115,9 @@ def test_tlp_levels_are_spelled_in_any_case_and_there_are_no_others() -> None:
         level("white")
 
 
+SOURCE, TARGET = "network-traffic:src_ref", "network-traffic:dst_ref"
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
@@ -127,6 +130,14 @@ def test_tlp_levels_are_spelled_in_any_case_and_there_are_no_others() -> None:
         ),
         ("[x-gateway-guard-client:ja4 = 't13d']", [("tls", "t13d")]),
         (r"[ipv4-addr:value = 'a\'b\\c']", [("network", r"a'b\c")]),
+        (
+            f"[{SOURCE}.type = 'ipv4-addr' AND {SOURCE}.value = '203.0.113.7']",
+            [("network", "203.0.113.7")],
+        ),
+        (
+            "[ipv4-addr:value IN ('1.2.3.4', '5.6.7.8') OR (ipv4-addr:value = '9.9.9.9')]",
+            [("network", "1.2.3.4"), ("network", "5.6.7.8"), ("network", "9.9.9.9")],
+        ),
     ],
 )
 def test_patterns_the_guard_can_match_are_read(pattern: str, found: list[tuple[str, str]]) -> None:
@@ -145,7 +156,17 @@ def test_patterns_the_guard_can_match_are_read(pattern: str, found: list[tuple[s
         "[x-gateway-guard-client:ja4 ISSUBSET 't13d']", "[ipv4-addr:value = 1]",
         "[ipv4-addr:value = 'unfinished", "[ipv4-addr:value = '1.2.3.4'] OR",
         " OR ".join(["[ipv4-addr:value = '1.2.3.4']"] * (MOST_ALTERNATIVES + 1)),
-        "[" * 9_000,
+        "[" * 9_000, "[" + "(" * 8_000, "[ipv4-addr:value IN ('1.2.3.4',)]",
+        "[ipv4-addr:value IN ()]", "[ipv4-addr:value IN ('1.2.3.4'",
+        "[(ipv4-addr:value = '1.2.3.4'",
+        "[" + "(" * 9 + "ipv4-addr:value = '1.2.3.4'" + ")" * 9 + "]",
+        "[ipv4-addr:value IN (" + ",".join(["'1.2.3.4'"] * (MOST_ALTERNATIVES + 1)) + ")]",
+        # where the traffic went, not whence; and more than whence
+        f"[{TARGET}.type = 'ipv4-addr' AND {TARGET}.value = '1.2.3.4']",
+        f"[{SOURCE}.type = 'ipv4-addr' AND ipv4-addr:value = '1.2.3.4']",
+        f"[{SOURCE}.type = 'mac-addr' AND {SOURCE}.value = '1.2.3.4']",
+        f"[{SOURCE}.type = 'ipv4-addr']",
+        f"[{SOURCE}.value = '1.2.3.4' AND network-traffic:dst_port = '22']",
     ],
 )  # fmt: skip
 def test_patterns_that_mean_more_than_the_guard_can_match_are_not(pattern: str) -> None:
@@ -230,3 +251,12 @@ def test_what_a_source_does_not_say_is_assumed_cautiously() -> None:
 def test_something_else_is_no_bundle(data: bytes) -> None:
     with pytest.raises(IntelError, match="no STIX bundle"):
         read_bundle(data)
+
+
+def test_addresses_that_were_only_seen_are_counted_and_not_believed() -> None:
+    seen = {"type": "ipv4-addr", "id": "ipv4-addr--1", "value": "203.0.113.7"}
+
+    read = taken([seen, seen], now=build.NOW, limits=Limits())
+
+    assert read.indicators == []
+    assert read.skipped == {"addresses that no indicator says anything of": 2}

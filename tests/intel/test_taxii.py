@@ -23,6 +23,7 @@ from gateway_guard.intel.http import Web
 from gateway_guard.intel.stix import bundle
 from gateway_guard.intel.taxii import MEDIA_TYPE, Answer, Ask, answer
 from gateway_guard.intel.taxii_client import Page, collections, poll, push
+from gateway_guard.intel.times import stamp
 from tests import build
 from tests.intel import cases
 
@@ -230,22 +231,24 @@ def served(held: Collection, seen: list[httpx.Request] | None = None) -> Web:
 
 def test_a_poll_reads_every_page_and_the_next_one_only_what_is_new(held: Collection) -> None:
     with served(held) as web:
-        pages = list(poll(web, page=2))
+        pages = list(poll(web, now=build.NOW, page=2))
 
     assert [one["id"] for page in pages for one in page.objects] == [f"x--{n}" for n in range(5)]
     assert [page.last for page in pages] == [False, False, True]
     held, _ = published(held, objects(6), now=build.NOW + 60.0)
     with served(held) as web:
-        (then,) = poll(web, added_after=pages[-1].cursor)
+        (then,) = poll(web, now=build.NOW, added_after=pages[-1].cursor)
     assert [one["id"] for one in then.objects] == ["x--5"]
 
 
 def test_a_poll_with_nothing_new_costs_an_empty_answer(held: Collection) -> None:
     seen: list[httpx.Request] = []
     with served(held, seen) as web:
-        (first,) = poll(web)
-        (empty_one,) = poll(web, added_after=first.cursor)
-        none: list[Page] = list(poll(web, added_after=first.cursor, etag=empty_one.etag))
+        (first,) = poll(web, now=build.NOW)
+        (empty_one,) = poll(web, now=build.NOW, added_after=first.cursor)
+        none: list[Page] = list(
+            poll(web, now=build.NOW, added_after=first.cursor, etag=empty_one.etag)
+        )
 
     assert (empty_one.objects, empty_one.cursor) == ([], first.cursor)
     assert empty_one.etag
@@ -308,7 +311,42 @@ def test_a_server_that_leads_in_circles_is_left(document: dict[str, Any], part: 
         Web("http://127.0.0.1:1/c/", transport=httpx.MockTransport(handle)) as web,
         pytest.raises(IntelError, match=part),
     ):
-        list(poll(web))
+        list(poll(web, now=build.NOW))
+
+
+@pytest.mark.parametrize(("ahead", "kept"), [(60.0, True), (86_400.0, False)])
+def test_a_server_whose_clock_is_ahead_hides_nothing_that_comes_later(
+    ahead: float, kept: bool
+) -> None:
+    said = stamp(build.NOW + ahead)
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        headers = {"content-type": MEDIA_TYPE, "x-taxii-date-added-last": said}
+        content = httpx.ByteStream(msgspec.json.encode({"objects": [{"id": "x--1"}]}))
+        return httpx.Response(200, headers=headers, stream=content)
+
+    with Web("http://127.0.0.1:1/c/", transport=httpx.MockTransport(handle)) as web:
+        (page,) = poll(web, now=build.NOW, added_after="2026-01-01T00:00:00Z")
+
+    assert page.cursor == (said if kept else "2026-01-01T00:00:00Z")
+
+
+def test_a_page_with_nothing_on_it_does_not_end_a_poll() -> None:
+    answers = iter([
+        {"more": True, "next": "2"},
+        {"more": True, "next": "3", "objects": []},
+        {"more": False, "objects": [{"id": "x--1"}]},
+    ])  # fmt: skip
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        content = httpx.ByteStream(msgspec.json.encode(next(answers)))
+        return httpx.Response(200, headers={"content-type": MEDIA_TYPE}, stream=content)
+
+    with Web("http://127.0.0.1:1/c/", transport=httpx.MockTransport(handle)) as web:
+        pages = list(poll(web, now=build.NOW))
+
+    assert [len(page.objects) for page in pages] == [0, 0, 1]
+    assert pages[-1].last
 
 
 @pytest.mark.parametrize("name", ["\0", "x" * 70_000], ids=["no-text", "too-long"])
@@ -360,7 +398,7 @@ def test_something_else_at_the_address_is_no_taxii_server() -> None:
         Web("http://127.0.0.1:1/c/", transport=httpx.MockTransport(handle)) as web,
         pytest.raises(IntelError, match=r"collections/ID/"),
     ):
-        list(poll(web))
+        list(poll(web, now=build.NOW))
 
 
 def test_an_export_can_be_published_again_and_again() -> None:

@@ -275,3 +275,16 @@ def test_a_country_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 def test_a_missing_as_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         read_as_ranges(tmp_path / "none.csv")
+
+
+def test_a_range_within_another_takes_nothing_of_it_but_its_own(tmp_path: Path) -> None:
+    built = made(
+        tmp_path,
+        countries={"8.0.0.0/8": "US", "8.8.8.0/24": "SE"},
+        systems={"8.0.0.0/8": (1, "A"), "8.8.0.0/16": (2, "B")},
+    )
+
+    answers = [ask(tmp_path, built, ip) for ip in ("8.1.1.1", "8.8.8.8", "8.8.9.9", "8.200.1.1")]
+
+    assert [facts.country for facts in answers] == ["US", "SE", "US", "US"]
+    assert [facts.asn for facts in answers] == [1, 2, 2, 1]

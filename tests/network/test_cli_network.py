@@ -93,6 +93,7 @@ def test_a_build_that_fails_leaves_the_old_file(sources: Path, tmp_path: Path) -
         ["--list", "vnp=x"],
         ["--list", "tor"],
         ["--date", "22.8.2026", "--list", "tor=x"],
+        ["--date", "1969-12-31", "--list", "tor=x"],
         [],
     ],
 )

@@ -291,18 +291,52 @@ def test_a_broken_replacement_keeps_the_last_good_file(tmp_path: Path, damage: s
 
     reloaded = database.reload()
 
-    if damage == "folder":  # a folder is a legitimate source, here of nothing
-        assert reloaded
-        return
     assert not reloaded
     assert database.lookup("192.0.2.1").country == "SE"
     assert database.describe()[0]["error"]
     assert not database.reload()
 
+    if damage == "folder":
+        path.rmdir()
     swap(path, good)
 
     assert database.reload()
     assert database.describe()[0]["error"] is None
+
+
+@pytest.mark.parametrize("damage", ["gone", "emptied"])
+def test_a_folder_that_goes_away_takes_no_answer_with_it(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "feeds"
+    folder.mkdir()
+    path = write(folder / "tor.mmdb", {"192.0.2.0/24": {"flags": 16}})
+    good = path.read_bytes()
+    database = NetworkDatabase([folder])
+    path.unlink()
+    if damage == "gone":
+        folder.rmdir()
+
+    reloaded = database.reload()
+
+    assert not reloaded
+    assert database.lookup("192.0.2.1").flags == {"tor"}
+    assert "tor.mmdb: cannot be read: No such file" in database.describe()[0]["error"]
+    folder.mkdir(exist_ok=True)
+    (folder / "vpn.mmdb").write_bytes(good)
+    assert database.reload()
+    assert [entry["path"] for entry in database.describe()] == [str(folder / "vpn.mmdb")]
+
+
+def test_a_folder_with_nothing_in_it_is_said_and_waits_to_be_filled(tmp_path: Path) -> None:
+    database = NetworkDatabase.bundled([tmp_path])
+
+    said = database.describe()[0]["error"]
+    write(tmp_path / "tor.mmdb", {"8.8.8.0/24": {"flags": 16}})
+
+    assert said.endswith(
+        "no .mmdb file in this folder; `gateway-guard network update --dir` fills it"
+    )
+    assert database.reload()
+    assert "tor" in database.lookup("8.8.8.8").flags
 
 
 def test_the_log_says_what_became_of_a_replaced_file(

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.network.ranges import difference, flatten, parse_range, prefixes, union
+from gateway_guard.network.ranges import (
+    apart,
+    difference,
+    flatten,
+    parse_range,
+    prefixes,
+    union,
+)
 
 SPAN = 64
 RANGE = st.tuples(st.integers(0, SPAN - 1), st.integers(0, SPAN - 1)).map(
@@ -40,6 +47,20 @@ def test_a_difference_is_what_is_left(
 
     assert members(left) == members(ranges) - members(removed)
     assert left == union(left)
+
+
+@given(RANGES)
+def test_of_ranges_that_overlap_the_one_that_begins_last_counts(
+    ranges: list[tuple[int, int]],
+) -> None:
+    said = apart((first, last, at) for at, (first, last) in enumerate(ranges))
+
+    told = [(at, value) for first, last, value in said for at in range(first, last + 1)]
+    assert told == sorted(told)
+    assert len(told) == len(dict(told)) == len(members(ranges))
+    for at, value in told:
+        around = [(-f, last, n) for n, (f, last) in enumerate(ranges) if f <= at <= last]
+        assert value == min(around)[2]
 
 
 @given(st.lists(RANGES, min_size=1, max_size=4))

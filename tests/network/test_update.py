@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import itertools
 import os
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -97,6 +99,63 @@ def test_a_gzipped_database_is_expanded(server: Server, tmp_path: Path) -> None:
 
     assert outcome.status == "updated"
     assert (tmp_path / "own.mmdb").read_bytes() == DATABASE
+
+
+def archive(*names: str) -> bytes:
+    """A gzipped tar archive with a file of the database's bytes under each of `names`."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as writing:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(DATABASE)
+            writing.addfile(member, io.BytesIO(DATABASE))
+    return packed.getvalue()
+
+
+def test_the_database_of_a_tar_archive_is_taken_out_of_it(server: Server, tmp_path: Path) -> None:
+    served = archive("GeoLite2_20260101/LICENSE.txt", "GeoLite2_20260101/GeoLite2-Country.mmdb")
+    server.pages["/own.tar.gz"] = (200, {}, served)
+
+    outcome = fetch(server, tmp_path, "/own.tar.gz", checksum=hashlib.sha256(served).hexdigest())
+
+    assert outcome.status == "updated"
+    assert (tmp_path / "own.mmdb").read_bytes() == DATABASE
+
+
+@pytest.mark.parametrize(
+    ("served", "message"),
+    [
+        (archive("LICENSE.txt"), "an archive of 0 .mmdb files"),
+        (archive("a.mmdb", "b.mmdb"), "an archive of 2 .mmdb files"),
+        (archive(*map(str, range(101))), "an archive of more than 100 files"),
+        (gzip.compress(gzip.decompress(archive("a.mmdb"))[:600]), "damaged tar archive"),
+        (b"PK\x03\x04" + DATABASE, "a zip archive"),
+    ],
+    ids=["none", "two", "many", "cut", "zip"],
+)
+def test_an_archive_of_anything_else_says_what_it_is(
+    server: Server, tmp_path: Path, served: bytes, message: str
+) -> None:
+    server.pages["/own.tar.gz"] = (200, {}, served)
+
+    outcome = fetch(server, tmp_path, "/own.tar.gz")
+
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith(message)
+
+
+def test_a_published_list_says_nothing_of_private_networks(server: Server, tmp_path: Path) -> None:
+    server.pages["/bogons.txt"] = (200, {}, b"10.0.0.0/8\n203.0.113.7\nfd00::/16\n")
+    server.pages["/own.txt"] = (200, {}, b"192.168.0.0/16\n")
+
+    outcome = fetch(server, tmp_path, "/bogons.txt", name="vpn")
+    nothing = fetch(server, tmp_path, "/own.txt", name="tor")
+
+    assert outcome.detail == "3 entries flagged vpn; private addresses in it are left out"
+    database = NetworkDatabase([tmp_path])
+    assert database.lookup("10.1.2.3").flags == database.lookup("fd00::1").flags == frozenset()
+    assert database.lookup("203.0.113.7").flags == {"vpn"}
+    assert nothing.detail.startswith("the list names private addresses only")
 
 
 def test_a_text_list_becomes_flags(server: Server, tmp_path: Path) -> None:
@@ -191,8 +250,8 @@ BROKEN = (
         ((200, {}, gzip.compress(DATABASE)[:-9]), "cut short"),
         ((200, {}, gzip.compress(DATABASE)[:40] + b"x" * 40), "damaged gzip"),
         ((200, {}, gzip.compress(DATABASE) * 2), "several members"),
-        ((200, {}, b"PK\x03\x04" + b"x" * 400), "an archive"),
-        ((200, {}, b"x" * 257 + b"ustar" + b"x" * 400), "an archive"),
+        ((200, {}, b"PK\x03\x04" + b"x" * 400), "a zip archive"),
+        ((200, {}, b"x" * 257 + b"ustar" + b"x" * 400), "damaged tar archive"),
         ((200, {}, gzip.compress(b"\0" * 3_000_000)), "expands to more than 1,000,000"),
         ((200, {}, b"\0" * 1_000_001), "1,000,001 bytes offered"),
         ((200, {"Content-Length": "500"}, b"short"), "127.0.0.1 broke off"),

@@ -251,6 +251,13 @@ def test_what_is_no_country_code_is_unknown(value: object) -> None:
     assert adapter_for("x", record).read(record)[0] is None
 
 
+def test_the_united_kingdom_and_greece_are_told_under_the_codes_policies_have() -> None:
+    adapter = adapter_for("x", {"country_code": "UK"})
+
+    assert adapter.read({"country_code": "UK"})[0] == "GB"
+    assert adapter.read({"country_code": "EL"})[0] == "GR"
+
+
 def test_norway_is_a_country() -> None:
     assert adapter_for("x", {"country_code": "NO"}).read({"country_code": "NO"})[0] == "NO"
 
@@ -287,6 +294,31 @@ def test_records_that_only_look_like_ours_are_not_trusted_to_be() -> None:
     assert ours.kind == "gateway-guard"
     assert alike is not None
     assert alike.read({"country_code": "SE", "flags": "vpn"}) == ("SE", None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "rare", "flags"),
+    [
+        ({"is_anonymous": True, "is_anonymous_vpn": True}, {"is_tor_exit_node": True}, ["tor"]),
+        ({"is_anonymous": True}, {"is_residential_proxy": True}, ["residential"]),
+        ({"vpn": True}, {"relay": "true"}, ["relay"]),
+        ({"is_hosting": True}, {"is_proxy": True}, ["proxy"]),
+        ({"traits": {"is_public_proxy": True}}, {"traits": {"is_tor_exit_node": True}}, ["tor"]),
+    ],
+)
+def test_what_the_sample_did_not_show_of_a_vendors_flags_is_read_all_the_same(
+    seen: dict[str, Any], rare: dict[str, Any], flags: list[str]
+) -> None:
+    adapter = adapter_for("GeoIP2", seen)
+
+    assert flags_of(adapter.read(rare)) == flags
+
+
+def test_a_few_flagged_addresses_in_a_file_of_ours_about_countries_are_read() -> None:
+    adapter = adapter_for("gateway-guard network", {"country_code": "SE"})
+
+    assert adapter.holds == COUNTRY
+    assert flags_of(adapter.read({"country_code": "SE", "flags": 16})) == ["tor"]
 
 
 MESS = st.recursive(

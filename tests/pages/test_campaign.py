@@ -100,6 +100,14 @@ def test_the_headline_says_who_and_when() -> None:
     )
 
 
+def test_the_headline_names_a_single_day_once() -> None:
+    short = msgspec.structs.replace(report(), last_at=report().first_seen + 60.0)
+
+    assert Document(render(short)).said("h1") == (
+        f"{report().size} accounts acted as one on 2 March 2026"
+    )
+
+
 def test_equal_reports_give_equal_documents() -> None:
     again = report_of(learnt(stream()), "c_0001", policy="3f9a1c22")
 

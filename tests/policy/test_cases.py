@@ -270,3 +270,13 @@ def test_the_command_test_counts_files_that_do_not_load(
 
     assert result.exit_code == 3
     assert result.output.endswith(f", {said}\n")
+
+
+def test_a_case_that_names_no_limit_expects_nothing_of_limits(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "  - it: seems to look at limits\n    given: { country: KP }\n    expect: { limits: {} }\n",
+    )
+
+    with pytest.raises(PolicyError, match="the case expects nothing of limits"):
+        run_cases(path)

@@ -101,15 +101,17 @@ def test_bad_lines_are_reported_with_their_number_and_skipped(path: Path) -> Non
         line_of(ban(1)) + b"nonsense\n\n" + b'{"at":1,"ruling":"hang","account":"a"}\n'
         + b'{"at":1,"ruling":"ban"}\n' + b'{"at":1,"ruling":"ban","campaign":"c_1"}\n'
         + b'{"at":1,"ruling":"release","account":"a"}\n' + b'"' + b"x" * 20_000 + b'"\n'
-        + line_of(ban(2))
+        + line_of(ban(2)) + b'{"at":1795411270072,"ruling":"ban","account":"a"}\n'
+        + b'{"at":1,"until":1e300,"ruling":"verify","account":"a"}\n'
     )  # fmt: skip
 
     found = Journal(path, complain=lambda number, why: told.append((number, why))).new()
 
     assert found == [ban(1), ban(2)]
-    assert [number for number, _ in told] == [2, 4, 5, 6, 7, 8]
+    assert [number for number, _ in told] == [2, 4, 5, 6, 7, 8, 10, 11]
     assert "neither" in told[2][1]
     assert "bytes" in told[5][1]
+    assert "not milliseconds" in told[6][1]
 
 
 def test_a_journal_full_of_nonsense_does_not_fill_the_log(

@@ -113,7 +113,7 @@ def _answers(status: int, body: bytes) -> None:
         with contextlib.suppress(IntelError):
             assert crowdsec.login(web, "machine", "password")
         with contextlib.suppress(IntelError):
-            assert len(list(taxii_client.poll(web, etag="x"))) <= 2
+            assert len(list(taxii_client.poll(web, now=0.0, etag="x"))) <= 2
         with contextlib.suppress(IntelError):
             taxii_client.collections(web)
 

@@ -59,6 +59,8 @@ EXPLANATIONS: Final = {
 #: whose guests a reseller's customers are. It accounts for every burst, and of the payments and
 #: addresses for those that `Tied.lasting` does not name.
 FIRM: Final = "one firm (its cards, networks and sign-up days)"
+#: And that of a few who say what many people at places say; `linker` knows them.
+AT_PLACES: Final = "many people at places (a trade, a school district)"
 
 #: A tie that chance makes likelier than this is no tie of a kind.
 _LIKELY: Final = 0.5

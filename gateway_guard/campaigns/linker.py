@@ -7,11 +7,13 @@ from collections.abc import Hashable, Iterable
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from gateway_guard.campaigns.acquittals import GROWN
 from gateway_guard.campaigns.casebook import Casebook
 from gateway_guard.campaigns.communities import communities
 from gateway_guard.campaigns.ended import Why
-from gateway_guard.campaigns.evidence import USUAL, Burden, Verdict, judge
+from gateway_guard.campaigns.evidence import AT_PLACES, USUAL, Burden, Verdict, judge
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import BURST, JOIN, confidence
 from gateway_guard.campaigns.memory import ROOMY, Bounds, Memory
@@ -30,6 +32,10 @@ FEWEST: Final = 4
 _FEW: Final = 12
 #: A piece of so many accounts shows by itself what it is.
 _ALONE: Final = 12
+#: Beside people at places who say the same, those left are of them when they are less than this
+#: share of all. A choice: it frees trades of which a fifth was left in three of eight generated
+#: worlds, and of no campaign there so few were left.
+_THE_REST: Final = 1 / 3
 #: A web is examined again when it has this share of new links.
 _NEWS: Final = 0.1
 #: And a campaign when at least so many members joined it since.
@@ -253,8 +259,8 @@ class Linker:
         """
         members, numbers = set(part), self.memory.numbers
         base = self.cases.elsewhere.base()
-        group = Group(members, self.memory)
-        people = at_places(group, base, self.burden)
+        everybody = group = Group(members, self.memory)
+        people = at_places(everybody, base, self.burden)
         if people:
             members.difference_update(numbers[account] for account in people)
             group = Group(members, self.memory)
@@ -270,6 +276,15 @@ class Linker:
             for view in group.views(base)
         ]
         verdict = max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total))
+        if (
+            verdict.convicted
+            and len(members) < _THE_REST * (len(members) + len(people))
+            and everybody.says_the_same(members, self.burden.alike)
+        ):
+            # Most agents of a trade are at their offices; those at home say what they say.
+            verdict = msgspec.structs.replace(
+                verdict, convicted=False, left=0.0, explanation=AT_PLACES
+            )
         if verdict.convicted:
             self.memory.place((numbers[account] for account in people), at)
         return verdict, members

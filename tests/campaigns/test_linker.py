@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway_guard.campaigns import evidence
 from gateway_guard.campaigns.belonging import Belonging
-from gateway_guard.campaigns.evidence import Tied, Verdict
+from gateway_guard.campaigns.evidence import AT_PLACES, Tied, Verdict
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import Signature
 from gateway_guard.campaigns.memory import Bounds
@@ -559,6 +559,31 @@ def test_people_at_a_place_are_noted_when_those_beside_them_are_convicted_and_on
     assert rest == held.members.keys()
     assert {traces[n].placed_at for n in people} == {NOW + 2 * DAY}
     assert {traces[n].placed_at for n in rest} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("offices", "says", "convicted"), [(13, "x", False), (11, "x", True), (13, "y", True)]
+)
+def test_a_few_who_say_what_many_at_places_say_are_of_them(
+    offices: int, says: str, convicted: bool
+) -> None:
+    """Agents of a trade share cards and webinars; three of four are at an office, four in each."""
+    keys = build.campaign(says)[0].keys
+    agents = [
+        build.sighting(
+            f"a_agent{n}", organisation=f"o_agent{n}", subnet=77 + n // 4, keys=keys, at=NOW + n
+        )
+        for n in range(4 * offices)
+    ]  # fmt: skip
+    linker = build.learnt(build.mixed(build.campaign("x"), agents, build.strangers()))
+    numbers = {account: n for account, n in linker.memory.numbers.items()
+               if account.startswith(("a_agent", "a_x"))}  # fmt: skip
+
+    verdict, rest = linker._judge(numbers.values(), NOW + DAY)
+
+    assert rest == {n for account, n in numbers.items() if account.startswith("a_x")}
+    assert (verdict.convicted, verdict.at_places) == (convicted, 4 * offices)
+    assert (verdict.explanation == AT_PLACES) is not convicted
 
 
 # Unknown.

@@ -55,6 +55,10 @@ class SnapshotError(GuardError):
     """A snapshot of campaigns is damaged, foreign or of another version; the message says which."""
 
 
+class ForeignSnapshotError(SnapshotError):
+    """A snapshot was written with another secret; what is behind its head was not looked at."""
+
+
 class StoreError(GuardError):
     """Shared state did not answer in time or broke a promise."""
 

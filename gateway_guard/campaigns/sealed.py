@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gateway_guard.core.credentials import subkey
-from gateway_guard.errors import SnapshotError
+from gateway_guard.errors import ForeignSnapshotError, SnapshotError
 
 VERSION: Final = 1
 
@@ -57,7 +57,7 @@ def _body(data: bytes, secret: bytes) -> bytes:
             f"it has format {version}, and this version of the guard reads format {VERSION}"
         )
     if key != key_id(secret):
-        raise SnapshotError(
+        raise ForeignSnapshotError(
             "it was written with another GATEWAY_GUARD_SECRET: without that one its digests mean "
             "nothing"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import getpass
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from gateway_guard.campaigns.snapshot import Snapshot
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.cli.usage import usage
-from gateway_guard.errors import SettingsError, SnapshotError, SourceError
+from gateway_guard.errors import ForeignSnapshotError, SettingsError, SourceError
 from gateway_guard.record.audit import Audit
 from gateway_guard.record.reviews import Journal
 from gateway_guard.record.snapshots import LOCK, REVIEWS, SnapshotFile
@@ -162,11 +163,10 @@ def _near(file: SnapshotFile) -> str:
 def _load(file: SnapshotFile, settings: Settings) -> tuple[bytes, Snapshot | None]:
     try:
         return settings.secret, file.load(settings.secret)
-    except SnapshotError as error:
-        try:
+    except ForeignSnapshotError as error:
+        # Of a replay, in the end; then what is wrong with it is said of it.
+        with suppress(ForeignSnapshotError):
             return REPLAY_SECRET, file.load(REPLAY_SECRET)
-        except SnapshotError:
-            pass
         if not settings.secret_lasts:
             raise SettingsError(
                 f"{file.path} cannot be read without the secret of the guard that wrote it: set "

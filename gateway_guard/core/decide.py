@@ -134,7 +134,9 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             charges=()
             if action >= _REFUSALS
             else charges_of(policy.charged, request, facts, assessment),
-            rehearsed=_rehearsed(policy, action, request, facts, assessment),
+            rehearsed=_rehearsed(policy, action, request, facts, assessment)
+            if policy.rehearsed
+            else (),
             shadow=shadow,
             enforced=enforced,
         )
@@ -160,7 +162,7 @@ def _rehearsed(
     policy: Policy, action: Action, request: Request, facts: Facts, assessment: Assessment
 ) -> tuple[Charge, ...]:
     """What limits that only rehearse are asked for; nothing where the rules refuse."""
-    if not policy.rehearsed or action >= _REFUSALS:
+    if action >= _REFUSALS:
         return ()
     return charges_of(policy.rehearsed, request, facts, assessment)
 

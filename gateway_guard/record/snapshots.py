@@ -64,7 +64,8 @@ class SnapshotFile:
 
         Raises:
             SettingsError: the file cannot be read, or not in that place.
-            SnapshotError: it is damaged, foreign or of another version; says what to do.
+            SnapshotError: it is damaged or of another version; says what to do.
+            ForeignSnapshotError: it was written with another secret.
         """
         try:
             data = self.path.read_bytes()
@@ -83,7 +84,7 @@ class SnapshotFile:
         try:
             return thaw(data, secret, bounds=bounds)
         except SnapshotError as error:
-            raise SnapshotError(
+            raise type(error)(
                 f"campaigns cannot be taken over from {self.path}: {error}. To start without what "
                 f"it holds, move it away: mv {self.path} {self.path}.old (the reviews in "
                 f"{self.reviews} stay in force, for accounts as the same secret names them)"

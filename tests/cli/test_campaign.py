@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway_guard.campaigns.snapshot import freeze
+from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.record.reviews import Journal
 from gateway_guard.record.snapshots import SnapshotFile
 from tests import build
@@ -199,6 +201,22 @@ def test_without_the_secret_it_says_which_is_needed(
     assert (without.code, another.code) == (3, 3)
     assert "set GATEWAY_GUARD_SECRET" in without.err
     assert "another GATEWAY_GUARD_SECRET" in another.err
+
+
+@pytest.mark.parametrize("secret", [None, "quite another secret of 32 bytes"])
+def test_of_a_damaged_file_of_a_replay_it_says_that_it_is_damaged(
+    path: Path, monkeypatch: Patch, capfd: Capture, secret: str | None
+) -> None:
+    monkeypatch.delenv("GATEWAY_GUARD_SECRET")
+    if secret is not None:
+        monkeypatch.setenv("GATEWAY_GUARD_SECRET", secret)
+    path.write_bytes(freeze(ring.caught(), REPLAY_SECRET, saved_at=build.NOW)[:-9])
+
+    ran = run(monkeypatch, capfd, "campaign", "list")
+
+    assert ran.code == 3
+    assert "bytes after its head" in ran.err
+    assert "SECRET" not in ran.err
 
 
 def test_a_damaged_file_stops_the_command_with_a_remedy(

@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway_guard.campaigns.company import counted_twice
 from gateway_guard.campaigns.elsewhere import Elsewhere
-from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, points
+from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, joining, points
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.reviews import Reviews, Ruling
 from gateway_guard.campaigns.ties import Base
@@ -42,12 +42,13 @@ class Belonging:
         )
 
     def score(
-        self, number: int, signature: Signature, base: Base, *, member: bool
+        self, number: int, signature: Signature, base: Base, *, member: bool, joins: bool = False
     ) -> tuple[float, dict[str, float]]:
         """Points of account `number` towards the group of `signature`, and what each thing adds.
 
-        `base` is that of `signature`; `member` is as in `membership.points`. What comes together
-        elsewhere counts once: the points may be less than the sum of what each thing adds.
+        `base` is that of `signature`; `member` is as in `membership.points`; `joins` says that the
+        account was not found with the group (`membership.joining`). What comes together elsewhere
+        counts once: the points may be less than the sum of what each thing adds.
         """
         trace = self._memory.traces[number]
         outside = self._elsewhere.outside(trace, signature, base)
@@ -56,6 +57,8 @@ class Belonging:
             total -= counted_twice(
                 trace, signature, outside, adds, self._memory, self._held, member=member
             )
+            if joins and signature.size:
+                total += joining(signature.size, outside.size)
         return total, adds
 
     def members(
@@ -98,7 +101,7 @@ class Belonging:
         found: dict[int, float] = {}
         for other in sorted(near):
             if other not in self._held and not self.spared(other, at):
-                score, _ = self.score(other, signature, base, member=False)
+                score, _ = self.score(other, signature, base, member=False, joins=True)
                 if score >= JOIN:
                     found[other] = score
         return found

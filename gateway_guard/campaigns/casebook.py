@@ -119,11 +119,12 @@ class Casebook:
         self._tell(number, name, sure)
 
     def score(self, number: int, name: str) -> tuple[float, dict[str, float]]:
-        """Points of account `number` towards campaign `name`, and what each thing adds."""
+        """Points of account `number` towards campaign `name`, and what each thing adds; of one that
+        is not counted in it, as of one that joins it."""
         signature = self._signatures[name]
         member = self._memory.traces[number].account in signature.accounts
         base = self.elsewhere.base(signature)
-        return self._belonging.score(number, signature, base, member=member)
+        return self._belonging.score(number, signature, base, member=member, joins=not member)
 
     def convict(self, part: set[int], verdict: Verdict, at: float, again: Again) -> Held | None:
         """Hold a group: as a new campaign, or as what is known of one already held.

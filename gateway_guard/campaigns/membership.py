@@ -19,7 +19,8 @@ from gateway_guard.campaigns.traces import Trace
 
 #: Two sign-ups belong to one burst when they are no further apart; seconds. Not fitted.
 BURST: Final = 1800.0
-#: Prior log odds that an account near a campaign belongs to it (1 in 150).
+#: Prior log odds that an account near a campaign belongs to it (1 in 150). Of one that was not
+#: found with it, but is near by itself, see `joining`.
 PRIOR: Final = -5.0
 #: Most each thing can say for membership (4: 55 to 1; 1: 2.7 to 1), so that a member needs several.
 MOST: Final = {
@@ -46,6 +47,16 @@ _KNOWN: Final = 4
 def confidence(score: float) -> float:
     """Probability of membership for log odds `score`, in (0, 1)."""
     return 1.0 / (1.0 + math.exp(-score))
+
+
+def joining(size: int, outside: int) -> float:
+    """Points, <= 0, to be added for an account that was not found with a campaign's members: how
+    much fewer members there are among everybody than `PRIOR` has it.
+
+    `size` is that of the campaign, `outside` the number of accounts in none; both >= 1. The more
+    customers there are, the more of them share two things with some campaign by chance.
+    """
+    return min(math.log(size / outside) - PRIOR, 0.0)
 
 
 class Signature:

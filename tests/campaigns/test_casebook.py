@@ -511,6 +511,24 @@ def test_a_newcomer_that_shares_what_members_share_belongs_to_them() -> None:
     assert_consistent(cases)
 
 
+@pytest.mark.parametrize(
+    ("strangers", "shares", "joins"),
+    [(1_000, {"payment": None}, True), (10_000, {"payment": None}, False), (10_000, {}, True)],
+)
+def test_the_more_customers_there_are_the_more_a_newcomer_must_share(
+    strangers: int, shares: dict[str, Any], joins: bool
+) -> None:
+    """Among ten thousand somebody comes through the range and says what is said by chance."""
+    cases = scene("x", strangers=strangers)
+    convict(cases, numbers(cases, "x"), GUILTY, NOW)
+
+    number = come(cases, member(50, **shares))
+
+    assert (number in cases.member_of) is joins
+    assert len(cases.member_of) == SIZE + joins
+    assert_consistent(cases)
+
+
 def test_a_newcomer_that_shares_nothing_is_let_be() -> None:
     cases = convicted("x")
 

@@ -24,6 +24,7 @@ from gateway_guard.campaigns.membership import (
     Outside,
     Signature,
     confidence,
+    joining,
 )
 from gateway_guard.campaigns.traces import Trace
 from tests.campaigns import build
@@ -147,6 +148,13 @@ def test_a_signature_does_not_depend_on_the_order_of_members(group: list[Trace],
 
 
 # What each thing is worth.
+
+
+def test_joining_is_the_harder_the_fewer_members_there_are_among_everybody() -> None:
+    assert joining(20, 2_000) == 0.0
+    assert joining(24_000, 600_000) == 0.0
+    assert joining(20, 600_000) == pytest.approx(math.log(20 / 600_000) - PRIOR)
+    assert joining(20, 600_000) < joining(20, 60_000) < joining(200, 60_000) < 0.0
 
 
 def test_an_empty_campaign_has_no_members() -> None:

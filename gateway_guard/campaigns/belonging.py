@@ -47,18 +47,20 @@ class Belonging:
         """Points of account `number` towards the group of `signature`, and what each thing adds.
 
         `base` is that of `signature`; `member` is as in `membership.points`; `joins` says that the
-        account was not found with the group (`membership.joining`). What comes together elsewhere
-        counts once: the points may be less than the sum of what each thing adds.
+        account was not found with the group. The points may be less than the sum of what each thing
+        adds: of those found together what comes together elsewhere counts once; whoever joins is
+        one of all customers (`membership.joining`), and those it comes with are mostly members to
+        come.
         """
         trace = self._memory.traces[number]
         outside = self._elsewhere.outside(trace, signature, base)
         total, adds = points(trace, signature, outside, member=member)
-        if total >= LEAVE:
+        if joins and signature.size:
+            total += joining(signature.size, outside.size)
+        elif total >= LEAVE:
             total -= counted_twice(
                 trace, signature, outside, adds, self._memory, self._held, member=member
             )
-            if joins and signature.size:
-                total += joining(signature.size, outside.size)
         return total, adds
 
     def members(

@@ -59,6 +59,10 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     slow.add_argument("--worse", action="store_true", help=_summary(worse))
     slow.add_argument("--together", action="store_true", help=_summary(together))
     slow.add_argument(
+        "--attackers", nargs="+", default=(), metavar="SET",
+        help="with --together: of the other sets only the customers",
+    )  # fmt: skip
+    slow.add_argument(
         "--sweep", action="append", default=[], metavar="NAME=v1,v2,…", help=_summary(sweep)
     )
     slow.add_argument("--thresholds", action="store_true", help="list what --sweep can vary")
@@ -67,6 +71,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--readme goes with a whole evaluation, --leave-out or --worse only")
     if asked.fit and not asked.leave_out:
         parser.error("--fit goes with --leave-out")
+    if asked.attackers and not asked.together:
+        parser.error("--attackers goes with --together")
     return asked
 
 
@@ -124,7 +130,7 @@ def _run(asked: argparse.Namespace) -> None:
 
     if asked.leave_out or asked.worse or asked.together or sweeps:
         if asked.together:
-            print(f"{together.report(sets, recorded)}\n")
+            print(f"{together.report(sets, recorded, asked.attackers)}\n")
         if asked.leave_out:
             study = leave_out.report(sets, recorded, fit)
             print(f"{study}\n")

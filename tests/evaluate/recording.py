@@ -104,6 +104,50 @@ def read(path: Path) -> Recording:
     return msgspec.msgpack.decode(path.read_bytes(), type=Recording)
 
 
+class Told(msgspec.Struct):
+    """What a guard would have been told of one account.
+
+    Attributes:
+        last: of its last exchanges, whether each would have been refused.
+        ever: whether any was.
+    """
+
+    last: deque[bool]
+    ever: bool = False
+
+    @property
+    def contained(self) -> bool:
+        """Whether at least half of its last exchanges would have been refused."""
+        return 2 * sum(self.last) >= len(self.last)
+
+
+def told(
+    recording: Recording,
+    *,
+    without: Collection[str] = (),
+    burden: Burden = USUAL,
+    shown: Callable[[Sighting], Sighting] | None = None,
+) -> dict[str, Told]:
+    """What a new linker tells of every account of the traffic, but those `without`.
+
+    The linker is shown each exchange as it was, or what `shown` makes of it.
+    """
+    linker, names = Linker(burden=burden), recording.names
+    facts, learn = linker.facts, linker.learn
+    out = {digest for digest, name in names.items() if name in without}
+    found: dict[str, Told] = defaultdict(lambda: Told(deque(maxlen=_LAST)))
+    for one in recording.asked:
+        for seen in one.learnt:
+            if seen.account not in out:
+                learn(seen if shown is None else shown(seen))
+        if one.account in names and one.account not in out:
+            verdict, account = facts(one.account), found[one.account]
+            refused = (verdict.confidence if verdict is not None else 0.0) >= one.refused_from
+            account.last.append(refused)
+            account.ever = account.ever or refused
+    return {names[digest]: account for digest, account in found.items()}
+
+
 def contained(
     recording: Recording,
     *,
@@ -111,20 +155,6 @@ def contained(
     burden: Burden = USUAL,
     shown: Callable[[Sighting], Sighting] | None = None,
 ) -> dict[str, bool]:
-    """Every account of the traffic, but those `without`: whether a new linker has it contained.
-
-    The linker is shown each exchange as it was, or what `shown` makes of it.
-    """
-    linker, names = Linker(burden=burden), recording.names
-    facts, learn = linker.facts, linker.learn
-    out = {digest for digest, name in names.items() if name in without}
-    refused: dict[str, deque[bool]] = defaultdict(lambda: deque(maxlen=_LAST))
-    for one in recording.asked:
-        for seen in one.learnt:
-            if seen.account not in out:
-                learn(seen if shown is None else shown(seen))
-        if one.account in names and one.account not in out:
-            told = facts(one.account)
-            sure = told.confidence if told is not None else 0.0
-            refused[one.account].append(sure >= one.refused_from)
-    return {names[digest]: 2 * sum(last) >= len(last) for digest, last in refused.items()}
+    """Every account of `told`: whether it has it contained."""
+    found = told(recording, without=without, burden=burden, shown=shown)
+    return {name: account.contained for name, account in found.items()}

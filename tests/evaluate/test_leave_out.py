@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.campaigns import ring
 from tests.evaluate import __main__ as evaluation
 from tests.evaluate import leave_out
 from tests.evaluate.leave_out import Caught, Fit, chosen, each, fit, fitted, of_set
-from tests.evaluate.recording import NEVER, Asked, Recording, contained, read
+from tests.evaluate.recording import NEVER, Asked, Recording, Told, contained, read, told
 from tests.evaluate.runs import STANDARD, record
 from tests.evaluate.scores import share_of
 from tests.evaluate.sets import CannotWorkError
@@ -48,6 +49,13 @@ class TestRecording:
 
         assert {name for name, held in said.items() if held} == MEMBERS
         assert len(said) == ring.MEMBERS + ring.BYSTANDERS
+
+    def test_who_was_refused_at_any_time_was_so_before_it_was_contained(self) -> None:
+        said = told(recorded())
+
+        assert {name for name, one in said.items() if one.ever} == MEMBERS
+        assert {name for name, one in said.items() if one.contained} == MEMBERS
+        assert not Told(deque([False] * 9 + [True]), ever=True).contained
 
     def test_who_is_left_out_neither_teaches_nor_counts(self) -> None:
         few = set(sorted(MEMBERS)[:3])

@@ -66,3 +66,33 @@ def test_one_command_records_plays_and_prints(
     assert code == 0
     assert cells(lines[0])[0] == "set"
     assert cells(lines[2])[0] == "tiny"
+
+
+def test_of_other_sets_than_those_asked_for_nobody_attacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path)
+    made(tmp_path, "other")
+    scorer = tmp_path / "score.py"
+    scorer.touch()
+    asked = ["--data", str(tmp_path), "--score", str(scorer), "--together", "--attackers"]
+
+    assert evaluation.main([*asked, "other"]) == 0
+    heading, _, *rows = capsys.readouterr().out.splitlines()
+    assert evaluation.main([*asked, "nobody"]) == 3
+
+    column = cells(heading).index("among all")
+    assert {cells(row)[0]: cells(row)[column] for row in rows if row} == {
+        "tiny": "–",
+        "other": "0 %",
+    }
+    assert "no set 'nobody' is shown, only" in capsys.readouterr().err
+
+
+def test_attackers_are_asked_for_with_sets_together_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        evaluation.main(["--attackers", "dev"])
+
+    assert "--attackers goes with --together" in capsys.readouterr().err

@@ -2,13 +2,14 @@
 
 What is chance among three thousand accounts happens ten times as often among thirty thousand: a
 class that signs up beside a campaign, a colleague in one of its ranges. The sets are shown to one
-linker as if all of them were customers of one provider in the same week.
+linker as if all of them were customers of one provider in the same week; or, of some sets, only the
+customers are: few of real ones attack.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -16,10 +17,10 @@ from typing import Final
 import msgspec
 
 from gateway_guard.campaigns.sighting import Sighting
-from tests.evaluate.leave_out import Caught, by_group
-from tests.evaluate.recording import Asked, Recording, contained, read
+from tests.evaluate.leave_out import by_group
+from tests.evaluate.recording import Asked, Recording, Told, read, told
 from tests.evaluate.runs import recorded
-from tests.evaluate.sets import LabelledSet, groups_of
+from tests.evaluate.sets import CannotWorkError, Groups, LabelledSet, groups_of
 from tests.evaluate.table import counted, percent, table
 
 _DAY: Final = 86400.0
@@ -67,26 +68,62 @@ def _seen(which: str, seen: Sighting, by: float) -> Sighting:
     )
 
 
-def report(sets: Sequence[LabelledSet], record: Callable[[LabelledSet, Path], Path]) -> str:
-    """One table: each set by itself and among the others. `record` is as in `leave_out.report`."""
+def report(
+    sets: Sequence[LabelledSet],
+    record: Callable[[LabelledSet, Path], Path],
+    attackers: Collection[str] = (),
+) -> str:
+    """One table: each set by itself and among the others. `record` is as in `leave_out.report`.
+
+    Of the others only the customers are there, where `attackers` names sets: those keep theirs.
+
+    Raises:
+        CannotWorkError: it names one that is not among them.
+    """
+    for name in attackers:
+        if name not in (known := [one.name for one in sets]):
+            raise CannotWorkError(f"--attackers: no set {name!r} is shown, only {', '.join(known)}")
     with recorded(sets, record) as paths:
         recordings = {one.name: read(paths[one.name]) for one in sets}
-    alone = {name: contained(one) for name, one in recordings.items()}
-    crowd = contained(merged(recordings))
+    alone = {name: told(one) for name, one in recordings.items()}
+    groups = {one.name: groups_of(one.labels) for one in sets}
+    away = {
+        f"{name}/{account}"
+        for name, whose in groups.items()
+        if attackers and name not in attackers
+        for accounts in whose.scenarios.values()
+        for account in accounts
+    }
+    crowd = told(merged(recordings), without=away)
     rows = []
-    for one in sets:
-        groups = groups_of(one.labels)
-        of_set = {name: crowd[f"{one.name}/{name}"] for name in alone[one.name]}
-        rows.append(_row(one.name, by_group(groups, alone[one.name]), by_group(groups, of_set)))
+    for name, whose in groups.items():
+        among = {
+            account: crowd[f"{name}/{account}"]
+            for account in alone[name]
+            if f"{name}/{account}" in crowd
+        }
+        rows.append(_row(name, whose, alone[name], among))
     headings = (
         "set", "attack contained, macro, alone", "among all", "benign contained, alone",
-        "among all",
+        "among all", "at any time, alone", "among all",
     )  # fmt: skip
     return table(headings, rows)
 
 
-def _row(name: str, alone: Caught, crowd: Caught) -> tuple[str, ...]:
+def _row(
+    name: str, groups: Groups, alone: Mapping[str, Told], crowd: Mapping[str, Told]
+) -> tuple[str, ...]:
+    both = [
+        by_group(groups, {account: one.contained for account, one in found.items()})
+        for found in (alone, crowd)
+    ]
+    ever = [
+        by_group(groups, {account: one.ever for account, one in found.items()}).benign
+        for found in (alone, crowd)
+    ]
     return (
-        name, percent(alone.macro), percent(crowd.macro), counted(alone.benign),
-        counted(crowd.benign),
-    )  # fmt: skip
+        name,
+        *(percent(one.macro) if one.scenarios else "–" for one in both),
+        *(counted(one.benign) for one in both),
+        *(counted(one) for one in ever),
+    )

@@ -325,7 +325,9 @@ def test_other_members_keep_their_bytes(more: dict[str, Any]) -> None:
         {"messages": [{"role": "user", "content": "\u00e9 x"}], "seed": 1.50} | more
     ).encode()
 
-    out = rewrite(body, [], OPENAI, restrictions=LESS, force_usage=False)
+    out = rewrite(
+        body, [], OPENAI, restrictions=LESS, force_usage=False, path="/v1/chat/completions"
+    )
 
     before = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     after = msgspec.json.decode(out, type=dict[str, msgspec.Raw])

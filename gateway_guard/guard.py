@@ -12,7 +12,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -31,6 +30,7 @@ from gateway_guard.core.paths import canonical
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.profile import Profiles, observe, observe_usage
 from gateway_guard.core.stated import stated
+from gateway_guard.core.unjudged import failed, turned_away
 from gateway_guard.errors import StoreError
 from gateway_guard.ids import request_ids
 from gateway_guard.intel.file import Indicators
@@ -49,7 +49,6 @@ from gateway_guard.types import (
     CampaignFacts,
     Charge,
     CredentialFault,
-    Decision,
     Exchange,
     Facts,
     Grant,
@@ -181,8 +180,7 @@ class Guard:
         self, wire: Wire, *, rule: str, reason: str, retry_after: Callable[[str], float]
     ) -> Exchange:
         """The refusal (503) of a request that there was no time to look at: nobody is identified,
-        nothing charged. `retry_after` gives seconds for the request's id. Not acted upon in shadow,
-        nor where the policy acts for some accounts only: whose it is nobody has looked.
+        nothing charged. `retry_after` gives seconds for the request's id.
         """
         policy = self.policies.current
         path = canonical(wire.raw_path)
@@ -191,10 +189,8 @@ class Guard:
             id=request_id, at=self.clock(), method=wire.method, path=path,
             dialect=(route(path) if path else None) or by_headers(dict(wire.headers)),
         )  # fmt: skip
-        decision = Decision(
-            action=Action.DENY, acted=policy.enforce and policy.rollout >= 1.0, rule=rule,
-            reason=reason, status=503, retry_after=retry_after(request_id), policy=policy.digest,
-        )  # fmt: skip
+        wait = retry_after(request_id)
+        decision = turned_away(policy, rule=rule, reason=reason, retry_after=wait)
         return Exchange(request=request, decision=decision)
 
     def turned_away(self, exchange: Exchange, usage: Usage) -> None:
@@ -250,7 +246,7 @@ class Guard:
             )
             if plan.rehearsed and not decision.action.refuses:
                 try:
-                    hits = await rehearse(self.store, exchange, plan, partial(self._count, "store"))
+                    hits = await rehearse(self.store, exchange, plan, self._count)
                 except BaseException:
                     # Whoever asked has left meanwhile and is told of no exchange to settle.
                     await self.settle(exchange, Usage(outcome=Outcome.CLIENT_GONE))
@@ -306,13 +302,13 @@ class Guard:
                     store.settle_now(charges, costs, id=request.id, now=now)
                 else:
                     await self.store.settle(charges, costs, id=request.id, now=now)
-            if exchange.rehearsed:
-                at = self.clock() if now is None else now
-                await settle_rehearsed(self.store, exchange, usage, now=at)
         except StoreError as error:
             self._count("store", error)
         except Exception as error:  # noqa: BLE001 - settling must never break a response
             self._count("settle", error)
+        if exchange.rehearsed:
+            at = self.clock() if now is None else now
+            await settle_rehearsed(self.store, exchange, usage, now=at, failed=self._count)
         profile = exchange.facts.profile
         if profile is not None and usage.outcome is not _REFUSED:
             observe_usage(profile, request, usage)
@@ -387,17 +383,7 @@ class Guard:
 
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
         self._count("guard", error)
-        allow = policy.on_error.guard == "allow"
-        decision = Decision(
-            action=Action.ALLOW if allow else Action.DENY,
-            acted=policy.enforce or allow,
-            rule="guard:error",
-            reason=f"the guard failed: {type(error).__name__}",
-            status=None if allow else 500,
-            degraded=("guard",),
-            policy=policy.digest,
-        )
-        return Exchange(request=request, decision=decision)
+        return Exchange(request=request, decision=failed(policy, error))
 
     def _keys_failed(self) -> None:
         self.failures["jwks"] = self.failures.get("jwks", 0) + 1

@@ -26,9 +26,12 @@ from gateway_guard.types import (
     Usage,
 )
 
+#: Told of the dependency that failed, and how.
+Failed = Callable[[str, Exception], None]
+
 
 async def rehearse(
-    store: Store, exchange: Exchange, plan: Plan, failed: Callable[[StoreError], None]
+    store: Store, exchange: Exchange, plan: Plan, failed: Failed
 ) -> tuple[ShadowHit, ...]:
     """Ask limits that only rehearse about a request that the others let through.
 
@@ -43,7 +46,7 @@ async def rehearse(
         try:
             grants = await store.reserve((charge,), id=_name(request, charge), now=request.at)
         except StoreError as error:
-            failed(error)
+            failed("store", error)
             return None
         allowed = all(grant.allowed for grant in grants)
         if allowed:
@@ -68,15 +71,18 @@ def with_hits(decision: Decision, hits: tuple[ShadowHit, ...]) -> Decision:
     return msgspec.structs.replace(decision, shadow=(*decision.shadow, *hits))
 
 
-async def settle_rehearsed(store: Store, exchange: Exchange, usage: Usage, *, now: float) -> None:
-    """Put real usage in place of the estimates that `rehearse` took.
-
-    Raises:
-        StoreError: the store is closed.
-    """
+async def settle_rehearsed(
+    store: Store, exchange: Exchange, usage: Usage, *, now: float, failed: Failed
+) -> None:
+    """Put real usage in place of the estimates that `rehearse` took. Never raises."""
     request, taken = exchange.request, exchange.rehearsed
-    for charge, cost in zip(taken, actuals(taken, request, usage), strict=True):
-        await store.settle((charge,), (cost,), id=_name(request, charge), now=now)
+    try:
+        for charge, cost in zip(taken, actuals(taken, request, usage), strict=True):
+            await store.settle((charge,), (cost,), id=_name(request, charge), now=now)
+    except StoreError as error:
+        failed("store", error)
+    except Exception as error:  # noqa: BLE001 - settling must never break a response
+        failed("settle", error)
 
 
 def _name(request: Request, charge: Charge) -> str:

@@ -55,7 +55,7 @@ WRITES_NOTHING: Final = (
 )  # fmt: skip
 #: Paths that several servers have: TGI, SGLang and vLLM, also as they run on SageMaker and Vertex.
 _SHARED: Final = re.compile(
-    r"/?|/generate|/generate_stream|(?:.*/)?(?:async-)?invocations(?:-response-stream)?|/vertex"
+    r"/|/generate|/generate_stream|(?:.*/)?(?:async-)?invocations(?:-response-stream)?|/vertex"
 )
 #: The member in which one of those reads its prompt → those that bound the output there.
 _BY_PROMPT: Final = (
@@ -86,7 +86,7 @@ def caps_told(path: str | None, members: Collection[str]) -> tuple[str, ...] | N
 
     Whoever sends two prompts is read by each server in its own way, so both their caps count.
     """
-    if path is None or _SHARED.fullmatch(path.lower().rstrip("/")) is None:
+    if not path or _SHARED.fullmatch(path.lower().rstrip("/") or "/") is None:
         return None
     found = [cap for prompt, caps in _BY_PROMPT if prompt in members for cap in caps]
     return tuple(dict.fromkeys(found)) or None

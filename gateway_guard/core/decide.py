@@ -148,7 +148,9 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
         where=matched.where,
         status=matched.status,
         charges=() if action.refuses else charges_of(policy.charged, request, facts, assessment),
-        rehearsed=_rehearsed(policy, action, request, facts, assessment),
+        rehearsed=_rehearsed(policy, action, request, facts, assessment)
+        if policy.rehearsed
+        else (),
         restrictions=matched.restrictions,
         shadow=shadow,
         enforced=enforced,

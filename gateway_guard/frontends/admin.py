@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from gateway_guard import __version__
 from gateway_guard.errors import PolicyError, UpstreamError
-from gateway_guard.frontends.certificate import Renewed
+from gateway_guard.frontends.renewed import Renewed
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
 from gateway_guard.policy.diagnostics import CODES, Diagnostic, Severity

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Final
-
-from gateway_guard.errors import SettingsError
+from gateway_guard.frontends.renewed import Renewed
 from gateway_guard.frontends.upstream import Upstream, tls_context
 
-log: Final = logging.getLogger(__name__)
 
-
-class Authorities:
+class Authorities(Renewed):
     """The authorities of `--upstream-ca`, for an upstream that was opened with them.
 
-    Attributes:
-        files: the path.
-        error: why what is there now cannot be used, while the last good ones are; None when it can.
-        kept: what serves then.
+    Connections made after a renewal are checked by the new ones; those open go on.
     """
 
-    kept: Final = "the last good authorities are trusted"
+    name = "upstream-ca"
+    kept = "the last good authorities are trusted"
 
     def __init__(self, ca: str, upstream: Upstream) -> None:
+        super().__init__([ca])
         self._ca, self._upstream = ca, upstream
-        self.files = [ca]
-        self.error: str | None = None
 
-    def renew(self) -> bool:
-        """Read the file again; False when it cannot be used. From any thread.
-
-        Connections made from now on are checked by it; those open go on.
-        """
-        try:
-            self._upstream.tls = tls_context(self._ca)
-        except SettingsError as error:
-            self.error = str(error)
-            log.error("upstream-ca-kept reason=%s", error)
-            return False
-        self.error = None
-        return True
+    def _read(self) -> None:
+        self._upstream.tls = tls_context(self._ca)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
-from collections.abc import Sequence
-from typing import Final, Protocol
 
 from gateway_guard.errors import SettingsError
-
-log: Final = logging.getLogger(__name__)
+from gateway_guard.frontends.renewed import Renewed
 
 
 def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:
@@ -32,60 +28,29 @@ def server_tls(certificate: str, key: str | None) -> ssl.SSLContext:
     return context
 
 
-class Renewed(Protocol):
-    """Files that are renewed while they are in use.
-
-    Attributes:
-        files: their paths.
-        error: why what is there now cannot be used; None when it can.
-        kept: what serves then.
-    """
-
-    @property
-    def files(self) -> Sequence[str]: ...
-    @property
-    def error(self) -> str | None: ...
-    @property
-    def kept(self) -> str: ...
-    def renew(self) -> bool:
-        """Read them again; False when they cannot be used. From any thread."""
-        ...
-
-
-class Certificate:
+class Certificate(Renewed):
     """A certificate and its key, as `server_tls` reads them.
 
     Attributes:
         context: what connections are accepted with; whoever comes next sees what was read last.
-        files: the paths of both.
-        error: why what is there now cannot be used, while the last good one is; None when it can.
-        kept: what serves then.
 
     Raises:
         SettingsError: as `server_tls`.
     """
 
-    kept: Final = "the last good certificate serves"
+    name = "certificate"
+    kept = "the last good certificate serves"
 
     def __init__(self, certificate: str, key: str | None) -> None:
+        super().__init__([path for path in (certificate, key) if path])
         self._certificate, self._key = certificate, key
-        self.files = [path for path in (certificate, key) if path]
-        self.error: str | None = None
         self.context = self._latest = server_tls(certificate, key)
         # A listener keeps the context it was opened with. This is called in each handshake, also
         # where the client names no server.
         self.context.sni_callback = self._choose
 
-    def renew(self) -> bool:
-        """Read the files again; False when they cannot be used. From any thread."""
-        try:
-            self._latest = server_tls(self._certificate, self._key)
-        except SettingsError as error:
-            self.error = str(error)
-            log.error("certificate-kept reason=%s", error)
-            return False
-        self.error = None
-        return True
+    def _read(self) -> None:
+        self._latest = server_tls(self._certificate, self._key)
 
     def _choose(
         self,

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from gateway_guard.files import Files
-from gateway_guard.frontends.certificate import Renewed
+from gateway_guard.frontends.renewed import Renewed
 from gateway_guard.guard import Guard
 
 log = logging.getLogger(__name__)
@@ -23,18 +23,18 @@ LOOK_EVERY = 1.0
 
 
 class Reloader:
-    """Reloads one guard.
+    """Reloads one guard, or files alone.
 
     Args:
-        guard: what is reloaded.
-        renewed: what is reloaded besides: certificates.
+        guard: what is reloaded; None where nothing is guarded.
         done: called in the loop after each reload, with whether everything could be read.
+        renewed: what is reloaded besides: certificates.
         every: seconds between two looks at the files, > 0.
     """
 
     def __init__(
         self,
-        guard: Guard,
+        guard: Guard | None,
         done: Callable[[bool], None],
         *,
         renewed: Sequence[Renewed] = (),
@@ -62,23 +62,27 @@ class Reloader:
                     continue
             self._asked.clear()
             good = await self._attempt(self._reload)
-            error = self._guard.policies.error
-            log.log(
-                logging.INFO if good else logging.ERROR,
-                "reload-%s policy=%s", "done" if good else "failed", self._guard.policy.digest[:12],
-            )  # fmt: skip
-            if error is not None:
-                log.error("policy-kept reason=%s", error)
+            level, how = (logging.INFO, "done") if good else (logging.ERROR, "failed")
+            guard = self._guard
+            if guard is None:
+                log.log(level, "reload-%s", how)
+            else:
+                log.log(level, "reload-%s policy=%s", how, guard.policy.digest[:12])
+                if guard.policies.error is not None:
+                    log.error("policy-kept reason=%s", guard.policies.error)
             self._done(good)
 
     def _changed(self) -> bool:
         # Both are asked: each remembers what it saw.
-        return any([self._guard.changed(), self._pems.changed()])
+        guard = self._guard is not None and self._guard.changed()
+        return self._pems.changed() or guard
 
     def _reload(self) -> bool:
         # Each, whatever becomes of the others.
-        renewed = [one.renew() for one in self._renewed]
-        return self._guard.reload() and all(renewed)
+        good = [one.renew() for one in self._renewed]
+        if self._guard is not None:
+            good.append(self._guard.reload())
+        return all(good)
 
     async def _attempt(self, work: Callable[[], bool]) -> bool:
         """`work()` on a thread; False when it raises, for watching must go on."""

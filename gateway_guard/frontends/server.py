@@ -29,7 +29,7 @@ from starlette.types import ASGIApp
 from gateway_guard.building import build_guard
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.admin import Health
-from gateway_guard.frontends.certificate import Certificate, Renewed
+from gateway_guard.frontends.certificate import Certificate
 from gateway_guard.frontends.dashboard.mount import one_guard
 from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
@@ -38,6 +38,7 @@ from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.instruments import Instruments
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Reloader
+from gateway_guard.frontends.renewed import Renewed
 from gateway_guard.frontends.serving import Server, beside
 from gateway_guard.frontends.snapshot import OnSignal, Snapshot
 from gateway_guard.frontends.sockets import SocketProtocol

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
@@ -16,11 +15,10 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from gateway_guard.errors import IntelError
-from gateway_guard.files import Files
 from gateway_guard.frontends.certificate import Certificate
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
-from gateway_guard.frontends.reload import LOOK_EVERY
+from gateway_guard.frontends.reload import Reloader
 from gateway_guard.frontends.serving import Server
 from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.intel.collection import MAX_BYTES, Collection, decode
@@ -182,26 +180,12 @@ async def _serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    asked = asyncio.Event()
+    reloader = Reloader(None, lambda _: None, renewed=[tls] if tls is not None else [])
     # Also without a certificate: whoever asks for files to be read again must not end this.
-    loop.add_signal_handler(signal.SIGHUP, asked.set)
-    works = [loop.create_task(sweep(server, limits))]
-    if tls is not None:
-        works.append(loop.create_task(_renewing(tls, asked)))
+    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    works = [loop.create_task(sweep(server, limits)), loop.create_task(reloader.run())]
     try:
         await server.serve(sockets=[listener])
     finally:
         for work in works:
             work.cancel()
-
-
-async def _renewing(tls: Certificate, asked: asyncio.Event) -> None:
-    """Read a certificate again whenever asked or its files have changed, until cancelled."""
-    files = Files(tls.files)
-    while True:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY):
-                await asked.wait()
-        if await asyncio.to_thread(files.changed) or asked.is_set():
-            asked.clear()
-            await asyncio.to_thread(tls.renew)

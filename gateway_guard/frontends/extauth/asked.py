@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends import listen
-from gateway_guard.frontends.certificate import Renewed
 from gateway_guard.frontends.extauth.app import ExternalAuth
 from gateway_guard.frontends.extauth.desk import Desk
 from gateway_guard.frontends.extauth.leases import MOST
 from gateway_guard.frontends.extauth.usage import usage_route
+from gateway_guard.frontends.renewed import Renewed
 from gateway_guard.guard import Guard
 from gateway_guard.record.metrics import Metrics
 

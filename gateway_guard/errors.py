@@ -68,7 +68,15 @@ class SlotMovingError(StoreError):
 
 
 class IntelError(GuardError):
-    """An indicator bundle cannot be read or its signature is wrong."""
+    """An indicator bundle cannot be read or its signature is wrong, or a server will not take it.
+
+    Attributes:
+        after: seconds after which that server asks to come back; None where it did not.
+    """
+
+    def __init__(self, message: str, *, after: float | None = None) -> None:
+        self.after = after
+        super().__init__(message)
 
 
 class UpstreamError(GuardError):

@@ -163,7 +163,8 @@ def repeat(turn: Callable[[], bool], every: float | None) -> None:
 
     Raises:
         typer.Exit: the only turn had findings.
-        IntelError: it failed. When there are more, they are waited for, longer each time.
+        IntelError: it failed. When there are more, they are waited for: as long as the server asked
+            for, otherwise longer each time.
     """
     wait = every or 0.0
     while True:
@@ -173,7 +174,10 @@ def repeat(turn: Callable[[], bool], every: float | None) -> None:
             if every is None:
                 raise
             typer.echo(f"gateway-guard: {error}", err=True)
-            wait = min(2.0 * wait, max(_LONGEST_WAIT, every))
+            if error.after is not None:
+                wait = max(error.after, every)
+            else:
+                wait = min(2.0 * wait, max(_LONGEST_WAIT, every))
         else:
             if every is None:
                 if not good:

@@ -59,6 +59,11 @@ class Background:
         """See whether a shared store answers, and hear of its verdicts, unless it is down: who is
         banned is so from the first request on.
         """
+        if self._closed:
+            log.warning(
+                "the guard was closed when the application shut down before: from now on no "
+                "decision is written and no file read again; make the application anew instead"
+            )
         shared = getattr(self._guard, "shared", None)
         if isinstance(shared, PatientStore):
             shared.begin()

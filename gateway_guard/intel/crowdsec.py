@@ -8,6 +8,7 @@ applied idempotently.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import msgspec
 
 from gateway_guard.errors import UNDECODABLE, IntelError
 from gateway_guard.intel.evidence import Case, Finding
-from gateway_guard.intel.http import Reply, Web, retry_hint
+from gateway_guard.intel.http import Reply, Web, retry_after, retry_hint
 from gateway_guard.intel.indicator import LONGEST, Indicator, checked, named
 from gateway_guard.intel.networks import Limits, read_network
 from gateway_guard.intel.stix_reading import MOST_INDICATORS, Taken
@@ -215,7 +216,10 @@ def _listed(web: Web, document: Mapping[str, Any], key: str) -> list[Mapping[str
 
 def _json(web: Web, reply: Reply, expected: tuple[int, ...]) -> object:
     if reply.status not in expected:
-        raise IntelError(f"{web.host} answers {reply.status}{_why(reply)}")
+        raise IntelError(
+            f"{web.host} answers {reply.status}{_why(reply)}",
+            after=retry_after(reply, now=time.time()),
+        )
     try:
         document: object = msgspec.json.decode(reply.body)
     except UNDECODABLE:

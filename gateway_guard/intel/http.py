@@ -6,6 +6,8 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,6 +20,8 @@ from gateway_guard.heads import head
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 30.0
 TOTAL_SECONDS: Final = 300.0
+#: Longest that somebody is heeded who asks to come back later, seconds.
+MOST_AFTER: Final = 86_400.0
 
 
 class Reply:
@@ -159,6 +163,23 @@ def retry_hint(reply: Reply) -> str:
     """What a 429 or 503 says of when to come back; empty when nothing."""
     wait = reply.headers.get("retry-after", "")[:40]
     return f"; it asks to come back after {wait}" if wait and wait.isprintable() else ""
+
+
+def retry_after(reply: Reply, *, now: float) -> float | None:
+    """The same in seconds from `now` (Unix seconds), in [0, `MOST_AFTER`]; None when nothing that
+    can be read is said.
+
+    Source: RFC 9110 §10.2.3, seconds or a date.
+    """
+    said = reply.headers.get("retry-after", "").strip()[:40]
+    if said.isascii() and said.isdigit():
+        return min(float(said), MOST_AFTER)
+    try:
+        moment = parsedate_to_datetime(said)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    # A zone of `-0000` is left out, and is UTC.
+    return min(max(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now, 0.0), MOST_AFTER)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from gateway_guard.errors import UNDECODABLE, IntelError
-from gateway_guard.intel.http import Reply, Web, retry_hint
+from gateway_guard.intel.http import Reply, Web, retry_after, retry_hint
 from gateway_guard.intel.indicator import named
 from gateway_guard.intel.stix_reading import objects_of
 from gateway_guard.intel.taxii import MEDIA_TYPE
@@ -159,7 +160,10 @@ def collections(web: Web) -> list[tuple[str, str, bool, bool]]:
 
 def _document(web: Web, reply: Reply, expected: int) -> dict[str, Any]:
     if reply.status != expected:
-        raise IntelError(f"{web.host} answers {reply.status}{_why(reply)}")
+        raise IntelError(
+            f"{web.host} answers {reply.status}{_why(reply)}",
+            after=retry_after(reply, now=time.time()),
+        )
     kind = reply.headers.get("content-type", "")
     if not kind.replace(" ", "").lower().startswith("application/taxii+json"):
         raise IntelError(

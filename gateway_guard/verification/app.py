@@ -113,7 +113,14 @@ class VerificationApp:
         method = "GET" if request.method == "HEAD" else request.method
         route = _ROUTES.get((method, tail or ""))
         if tail is None or route is None:
-            return reception.told(verification, 404, "Nothing here", "This address leads nowhere.")
+            allowed = [name for name, place in _ROUTES if place == tail]
+            if not allowed:
+                return reception.told(
+                    verification, 404, "Nothing here", "This address leads nowhere."
+                )
+            told = reception.told(verification, 405, "Not this way", "Open your link once more.")
+            told.headers["allow"] = ", ".join(["HEAD", *allowed] if "GET" in allowed else allowed)
+            return told
         try:
             return await route(reception, request, verification)
         except (SettingsError, SourceError, StoreError) as error:

@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from gateway_guard.errors import PolicyError
 from gateway_guard.frontends.asgi import GuardMiddleware
@@ -55,6 +56,23 @@ def test_a_middleware_built_from_a_policy_writes_the_log_its_settings_name(tmp_p
     (line,) = path.read_text().splitlines()
     assert json.loads(line)["action"] == "allow"
     assert "secret" not in line
+
+
+def test_an_application_that_starts_a_second_time_is_told_that_its_guard_is_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guarded = GuardMiddleware(
+        Starlette(), policy=build.policy("mode: enforce\n"), network=NoNetwork(),
+        settings=Settings(secret=build.SECRET),
+    )  # fmt: skip
+
+    with TestClient(guarded):
+        first = caplog.text
+    with TestClient(guarded):
+        second = caplog.text
+
+    assert "closed" not in first
+    assert "make the application anew" in second
 
 
 @pytest.mark.parametrize("lasts", [True, False], ids=["a secret of ours", "one made up"])

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway_guard.cli.intel_taxii import repeat
+from gateway_guard.errors import IntelError
 from gateway_guard.intel.file import TableFile
 from gateway_guard.policy.cases import run_cases
 from gateway_guard.record.snapshots import SnapshotFile
@@ -349,3 +351,24 @@ def test_pulls_go_on_with_what_changes_and_begin_anew_after_a_failure(
     assert waits == [10.0, 10.0, 20.0, 10.0]
     assert sizes == [1, 1, 1, 1]
     assert "answers 500" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [(None, 60.0), (120.0, 120.0), (5.0, 30.0), (7200.0, 7200.0)]
+)
+def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
+    asked: float | None, waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def turn() -> bool:
+        if waits:
+            raise KeyboardInterrupt
+        raise IntelError("too many requests", after=asked)
+
+    monkeypatch.setattr(time, "sleep", waits.append)
+
+    with pytest.raises(KeyboardInterrupt):
+        repeat(turn, 30.0)
+
+    assert waits == [waited]

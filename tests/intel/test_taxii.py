@@ -7,6 +7,8 @@ import base64
 import contextlib
 import signal
 import socket
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.taxii import TaxiiApp, read_users
 from gateway_guard.frontends.taxii import _serve as serve
 from gateway_guard.intel.collection import Collection, empty, encode, published
-from gateway_guard.intel.http import Web
+from gateway_guard.intel.http import MOST_AFTER, Reply, Web, retry_after
 from gateway_guard.intel.stix import bundle
 from gateway_guard.intel.taxii import MEDIA_TYPE, Answer, Ask, answer
 from gateway_guard.intel.taxii_client import Page, collections, poll, push
@@ -329,6 +331,39 @@ def test_a_server_whose_clock_is_ahead_hides_nothing_that_comes_later(
         (page,) = poll(web, now=build.NOW, added_after="2026-01-01T00:00:00Z")
 
     assert page.cursor == (said if kept else "2026-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        (format_datetime(datetime.fromtimestamp(build.NOW + 90, UTC), usegmt=True), 90.0),
+        (format_datetime(datetime.fromtimestamp(build.NOW - 90, UTC)), 0.0),
+        ("9" * 30, MOST_AFTER),
+        ("soon", None),
+        ("-5", None),
+        ("١٢", None),
+        ("", None),
+    ],
+)
+def test_when_a_server_asks_to_come_back(said: str, seconds: float | None) -> None:
+    reply = Reply(503, httpx.Headers({"retry-after": said.encode()}), b"")
+
+    assert retry_after(reply, now=build.NOW) == seconds
+
+
+def test_a_poll_that_is_refused_knows_when_to_come_back() -> None:
+    def handle(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(429, headers={"retry-after": "120"}, stream=httpx.ByteStream(b""))
+
+    with (
+        Web("http://127.0.0.1:1/c/", transport=httpx.MockTransport(handle)) as web,
+        pytest.raises(IntelError, match="after 120") as failed,
+    ):
+        list(poll(web, now=build.NOW))
+
+    assert failed.value.after == 120.0
 
 
 def test_a_page_with_nothing_on_it_does_not_end_a_poll() -> None:

@@ -503,6 +503,28 @@ async def otherwise(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/verify", "HEAD, GET, POST"),
+        ("GET", "/verify/callback", "POST"),
+        ("POST", "/verify/done", "HEAD, GET"),
+        ("OPTIONS", "/verify/style.css", "HEAD, GET"),
+    ],
+)
+def test_another_method_is_told_which_there_are(
+    tmp_path: Path, method: str, path: str, allowed: str
+) -> None:
+    async def scenario() -> None:
+        transport = httpx.ASGITransport(VerificationApp(guard_of(tmp_path)))
+        async with httpx.AsyncClient(transport=transport) as http:
+            answer = await http.request(method, f"https://api.test{path}")
+
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/verify", 403),

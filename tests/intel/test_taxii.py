@@ -348,7 +348,7 @@ def test_a_server_whose_clock_is_ahead_hides_nothing_that_comes_later(
     ],
 )
 def test_when_a_server_asks_to_come_back(said: str, seconds: float | None) -> None:
-    reply = Reply(503, httpx.Headers({"retry-after": said.encode()}), b"")
+    reply = Reply(503, httpx.Headers({b"retry-after": said.encode()}), b"")
 
     assert retry_after(reply, now=build.NOW) == seconds
 

@@ -27,24 +27,28 @@ class Result(msgspec.Struct, frozen=True):
 
 def overall(results: Sequence[Result]) -> str:
     """One line for each set and guard."""
-    headings = ("set", "guard", "contained", "benign contained",
-                "organisations", "harvested", "purity", "completeness", "noticed",
-                "exchanges/s")  # fmt: skip
+    headings = (
+        "set", "guard", "contained", "benign contained", "organisations", "refused at any time",
+        "harvested", "purity", "completeness", "noticed", "exchanges/s",
+    )  # fmt: skip
     rows = [
-        ("", "goal", "≥ 80 %", "≤ 0.1 %", "", "≤ 15 %", "≥ 0.98", "≥ 0.80", "", "≥ 5,000"),
-        *(_overall(result.name, guard, result.runs[guard]) for result in results
-          for guard in GUARDS if guard in result.runs),
+        ("", "goal", "≥ 80 %", "≤ 0.1 %", "", "", "≤ 15 %", "≥ 0.98", "≥ 0.80", "", "≥ 5,000"),
+        *(_overall(result, guard) for result in results for guard in GUARDS
+          if guard in result.runs),
     ]  # fmt: skip
     return table(headings, rows)
 
 
-def _overall(name: str, guard: str, run: Run) -> tuple[str, ...]:
+def _overall(result: Result, guard: str) -> tuple[str, ...]:
+    run = result.runs[guard]
     score = run.score
+    benign = frozenset[str]().union(*result.groups.classes.values())
     organisations = score.fpr.organisations
     attribution, alarm = score.attribution, score.alarm
     return (
-        name, guard, percent(score.tpr.macro), counted(score.fpr.overall),
+        result.name, guard, percent(score.tpr.macro), counted(score.fpr.overall),
         counted(organisations) if organisations is not None else NONE,
+        f"{len(run.refused & benign):,} of {len(benign):,}",
         percent(score.harvested.overall.share), decimal(attribution.purity),
         decimal(attribution.completeness_macro) if attribution.clusters else NONE,
         f"{alarm.alarmed} of {alarm.campaigns}",
@@ -92,14 +96,16 @@ def _alarms(score: Score, groups: Groups, scenario: str) -> tuple[str, str, str]
 
 def classes(result: Result) -> str:
     """One set's benign accounts, by class."""
-    ours = result.runs[OURS].score
+    ours, refused = result.runs[OURS].score, result.runs[OURS].refused
+    whose = result.groups.classes
     headings = (
-        f"{result.name}: benign class", "contained", "exchanges refused",
+        f"{result.name}: benign class", "contained", "refused at any time", "exchanges refused",
         *GUARDS[1:],
     )  # fmt: skip
     rows = [
         (
-            name, counted(share), percent(ours.benign_refused.classes[name].share),
+            name, counted(share), f"{len(refused & whose.get(name, frozenset())):,}",
+            percent(ours.benign_refused.classes[name].share),
             *(percent(run.score.fpr.classes[name].share) for run in _baselines(result)),
         )
         for name, share in ours.fpr.classes.items()

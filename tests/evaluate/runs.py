@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from tests.evaluate.ever import ever_refused
 from tests.evaluate.scores import Score
 from tests.evaluate.sets import ROOT, CannotWorkError, LabelledSet
 
@@ -41,12 +42,14 @@ class Run(msgspec.Struct, frozen=True):
 
     Attributes:
         score: the scorer's report.
+        refused: the accounts of which at least one exchange was refused, whatever for.
         rate: exchanges a second of CPU, reading the traffic included; None for a baseline that is
             no replay.
         trouble: what the replay could not do, in words; empty when all went well.
     """
 
     score: Score
+    refused: frozenset[str] = frozenset()
     rate: int | None = None
     trouble: str = ""
 
@@ -88,7 +91,8 @@ def replay(data: LabelledSet, policy: Path, scorer: Path, variation: Variation =
         replayed = msgspec.json.decode(said, type=Replayed)
         seconds = float(cpu.read_text())
         score = _score(data, out, scorer)
-    return Run(score, round(replayed.exchanges / seconds), _trouble(replayed))
+        refused = ever_refused(data.traffic, out / "decisions.jsonl")
+    return Run(score, refused, round(replayed.exchanges / seconds), _trouble(replayed))
 
 
 def width(data: LabelledSet, scorer: Path) -> Run:
@@ -101,7 +105,8 @@ def width(data: LabelledSet, scorer: Path) -> Run:
                 out / "decisions.jsonl", out / "campaigns.json",
             ]
         )  # fmt: skip
-        return Run(_score(data, out, scorer))
+        refused = ever_refused(data.traffic, out / "decisions.jsonl")
+        return Run(_score(data, out, scorer), refused)
 
 
 def _trouble(replayed: Replayed) -> str:

@@ -15,6 +15,7 @@ import pytest
 from tests import build
 from tests.evaluate import __main__ as evaluation
 from tests.evaluate import page, readme, sweep
+from tests.evaluate.ever import ever_refused
 from tests.evaluate.page import LIMIT, OURS, WIDTH, Result
 from tests.evaluate.runs import FIXED, STANDARD, Run, replay, width
 from tests.evaluate.scores import Score, Share
@@ -95,7 +96,8 @@ GROUPS = Groups(
 
 
 def result(**more: Any) -> Result:
-    ours = Run(score({"S10": (0, 1), "S1": (3, 3)}, {"batch": (1, 1), "human": (0, 2)}), 7000)
+    caught = score({"S10": (0, 1), "S1": (3, 3)}, {"batch": (1, 1), "human": (0, 2)})
+    ours = Run(caught, frozenset("adeg"), 7000)
     return Result("dev", GROUPS, {OURS: ours, LIMIT: ours, WIDTH: ours})
 
 
@@ -262,6 +264,15 @@ class TestRuns:
         assert ours.rate is not None
         assert (ours.score.benign_refused.overall.k, fixed.score.benign_refused.overall.k) == (0, 0)
 
+    def test_who_is_refused_once_and_let_go_again_was_refused(self, tmp_path: Path) -> None:
+        data = made(tmp_path, exchanges=4)
+        actions = ("throttle", "allow", "restrict", "allow")
+        lines = [json.dumps({"id": f"x{n:07d}", "action": a}) for n, a in enumerate(actions)]
+        decisions = tmp_path / "decisions.jsonl"
+        decisions.write_text("\n".join(lines))
+
+        assert ever_refused(data.traffic, decisions) == {"a_person"}
+
     def test_a_linker_switched_off_learns_nothing(self) -> None:
         code = (
             "from tests.evaluate.child import switch_off; switch_off();"
@@ -331,6 +342,13 @@ class TestPage:
 
         assert cells(lines[3])[:4] == ["dev", OURS, "50 %", "1 of 3 (0.0–100.0 %)"]
         assert cells(lines[3])[-2:] == ["1 of 2", "7,000"]
+
+    def test_who_was_refused_at_any_time_is_counted_beside_who_is_contained(self) -> None:
+        whole = page.overall([result()]).splitlines()
+        by_class = page.classes(result()).splitlines()
+
+        assert cells(whole[3])[5] == "2 of 3"
+        assert [cells(line)[2] for line in by_class[2:]] == ["1", "1"]
 
     def test_lost_scenarios_and_wronged_classes_are_said_in_words(self) -> None:
         said = page.losses(result())

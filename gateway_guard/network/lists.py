@@ -1,8 +1,8 @@
-"""Plain-text lists: one address, prefix or AS number a line, `#` or `;` starts a comment.
+"""Plain-text lists: an address, prefix, range or AS number a line, `#` or `;` starts a comment.
 
 The forms found in the wild are read (`AS` before the number, CSV whose first column it is, host
-bits behind a prefix, a port behind an IPv4 address); anything else is an error with its line,
-because a list that half parses is a list nobody knows.
+bits behind a prefix, `first-last`, proxies as `address:port` or as URLs); anything else is an error
+with its line, because a list that half parses is a list nobody knows.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ MAX_LINE: Final = 1_000
 _WIDEST_V4: Final = 1 << 25
 _WIDEST_V6: Final = 1 << 116
 
+#: Of proxies that are written as URLs.
+_SCHEMES: Final = frozenset(("http", "https", "socks4", "socks4a", "socks5", "socks5h"))
+
 
 def read_ranges(path: Path) -> list[Range]:
     """The ranges a list file names, in the order of the file.
@@ -40,9 +43,11 @@ def parse_ranges(source: bytes, name: str) -> list[Range]:
     ranges: list[Range] = []
     for number, word in _words(source, name):
         try:
-            found = parse_range(_without_port(word))
+            found = _range(word)
         except ValueError as error:
-            raise SourceError(f"{name}:{number}: {error}; one address or CIDR a line") from None
+            raise SourceError(
+                f"{name}:{number}: {error}; one address, CIDR or first-last a line"
+            ) from None
         if found[1] - found[0] >= (_WIDEST_V4 if found[1] < V4_END else _WIDEST_V6):
             raise SourceError(
                 f"{name}:{number}: {word[:60]!r} is a large part of the Internet; "
@@ -108,9 +113,29 @@ def _words(source: bytes, name: str) -> list[tuple[int, str]]:
     return words
 
 
-def _without_port(word: str) -> str:
-    """`192.0.2.1:8080` → `192.0.2.1`: lists of open proxies name the port."""
-    address, colon, port = word.partition(":")
-    if colon and "." in address and port.isascii() and port.isdigit() and len(port) <= 5:
+def _range(word: str) -> Range:
+    first, dash, last = word.partition("-")
+    if not dash:
+        return parse_range(_address(word))
+    (low, low_end), (high, high_end) = parse_range(first.strip()), parse_range(last.strip())
+    prefixes = low != low_end or high != high_end
+    if prefixes or low > high or (low < V4_END) != (high < V4_END):
+        raise ValueError(f"{word[:60]!r} does not lead from one address up to another")
+    return low, high
+
+
+def _address(word: str) -> str:
+    """`192.0.2.1` of `192.0.2.1:8080` and `socks5://192.0.2.1:1080`: so lists name proxies."""
+    scheme, slashes, rest = word.rpartition("://")
+    if slashes and scheme.lower() in _SCHEMES:
+        word = rest.removesuffix("/")
+    bracketed, closing, behind = word.partition("]")
+    if closing and bracketed[:1] == "[":
+        address, colon, port = bracketed[1:], behind[:1], behind[1:]
+    else:
+        address, colon, port = word.partition(":")
+        if "." not in address:
+            return word
+    if colon == ":" and port.isascii() and port.isdigit() and len(port) <= 5:
         return address
     return word

@@ -15,7 +15,8 @@ from gateway_guard.network.ranges import parse_range
 def test_the_forms_found_in_the_wild_are_read() -> None:
     source = (
         b"\xef\xbb\xbf# a comment, caf\xe9\n\n192.0.2.1\r\n  198.51.100.0/24  ; note\n"
-        b"203.0.113.7:8080\n2001:db8::/32 # v6\n192.0.2.9,SE,example\n2001:db8::5\n10.1.2.3/8\n"
+        b"203.0.113.7:8080\nsocks5://203.0.113.8:1080\nHTTP://203.0.113.9/\n[2001:db8::7]:3128\n"
+        b"2001:db8::/32 # v6\n192.0.2.9,SE,example\n2001:db8::5\n10.1.2.3/8\n"
     )
 
     found = parse_ranges(source, "x")
@@ -23,17 +24,30 @@ def test_the_forms_found_in_the_wild_are_read() -> None:
     assert found == [
         parse_range(text)
         for text in (
-            "192.0.2.1", "198.51.100.0/24", "203.0.113.7", "2001:db8::/32", "192.0.2.9",
+            "192.0.2.1", "198.51.100.0/24", "203.0.113.7", "203.0.113.8", "203.0.113.9",
+            "2001:db8::7", "2001:db8::/32", "192.0.2.9",
             "2001:db8::5", "10.0.0.0/8",
         )
     ]  # fmt: skip
+
+
+def test_a_range_is_from_its_first_to_its_last_address() -> None:
+    found = parse_ranges(b"192.0.2.1 - 192.0.2.9\n2001:db8::1-2001:db8::3,x\n1.1.1.1-1.1.1.1", "x")
+
+    assert [(last - first + 1, first & 0xFF) for first, last in found] == [(9, 1), (3, 1), (1, 1)]
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         (b"192.0.2.1\nnonsense\n", "feed:2: 'nonsense' is not an IP address"),
-        (b"192.0.2.1\n192.0.2.1 - 192.0.2.9\n", "feed:2: .* is not an IP address"),
+        (b"192.0.2.1\n192.0.2.9 - 192.0.2.1\n", "feed:2: .* does not lead from one address up"),
+        (b"192.0.2.0/24-192.0.3.0/24\n", "feed:1: .* does not lead"),
+        (b"192.0.2.1-2001:db8::1\n", "feed:1: .* does not lead"),
+        (b"192.0.2.1-9\n", "feed:1: '9' is not an IP address"),
+        (b"0.0.0.0-9.255.255.255\n", "feed:1: .* large part"),
+        (b"ftp://192.0.2.1\n", "feed:1: .* is not an IP address"),
+        (b"[192.0.2.1\n", "feed:1: .* is not an IP address"),
         (b"\n\n192.0.2.0/40", "feed:3: prefix length 40"),
         (b"<html>\n", "feed:1: '<html>' is not"),
         (b"192.0.2.1:99999999\n", "feed:1:"),

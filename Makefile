@@ -3,6 +3,7 @@
 # make bench     costs, as ratios measured in one run
 # make bench-peers  the guard beside other middlewares and proxies, each in its own environment
 # make evaluate  labelled traffic: what is caught, and what it costs everybody else
+# make properties  every property with a thousand other examples
 # make fuzz      every reader of others' bytes, fuzzed for FUZZ_SECONDS each
 # make soak      load, reloads, faults and kills for SOAK_MINUTES (10), every decision checked
 # make mutants   SAMPLE (300) small changes to the core, each of which some test must notice
@@ -57,7 +58,7 @@ EVALUATE ?=
 # Options of the comparison (python -m tests.peers --help).
 PEERS    ?=
 
-.PHONY: help venv demo test lint types unit tree installed suite wheel compiled servers node bench bench-compiled bench-peers evaluate fuzz soak mutants audit clean
+.PHONY: help venv demo test lint types unit tree installed suite wheel compiled servers node bench bench-compiled bench-peers evaluate properties fuzz soak mutants audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -187,6 +188,10 @@ bench-peers: $(STAMP) servers
 # scorer do not come with this repository.
 evaluate: $(STAMP)
 	$(BIN)/python -m tests.evaluate $(if $(DATA),--data $(DATA)) $(if $(SCORE),--score $(SCORE)) $(EVALUATE)
+
+# `make test` tries the same hundred examples of each property again and again; these are new ones.
+properties: $(STAMP) servers
+	$(BIN)/python -m pytest $(SPREAD) -m hypothesis --hypothesis-profile explore $(TESTS)
 
 # What is found is kept in tests/fuzz/corpus, which `make test` replays.
 fuzz: $(STAMP)

@@ -31,8 +31,13 @@ TRACED: Final = frozenset(("accounts", "campaigns", "core", "signals", "stores")
 #: Marks of tests there that it is not measured of.
 UNTRACED: Final = ("untraced", "e2e", "hypothesis")
 
+#: `make test` tries the same examples each time: what it says of a change is of the change.
+#: `make properties` looks for others.
 settings.register_profile(
-    "gateway_guard", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "gateway_guard", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile(
+    "explore", settings.get_profile("gateway_guard"), derandomize=False, max_examples=1_000
 )
 settings.load_profile("gateway_guard")
 

@@ -8,7 +8,7 @@ from typing import Final
 import xxhash
 
 from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting
-from gateway_guard.types import Action, Client, Exchange, PromptShape
+from gateway_guard.types import Action, Client, Exchange, Outcome, PromptShape, Usage
 
 _xxh3: Final = xxhash.xxh3_64_intdigest
 _MASK: Final = (1 << 64) - 1
@@ -23,6 +23,10 @@ FRAGMENT_SAMPLE: Final = 4
 _OTHERS: Final = FRAGMENT_SAMPLE - 1
 
 
+#: What model APIs answer to a key they do not know, or that may not ask at all.
+_NOT_KNOWN: Final = (401, 403)
+_COMPLETED: Final = Outcome.COMPLETED
+_REFUSED: Final = Outcome.REFUSED
 #: As `Action.refuses` has it.
 _REFUSALS: Final = Action.CHALLENGE
 
@@ -66,10 +70,20 @@ def _client_digest(agent: int, sdk: str | None, tls: str | None) -> int:
     return _xxh3(shown.encode()) if shown != "0||" else 0
 
 
+def _unproven(usage: Usage) -> bool:
+    """Whether nothing shows that the account exists: not even a refusal of the guard's."""
+    status, outcome = usage.status, usage.outcome
+    if outcome is _REFUSED:
+        return False
+    return status in _NOT_KNOWN if status is not None else outcome is not _COMPLETED
+
+
 def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
     """What the linker may know of a settled exchange; None when it has nothing to learn from it.
 
-    Nothing is learnt from requests without an account or off the model routes. `seed` keys the
+    Nothing is learnt from requests without an account or off the model routes, nor from those whose
+    key the upstream did not take, or that left before it said: anybody can invent keys, and fill
+    the linker's memory with them or make a campaign's template look popular. `seed` keys the
     digests of the address.
     """
     request = exchange.request
@@ -81,6 +95,8 @@ def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
     address, subnet = request.client_ip, request.subnet
     tokens = 0
     if usage is not None:
+        if _unproven(usage):
+            return None
         tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
     # In the order of its members: see there.
     return Sighting(

@@ -117,7 +117,12 @@ class Linker:
         return self.cases.review(review)
 
     def learn(self, seen: Sighting) -> None:
-        """Take in one exchange. Times should not decrease; a step back is harmless."""
+        """Take in one exchange. Times should not decrease; a step back is harmless.
+
+        Of an account that was never answered nothing is taken in: it may be nobody's.
+        """
+        if seen.refused and seen.account not in self.memory.numbers:
+            return
         number, news = self.memory.note(seen)
         self._learnt += 1
         self.cases.count(number, seen)

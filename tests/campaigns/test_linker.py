@@ -94,6 +94,22 @@ def test_a_newcomer_of_a_held_campaign_is_caught_by_what_it_shares() -> None:
     assert linker.facts(newcomer.account) is not None
 
 
+def test_an_account_that_was_never_answered_may_be_nobodys_and_is_not_remembered() -> None:
+    said = build.campaign("x", exchanges=1)[0]
+    linker = Linker()
+
+    for number in range(400):
+        made_up = f"a_made_up{number}"
+        linker.learn(msgspec.structs.replace(said, account=made_up, refused=True))
+    remembered = len(linker.memory.traces)
+    linker.learn(said)
+    linker.learn(msgspec.structs.replace(said, at=said.at + 60.0, refused=True))
+
+    assert remembered == 0
+    (trace,) = linker.memory.traces.values()
+    assert (trace.exchanges, trace.refused) == (2, 1)
+
+
 def test_samples_are_kept_of_what_members_say_and_of_nobody_else() -> None:
     linker = caught()
     now = NOW + DAY

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway_guard.campaigns.digests import FRAGMENT_SAMPLE, content_keys, sighting_of
 from gateway_guard.campaigns.sighting import MOST_KEYS
-from gateway_guard.types import Action, NetworkFacts, PromptShape, RoleShape, Usage
+from gateway_guard.types import Action, NetworkFacts, Outcome, PromptShape, RoleShape, Usage
 from tests import build
 
 SEED = 7
@@ -75,6 +75,29 @@ def test_there_is_nothing_to_learn_without_an_account_or_off_the_model_routes(
     fields: dict[str, Any],
 ) -> None:
     assert sighting_of(build.exchange(request=build.request(**fields)), SEED) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "learnt"),
+    [
+        (Outcome.COMPLETED, 200, True),
+        (Outcome.COMPLETED, None, True),  # nobody sees the answers: a gateway asks
+        (Outcome.COMPLETED, 401, False),
+        (Outcome.COMPLETED, 403, False),
+        (Outcome.COMPLETED, 429, True),
+        (Outcome.CLIENT_GONE, 200, True),
+        (Outcome.CLIENT_GONE, None, False),
+        (Outcome.UPSTREAM_ERROR, None, False),
+        (Outcome.UPSTREAM_CUT, 200, True),
+        (Outcome.REFUSED, 403, True),  # by the guard
+    ],
+)
+def test_a_key_that_the_upstream_did_not_take_teaches_nothing(
+    outcome: Outcome, status: int | None, learnt: bool
+) -> None:
+    usage = Usage(input_tokens=5, outcome=outcome, status=status)
+
+    assert (sighting_of(build.exchange(usage=usage), SEED) is not None) is learnt
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,6 @@ FRAGMENT_SAMPLE: Final = 4
 _OTHERS: Final = FRAGMENT_SAMPLE - 1
 
 
-#: What model APIs answer to a key they do not know, or that may not ask at all.
-_NOT_KNOWN: Final = (401, 403)
 _COMPLETED: Final = Outcome.COMPLETED
 _REFUSED: Final = Outcome.REFUSED
 #: As `Action.refuses` has it.
@@ -70,21 +68,21 @@ def _client_digest(agent: int, sdk: str | None, tls: str | None) -> int:
     return _xxh3(shown.encode()) if shown != "0||" else 0
 
 
-def _unproven(usage: Usage) -> bool:
-    """Whether nothing shows that the account exists: not even a refusal of the guard's."""
+def _unanswered(usage: Usage) -> bool:
+    """Whether it is known that the upstream gave nothing, although it was asked."""
     status, outcome = usage.status, usage.outcome
     if outcome is _REFUSED:
         return False
-    return status in _NOT_KNOWN if status is not None else outcome is not _COMPLETED
+    return status >= 400 if status is not None else outcome is not _COMPLETED
 
 
 def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
     """What the linker may know of a settled exchange; None when it has nothing to learn from it.
 
-    Nothing is learnt from requests without an account or off the model routes, nor from those whose
-    key the upstream did not take, or that left before it said: anybody can invent keys, and fill
-    the linker's memory with them or make a campaign's template look popular. `seed` keys the
-    digests of the address.
+    Nothing is learnt from requests without an account or off the model routes, nor from those that
+    the upstream answered with an error or not at all. They got nothing, and anybody can invent
+    keys, to fill the linker's memory or make a campaign's template look popular; what an unknown
+    key is answered differs (401, 403, Gemini's 400). `seed` keys the digests of the address.
     """
     request = exchange.request
     account = request.account
@@ -95,7 +93,7 @@ def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
     address, subnet = request.client_ip, request.subnet
     tokens = 0
     if usage is not None:
-        if _unproven(usage):
+        if _unanswered(usage):
             return None
         tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
     # In the order of its members: see there.

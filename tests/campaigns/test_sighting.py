@@ -84,7 +84,8 @@ def test_there_is_nothing_to_learn_without_an_account_or_off_the_model_routes(
         (Outcome.COMPLETED, None, True),  # nobody sees the answers: a gateway asks
         (Outcome.COMPLETED, 401, False),
         (Outcome.COMPLETED, 403, False),
-        (Outcome.COMPLETED, 429, True),
+        (Outcome.COMPLETED, 400, False),
+        (Outcome.COMPLETED, 503, False),
         (Outcome.CLIENT_GONE, 200, True),
         (Outcome.CLIENT_GONE, None, False),
         (Outcome.UPSTREAM_ERROR, None, False),
@@ -92,7 +93,7 @@ def test_there_is_nothing_to_learn_without_an_account_or_off_the_model_routes(
         (Outcome.REFUSED, 403, True),  # by the guard
     ],
 )
-def test_a_key_that_the_upstream_did_not_take_teaches_nothing(
+def test_what_the_upstream_did_not_answer_teaches_nothing(
     outcome: Outcome, status: int | None, learnt: bool
 ) -> None:
     usage = Usage(input_tokens=5, outcome=outcome, status=status)

@@ -243,7 +243,8 @@ async def _dial(
     socket = await _Once(
         f"{scheme}://{authority.decode('latin-1')}{target.decode('latin-1')}",
         additional_headers=lines,
-        subprotocols=[Subprotocol(name) for name in scope.get("subprotocols", [])] or None,
+        # Between two commas there may be nothing, which is no name.
+        subprotocols=[Subprotocol(name) for name in scope.get("subprotocols", []) if name] or None,
         compression=None,
         proxy=None,
         user_agent_header=None,

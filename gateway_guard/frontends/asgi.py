@@ -198,6 +198,9 @@ class GuardMiddleware:
         elif type(headers) is not list:
             headers = list(headers)
         method: str = scope["method"]
+        if method == "WEBSOCKET":
+            # A client may call its method so; ours is a handshake's, which has no body to read.
+            method = "websocket"
         raw = scope.get("raw_path")
         client = scope.get("client")
         wire = Wire(

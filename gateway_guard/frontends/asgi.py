@@ -65,6 +65,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: Where the application finds the `types.Exchange` of its request in the scope. Read only.
 EXCHANGE_KEY: Final = "gateway_guard.exchange"
+#: Where the sidecar's own application leaves there how a WebSocket ended, a `types.Outcome`.
+OUTCOME_KEY: Final = "gateway_guard.outcome"
 
 #: As `Decision.forwards` and `Action.refuses` have it: properties, and members of enumerations,
 #: cost more than what is done with them.
@@ -337,6 +339,7 @@ class GuardMiddleware:
             outcome = Outcome.CLIENT_GONE
             raise
         finally:
+            outcome = scope.get(OUTCOME_KEY, outcome)
             await self._background.settle(exchange, Usage(outcome=outcome))
 
     async def _refuse_websocket(

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.e2e.servers import Client, Sidecar, Upstream, get, in_front_of, says
+from tests.e2e.servers import Client, Sidecar, Upstream, ask, get, in_front_of, says
 
 pytestmark = pytest.mark.e2e
 
@@ -210,3 +210,6 @@ def test_an_unreachable_upstream_is_a_502(tmp_path: Path) -> None:
         answer = client.send(get("/v1/realtime", *HANDSHAKE)).answer()
 
         assert answer.status == 502
+        assert b'"code":"bad_gateway"' in answer.body
+        ended = 'gateway_guard_outcomes_total{outcome="upstream-error"} 1.0'
+        assert ended.encode() in ask(sidecar.admin, get("/metrics")).body

@@ -146,6 +146,8 @@ class Forward:
                     connection, answer = await self.upstream.exchange(
                         head + body, method=scope["method"], attach=watch.attach
                     )
+                    # An answer may take minutes, and its request is read by then.
+                    message, body = {}, b""
             except UpstreamError as error:
                 if watch.gone:
                     await watch.told()

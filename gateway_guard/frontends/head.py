@@ -149,6 +149,11 @@ def _name(name: bytes) -> bytes:
     return lower
 
 
+def underscored(fields: Headers) -> Headers:
+    """Those of `fields` that `read_head` leaves out because of a `_` in their names."""
+    return [(name.lower(), value.strip(b" \t")) for name, value in fields if b"_" in name]
+
+
 def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> Head:
     """Judge a parsed head.
 

@@ -66,8 +66,9 @@ def media(content_types: list[bytes]) -> Inspection:
 
 _MEDIA: Final = re.compile(rb"application/(?:json|[!#$&^_.+0-9a-z-]{1,127}\+json)")
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9a-z-]+"
+#: In quotes there may be no semicolon, at which some readers divide whatever it stands in.
 _PARAMETER: Final = re.compile(
-    rb"[ \t]*;[ \t]*(?:(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"([^"\\\x00-\x1f\x7f]*)"))?'
+    rb"[ \t]*;[ \t]*(?:(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"([^";\\\x00-\x1f\x7f]*)"))?'
 )
 
 
@@ -83,8 +84,10 @@ def _media(value: bytes) -> Inspection:
         parameter = _PARAMETER.match(value, at)
         if parameter is None:
             return Inspection.CONTENT_TYPE
-        if parameter[1] == b"charset":
-            if charset is not None:
+        name = parameter[1]
+        if name is not None and name.startswith(b"charset"):
+            # `charset*` and `charset*0` say it, too, to readers of RFC 2231.
+            if name != b"charset" or charset is not None:
                 return Inspection.CHARSET
             charset = parameter[2] if parameter[2] is not None else parameter[3]
         at = parameter.end()

@@ -57,10 +57,12 @@ def with_offered_key(
 def offered_key(headers: Headers) -> bytes | CredentialFault | None:
     """The key that a handshake offers; None when it offers none, a fault when readers may differ.
 
-    The lines of the field are one list (RFC 6455 §11.3.4). How a prefix is spelled does not matter.
+    The lines of the field are one list (RFC 6455 §11.3.4), in which what is empty does not count
+    (RFC 9110 §5.6.1). How a prefix is spelled does not matter.
     """
     values = b",".join(lines(headers, OFFERS))
-    found = set(_keys([name.strip(b" \t") for name in values.split(b",")]))
+    names = [name.strip(b" \t") for name in values.split(b",")]
+    found = set(_keys([name for name in names if name]))
     if not found:
         return None
     if len(found) > 1:

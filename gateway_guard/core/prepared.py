@@ -25,7 +25,8 @@ class Prepared:
     Attributes:
         trust: whose forwarding headers are believed.
         by_peer: nobody is believed about anything, so the peer is the client.
-        sources: (source, its header, whether that is Authorization), in the policy's order.
+        sources: (source, its header in either spelling, whether that is Authorization), in the
+            policy's order.
         bearer: whether a bearer token in Authorization that comes alone is an API key.
         rivals: the other headers an account may be recognised by.
         keyed: whether an API key names an account anywhere.
@@ -50,11 +51,13 @@ class Prepared:
             else None
         )
         self.by_peer = not identify.trusted and not identify.trust_unix
-        # The guard's own headers are never believed from outside.
+        # The guard's own headers are never believed from outside. Applications behind CGI's and
+        # WSGI's way of naming headers read a key in `x_api_key` as one in `x-api-key`.
         self.sources = tuple(
-            (source, source.header.encode(), source.header == "authorization")
+            (source, header, source.header == "authorization")
             for source in identify.accounts
             if source.kind == "state" or not source.header.startswith("x-guard-")
+            for header in sorted({source.header.encode(), source.header.replace("-", "_").encode()})
         )
         kinds = {source.kind for source, _, schemed in self.sources if schemed}
         self.bearer = kinds == {"header"}

@@ -4,8 +4,10 @@
                   is too much for a turn is turned away before anybody looks at it
     the upstream  more wait for their first token than it gives in time (`core.gradient`): those
                   above the bound are turned away once they have been judged, and charged nothing
+    bodies        those that are still coming take too much memory (`holding`): the oldest of them
+                  are turned away
 
-Both are a 503 with `Retry-After`, in the decision log as `guard:overload`. What the policy denies
+Each is a 503 with `Retry-After`, in the decision log as `guard:overload`. What the policy denies
 or throttles is told that instead, where there is time to look. In shadow nobody is turned away.
 """
 
@@ -20,6 +22,7 @@ import msgspec
 
 from gateway_guard.core.gradient import Gradient
 from gateway_guard.core.sections import Adaptive, Overload
+from gateway_guard.frontends.holding import Holding
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED
 from gateway_guard.frontends.turnstile import Turnstile
@@ -39,6 +42,7 @@ SOONEST: Final = 1
 LATEST: Final = 3
 
 PROCESS: Final = "this process has more to do than it can"
+CROWDED: Final = "bodies that are still coming take more memory than they may"
 
 
 def come_back(id: str) -> float:
@@ -85,6 +89,7 @@ class Admission:
         lag: seconds of CPU a turn of the loop may take unless the policy says; None for any number.
         turnstile: what this process takes.
         gradient: what the upstream takes; None until a policy asks for a bound.
+        holding: what memory takes.
 
     Args:
         lag: as above.
@@ -94,6 +99,7 @@ class Admission:
         self.lag = lag
         self.turnstile = Turnstile()
         self.gradient: Gradient | None = None
+        self.holding = Holding()
 
     def turns_away(self, overload: Overload) -> bool:
         """Whether the request that has just come is one too many for this process."""
@@ -145,13 +151,14 @@ def publish_admission(admission: Admission, metrics: Metrics) -> None:
         return {
             "process": shedding.refused,
             "upstream": 0 if gradient is None else gradient.refused,
+            "bodies": admission.holding.refused,
         }
 
     def of_upstream(read: Callable[[Gradient], float], otherwise: float) -> Callable[[], float]:
         return lambda: otherwise if admission.gradient is None else read(admission.gradient)
 
     metrics.counters(
-        "overload", "Requests turned away with 503, by who could not keep up.", "cause", refused
+        "overload", "Requests turned away with 503, by what was too much.", "cause", refused
     )
     metrics.gauge(
         "overload_taken", "Share of requests this process takes; below 1 where it cannot keep up.",

@@ -26,7 +26,7 @@ from gateway_guard.clock import Clock
 from gateway_guard.core.fields import lines
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import GuardError
-from gateway_guard.frontends.admission import PROCESS, Admission, Waiting, come_back
+from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting, come_back
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
 from gateway_guard.frontends.headers import merge, named, rate_limit_headers
@@ -65,6 +65,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: Where the application finds the `types.Exchange` of its request in the scope. Read only.
 EXCHANGE_KEY: Final = "gateway_guard.exchange"
+#: Where the sidecar's own application leaves there how a WebSocket ended, a `types.Outcome`.
+OUTCOME_KEY: Final = "gateway_guard.outcome"
 
 #: As `Decision.forwards` and `Action.refuses` have it: properties, and members of enumerations,
 #: cost more than what is done with them.
@@ -198,6 +200,9 @@ class GuardMiddleware:
         elif type(headers) is not list:
             headers = list(headers)
         method: str = scope["method"]
+        if method == "WEBSOCKET":
+            # A client may call its method so; ours is a handshake's, which has no body to read.
+            method = "websocket"
         raw = scope.get("raw_path")
         client = scope.get("client")
         wire = Wire(
@@ -218,11 +223,18 @@ class GuardMiddleware:
                 return
         if guard.needs_body(method, wire.raw_path, headers):
             cap = guard.policies.current.inspect.max_body
-            wire.body = await inbox.read(fields.get(b"content-length"), cap)
+            wire.body = await inbox.read(fields.get(b"content-length"), cap, admission.holding)
             if inbox.gone:
                 # Gone before it had said what it wants: nobody to answer, nothing to charge.
                 self.abandoned += 1
                 return
+            if inbox.crowded:
+                exchange = guard.unjudged(
+                    wire, rule=OVERLOADED, reason=CROWDED, retry_after=come_back
+                )
+                if exchange.decision.acted:
+                    await self._refuse(scope, exchange, headers, receive, send, unread=True)
+                    return
             wire.body_too_large = inbox.too_large
         timed = self._on_decided
         if timed is None:
@@ -334,6 +346,7 @@ class GuardMiddleware:
             outcome = Outcome.CLIENT_GONE
             raise
         finally:
+            outcome = scope.get(OUTCOME_KEY, outcome)
             await self._background.settle(exchange, Usage(outcome=outcome))
 
     async def _refuse_websocket(

@@ -86,7 +86,8 @@ class Head(msgspec.Struct, gc=False):
         chunked: whether a chunked body follows.
         length: announced length of the body; None without one.
         expects_continue: whether the client waits for 100 before it sends the body.
-        upgrade: lower-case protocol asked for, when `Connection` says so too; None otherwise.
+        upgrade: lower-case protocol asked for, when `Connection` says so too, in HTTP/1.1; None
+            otherwise.
         close: whether the client wants the connection closed afterwards.
     """
 
@@ -148,6 +149,11 @@ def _name(name: bytes) -> bytes:
     return lower
 
 
+def underscored(fields: Headers) -> Headers:
+    """Those of `fields` that `read_head` leaves out because of a `_` in their names."""
+    return [(name.lower(), value.strip(b" \t")) for name, value in fields if b"_" in name]
+
+
 def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> Head:
     """Judge a parsed head.
 
@@ -193,7 +199,8 @@ def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> He
     if connection is not None:
         tokens = [token.strip(b" \t") for token in connection.lower().split(b",")]
         head.close = b"close" in tokens
-        if b"upgrade" in tokens and b"upgrade" in seen:
+        # HTTP/1.0 does not know it, and whoever speaks that hands it on (RFC 9110 §7.8).
+        if b"upgrade" in tokens and b"upgrade" in seen and version == "1.1":
             head.upgrade = seen[b"upgrade"].lower()
     return head
 

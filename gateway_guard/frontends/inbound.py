@@ -29,7 +29,14 @@ from uvicorn.server import ServerState
 from gateway_guard.frontends.cycle import HIGH_WATER, Cycle
 from gateway_guard.frontends.door import LET_IN, Doorkeeper, on_the_wire, small
 from gateway_guard.frontends.ending import EndingProtocol
-from gateway_guard.frontends.head import MAX_HEAD_BYTES, MAX_HEADERS, BadHead, Head, read_head
+from gateway_guard.frontends.head import (
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    BadHead,
+    Head,
+    read_head,
+    underscored,
+)  # fmt: skip
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.pieces import Pieces
 from gateway_guard.frontends.proxy_protocol import ProxyProtocolError, ProxyReader
@@ -221,6 +228,9 @@ class GuardProtocol(EndingProtocol):
         version = self.parser.get_http_version()
         method = self.parser.get_method()
         head = read_head(method, self.url, version, self._fields)
+        if self.asked:
+            # A gateway hands them on to its upstream, which may read a key there.
+            head.headers += underscored(self._fields)
         busy = self._answering
         if self.parser.should_upgrade():
             served = self.ws_protocol_class is not None

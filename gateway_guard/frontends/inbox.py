@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway_guard.frontends.holding import Holding
 from gateway_guard.frontends.lookout import Lookout
 
 Message = MutableMapping[str, Any]
@@ -22,13 +23,16 @@ class Inbox(msgspec.Struct, eq=False):
     that cancels an application which goes on for nobody.
 
     Attributes:
+        crowded: the body was given up in favour of others, of which too much was held.
         gone: the client has left.
         watched: an application that goes on for a client who has left is cancelled.
-        too_large: the body went past the cap, by its declared length or by what arrived.
+        too_large: the body went past the cap, by its declared length or by what arrived; or it is
+            `crowded`.
     """
 
     # A record, because those are made in C: fields that few exchanges ever change cost nothing.
     _receive: Receive
+    crowded: bool = False
     gone: bool = False
     watched: bool = False
     too_large: bool = False
@@ -43,8 +47,11 @@ class Inbox(msgspec.Struct, eq=False):
     _timer: asyncio.TimerHandle | None = None
     _watcher: asyncio.Task[None] | None = None
 
-    async def read(self, announced: bytes | None, cap: int) -> bytes | None:
-        """The body, to be replayed by `receive`; None when it is too large or the client is gone.
+    async def read(
+        self, announced: bytes | None, cap: int, holding: Holding | None = None
+    ) -> bytes | None:
+        """The body, to be replayed by `receive`; None when it is too large, there is no room for it
+        in `holding` or the client is gone.
 
         A declared length above `cap` bytes is believed without reading; at most one message above
         the cap is ever held. `announced` is the value of Content-Length, None without one.
@@ -60,7 +67,7 @@ class Inbox(msgspec.Struct, eq=False):
             return None
         data: bytes = message.get("body", b"")
         if message.get("more_body", False):
-            return await self._read_on(data, cap)
+            return await self._read_on(data, cap, holding or Holding())
         self._messages = [message]
         self._complete = True
         if len(data) > cap:
@@ -68,23 +75,40 @@ class Inbox(msgspec.Struct, eq=False):
             return None
         return data
 
-    async def _read_on(self, data: bytes, cap: int) -> bytes | None:
+    async def _read_on(self, data: bytes, cap: int, holding: Holding) -> bytes | None:
         # One piece, whatever came: a client may send a byte at a time, and each message takes 200.
         whole, more = bytearray(data), True
-        while more and len(whole) <= cap:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                self.gone = True
-                return None
-            whole += message.get("body", b"")
-            more = message.get("more_body", False)
+        owner = self._owner = asyncio.current_task()
+        try:
+            while more and len(whole) <= cap:
+                holding.hold(self, len(whole))
+                if self.crowded:
+                    break
+                message = await self._receive()
+                if message["type"] != "http.request":
+                    self.gone = True
+                    return None
+                whole += message.get("body", b"")
+                more = message.get("more_body", False)
+        except asyncio.CancelledError:
+            if not self.crowded or owner is None or owner.uncancel():
+                raise
+        finally:
+            holding.drop(self)
         data = bytes(whole)
         self._messages = [{"type": "http.request", "body": data, "more_body": more}]
         self._complete = not more
-        if len(data) > cap:
+        if len(data) > cap or self.crowded:
             self.too_large = True
             return None
         return data
+
+    def let_go(self) -> None:
+        """There is no room for the rest of the body any more."""
+        self.crowded = True
+        # Whoever asks for room itself sees it at once; others wait for more.
+        if self._owner is not None and self._owner is not asyncio.current_task():
+            self._owner.cancel()
 
     def replace(self, data: bytes) -> None:
         """Hand the application `data` instead of the body that was read, which must be complete."""

@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import UpstreamError, UpstreamTimeoutError
-from gateway_guard.frontends.asgi import EXCHANGE_KEY
+from gateway_guard.frontends.asgi import EXCHANGE_KEY, OUTCOME_KEY
 from gateway_guard.frontends.cycle import BODY_FOLLOWS
 from gateway_guard.frontends.forwarded import (
     TrustedPeers,
@@ -29,13 +29,13 @@ from gateway_guard.frontends.forwarded import (
     response_fields,
 )
 from gateway_guard.frontends.outbox import UPSTREAM_FAILED
-from gateway_guard.frontends.refusals import upstream_failure
+from gateway_guard.frontends.refusals import Answer, upstream_failure
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.frontends.upstream_head import UpstreamResponse
 from gateway_guard.frontends.upstream_wire import UpstreamConnection
 from gateway_guard.frontends.watch import ClientGoneError, Watch
-from gateway_guard.frontends.websocket import tunnel
-from gateway_guard.types import Exchange, Request
+from gateway_guard.frontends.websocket import refuse, tunnel
+from gateway_guard.types import Exchange, Outcome, Request
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,15 @@ class Forward:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await tunnel(
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            raise RuntimeError(f"Forward cannot serve a {scope['type']!r} scope")
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            scope[OUTCOME_KEY] = await tunnel(
                 scope,
                 receive,
                 send,
@@ -94,10 +102,10 @@ class Forward:
                 preserve_host=self.preserve_host,
                 max_message=self.max_message,
             )
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        else:
-            raise RuntimeError(f"Forward cannot serve a {scope['type']!r} scope")
+        except UpstreamError as error:
+            log.warning("upstream-failed reason=%s", error)
+            scope[OUTCOME_KEY] = Outcome.UPSTREAM_ERROR
+            await refuse(scope, send, *_failure(scope, error))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -138,6 +146,8 @@ class Forward:
                     connection, answer = await self.upstream.exchange(
                         head + body, method=scope["method"], attach=watch.attach
                     )
+                    # An answer may take minutes, and its request is read by then.
+                    message, body = {}, b""
             except UpstreamError as error:
                 if watch.gone:
                     await watch.told()
@@ -282,7 +292,16 @@ def _announced(scope: Scope) -> int | None:
 
 
 async def _fail(scope: Scope, send: Send, error: UpstreamError) -> None:
-    """Answer for an upstream that did not, in the client's dialect where it is known."""
+    status, headers, body = _failure(scope, error)
+    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+    if status >= 500:
+        start[UPSTREAM_FAILED] = True
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _failure(scope: Scope, error: UpstreamError) -> Answer:
+    """The answer for an upstream that gave none, in the client's dialect where it is known."""
     if isinstance(error, BodyTooLargeError):
         status, message = 413, str(error)
     elif isinstance(error, UpstreamTimeoutError):
@@ -293,10 +312,5 @@ async def _fail(scope: Scope, send: Send, error: UpstreamError) -> None:
     if exchange is not None:
         request = exchange.request
     else:
-        request = Request(id="", at=0.0, method=scope["method"], path=None)
-    status, headers, body = upstream_failure(request, status, message)
-    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
-    if status >= 500:
-        start[UPSTREAM_FAILED] = True
-    await send(start)
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+        request = Request(id="", at=0.0, method=scope.get("method", "WEBSOCKET"), path=None)
+    return upstream_failure(request, status, message)

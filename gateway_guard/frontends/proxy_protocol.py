@@ -111,14 +111,16 @@ def read_v2(buffer: bytes) -> Found | None:
         raise ProxyProtocolError("an unknown version or command")
     if length > MAX_V2:
         raise ProxyProtocolError(f"a version 2 header longer than {MAX_V2} bytes")
-    if family > 3 or transport > 2:
+    if command and (family > 3 or transport > 2):
         raise ProxyProtocolError("an unknown address family or transport")
     if len(buffer) < 16 + length:
         return None
     payload, rest = buffer[16 : 16 + length], buffer[16 + length :]
+    if not command:
+        return Found(None, rest)  # whatever addresses it has
     if family == 3 and length < 216:
         raise ProxyProtocolError("unix socket addresses cut short")
-    if command == 0 or family in (0, 3):
+    if family in (0, 3):
         return Found(None, rest)
     kind, size = (socket.AF_INET, 4) if family == 1 else (socket.AF_INET6, 16)
     if transport != 1 or len(payload) < 2 * size + 4:

@@ -194,7 +194,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: Any) -> None:
-        """ASGI `send`."""
+        """ASGI `send`; does nothing while the connection ends, by the client or for what it sent or
+        did not send.
+        """
+        await self.writable.wait()
+        if self.transport.is_closing() and not self.disconnected:
+            return
         await super().send(message)
         if message["type"] == "websocket.close":
             self._go_on()

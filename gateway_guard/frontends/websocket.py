@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket as sockets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -22,11 +21,11 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from gateway_guard.errors import UpstreamError, UpstreamTimeoutError
 from gateway_guard.frontends.sockets import Intake
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.frontends.watch import ON_GONE
-
-log = logging.getLogger(__name__)
+from gateway_guard.types import Outcome
 
 #: RFC 6455 registry: the server, as a gateway, got an invalid answer from its upstream.
 BAD_GATEWAY: Final = 1014
@@ -51,33 +50,32 @@ async def tunnel(
     fields: list[bytes],
     preserve_host: bool,
     max_message: int,
-) -> None:
-    """Join the WebSocket of `scope` to the upstream until either side closes.
+) -> Outcome:
+    """Join the WebSocket of `scope` to the upstream until either side closes; how that came.
 
     `target` is the upstream's path and query, `fields` the header lines to send, `max_message` the
     largest message in either direction, bytes.
+
+    Raises:
+        UpstreamError: the upstream did not answer the handshake, and so nobody has yet.
+        UpstreamTimeoutError: it took too long.
     """
     message = await receive()
     if message["type"] != "websocket.connect":
-        return
+        return Outcome.CLIENT_GONE
     try:
         socket = await _dial(scope, upstream, target, fields, preserve_host, max_message)
     except InvalidStatus as error:
-        if error.response.status_code >= 200:
-            await _pass_refusal(scope, send, error.response)
-        else:
-            log.warning("upstream-failed reason=%s", error)
-            await _refuse(scope, send, 502)
-        return
+        if error.response.status_code < 200:
+            raise UpstreamError(str(error)) from None
+        await _pass_refusal(scope, send, error.response)
+        return Outcome.COMPLETED
     except TimeoutError:
-        await _refuse(scope, send, 504)
-        return
+        raise UpstreamTimeoutError("the upstream answered no handshake in time") from None
     except (OSError, ValueError, WebSocketException) as error:
         # What the upstream answered may repeat what was offered, and keys are offered.
-        reason = error if isinstance(error, OSError) else type(error).__name__
-        log.warning("upstream-failed reason=%s", reason)
-        await _refuse(scope, send, 502)
-        return
+        reason = str(error) if isinstance(error, OSError) else type(error).__name__
+        raise UpstreamError(reason) from None
     up = asyncio.create_task(_to_upstream(receive, socket))
     # What waits for an upstream that takes nothing does not hear that the client has left.
     register = scope.get("extensions", {}).get(ON_GONE)
@@ -85,7 +83,10 @@ async def tunnel(
         register(socket.hurry)
     try:
         await send({"type": "websocket.accept", "subprotocol": socket.subprotocol})
-        await _to_client(send, socket)
+        return await _to_client(send, socket)
+    except OSError:
+        # As servers say it: nobody is there to hear this.
+        return Outcome.CLIENT_GONE
     finally:
         up.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -105,9 +106,11 @@ class Socket(ClientConnection):
 
     Attributes:
         patience: seconds in which the upstream must take something of what it is sent.
+        parted: whether it is we who leave.
     """
 
     patience = 300.0
+    parted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -125,6 +128,11 @@ class Socket(ClientConnection):
         super().connection_lost(exc)
         self._spare()
 
+    def start_keepalive(self) -> None:
+        """Unless all is over by now: nobody would end it then."""
+        if self.state is not State.CLOSED:
+            super().start_keepalive()
+
     def hurry(self) -> None:
         """The client is gone: what the upstream has not taken is waited for only briefly."""
         self.patience = min(self.patience, CLOSING)
@@ -133,6 +141,7 @@ class Socket(ClientConnection):
 
     async def part(self, code: int = 1000, reason: str = "") -> None:
         """Close, within `CLOSING` seconds."""
+        self.parted = True
         try:
             # Its own timeout does not cover the writing of the close frame.
             async with asyncio.timeout(CLOSING):
@@ -243,7 +252,8 @@ async def _dial(
     socket = await _Once(
         f"{scheme}://{authority.decode('latin-1')}{target.decode('latin-1')}",
         additional_headers=lines,
-        subprotocols=[Subprotocol(name) for name in scope.get("subprotocols", [])] or None,
+        # Between two commas there may be nothing, which is no name.
+        subprotocols=[Subprotocol(name) for name in scope.get("subprotocols", []) if name] or None,
         compression=None,
         proxy=None,
         user_agent_header=None,
@@ -259,7 +269,7 @@ async def _dial(
     return socket
 
 
-async def _to_client(send: Send, socket: Socket) -> None:
+async def _to_client(send: Send, socket: Socket) -> Outcome:
     try:
         while True:
             message = await socket.recv()
@@ -268,15 +278,18 @@ async def _to_client(send: Send, socket: Socket) -> None:
             else:
                 await send({"type": "websocket.send", "bytes": message})
     except ConnectionClosed as closed:
-        if closed.rcvd is None and closed.sent is None:
-            code, reason = BAD_GATEWAY, "upstream connection lost"
-        elif closed.rcvd is not None:
-            code, reason = closed.rcvd.code, closed.rcvd.reason
-        else:
-            return  # the client began the close; its own server finishes it
+        said = closed.rcvd
+    if said is not None:
+        code, reason, outcome = said.code, said.reason, Outcome.COMPLETED
+    elif socket.parted:
+        return Outcome.COMPLETED  # the client began the close; its own server finishes it
+    else:
+        # It broke off, or sent what is no WebSocket.
+        code, reason, outcome = BAD_GATEWAY, "upstream connection lost", Outcome.UPSTREAM_CUT
     await send(
         {"type": "websocket.close", "code": 1000 if code in _UNSENDABLE else code, "reason": reason}
     )
+    return outcome
 
 
 async def _to_upstream(receive: Receive, socket: Socket) -> None:
@@ -302,18 +315,16 @@ async def _pass_refusal(scope: Scope, send: Send, response: Response) -> None:
         for name, value in response.headers.raw_items()
         if name.lower() in _PASSED and value.isascii()
     ]
-    await _refuse(scope, send, response.status_code, headers, bytes(response.body or b""))
+    body = bytes(response.body or b"")
+    headers.append((b"content-length", b"%d" % len(body)))
+    await refuse(scope, send, response.status_code, headers, body)
 
 
-async def _refuse(
-    scope: Scope,
-    send: Send,
-    status: int,
-    headers: Sequence[tuple[bytes, bytes]] = (),
-    body: bytes = b"",
+async def refuse(
+    scope: Scope, send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
 ) -> None:
+    """Answer the handshake of `scope` with something else, as far as its server can."""
     if "websocket.http.response" in scope.get("extensions", {}):
-        headers = [*headers, (b"content-length", str(len(body)).encode())]
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
     else:

@@ -56,7 +56,8 @@ class Wire(msgspec.Struct, kw_only=True, gc=False):
     """One request as a frontend received it, nothing believed yet. Lives only until `identify`.
 
     Attributes:
-        method: upper case, e.g. `POST`. `WEBSOCKET` for a WebSocket handshake.
+        method: upper case, e.g. `POST`. `WEBSOCKET` for a WebSocket handshake and nothing else:
+            a method that a client calls so is `websocket`.
         raw_path: the request target's path, percent-encoded as received, no query string.
         headers: (lower-case name, value) in order of arrival, duplicates kept. No trailers.
         peer: address of the other end of the connection in text form; None for a unix socket or

@@ -37,6 +37,16 @@ def test_an_account_is_a_keyed_digest() -> None:
     assert digest(SECRET + b"x" * 100, KEY) != digest(SECRET + b"x" * 101, KEY)
 
 
+def test_a_key_under_a_name_that_some_servers_read_as_the_same_header_names_its_account() -> None:
+    assert seen((b"x_api_key", KEY)).account == ACCOUNT
+    assert seen((b"x-api-key", KEY), (b"x_api_key", KEY)).account == ACCOUNT
+
+    both = seen((b"x-api-key", KEY), (b"x_api_key", b"sk-another"))
+
+    assert (both.account, both.credential_fault) == (None, CredentialFault.TWO_CREDENTIALS)
+    assert seen((b"authorization", b"Bearer a"), (b"x_api_key", KEY)).account is None
+
+
 def test_a_name_is_never_a_key() -> None:
     assert name_digest(SECRET, KEY) != ACCOUNT
 

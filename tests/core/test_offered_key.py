@@ -49,6 +49,7 @@ def seen(wire: Wire, *sources: AccountSource) -> Request:
         ("xai-client-secret.sk-real",),
         ("token, sk-real",),
         ("bearer,\tsk-real",),
+        (",bearer,, ,sk-real,",),
         ("realtime, openai-insecure-api-key.sk-real, openai-insecure-api-key.sk-real",),
     ],
 )

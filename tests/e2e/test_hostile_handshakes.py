@@ -80,6 +80,7 @@ DECLINED: dict[str, Case] = {
     "quoted": handshake(upgrade='"websocket"') + ADMIN,
     "by POST": handshake(method="POST") + ADMIN,
     "by OPTIONS": handshake(method="OPTIONS") + ADMIN,
+    "by HTTP/1.0": handshake().replace(b"HTTP/1.1", b"HTTP/1.0") + ADMIN,
 }
 
 

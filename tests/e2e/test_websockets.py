@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.e2e.servers import Client, Sidecar, Upstream, get, in_front_of, says
+from tests.e2e.servers import Client, Sidecar, Upstream, ask, get, in_front_of, says
 
 pytestmark = pytest.mark.e2e
 
@@ -114,6 +114,19 @@ def test_a_key_among_the_subprotocols_arrives_as_it_was_sent(url: str) -> None:
     assert f"Sec-WebSocket-Protocol: realtime, {KEY}" in asyncio.run(main())
 
 
+def test_nothing_between_two_commas_is_no_subprotocol(tmp_path: Path) -> None:
+    scripts = {"/v1/realtime": says(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")}
+    with (
+        Upstream(scripts) as upstream,
+        Sidecar(tmp_path, upstream.url) as sidecar,
+        Client(sidecar.port) as client,
+    ):
+        offers = "Sec-WebSocket-Protocol: realtime,, b ,"
+
+        assert client.send(get("/v1/realtime", *HANDSHAKE, offers)).answer().status == 403
+        assert upstream.seen[-1]["sec-websocket-protocol"] == "realtime, b"
+
+
 def test_a_key_that_the_upstream_repeats_is_not_logged(tmp_path: Path) -> None:
     with in_front_of(ECHOING, tmp_path) as sidecar, Client(sidecar.port) as client:
         offers = f"Sec-WebSocket-Protocol: realtime, {KEY}"
@@ -197,3 +210,6 @@ def test_an_unreachable_upstream_is_a_502(tmp_path: Path) -> None:
         answer = client.send(get("/v1/realtime", *HANDSHAKE)).answer()
 
         assert answer.status == 502
+        assert b'"code":"bad_gateway"' in answer.body
+        ended = 'gateway_guard_outcomes_total{outcome="upstream-error"} 1.0'
+        assert ended.encode() in ask(sidecar.admin, get("/metrics")).body

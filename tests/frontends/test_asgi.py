@@ -89,6 +89,24 @@ def test_an_upstream_that_says_no_has_cost_nothing() -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.status) == (0, 0, 400)
 
 
+def test_a_method_that_is_called_like_a_handshake_is_none_and_its_body_is_judged() -> None:
+    app = answering(ANSWER)
+    policy = build.policy(
+        "version: 1\nmode: enforce\nwebsocket: allow\n"
+        "rules:\n  - { name: no-text, when: { prompt: open sesame }, then: deny }\n"
+    )
+    client = Client(body_of(build.chat_body("open sesame")))
+
+    async def main() -> None:
+        guarded = GuardMiddleware(app, policy=policy)
+        scope = http_scope(method="WEBSOCKET", headers=[JSON])
+        await guarded(scope, client.receive, client.send)
+
+    run(main)
+    assert client.status == 403
+    assert app.bodies == []  # type: ignore[attr-defined]
+
+
 def test_a_body_is_not_read_where_no_model_is_reached() -> None:
     guard = FakeGuard()
     app = answering(b"ok")

@@ -41,8 +41,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"ok", "more_body": False})
 
 
-def answers(sent: bytes, ends: bytes) -> list[bytes]:
-    """The status of each answer to `sent`, which arrives in one piece, until one that `ends` so."""
+def answers(
+    sent: bytes, ends: bytes, *, app: Any = app, asked: bool = False
+) -> list[bytes]:  # fmt: skip
+    """The status of each answer to `sent`, which arrives in one piece, until one that `ends` so.
+
+    `asked`: of a listener at which gateways ask.
+    """
+    bound = GuardProtocol.bound(Limits(), asked=asked)
 
     async def main() -> bytes:
         loop = asyncio.get_running_loop()
@@ -52,9 +58,7 @@ def answers(sent: bytes, ends: bytes) -> list[bytes]:
         with ours:
             ours.setblocking(False)
             ours.send(sent)
-            await loop.connect_accepted_socket(
-                lambda: GuardProtocol(config, ServerState(), {}), theirs
-            )
+            await loop.connect_accepted_socket(lambda: bound(config, ServerState(), {}), theirs)
             got = b""
             async with asyncio.timeout(60):
                 while not got.endswith(ends) and (more := await loop.sock_recv(ours, 65536)):
@@ -88,6 +92,23 @@ def test_more_fields_at_once_end_the_connection_behind_the_answers_to_the_first(
     statuses = answers(request * (FIELDS_AT_ONCE // MAX_HEADERS + 5), b"}}")
 
     assert statuses == [b"200"] * (FIELDS_AT_ONCE // MAX_HEADERS) + [b"400"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_names_with_underscores_are_seen_where_a_gateway_hands_them_on(asked: bool) -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(list(scope["headers"]))
+        await app(scope, receive, send)
+
+    answers(
+        GET + b"X_Api_Key: k \r\nX-A: b\r\nConnection: close\r\n\r\n", b"ok",
+        app=noting, asked=asked,
+    )  # fmt: skip
+
+    assert ((b"x_api_key", b"k") in seen[0]) is asked
+    assert (b"x-a", b"b") in seen[0]
 
 
 POST = b"POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -62,8 +62,11 @@ def test_what_version_2_says_is_read_in_any_cut(
 
 @pytest.mark.parametrize(
     "raw",
-    [b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ::1 ::2 1 2\r\n", v2(0, 0, b""), v2(0, 0x11, b"x")],
-)
+    [
+        b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ::1 ::2 1 2\r\n", v2(0, 0, b""), v2(0, 0x11, b"x"),
+        v2(0, 0x31, b""), v2(0, 0x99, b"x"), v2(1, 0x31, bytes(216)),
+    ],
+)  # fmt: skip
 def test_a_header_that_names_nobody_leaves_the_peer(raw: bytes) -> None:
     found = ProxyReader().feed(raw + b"rest")
 

@@ -289,3 +289,20 @@ def test_a_text_that_is_none_ends_the_connection_with_1007_and_says_nothing(
 
     assert "Invalid UTF-8" not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("message", [{"type": "websocket.send", "text": "a"},
+                                     {"type": "websocket.close", "code": 1000}])  # fmt: skip
+def test_what_is_said_to_a_client_that_broke_off_goes_nowhere_and_is_no_error(
+    message: dict[str, Any],
+) -> None:
+    def test(protocol: SocketProtocol, transport: Transport) -> None:
+        protocol.data_received(frame(b"", first=0x83))
+        written = len(transport.written)
+        with pytest.raises(StopIteration):
+            protocol.send(message).send(None)
+
+        assert transport.closing
+        assert len(transport.written) == written
+
+    connected(test)

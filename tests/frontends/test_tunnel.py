@@ -17,6 +17,7 @@ from gateway_guard.frontends import websocket
 from gateway_guard.frontends.upstream import Origin, Upstream
 from gateway_guard.frontends.watch import ON_GONE
 from gateway_guard.frontends.websocket import Socket, tunnel
+from gateway_guard.types import Outcome
 from tests.frontends.transports import Transport
 
 #: What RFC 6455 §4.2.2 has a server add to a key.
@@ -105,6 +106,55 @@ def test_pongs_to_an_upstream_that_we_said_goodbye_to_do_not_pile_up() -> None:
         socket.resume_writing()
 
         assert transport.written == []
+
+    connected(test)
+
+
+@pytest.mark.parametrize(
+    ("last", "ours", "said", "outcome"),
+    [
+        (b"\x83\0", False, 1014, Outcome.UPSTREAM_CUT),
+        (b"\x88\x02\x03\xe7", False, 1014, Outcome.UPSTREAM_CUT),
+        (b"", False, 1014, Outcome.UPSTREAM_CUT),
+        (b"\x88\x02\x0b\xb8", False, 3000, Outcome.COMPLETED),
+        (b"\x88\0", False, 1000, Outcome.COMPLETED),
+        (b"", True, None, Outcome.COMPLETED),
+    ],
+)
+def test_what_is_no_websocket_is_an_upstream_that_broke_off(
+    last: bytes, ours: bool, said: int | None, outcome: Outcome
+) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def test(socket: Socket, transport: Transport) -> None:
+        if ours:
+            parting = asyncio.create_task(socket.part(1000))
+            await asyncio.sleep(0)
+        if last:
+            socket.data_received(last)
+        socket.connection_lost(None)
+
+        assert await websocket._to_client(send, socket) is outcome
+        assert [message["code"] for message in sent] == ([] if said is None else [said])
+        if ours:
+            await parting
+
+    connected(test)
+
+
+def test_of_an_upstream_that_is_gone_at_once_nobody_waits_for_a_sign_of_life() -> None:
+    async def test(socket: Socket, transport: Transport) -> None:
+        socket.ping_interval = 20.0
+        socket.start_keepalive()
+        alive = socket.keepalive_task
+        socket.connection_lost(None)
+        socket.start_keepalive()
+
+        assert alive is not None
+        assert socket.keepalive_task is None
 
     connected(test)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway_guard.core.policy import Policy
-from gateway_guard.frontends.asgi import GuardMiddleware, Receive, Scope, Send
+from gateway_guard.frontends.asgi import OUTCOME_KEY, GuardMiddleware, Receive, Scope, Send
 from gateway_guard.types import Action, Outcome
 from tests import build
 from tests.frontends.fakes import Client, FakeGuard, http_scope, run
@@ -139,6 +139,16 @@ def test_a_refused_client_that_leaves_the_tarpit_gets_nothing() -> None:
 
     assert client.sent == []
     assert len(guard.settled) == 1
+
+
+def test_how_a_connection_ended_is_settled_as_the_application_has_it() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[OUTCOME_KEY] = Outcome.UPSTREAM_ERROR
+
+    guard = FakeGuard()
+    served(guard, app=app)
+
+    assert [usage.outcome for usage in guard.settled] == [Outcome.UPSTREAM_ERROR]
 
 
 def test_an_exception_passes_and_settles() -> None:

@@ -130,6 +130,8 @@ def request(method: str, target: bytes, headers: Headers, peer: str | None, *, w
             HTTP has a connection of its own, and only traces of the client's.
     """
     method = method.upper()
+    if method == WEBSOCKET:
+        method = "websocket"  # a client's own word for its method is no handshake
     path, _, query = target.partition(b"?")
     wire = Wire(
         method=method,

@@ -153,6 +153,18 @@ def test_a_handshake_that_may_hide_a_body_is_one_whose_body_nobody_could_read(
     assert (wire.method, wire.body, wire.body_too_large) == (method, None, True)
 
 
+@pytest.mark.parametrize("method", ["WEBSOCKET", "WebSocket"])
+@pytest.mark.parametrize("headers", [[], [UPGRADE, CONNECTION]])
+def test_a_method_that_is_called_like_a_handshake_is_none(
+    method: str, headers: list[tuple[bytes, bytes]]
+) -> None:
+    wire = request(method, b"/v1/chat/completions", headers, None, whole=True)
+    take_body(wire, b"{}", most=10)
+
+    assert wire.method == "websocket"
+    assert wire.body == b"{}" or wire.body_too_large
+
+
 @pytest.mark.parametrize(
     ("shown", "cut", "body", "unknown", "unseen"),
     [(b"{}", False, b"{}", False, False), (b"{}", True, None, True, False),

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from gateway_guard.types import CredentialFault
+from gateway_guard.types.veiled import Veiled
 
 #: What `digest` and `name_digest` give.
 ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
@@ -85,13 +86,15 @@ def _bare(key: bytes) -> bytes:
     return key if found is None else key[found.end() :]
 
 
-class Credential(msgspec.Struct, frozen=True, gc=False):
+class Credential(Veiled, msgspec.Struct, frozen=True, gc=False):
     """A credential as sent, one spelling each. Lives only inside `identify`.
 
     Attributes:
         token: what is compared and digested.
         kind: `bearer`, `basic` or another scheme for Authorization, else the header's name.
     """
+
+    veiled = frozenset(("token",))
 
     token: bytes
     kind: str

@@ -25,6 +25,7 @@ from gateway_guard.core.sections import AccountSource, Identify, OpenId
 from gateway_guard.core.tokens import LEEWAY, claims_of, name_of
 from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import CredentialFault, Wire
+from gateway_guard.types.veiled import Veiled
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,9 @@ class _Configuration(msgspec.Struct, frozen=True):
     jwks_uri: str
 
 
-class _Tokens(msgspec.Struct, frozen=True):
+class _Tokens(Veiled, msgspec.Struct, frozen=True):
+    veiled = frozenset(("id_token",))
+
     id_token: str
 
 

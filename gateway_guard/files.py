@@ -71,7 +71,10 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     if path.is_symlink():
         path = Path(os.path.realpath(path))
     beside = path.with_name(f".{path.name}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    # What lies there is half a file, or was put there for this: through a link the content would
+    # get elsewhere, and somebody else's file would stay theirs and keep its mode.
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
             _write(handle, data)

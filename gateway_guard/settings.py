@@ -47,6 +47,7 @@ from pathlib import Path
 import msgspec
 
 from gateway_guard.errors import SettingsError
+from gateway_guard.types.veiled import Veiled
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ LINKER = ("auto", "never")
 FEWEST_LINKED = 1_000
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is not policy.
 
     Attributes:
@@ -140,6 +141,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         admin_proxies: networks of the proxies whose `X-Forwarded-User` is believed there.
         admin_reviewers: groups whose members may change things; others may only look.
     """
+
+    veiled = frozenset((
+        "secret", "store", "accounts_token", "intel_group_key", "admin_token", "admin_read_token",
+    ))  # fmt: skip
 
     secret: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(32))
     secret_lasts: bool = True

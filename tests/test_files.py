@@ -60,6 +60,26 @@ def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["snapshot"]
 
 
+@pytest.mark.parametrize("laid", ["link", "dangling", "file"])
+def test_what_somebody_laid_beside_it_gets_none_of_the_content(laid: str, tmp_path: Path) -> None:
+    path, beside, elsewhere = tmp_path / "file", tmp_path / ".file.new", tmp_path / "elsewhere"
+    if laid == "file":
+        beside.write_bytes(b"")
+        beside.chmod(0o666)
+    else:
+        beside.symlink_to(elsewhere)
+    if laid == "link":
+        elsewhere.write_bytes(b"theirs")
+
+    write_whole(path, b"secret")
+
+    assert path.read_bytes() == b"secret"
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert elsewhere.exists() == (laid == "link")
+    assert laid != "link" or elsewhere.read_bytes() == b"theirs"
+
+
 def test_a_link_stays_and_leads_to_the_new_content(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     real, link = tmp_path / "disk" / "snapshot", tmp_path / "snapshot"

@@ -19,7 +19,7 @@ import typer
 
 from gateway_guard import __version__
 from gateway_guard.cli.manual import add_pages
-from gateway_guard.cli.printable import printable
+from gateway_guard.cli.printable import lines_printable, printable
 from gateway_guard.errors import GuardError
 
 #: Every command, in the order `--help` lists them; each has a module of its name in this package.
@@ -131,7 +131,8 @@ def _run() -> None:
         app = build_app(name) if name in COMMANDS else build_app()
         app(prog_name="gateway-guard")
     except GuardError as error:
-        typer.echo(f"gateway-guard: {error}", err=True)
+        # It may repeat what a feed, a file or a server said.
+        typer.echo(lines_printable(f"gateway-guard: {error}"), err=True)
         sys.exit(CANNOT_WORK)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _SIDECAR:

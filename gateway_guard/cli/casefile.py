@@ -26,6 +26,7 @@ from gateway_guard.settings import Settings
 from gateway_guard.streams import bench
 from gateway_guard.streams.bench import Bench
 from gateway_guard.streams.post import Post
+from gateway_guard.types.veiled import Veiled
 
 #: `--file`, the same for every command.
 FileOption = Annotated[
@@ -50,7 +51,7 @@ NewOption = Annotated[
 ]
 
 
-class Casefile(msgspec.Struct, kw_only=True):
+class Casefile(Veiled, msgspec.Struct, kw_only=True):
     """A snapshot with every review in force that was written since.
 
     Attributes:
@@ -60,6 +61,8 @@ class Casefile(msgspec.Struct, kw_only=True):
         snapshot: None when there is none yet.
         reviews: all there are, oldest first.
     """
+
+    veiled = frozenset(("secret",))
 
     file: SnapshotFile
     secret: bytes

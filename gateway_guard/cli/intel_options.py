@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from gateway_guard.cli.printable import printable
 from gateway_guard.errors import IntelError, SettingsError
 from gateway_guard.intel.file import TableFile, read_bounded
 from gateway_guard.intel.keys import Trusted, read_trusted
@@ -68,9 +69,9 @@ def secret_in(path: Path, what: str) -> str:
 def report(skipped: Mapping[str, int], messages: list[str]) -> None:
     """Say on standard error what was not taken, and why."""
     for reason, count in skipped.items():
-        typer.echo(f"not taken: {count:,} {reason}", err=True)
+        typer.echo(printable(f"not taken: {count:,} {reason}"), err=True)
     for message in messages:
-        typer.echo(f"  {message}", err=True)
+        typer.echo(printable(f"  {message}"), err=True)
 
 
 def _text(path: Path) -> str:

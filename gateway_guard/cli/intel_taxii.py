@@ -13,6 +13,7 @@ import typer
 from gateway_guard.cli import FINDINGS
 from gateway_guard.cli.intel_options import TableOption, report, secret_in, table_file
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.printable import lines_printable
 from gateway_guard.cli.usage import LONGEST, usage
 from gateway_guard.errors import IntelError
 from gateway_guard.files import write_whole
@@ -173,7 +174,7 @@ def repeat(turn: Callable[[], bool], every: float | None) -> None:
         except IntelError as error:
             if every is None:
                 raise
-            typer.echo(f"gateway-guard: {error}", err=True)
+            typer.echo(lines_printable(f"gateway-guard: {error}"), err=True)
             if error.after is not None:
                 wait = max(error.after, every)
             else:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.printable import printable
 from gateway_guard.cli.usage import check_sources
 from gateway_guard.errors import SourceError
 from gateway_guard.files import write_whole
@@ -247,6 +248,6 @@ def register(app: typer.Typer) -> None:
             print_json(outcomes)
         else:
             for outcome in outcomes:
-                typer.echo(f"{outcome.name}: {outcome.status}: {outcome.detail}")
+                typer.echo(printable(f"{outcome.name}: {outcome.status}: {outcome.detail}"))
         if any(outcome.status == "failed" for outcome in outcomes):
             raise typer.Exit(1)

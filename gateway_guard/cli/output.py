@@ -5,11 +5,15 @@ from __future__ import annotations
 import enum
 import json
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from gateway_guard.cli.printable import lines_printable
 
 
 class Format(enum.StrEnum):
@@ -25,6 +29,18 @@ FormatOption = Annotated[
 ]
 
 
+class _Plain(Console):
+    """A console that no text drives: whatever a command forgets, escapes come out as U+FFFD."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of `renderable`, their own text printable."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(lines_printable(text), style)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console for tables and trees: colour only on a terminal, never with `NO_COLOR`.
 
@@ -33,7 +49,7 @@ def console(*, stderr: bool = False) -> Console:
     """
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 400
-    return Console(
+    return _Plain(
         stderr=stderr, highlight=False, markup=False, emoji=False,
         soft_wrap=not stream.isatty(), width=width,
     )  # fmt: skip
@@ -43,11 +59,15 @@ def print_json(value: object) -> None:
     """`value` as indented JSON on standard output, ending in a newline.
 
     Where standard output has no character for something, it is escaped: `?` would be another value.
+    So is what drives a terminal or turns the reading direction, which JSON lets stand.
     """
     data = msgspec.json.encode(value)
     text = msgspec.json.format(data, indent=2).decode()
     try:
         text.encode(sys.stdout.encoding or "utf-8")
+        plain = text.replace("\n", "").isprintable()
     except UnicodeEncodeError:
+        plain = False
+    if not plain:
         text = json.dumps(json.loads(data), indent=2)
     sys.stdout.write(text + "\n")

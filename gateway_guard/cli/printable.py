@@ -10,3 +10,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def lines_printable(text: str) -> str:
+    """The same, but its lines stay lines: what a message of several says."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from gateway_guard.types import CredentialFault
+from gateway_guard.types.veiled import Veiled
 
 #: What `digest` and `name_digest` give.
 ACCOUNT: Final = re.compile(r"acct_[a-z2-7]{16}")
@@ -65,14 +66,27 @@ def _text(raw: bytes) -> str:
 def key_as_sent(copied: bytes) -> bytes:
     """The key in what somebody copied into a file, as a request that sends it is read.
 
-    A byte order mark, white space around it and `Bearer` in front are no part of a key: with them
-    it would silently be another's.
+    A byte order mark, white space around it and `Bearer` or `Basic` in front are no part of a key:
+    with them it would silently be another's.
     """
-    key = copied.removeprefix(codecs.BOM_UTF8).strip()
-    return key[7:].lstrip() if key[:7].lower() in (b"bearer ", b"bearer\t") else key
+    return _bare(copied.removeprefix(codecs.BOM_UTF8).strip())
 
 
-class Credential(msgspec.Struct, frozen=True, gc=False):
+#: A scheme in front of a key, in a header where none belongs.
+_MISPLACED: Final = re.compile(rb"(?i:bearer|basic)(?:[ \t]+|$)")
+
+
+def _bare(key: bytes) -> bytes:
+    """`key` without the scheme in front of it.
+
+    Gateways that read keys from `x-api-key` and its like take `Bearer` or `Basic` off there, too:
+    left on, each spelling of one key would be another account.
+    """
+    found = _MISPLACED.match(key)
+    return key if found is None else key[found.end() :]
+
+
+class Credential(Veiled, msgspec.Struct, frozen=True, gc=False):
     """A credential as sent, one spelling each. Lives only inside `identify`.
 
     Attributes:
@@ -80,12 +94,17 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
         kind: `bearer`, `basic` or another scheme for Authorization, else the header's name.
     """
 
+    veiled = frozenset(("token",))
+
     token: bytes
     kind: str
 
 
 #: `Request.credential` where headers say two things, or one that readers would spell differently.
 AMBIGUOUS: Final = "ambiguous"
+
+#: No scheme alone is as long.
+_SHORTEST: Final = 7
 
 _SCHEMED: Final = frozenset((b"authorization", b"proxy-authorization"))
 _SCHEME: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(.*)", re.DOTALL)
@@ -99,16 +118,19 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | Cred
     token do not matter (RFC 9110 §11.4), so spelling it otherwise does not make another account.
     Ambiguous are: several lines, even equal ones; white space, control or non-ASCII bytes inside a
     token (readers strip or split at them differently); a Basic token that is not base64. Other
-    headers may hold inner spaces and non-ASCII text.
+    headers may hold inner spaces and non-ASCII text; a scheme in front of it is passed over, and
+    two of them are ambiguous.
     """
     if len(values) > 1:
         return CredentialFault.REPEATED_HEADER
     value = values[0].strip(b" \t")
     if header not in _SCHEMED:
-        if not value:
-            return None
-        if value.translate(None, VISIBLE) and not _readable(value):
-            return CredentialFault.AMBIGUOUS_SPELLING
+        if value.translate(None, VISIBLE) or len(value) < _SHORTEST:
+            value = _bare(value)
+            if not value:
+                return None
+            if not _readable(value) or _bare(value) != value:
+                return CredentialFault.AMBIGUOUS_SPELLING
         return Credential(value, header.decode("ascii", "replace"))
     if value[:7] == b"Bearer ":
         kind, token = "bearer", value[7:].lstrip(b" \t")

@@ -73,6 +73,10 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 _COUNTS: Final = {"tokens": 1, "input-tokens": 2, "output-tokens": 3}
 
 
+#: What the keys of accounts, of requests without one, and of `_organisation` begin with.
+_TAKEN: Final = ("acct_", "anonymous:", "organisation:")
+
+
 def _account(request: Request, _facts: Facts) -> str:
     account = request.account
     if account is not None:
@@ -82,7 +86,11 @@ def _account(request: Request, _facts: Facts) -> str:
 
 def _organisation(request: Request, facts: Facts) -> str:
     organisation = facts.account.organisation
-    return _short(organisation) if organisation is not None else _account(request, facts)
+    if organisation is None:
+        return _account(request, facts)
+    # Where customers name their organisations, none may be called what somebody is charged by.
+    apart = "organisation:" if organisation.startswith(_TAKEN) else ""
+    return apart + _short(organisation)
 
 
 def _client_ip(request: Request, _facts: Facts) -> str:

@@ -6,10 +6,12 @@ import ipaddress
 
 import msgspec
 
+from gateway_guard.types.veiled import Veiled
+
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class AccountSource(msgspec.Struct, frozen=True, kw_only=True):
+class AccountSource(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     """One place an account may be recognised by; the policy lists them in order, first hit wins.
 
     Attributes:
@@ -23,6 +25,8 @@ class AccountSource(msgspec.Struct, frozen=True, kw_only=True):
         algorithms: accepted `alg` values; never `none`.
         state_key: key in `scope["state"]["gateway_guard"]`, for `state`.
     """
+
+    veiled = frozenset(("key",))
 
     kind: str
     header: str = ""
@@ -145,7 +149,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     check: str | None = None
 
 
-class Provider(msgspec.Struct, frozen=True, kw_only=True):
+class Provider(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     """Somebody else who finds out who a visitor is, and says so in a signed callback.
 
     Attributes:
@@ -153,11 +157,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         key: shared with it, at least 24 bytes; signs callbacks.
     """
 
+    veiled = frozenset(("key",))
+
     url: str
     key: bytes
 
 
-class OpenId(msgspec.Struct, frozen=True, kw_only=True):
+class OpenId(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     """A sign-in by OpenID Connect: who signs in there is the subject.
 
     Attributes:
@@ -165,6 +171,8 @@ class OpenId(msgspec.Struct, frozen=True, kw_only=True):
         client_id: what it calls this guard.
         secret: what it gave this guard; None for a public client.
     """
+
+    veiled = frozenset(("secret",))
 
     issuer: str
     client_id: str

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway_guard.core.client_ip import Trust, forwarded_for
+from gateway_guard.core.address import subnet_of
+from gateway_guard.core.client_ip import Trust, forwarded_for, peer_address
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends.attempts import Attempts
 from gateway_guard.frontends.forwarded import TrustedPeers
@@ -108,16 +109,19 @@ class Access:
         return None
 
     def source(self, headers: Headers, peer: str | None) -> str | None:
-        """Whose wrong tokens are counted together: an address, None on a unix socket.
+        """Whose wrong tokens are counted together: an address, of IPv6 the network (/64) that its
+        holder may choose addresses from; None on a unix socket.
 
         That of the client by `X-Forwarded-For` where a proxy of ours wrote it. Otherwise whoever
         guesses through the proxy would make everybody behind it wait.
         """
-        if peer not in self.proxies:
+        address = peer_address(peer)
+        if peer in self.proxies:
+            lines = [value for name, value in headers if name == b"x-forwarded-for"]
+            address = forwarded_for(lines, self._trust)[0] or address
+        if address is None:
             return peer
-        lines = [value for name, value in headers if name == b"x-forwarded-for"]
-        address, _ = forwarded_for(lines, self._trust)
-        return peer if address is None else address
+        return subnet_of(address) if ":" in address else address
 
     def login(self, token: str) -> bool | None:
         """Whether who knows `token` may change things; None when it is no token of ours."""

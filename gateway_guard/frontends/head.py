@@ -18,6 +18,8 @@ from typing import Final
 
 import msgspec
 
+from gateway_guard.types.veiled import Veiled
+
 Headers = list[tuple[bytes, bytes]]
 
 #: Bounds of a head: fields, bytes in all, bytes of the target. Source of the first two:
@@ -76,7 +78,7 @@ class BadHead(Exception):  # noqa: N818  (a verdict about input, turned into a s
         self.message = message
 
 
-class Head(msgspec.Struct, gc=False):
+class Head(Veiled, msgspec.Struct, gc=False):
     """A head that is served.
 
     Attributes:
@@ -90,6 +92,8 @@ class Head(msgspec.Struct, gc=False):
             otherwise.
         close: whether the client wants the connection closed afterwards.
     """
+
+    veiled = frozenset(("query", "headers"))
 
     raw_path: bytes
     query: bytes

@@ -24,6 +24,7 @@ import msgspec
 
 from gateway_guard.intel.collection import Collection, Entry
 from gateway_guard.intel.times import parse_stamp
+from gateway_guard.types.veiled import Veiled
 
 MEDIA_TYPE: Final = "application/taxii+json;version=2.1"
 _STIX: Final = "application/stix+json;version=2.1"
@@ -40,8 +41,10 @@ _ACCEPTED: Final = re.compile(
 _VERSION: Final = re.compile(r"""version\s*=\s*"?([^";\s]*)""", re.ASCII)
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
+class Ask(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     """One request. `headers` have lower-case names; `query` is decoded, in order."""
+
+    veiled = frozenset(("headers",))
 
     method: str
     path: str

@@ -103,6 +103,14 @@ def _not_ours(section: Section, key: str, header: str) -> None:
             if key == "header"
             else "name another header for your proxy to set",
         )
+    elif header == "cookie" and key == "header":
+        section.found.at(
+            "GG220",
+            section.fields[key][1],
+            "'cookie' holds every cookie of a client: one more of them would be another account",
+            hint="have a proxy or the application put the session alone into a header, or into "
+            "the application's state",
+        )
 
 
 def _vast(text: str) -> bool:
@@ -159,6 +167,9 @@ def _jwt(found: Findings, jwt: Section) -> AccountSource | None:
             hint="exactly one of jwks, key, key_file; or `verify: false` behind a proxy that "
             "has verified it",
         )
+    header = jwt.read("header")
+    if header:
+        _not_ours(jwt, "header", header)
     jwks = jwt.read("jwks")
     if jwks is not None:
         check_url(jwt, "jwks", jwks, plain_http=True)
@@ -170,7 +181,7 @@ def _jwt(found: Findings, jwt: Section) -> AccountSource | None:
         _check_key(found, jwt, key, algorithms)
     return AccountSource(
         kind="jwt",
-        header=jwt.read("header") or "authorization",
+        header=header or "authorization",
         claim=jwt.read("claim") or "sub",
         verify=verify is not False,
         key=key,

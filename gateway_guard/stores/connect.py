@@ -33,6 +33,7 @@ import msgspec
 from gateway_guard.errors import SettingsError
 from gateway_guard.stores.base import Store
 from gateway_guard.stores.memory import MemoryStore
+from gateway_guard.types.veiled import Veiled
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis, RedisCluster
@@ -70,7 +71,7 @@ _OPTIONS: Final = frozenset(
 _PORT: Final = {"": 6379, "cluster": 6379, "sentinel": 26379}
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
+class Address(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     """Where shared state lives. Its text, and its representation, name no password.
 
     Attributes:
@@ -84,6 +85,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         username, password: None for none.
         options: what stood after `?`, without `db`.
     """
+
+    veiled = frozenset(("username", "password", "options"))
 
     kind: str
     engine: str = ""

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway_guard.types.credential import CredentialFault
 from gateway_guard.types.prompt import PromptShape
+from gateway_guard.types.veiled import Veiled
 
 
 class Dialect(enum.StrEnum):
@@ -52,7 +53,7 @@ class Inspection(enum.StrEnum):
 _NOT_UNKNOWN = (Inspection.NONE, Inspection.UNSEEN, Inspection.FULL)
 
 
-class Wire(msgspec.Struct, kw_only=True, gc=False):
+class Wire(Veiled, msgspec.Struct, kw_only=True, gc=False):
     """One request as a frontend received it, nothing believed yet. Lives only until `identify`.
 
     Attributes:
@@ -68,6 +69,8 @@ class Wire(msgspec.Struct, kw_only=True, gc=False):
         state: what the application put into `scope["state"]["gateway_guard"]`, else None.
         query: the query string as received; empty when there is none.
     """
+
+    veiled = frozenset(("headers", "body", "state", "query"))
 
     method: str
     raw_path: bytes

@@ -25,6 +25,7 @@ from gateway_guard.core.sections import AccountSource, Identify, OpenId
 from gateway_guard.core.tokens import LEEWAY, claims_of, name_of
 from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import CredentialFault, Wire
+from gateway_guard.types.veiled import Veiled
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,9 @@ class _Configuration(msgspec.Struct, frozen=True):
     jwks_uri: str
 
 
-class _Tokens(msgspec.Struct, frozen=True):
+class _Tokens(Veiled, msgspec.Struct, frozen=True):
+    veiled = frozenset(("id_token",))
+
     id_token: str
 
 
@@ -137,13 +140,18 @@ class SignIn:
             raise SourceError(f"{url}: no configuration of OpenID Connect") from None
         if found.issuer != openid.issuer:
             raise SourceError(f"{url}: it is that of another issuer")
+        # A provider elsewhere has nothing to ask for on this machine.
+        near = urlsplit(openid.issuer).hostname in _LOOPBACK
         for there in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
             try:
                 parts = urlsplit(there)
                 parts.port  # noqa: B018 - read for what it raises
             except ValueError:
                 raise SourceError(f"{url}: names an address that is no URL") from None
-            if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+            local = parts.hostname in _LOOPBACK
+            if local and not near:
+                raise SourceError(f"{url}: names an address of this machine")
+            if parts.scheme != "https" and not (local and parts.scheme == "http"):
                 raise SourceError(f"{url}: names an address that is not https")
         self._known = openid.issuer, found, now + _FRESH
         return found

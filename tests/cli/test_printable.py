@@ -9,13 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from gateway_guard.campaigns.report import report_of
 from gateway_guard.campaigns.reviews import Review, Ruling
-from gateway_guard.cli import guards, store
+from gateway_guard.cli import guards, network, store
 from gateway_guard.cli.campaign import print_report
+from gateway_guard.cli.output import console, print_json
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.tree import print_tree
+from gateway_guard.errors import IntelError
+from gateway_guard.network.update import Outcome
 from gateway_guard.record.reviews import append
 from gateway_guard.stores.survey import LimitUse, Stats
 from tests import build
@@ -43,6 +47,53 @@ HOSTILE = "a card\x1b[2J\x1b]0;all is well\x07\r\nno ban\u202e\x9b2J"
 )
 def test_only_what_has_a_place_on_a_line_is_left(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_what_a_command_forgets_to_make_printable_the_console_does(capfd: Capture) -> None:
+    table = Table()
+    table.add_row(HOSTILE)
+
+    console().print(table)
+    console(stderr=True).print(HOSTILE)
+
+    for text in capfd.readouterr():
+        assert "a card�[2J" in text
+        assert not set("\x1b\x07\r\x9b\u202e") & set(text)
+
+
+@pytest.mark.parametrize("value", [HOSTILE, "\x7f", "\x9b2J", "a\u2028b", "\u202egnp"])
+def test_json_on_a_terminal_drives_it_no_more_and_says_the_same(value: str, capfd: Capture) -> None:
+    print_json({"model": value})
+
+    text = capfd.readouterr().out
+    assert text.replace("\n", "").isprintable()
+    assert json.loads(text) == {"model": value}
+
+
+def test_a_feed_that_calls_itself_anything_is_shown_without_its_escapes(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    outcome = Outcome(name="own", status="updated", detail=HOSTILE)
+    monkeypatch.setattr(network, "update", lambda *_, **__: [outcome])
+    updated = run(monkeypatch, capfd, "network", "update", "--url", "own=https://feeds.example",
+                  "--dir", tmp_path)  # fmt: skip
+
+    assert "a card�[2J" in updated.out
+    assert not set("\x1b\x07\r\x9b\u202e") & set(updated.out)
+
+
+def test_an_error_that_repeats_what_others_said_is_shown_without_its_escapes(
+    monkeypatch: Patch, capfd: Capture
+) -> None:
+    def fails(*_: object) -> None:
+        raise IntelError(f"they say:\n{HOSTILE}")
+
+    monkeypatch.setattr("gateway_guard.cli.build_app", lambda *_: lambda **_: fails())
+
+    ran = run(monkeypatch, capfd, "intel", "list")
+
+    assert ran.code == 3
+    assert ran.err == "gateway-guard: they say:\na card�[2J�]0;all is well��\nno ban��2J\n"
 
 
 def test_a_review_is_shown_without_its_escapes(

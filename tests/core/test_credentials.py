@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.credentials import digest, name_digest, read_credential
+from gateway_guard.core.credentials import digest, key_as_sent, name_digest, read_credential
 from gateway_guard.core.identify import identify
 from gateway_guard.core.sections import AccountSource, Identify, Inspect
 from gateway_guard.types import CredentialFault, Request, Wire
@@ -118,9 +118,32 @@ def test_the_same_key_in_two_headers_is_one_account() -> None:
     assert seen((b"authorization", b"Bearer " + KEY), (b"x-api-key", KEY)).account == ACCOUNT
 
 
+@pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER \t ", b"Basic ", b"basic\t"])
+def test_a_scheme_in_front_of_a_key_makes_no_new_account_in_any_header(scheme: bytes) -> None:
+    request = seen((b"x-api-key", scheme + KEY))
+
+    assert (request.account, request.credential) == (ACCOUNT, "x-api-key")
+    assert seen((b"authorization", b"Bearer " + KEY), (b"x-api-key", scheme + KEY)).account
+    assert key_as_sent(scheme + KEY + b"\n") == KEY
+
+
+@pytest.mark.parametrize("value", [b"Bearer Bearer " + KEY, b"basic bearer " + KEY, b"Basic basic"])
+def test_two_schemes_in_front_of_a_key_are_a_fault_in_any_header(value: bytes) -> None:
+    request = seen((b"x-api-key", value))
+
+    assert request.account is None
+    assert request.credential_fault is CredentialFault.AMBIGUOUS_SPELLING
+
+
+def test_a_key_that_only_begins_like_a_scheme_is_left_alone() -> None:
+    assert seen((b"x-api-key", b"Bearer-1234")).account == digest(SECRET, b"Bearer-1234")
+    assert seen((b"x-api-key", b"basics")).account == digest(SECRET, b"basics")
+
+
+@pytest.mark.parametrize("header", [b"authorization", b"x-api-key"])
 @pytest.mark.parametrize("value", [b"", b" ", b"Bearer", b"bearer ", b"Basic", b"\t"])
-def test_an_empty_credential_is_none(value: bytes) -> None:
-    request = seen((b"authorization", value))
+def test_an_empty_credential_is_none(header: bytes, value: bytes) -> None:
+    request = seen((header, value))
 
     assert (request.account, request.credential_fault) == (None, None)
 

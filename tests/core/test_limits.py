@@ -119,6 +119,22 @@ def test_an_organisation_shares_one_key() -> None:
     assert key(limit("organisation"), facts=facts) == "some:org_1"
 
 
+@pytest.mark.parametrize("whose", ["acct_test", "anonymous:198.51.100.0/24"])
+def test_no_organisation_is_charged_for_who_has_none_whatever_it_calls_itself(whose: str) -> None:
+    account = None if whose.startswith("anonymous") else whose
+    alone = key(limit("organisation"), build.request(account=account))
+    named = [whose, f"organisation:{whose}", f"organisation:organisation:{whose}"]
+
+    keys = {
+        key(limit("organisation"), facts=build.facts(account=build.account(organisation=name)))
+        for name in named
+    }
+
+    assert alone == f"some:{whose}"
+    assert alone not in keys
+    assert len(keys) == 3
+
+
 def test_a_campaign_shares_one_key() -> None:
     facts = build.facts(campaign=CampaignFacts(id="c_1", confidence=0.9))
 

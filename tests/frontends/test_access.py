@@ -178,6 +178,12 @@ def test_only_forms_of_this_port_count(
         (PROXY, ["203.0.113.9", "198.51.100.7, 10.1.2.9"], "198.51.100.7"),
         (PROXY, ["203.0.113.9, unknown"], PROXY),
         (PROXY, [""], PROXY),
+        ("2001:db8::1", [], "2001:db8::/64"),
+        ("2001:db8::ffff:1", [], "2001:db8::/64"),
+        ("fe80::1%eth0", [], "fe80::/64"),
+        ("::ffff:192.0.2.1", [], "192.0.2.1"),
+        (PROXY, ["2001:db8:0:1::7"], "2001:db8:0:1::/64"),
+        ("testclient", [], "testclient"),
     ],
 )
 def test_wrong_tokens_are_those_of_whom_a_proxy_of_ours_names_and_nobody_else_does(

@@ -156,7 +156,7 @@ def test_where_there_is_a_token_nothing_but_probes_and_the_sign_in_page_is_for_s
     for what, headers in STRANGERS.items():
         for method, path in closed(port):
             # Each from an address of its own: who is wrong ten times has to wait.
-            answer = port.ask((method, path), peer=f"2001:db8::{next(strangers):x}", **headers)
+            answer = port.ask((method, path), peer=f"2001:db8:{next(strangers):x}::1", **headers)
             shown = 200 if method in ("GET", "HEAD") else 403
             wanted = shown if path in SIGN_IN else 401
             assert answer.status_code == wanted, (what, method, path)

@@ -281,6 +281,9 @@ def test_who_changes_their_mind_is_not_verified(tmp_path: Path) -> None:
         {"jwks_uri": 7},
         {"token_endpoint": "https://[login.test"},
         {"authorization_endpoint": "https://login.test:port/"},
+        {"authorization_endpoint": "javascript://127.0.0.1/%0aalert(1)"},
+        {"token_endpoint": "http://127.0.0.1:6379/"},
+        {"jwks_uri": "https://localhost:9001/debug/snapshot"},
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_not_followed(

@@ -32,7 +32,7 @@ from google.protobuf.message import DecodeError
 
 from gateway_guard.core import dialects, paths
 from gateway_guard.core.address import parse_ip, subnet_of
-from gateway_guard.core.credentials import Credential, read_credential
+from gateway_guard.core.credentials import ACCOUNT, Credential, read_credential
 from gateway_guard.core.limits import charge_for
 from gateway_guard.core.policy import Policy
 from gateway_guard.frontends.envoy.api import RateLimitRequest, RateLimitResponse
@@ -60,7 +60,6 @@ _GIVES: Final[Mapping[bytes, tuple[str, ...]]] = {
     b"model": ("model",),
     b"path": ("route",),
 }
-_ACCOUNT: Final = "acct_"
 _NOT_ASSESSED: Final = Assessment()
 
 #: What is known about a request: `Facts` from its address and account.
@@ -162,7 +161,8 @@ def _request(
     account: str | None = None
     if b"account" in entries:
         account = entries[b"account"].decode("ascii", "replace")
-        if not account.startswith(_ACCOUNT):
+        # Exactly: directories are asked about it by URL.
+        if ACCOUNT.fullmatch(account) is None:
             return "an account is not one of the guard's names (acct_…); is it a credential?"
     elif b"credential" in entries:
         # Read as the authorisation reads it, so that it is the same account.

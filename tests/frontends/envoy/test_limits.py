@@ -193,6 +193,7 @@ def test_a_window_envoy_has_no_word_for_is_left_out() -> None:
         ({"limit": "requests"}, "counts by account"),
         ({"limit": "in-flight", "account": ACCOUNT}, "in flight"),
         ({"limit": "requests", "account": "sk-1"}, "is it a credential?"),
+        ({"limit": "requests", "account": f"{ACCOUNT}/../admin?x="}, "is it a credential?"),
         ({"limit": "requests", "credential": "Bearer a b"}, "cannot be read"),
         ({"limit": "by-address", "remote_address": "somewhere"}, "remote_address"),
         ({"limit": "odd", "remote_address": CLIENT}, "does not apply"),

@@ -45,7 +45,7 @@ _HOMES = {
     "GuardError": "gateway_guard.errors",
     "PolicyError": "gateway_guard.errors",
     "GuardMiddleware": "gateway_guard.frontends.asgi",
-    "Policy": "gateway_guard.core.decide",
+    "Policy": "gateway_guard.core.policy",
     "load_policy": "gateway_guard.policy.compile",
     "VerificationApp": "gateway_guard.verification.app",
 }

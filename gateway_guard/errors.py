@@ -5,6 +5,7 @@
     ├── SettingsError    an environment variable or flag makes no sense
     ├── SourceError      a data file or feed (network, accounts, keys) cannot be used
     ├── SnapshotError    what was learnt before a restart cannot be read
+    │   └── ForeignSnapshotError  it was written with another secret
     ├── StoreError       shared state did not answer or broke a promise
     │   └── SlotMovingError  a Cluster that answers is moving just these keys
     ├── IntelError       an indicator bundle cannot be read or verified

@@ -10,13 +10,17 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+#: Inode, size, and when in ns the content and the file itself (whose it is, who may read it) were
+#: last changed.
+Stamp = tuple[int, int, int, int]
+
 
 class Files:
     """Which of some files have changed, and rest.
 
     Half a file often loads, too: of accounts that are written in place, those behind the middle
     would be nobody's for as long as that takes, and no longer suspended. So a change counts from
-    the second look in a row that finds the same size, times and inode. A folder has changed when
+    the second look in a row that finds the same `stamp`. A folder has changed when
     a database (`*.mmdb`) in it has, or came or went.
     """
 
@@ -39,17 +43,26 @@ class Files:
 
     def _look(self) -> list[tuple[int | None, ...]]:
         return [
-            sum((_stamp(one) for one in sorted(path.glob("*.mmdb"))), _stamp(path))
+            sum((_seen(one) for one in sorted(path.glob("*.mmdb"))), _seen(path))
             for path in self._paths
         ]
 
 
-def _stamp(path: Path) -> tuple[int | None, ...]:
+def stamp(path: Path) -> Stamp:
+    """What is another one once `path` is another file, was written to, or can be read at last.
+
+    Raises:
+        OSError: nobody can say.
+    """
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _seen(path: Path) -> tuple[int | None, ...]:
     try:
-        status = path.stat()
+        return stamp(path)
     except OSError as error:
         return (error.errno,)
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -9,8 +9,10 @@ whatever happened, in a `finally`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -125,6 +127,8 @@ class Guard:
         #: The directory, where it knows only what it was told when it was asked.
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
         self._hearsay = Hearsay()
+        #: Whoever watches files reloads, and whoever asks all guards of a store to: on threads.
+        self._reloading = threading.Lock()
         self._next_id = request_ids()
         #: The store, where it answers without a coroutine, which costs as much as six calls.
         self._at_once = store if isinstance(store, ImmediateStore) else None
@@ -331,22 +335,29 @@ class Guard:
     def reload(self) -> bool:
         """Read policy, network data, indicators and accounts again; keep the last good of each.
 
-        True when everything could be read; what could not is in the log and in `health`.
+        True when everything could be read; what could not is in the log and in `health`. From any
+        thread: who comes while another is reading waits, so that nothing old is put over the new.
         """
-        good = self.policies.reload()
-        good = self.network.reload() and good
-        good = self.indicators.reload() and good
-        return self.accounts.reload() and good
+        with self._reloading:
+            good = self.policies.reload()
+            good = self.network.reload() and good
+            good = self.indicators.reload() and good
+            return self.accounts.reload() and good
 
     async def close(self) -> None:
-        """Release the store, end the linker's thread; the guard is not used afterwards."""
-        await self.store.close()
-        await self.register.close()
-        if self._asked is not None:
-            await self._asked.close()
-        if self.linking is not None:
-            # It learns from what waits, which takes a while; other connections may still be open.
-            await asyncio.to_thread(self.linking.close)
+        """Release the store, end the linker's thread; the guard is not used afterwards.
+
+        What an application's own store or directory raises is raised once all is closed.
+        """
+        async with contextlib.AsyncExitStack() as closing:
+            # From the last to the first, each whatever becomes of the others.
+            if self.linking is not None:
+                # It learns from what waits, which takes a while; other connections may be open.
+                closing.push_async_callback(asyncio.to_thread, self.linking.close)
+            if self._asked is not None:
+                closing.push_async_callback(self._asked.close)
+            closing.push_async_callback(self.register.close)
+            closing.push_async_callback(self.store.close)
 
     def _enrich(self, request: Request, state: Mapping[str, Any] | None) -> Facts:
         address, account = request.client_ip, request.account

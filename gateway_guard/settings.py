@@ -175,7 +175,7 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     audit_file: str | None = None
     admin_token: str | None = None
     admin_read_token: str | None = None
-    admin_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    admin_proxies: tuple[IPNetwork, ...] = ()
     admin_reviewers: tuple[str, ...] = ()
 
     @classmethod
@@ -290,9 +290,7 @@ def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(word for part in env.get(name, "").split(",") if (word := part.strip()))
 
 
-def _networks(
-    env: Mapping[str, str], name: str
-) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+def _networks(env: Mapping[str, str], name: str) -> tuple[IPNetwork, ...]:
     found = []
     for word in _list(env, name):
         try:

@@ -37,6 +37,23 @@ def test_a_file_that_came_and_went_has_not_changed(tmp_path: Path) -> None:
     assert [before, files.changed(), files.changed()] == [False, False, False]
 
 
+def test_a_file_has_changed_when_it_can_be_read_at_last_or_keeps_its_times(tmp_path: Path) -> None:
+    """What `chmod` and copies that preserve times leave as it was, but for the inode's own time."""
+    path = tmp_path / "accounts.csv"
+    path.write_bytes(b"old")
+    kept = path.stat()
+    files = Files([path])
+    looks = []
+
+    path.chmod(0o600 if kept.st_mode & 0o077 else 0o644)
+    looks += [files.changed(), files.changed()]
+    path.write_bytes(b"new")
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    looks += [files.changed(), files.changed()]
+
+    assert looks == [False, True, False, True]
+
+
 def test_a_folder_has_changed_once_the_databases_in_it_rest(tmp_path: Path) -> None:
     files = Files([tmp_path])
     looks = []

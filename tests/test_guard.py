@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import StoreError
@@ -349,3 +351,61 @@ def test_every_file_a_guard_reads_is_watched(tmp_path: Path, which: str) -> None
 
     assert before == [False, False]
     assert looks == [False, True, False]
+
+
+class BrokenAtTheEnd(WaitingStore):
+    """An application's store that cannot even be closed."""
+
+    async def close(self) -> None:
+        raise OSError("connection reset")
+
+
+def test_what_cannot_be_closed_keeps_nothing_else_open(tmp_path: Path) -> None:
+    """Or what was learnt of campaigns would not be saved."""
+    saved = tmp_path / "campaigns"
+
+    async def scenario() -> None:
+        brain = guard(
+            "mode: enforce\nrules: [{ name: c, when: { campaign: { min: 0.9 } }, then: deny }]\n",
+            store=BrokenAtTheEnd(),
+            settings=Settings(secret=build.SECRET, campaigns_file=str(saved)),
+        )  # fmt: skip
+        await brain.settle(await brain.decide(build.wire()), Usage())
+        with pytest.raises(OSError, match="connection reset"):
+            await brain.close()
+
+    run(scenario)
+
+    assert saved.exists()
+
+
+class SlowToReload(NoDirectory):
+    """A directory that is asked to be read again while it is being read."""
+
+    def __init__(self) -> None:
+        self.brain: Guard | None = None
+        self.other: threading.Thread | None = None
+        self.reading = self.most = 0
+
+    def reload(self) -> bool:
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        if self.brain is not None:
+            brain, self.brain = self.brain, None
+            self.other = threading.Thread(target=brain.reload)
+            self.other.start()
+            self.other.join(0.1)
+        self.reading -= 1
+        return True
+
+
+def test_two_reloads_at_once_are_one_after_the_other() -> None:
+    """Or one that had read the old policy could put it in force after the new one."""
+    directory = SlowToReload()
+    directory.brain = brain = guard(accounts=directory)
+
+    assert brain.reload()
+    assert directory.other is not None
+    directory.other.join()
+
+    assert directory.most == 1

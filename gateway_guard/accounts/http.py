@@ -67,7 +67,6 @@ class HttpDirectory:
         fresh: seconds for which an answer is not asked for again, > 0.
         budget: seconds a request waits, > 0.
         size: most accounts kept, and as many strangers again.
-        transport: for tests and special networks.
         now: seconds that only rise.
 
     Attributes:
@@ -86,7 +85,6 @@ class HttpDirectory:
         fresh: float = 60.0,
         budget: float = 0.05,
         size: int = 100_000,
-        transport: httpx.AsyncBaseTransport | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = checked(url)
@@ -107,7 +105,7 @@ class HttpDirectory:
         self._why = ""
         limits = httpx.Limits(max_connections=MOST_RUNNING, max_keepalive_connections=8)
         # Made here and not while requests run: reading certificate authorities takes 30 ms.
-        self._transport = transport or httpx.AsyncHTTPTransport(limits=limits)
+        self._transport = httpx.AsyncHTTPTransport(limits=limits)
         self._client: httpx.AsyncClient | None = None
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ import hmac
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -64,19 +64,16 @@ class Access:
     Args:
         settings: tokens, proxies, groups.
         host: the address it is bound to; None for a unix socket.
-        clock: seconds that only grow, for `attempts`.
     """
 
-    def __init__(
-        self, settings: Settings, host: str | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: Settings, host: str | None) -> None:
         tokens = ((settings.admin_token, True), (settings.admin_read_token, False))
         self._tokens = [(_digest(token.encode()), reviews) for token, reviews in tokens if token]
         self.proxies = TrustedPeers(settings.admin_proxies)
         self._trust = Trust(settings.admin_proxies)
         self._reviewers = frozenset(settings.admin_reviewers)
         self.key = session_key(settings)
-        self.attempts = Attempts(clock)
+        self.attempts = Attempts(time.monotonic)
         self.asks = bool(self._tokens or settings.admin_proxies)
         self.allowed = self.asks or host is None or is_loopback(host)
 

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -53,14 +53,12 @@ class Health:
         *,
         renewed: Sequence[Renewed] = (),
         decisions: DecisionLog | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._guard = guard
         self._renewed = renewed
         self._decisions = decisions
         self._upstream = upstream
         self._state = state
-        self._clock = clock
         self._checked = float("-inf")
         self._failure: str | None = None
 
@@ -142,7 +140,7 @@ class Health:
     async def _look(self) -> None:
         if self._upstream is None:
             return
-        now = self._clock()
+        now = time.monotonic()
         if now - self._checked < CHECK_EVERY:
             return
         self._checked = now

@@ -374,9 +374,11 @@ class GuardMiddleware:
         async def closing(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 self.admission.close()
-                await background.close()
-                if self._decisions is not None:
-                    self._decisions.close()
+                try:
+                    await background.close()
+                finally:
+                    if self._decisions is not None:
+                        self._decisions.close()
             await send(message)
 
         await background.begin()

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 Settle = Callable[[Exchange, Usage], Awaitable[None]]
 
-#: Seconds between two looks at the policy and the accounts file.
+#: Seconds between two looks at the files that a guard reads.
 RELOAD_EVERY: Final = 2.0
 #: Seconds to wait for the verdicts of a shared store before the first request.
 VERDICTS_SECONDS: Final = 2.0
@@ -33,7 +33,7 @@ class Background:
             re-raises that.
 
     Args:
-        guard: whose exchanges are settled, and whose policy and accounts file are watched.
+        guard: whose exchanges are settled, and whose files are watched (`Guard.changed`).
         reload_every: seconds between two looks at the files; None never looks.
     """
 
@@ -49,7 +49,7 @@ class Background:
         self.settle: Settle = guard.settle if at_once else self._shielded
 
     def start(self) -> None:
-        """Start watching the policy with the first request: only then is there a loop."""
+        """Start watching files with the first request: only then is there a loop."""
         if self._watcher is not None and not self._watcher.done():
             return
         if self._reload_every is not None and not self._closed:

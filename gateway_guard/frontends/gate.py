@@ -41,13 +41,11 @@ class Gate:
     Args:
         app: what is behind.
         access: who may.
-        clock: Unix seconds.
     """
 
-    def __init__(self, app: App, access: Access, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, app: App, access: Access) -> None:
         self._app = app
         self._access = access
-        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one connection, ASGI 3."""
@@ -79,7 +77,7 @@ class Gate:
                 # Whatever the token: a right one must not be told from a wrong one meanwhile.
                 later = {"retry-after": str(math.ceil(wait))}
                 return PlainTextResponse("Too many wrong tokens: wait a minute.\n", 429, later)
-        visitor = access.visitor(scope["headers"], peer, self._clock())
+        visitor = access.visitor(scope["headers"], peer, time.time())
         if visitor is None and named:
             access.attempts.failed(access.source(scope["headers"], peer))
         if path in (LOGIN, STYLE) and access.asks:

@@ -4,9 +4,8 @@ The sidecar is `GuardMiddleware(Forward(upstream))`. Paths are forwarded byte fo
 has refused the ambiguous ones); bodies stream in both directions, each piece as it arrives, and
 each side waits for the other when that one is slow. An upstream that fails before its answer
 began gives 502 or 504 in the client's dialect; one that fails later makes `Forward` raise, which
-cuts the client's
-connection: a broken answer never looks complete. A client that goes away takes its upstream
-connection with it at once.
+cuts the client's connection: a broken answer never looks complete. A client that goes away takes
+its upstream connection with it at once.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
+from gateway_guard.core.fields import lines
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import UpstreamError, UpstreamTimeoutError
 from gateway_guard.frontends.asgi import EXCHANGE_KEY, OUTCOME_KEY
@@ -313,4 +313,5 @@ def _failure(scope: Scope, error: UpstreamError) -> Answer:
         request = exchange.request
     else:
         request = Request(id="", at=0.0, method=scope.get("method", "WEBSOCKET"), path=None)
-    return upstream_failure(request, status, message)
+    accept = b", ".join(lines(scope["headers"], b"accept"))
+    return upstream_failure(request, status, message, accept=accept)

@@ -29,7 +29,6 @@ class Reloader:
         guard: what is reloaded; None where nothing is guarded.
         done: called in the loop after each reload, with whether everything could be read.
         renewed: what is reloaded besides: certificates.
-        every: seconds between two looks at the files, > 0.
     """
 
     def __init__(
@@ -38,13 +37,11 @@ class Reloader:
         done: Callable[[bool], None],
         *,
         renewed: Sequence[Renewed] = (),
-        every: float = LOOK_EVERY,
     ) -> None:
         self._guard = guard
         self._renewed = renewed
         self._pems = Files([path for one in renewed for path in one.files])
         self._done = done
-        self._every = every
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -55,7 +52,7 @@ class Reloader:
         """Reload whenever asked or a file has changed, until cancelled."""
         while True:
             try:
-                async with asyncio.timeout(self._every):
+                async with asyncio.timeout(LOOK_EVERY):
                     await self._asked.wait()
             except TimeoutError:
                 if not await self._attempt(self._changed):

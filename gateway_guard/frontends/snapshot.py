@@ -127,7 +127,7 @@ class OnSignal:
         self._folder = folder
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
-        self._before = signal.signal(signal.SIGUSR1, self._wake)
+        signal.signal(signal.SIGUSR1, self._wake)
         self._thread = threading.Thread(target=self._run, name="snapshot", daemon=True)
         self._thread.start()
 

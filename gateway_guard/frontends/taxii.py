@@ -15,6 +15,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from gateway_guard.errors import IntelError
+from gateway_guard.files import Stamp, stamp
 from gateway_guard.frontends.certificate import Certificate
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
@@ -63,7 +64,7 @@ class _Watched:
 
     def __init__(self, path: Path, most: int) -> None:
         self.path, self._most = path, most
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
 
     def newer(self) -> bytes | None:
         """The content when it is not the one given last; None otherwise.
@@ -72,14 +73,13 @@ class _Watched:
             IntelError: it cannot be read.
         """
         try:
-            status = self.path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if stamp == self._stamp:
+            found = stamp(self.path)
+            if found == self._stamp:
                 return None
             data = read_bounded(self.path, self._most)
         except OSError as error:
             raise IntelError(f"{self.path}: cannot be read: {error.strerror}") from None
-        self._stamp = stamp
+        self._stamp = found
         return data
 
 

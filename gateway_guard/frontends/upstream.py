@@ -178,6 +178,8 @@ class Upstream:
     ) -> UpstreamConnection:
         """Send the head of a request whose body the caller writes; never sent twice.
 
+        The caller owns the connection until `release`; `attach` as in `exchange`.
+
         Raises:
             UpstreamError: not reachable.
             UpstreamTimeoutError: connecting took too long.
@@ -185,8 +187,12 @@ class Upstream:
         connection = self._take()
         if connection is None:
             connection = await self._dial()
-        attach(connection)
-        connection.start(data, head_request=method == "HEAD")
+        try:
+            attach(connection)
+            connection.start(data, head_request=method == "HEAD")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def release(self, connection: UpstreamConnection) -> None:

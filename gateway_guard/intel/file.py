@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway_guard.errors import IntelError
-from gateway_guard.files import Files, write_whole
+from gateway_guard.files import Files, Stamp, stamp, write_whole
 from gateway_guard.intel.groups import group_of
 from gateway_guard.intel.matching import Found, Matcher
 from gateway_guard.intel.networks import Limits
@@ -143,7 +143,8 @@ class Indicators:
         self._group = group_of(group_key) if group_key is not None else None
         self._clock = clock
         self._matcher = Matcher((), now=0.0, limits=self._limits)
-        self._tried: tuple[int, int, int] | None = None
+        #: Of the file that was read last; None where there was none.
+        self._tried: Stamp | None = None
         self._files = Files(() if path is None else (path,))
         if not self.reload():
             raise IntelError(str(self.error))
@@ -176,23 +177,24 @@ class Indicators:
         return self._files.changed()
 
     def reload(self) -> bool:
-        """Read the file if it has changed; False when it cannot be used: the last good one stays.
+        """Read the file if it has changed, or could not be used when it was read last; False when
+        it cannot be used: the last good one stays.
 
         Never raises; `error` says why.
         """
         if self._file is None:
             return True
+        found: Stamp | None = None
         try:
-            status = self._file.path.stat()
-            stamp: tuple[int, int, int] = (status.st_mtime_ns, status.st_size, status.st_ino)
+            found = stamp(self._file.path)
         except FileNotFoundError:
-            stamp = (0, 0, 0)
+            pass
         except OSError as error:
             self.error = f"{self._file.path}: cannot be read: {error.strerror}"
             return False
-        if stamp == self._tried:
-            return self.error is None
-        self._tried = stamp
+        if found == self._tried and self.error is None:
+            return True
+        self._tried = found
         try:
             matcher = Matcher(
                 self._file.read().pairs(), now=self._clock(), limits=self._limits, group=self._group

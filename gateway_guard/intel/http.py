@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -52,10 +52,8 @@ class Web:
         transport: httpx.BaseTransport | None = None,
         ca: str | None = None,
         insecure: bool = False,
-        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.base = checked_url(base, insecure=insecure)
-        self._timer = timer
         self._client = httpx.Client(
             headers={"user-agent": "gateway-guard", "accept-encoding": "identity"}
             | dict(headers or {}),
@@ -97,7 +95,7 @@ class Web:
                 f"{self.host} points to another server, {target.host}: credentials stay here. "
                 "Name that server itself if you mean it"
             )
-        deadline = self._timer() + TOTAL_SECONDS
+        deadline = time.monotonic() + TOTAL_SECONDS
         late = f"{self.host} took longer than {TOTAL_SECONDS:.0f} s"
         request = self._client.build_request(
             method, target, params=params, headers=headers, content=content
@@ -109,7 +107,7 @@ class Web:
                     body += chunk
                     if len(body) > most:
                         raise IntelError(f"{self.host} sends more than {most:,} bytes at once")
-                    if self._timer() > deadline:
+                    if time.monotonic() > deadline:
                         raise IntelError(late)
                 return Reply(response.status_code, response.headers, bytes(body))
         except TimeoutError:

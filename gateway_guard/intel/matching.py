@@ -22,9 +22,6 @@ _CACHED: Final = 8_192
 _V4: Final = socket.AF_INET
 _V6: Final = socket.AF_INET6
 
-# Few clients make most requests.
-_client_digest: Final = functools.lru_cache(maxsize=4_096)(client_digest)
-
 #: (Unix seconds up to which it holds, what is said of it)
 Entry = tuple[int, IndicatorFacts]
 Found = tuple[IndicatorFacts, ...]
@@ -122,7 +119,7 @@ class Matcher:
         client = request.client
         entries: tuple[Entry, ...] = ()
         if self._clients:
-            entries = self._clients.get(_client_digest(client), ())
+            entries = self._clients.get(client_digest(client), ())
         if client.tls is not None:
             entries += self._tls.get(client.tls, ())
         if not entries:

@@ -100,17 +100,12 @@ def poll(
 
 
 def push(
-    web: Web,
-    objects: Sequence[Mapping[str, Any]],
-    *,
-    wait: Callable[[float], None],
-    root: str = "",
+    web: Web, objects: Sequence[Mapping[str, Any]], *, wait: Callable[[float], None]
 ) -> Pushed:
     """Add `objects` to the collection at `web.base`, some at a time.
 
     Args:
         wait: waits so many seconds before a status is asked for again.
-        root: URL of the API root, where states are asked for; empty: two levels above.
 
     Raises:
         IntelError: the server does not take them; says why.
@@ -127,7 +122,8 @@ def push(
             if status.get("status") != "pending" or not isinstance(status.get("id"), str):
                 break
             wait(min(0.25 * 2**look, 5.0))
-            target = f"{root or '../../'}status/{status['id']}/"
+            # The API root, where states are asked for, is two levels above a collection.
+            target = f"../../status/{status['id']}/"
             reply = web.ask("GET", target, most=MAX_PAGE, headers={"accept": MEDIA_TYPE})
             status = _document(web, reply, 200)
         done.taken += _number(status.get("success_count"))

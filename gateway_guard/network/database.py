@@ -21,7 +21,7 @@ import msgspec
 
 from gateway_guard.core.address import parse_ip_afresh
 from gateway_guard.errors import SourceError
-from gateway_guard.files import Files
+from gateway_guard.files import Files, Stamp, stamp
 from gateway_guard.network.base import UNKNOWN_NETWORK
 from gateway_guard.network.build import merge_flags
 from gateway_guard.network.lists import read_ranges
@@ -38,9 +38,6 @@ _LONGEST_ADDRESS: Final = 45
 _AUTHORITATIVE: Final = "authoritative"
 _FILL: Final = "; `gateway-guard network update --dir` fills it"
 _KIND_WORDS: Final = ((COUNTRY, "country"), (ASN, "asn"), (FLAGS, "network"))
-
-#: (modification time in ns, size, inode): what tells that a file was replaced.
-Stamp = tuple[int, int, int]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,18 +92,19 @@ class _Layer:
         self._tried: Stamp | None = None
 
     def refresh(self) -> bool:
-        """Read the file if it is not the one tried last; True when the answers may differ now."""
+        """Read the file if it is not the one that was read last; True when the answers may differ
+        now. One that could not be read may be the same one when it can be.
+        """
         try:
-            stamp = _stamp(self.source.path)
+            found = stamp(self.source.path)
             if self.source.path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, f"no .mmdb file in this folder{_FILL}")
         except OSError as error:
             self.error = f"{self.source.path}: cannot be read: {error.strerror}"
-            self._tried = None
             return False
-        if stamp == self._tried:
+        if found == self._tried and self.error is None:
             return False
-        self._tried = stamp
+        self._tried = found
         try:
             opened = self._open()
             adapter = recognise(opened.database_type, opened.sample)
@@ -350,11 +348,6 @@ def _single(
 
 def _nobody(_ip: str) -> NetworkFacts:
     return UNKNOWN_NETWORK
-
-
-def _stamp(path: Path) -> Stamp:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _date(epoch: int) -> str | None:

@@ -123,7 +123,6 @@ def update(
     max_bytes: int = MAX_BYTES,
     total_seconds: float = TOTAL_SECONDS,
     timer: Callable[[], float] = time.monotonic,
-    now: float | None = None,
     progress: Callable[[str, int], None] = lambda _name, _size: None,
 ) -> list[Outcome]:
     """Fetch every feed into `folder` (made if missing), one after the other.
@@ -134,7 +133,6 @@ def update(
         transport: for tests and for special networks; None for httpx's own.
         max_bytes: limit on what is served and on what it expands to.
         total_seconds: limit for one feed, measured by `timer`.
-        now: Unix seconds, the build date of compiled lists; the present when None.
         progress: told the feed's name and the bytes received so far.
 
     Raises:
@@ -149,7 +147,7 @@ def update(
     except OSError as error:
         why = "is no directory" if isinstance(error, FileExistsError) else None
         raise SourceError(f"{folder}: {why or f'cannot be made: {error.strerror}'}") from error
-    built = max(1, int(time.time() if now is None else now))
+    built = max(1, int(time.time()))
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     outcomes = []
     with httpx.Client(

@@ -102,7 +102,11 @@ _TIMES: Final = frozenset(
 )
 
 
-def suggest(word: str, known: Iterable[str], *, most: int = 24) -> str:
+#: Words that are all listed where one of them was meant.
+_FEW: Final = 24
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
     """The hint for a word that is none of `known`: the nearest, and all of them when few."""
     known = list(known)
     plain = word[:64].casefold().replace("-", "_")
@@ -112,7 +116,7 @@ def suggest(word: str, known: Iterable[str], *, most: int = 24) -> str:
         return "what is known is not unknown: not: { KEY: unknown }"
     called = _CALLED.get(plain)
     close = called if called in known else nearest(word, known)
-    listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= most else ""
+    listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= _FEW else ""
     if close is not None:
         return f"did you mean '{close}'?" + (f" ({listed})" if listed else "")
     return listed

@@ -1,1 +1,1 @@
-"""What is kept of a decision: log line, metrics."""
+"""What is kept of decisions: log, metrics, traces; and of what people decided: journal, audit."""

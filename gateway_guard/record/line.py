@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -220,16 +220,20 @@ _UNKNOWN: Final = ("unknown",)
 def line(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> bytes:
     """One JSON object and a newline; no other newline is in it.
 
-    Text that is not Unicode (lone surrogates from an odd server) is written with backslash escapes
-    rather than losing the line.
+    Text that is not Unicode (lone surrogates from an odd server or detector) is written with
+    backslash escapes rather than losing the line.
     """
     fields = build(exchange, addresses)
     try:
         return _encode(fields) + b"\n"
     except UnicodeEncodeError:
-        for name in fields.__struct_fields__:
-            value = getattr(fields, name)
-            if isinstance(value, str):
-                clean = value.encode("utf-8", "backslashreplace").decode()
-                setattr(fields, name, clean)
-        return _encode(fields) + b"\n"
+        return _encode(_escaped(msgspec.to_builtins(fields))) + b"\n"
+
+
+def _escaped(value: Any) -> Any:
+    """`value` with nothing in it that is not Unicode."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: _escaped(one) for name, one in value.items()}
+    return [_escaped(one) for one in value] if isinstance(value, list | tuple) else value

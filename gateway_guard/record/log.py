@@ -156,7 +156,10 @@ class DecisionLog:
             self._write_out()
         else:  # whoever reads our standard output has stopped reading; waiting would never end
             self.lost += len(self._waiting)
-        os.close(self._fd)
+            self._waiting.clear()
+        # The number may be another file's at once: whoever is still writing must not find it.
+        handle, self._fd = self._fd, -1
+        os.close(handle)
 
     def _open(self) -> int:
         if self.path == "-":

@@ -1,7 +1,7 @@
 """Prometheus metrics: plain dictionaries on the hot path, published when somebody asks.
 
 Labels are bounded by the policy (rules, limits, signals) and by enumerations; never an account, an
-address, a model or a path. Every process counts for itself: with several workers, scrape each.
+address, a model or a path. Every process counts for itself; `record.gather` adds up workers.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Watching:
 
     Attributes:
         dropped: exchanges not counted because the queue was full.
-        failed: exchanges that could not be counted.
+        failed: exchanges that could not be counted, or written down.
 
     Args:
         addresses: how much of a client's address the lines hold.
@@ -112,6 +112,10 @@ class Watching:
         while self._piece():
             pass
 
+    def close(self) -> None:
+        """End the thread."""
+        self._beside.end(timeout=5.0)
+
     def _work(self) -> float | None:
         """One turn of the thread."""
         return rest(self._piece(), QUEUE)
@@ -123,9 +127,9 @@ class Watching:
             end = clock() + PIECE
             while True:
                 if chosen:
-                    self._keep(chosen.popleft())
+                    self._tried(self._keep, chosen.popleft())
                 elif waiting and len(self._counted) < _BATCH:
-                    self._take(waiting.popleft())
+                    self._tried(self._take, waiting.popleft())
                 elif self._counted:
                     chosen.extend(_choose(self._counted))
                     self._counted.clear()
@@ -135,20 +139,18 @@ class Watching:
                     break
             return len(waiting) + len(self._counted) + len(chosen)
 
-    def _take(self, exchange: Exchange) -> None:
+    def _tried(self, work: Callable[[Exchange], None], exchange: Exchange) -> None:
         try:
-            self._windows.take(exchange)
+            work(exchange)
         except Exception as error:
             # One odd exchange must not end the counting.
             self.failed += 1
             if self.failed == 1:
                 log.exception("an exchange was not counted: %s", type(error).__name__)
-        else:
-            self._counted.append(exchange)
 
-    def close(self) -> None:
-        """End the thread."""
-        self._beside.end(timeout=5.0)
+    def _take(self, exchange: Exchange) -> None:
+        self._windows.take(exchange)
+        self._counted.append(exchange)
 
     def _keep(self, exchange: Exchange) -> None:
         account = exchange.request.account

@@ -1,8 +1,8 @@
 """What happened in the last hour and the last day, in a fixed room: counts, places, who stood out.
 
 Pure: time comes in with each exchange. A window is made of panes (five minutes each for the hour,
-an hour each for the day) that are dropped when they are too old, so it reaches at most one pane
-further back than it says.
+an hour each for the day) that are dropped when they are too old, the latest of them still under
+way: it reaches back one pane less than it says at the least.
 """
 
 from __future__ import annotations

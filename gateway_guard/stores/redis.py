@@ -39,6 +39,7 @@ from typing import Any, Final
 
 from gateway_guard.core.buckets import fits, reset_after, taken, wait
 from gateway_guard.errors import SettingsError, StoreError
+from gateway_guard.settings import UNSETTLED
 from gateway_guard.stores import answers, layout
 from gateway_guard.stores.calls import Call
 from gateway_guard.stores.cluster import Scatter
@@ -62,7 +63,6 @@ _SETTLE, _GIVE_UP = 0, 1
 _HEAD: Final = struct.Struct("<BBBdddd")
 #: What an answer that grants begins with.
 _GRANTED: Final = b"1"
-UNSETTLED: Final = ("estimate", "nothing")
 TIMES: Final = ("server", "caller")
 
 
@@ -98,7 +98,7 @@ class RedisStore:
             namespace: what keys begin with; guards of one namespace are one guard.
             timeout: seconds to wait for a connection, and for an answer.
             patience: seconds to wait for a slot of a Cluster that is on its way to another node.
-            unsettled: from `UNSETTLED`; the same for all guards.
+            unsettled: from `settings.UNSETTLED`; the same for all guards.
             time: from `TIMES`; the same for all guards. With the caller's, leases are not renewed.
             lease, hold, linger: seconds, as the constants of this module; the same for all guards.
 

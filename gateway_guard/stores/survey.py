@@ -75,9 +75,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
         return self.maximum > 0 and self.policy not in ("", "noeviction")
 
 
-async def survey(
-    address: Address, namespace: str, *, sample: int = SAMPLE, progress: Progress = lambda _: None
-) -> Stats:
+async def survey(address: Address, namespace: str, *, progress: Progress = lambda _: None) -> Stats:
     """What lies in `namespace`.
 
     Raises:
@@ -93,7 +91,7 @@ async def survey(
             keys += len(batch)
             progress(keys)
             reservations += sum(b"}:r:" in key for key in batch)
-            if measured >= sample:
+            if measured >= SAMPLE:
                 continue
             measured += len(batch)
             for key, size, value in await walk.looked_at(batch):

@@ -226,6 +226,8 @@ class SharedLinking:
             asyncio.run(self._main())
         except Exception as error:
             log.exception("campaigns are not followed any more: %s", type(error).__name__)
+        finally:
+            self.follower.current = False
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()

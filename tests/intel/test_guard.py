@@ -6,9 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway_guard.building import build_guard
 from gateway_guard.campaigns.digests import client_digest, template_keys
 from gateway_guard.core.explain import explain_tree
+from gateway_guard.errors import IntelError
 from gateway_guard.guard import Guard
 from gateway_guard.intel.file import TableFile
 from gateway_guard.intel.groups import group_of
@@ -140,6 +143,25 @@ def test_a_table_that_goes_bad_is_said_and_the_last_good_one_stays(tmp_path: Pat
     (tmp_path / "table").write_bytes(b"{")
 
     assert not one.reload()
+    assert decided(one, peer="203.0.113.9").decision.rule == "seen-elsewhere"
+
+
+def test_a_table_that_could_not_be_read_is_tried_again_although_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard may have had no descriptor left: nothing of that shows in the file."""
+    one = guard(tmp_path)
+    put(tmp_path, cases.indicator())
+
+    def refuse(_file: TableFile) -> Table:
+        raise IntelError("table: cannot be read: Too many open files")
+
+    with monkeypatch.context() as full:
+        full.setattr(TableFile, "read", refuse)
+        kept = one.reload()
+
+    assert not kept
+    assert one.reload()
     assert decided(one, peer="203.0.113.9").decision.rule == "seen-elsewhere"
 
 

@@ -304,6 +304,26 @@ def test_a_broken_replacement_keeps_the_last_good_file(tmp_path: Path, damage: s
     assert database.describe()[0]["error"] is None
 
 
+def test_a_file_that_could_not_be_read_is_tried_again_although_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard may have had no descriptor left: nothing of that shows in the file."""
+    path = write(tmp_path / "x.mmdb", {"192.0.2.0/24": {"country_code": "SE"}})
+    database = NetworkDatabase([path])
+    write(path, {"192.0.2.0/24": {"country_code": "NO"}})
+
+    def refuse(_path: Path) -> None:
+        raise SourceError(f"{path}: cannot be read: Too many open files")
+
+    with monkeypatch.context() as full:
+        full.setattr("gateway_guard.network.database.open_file", refuse)
+        kept = database.reload()
+
+    assert not kept
+    assert database.reload()
+    assert database.lookup("192.0.2.1").country == "NO"
+
+
 @pytest.mark.parametrize("damage", ["gone", "emptied"])
 def test_a_folder_that_goes_away_takes_no_answer_with_it(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "feeds"

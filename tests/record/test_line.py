@@ -159,9 +159,16 @@ def test_long_paths_and_models_are_cut() -> None:
 
 
 def test_what_is_not_unicode_is_escaped_rather_than_lost() -> None:
-    fields = decoded(build.exchange(request=build.request(path="/v1/\ud800")))
+    signal = build.signal(evidence="said \udcff")
+    odd = build.exchange(
+        request=build.request(path="/v1/\ud800"),
+        assessment=Assessment(signals=(signal,), risk=1.0),
+    )
+    fields = decoded(odd)
 
     assert fields["path"] == "/v1/\\ud800"
+    assert fields["signals"][0]["evidence"] == "said \\udcff"
+    assert fields["time"] == decoded(build.exchange())["time"]
 
 
 @given(st.text(), st.text())

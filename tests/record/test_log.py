@@ -203,6 +203,23 @@ def test_closing_twice_and_writing_afterwards_do_no_harm(tmp_path: Path) -> None
     assert (tmp_path / "log").read_bytes() == b""
 
 
+def test_who_is_still_writing_when_it_is_closed_writes_into_no_other_file(
+    tmp_path: Path, idle: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when nobody reads the pipe that is written to: its descriptor is another file's then."""
+    log = DecisionLog(tmp_path / "log")
+    log.write(exchange(1))
+    monkeypatch.setattr(Beside, "end", lambda self, timeout: False)
+
+    log.close()
+    log.write(exchange(2))
+    with (tmp_path / "another").open("wb"):
+        log.flush()
+
+    assert (tmp_path / "another").read_bytes() == b""
+    assert (log.written, log.lost) == (0, 2)
+
+
 def test_others_may_not_read_the_file(tmp_path: Path) -> None:
     DecisionLog(tmp_path / "log").close()
 

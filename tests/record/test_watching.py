@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from gateway_guard.record import watching
 from gateway_guard.record.line import Addresses, line
 from gateway_guard.record.search import latest_lines
 from gateway_guard.record.watching import ACCOUNTS, OF_EACH, QUEUE, Watching
-from gateway_guard.types import Action, Exchange
+from gateway_guard.types import Action, Assessment, Exchange
 from tests import build
 
 NOW = build.NOW
@@ -90,6 +91,20 @@ def test_one_odd_exchange_does_not_end_the_counting() -> None:
     seen.write(exchange(1))
 
     assert seen.tally().hour.all == 1
+    assert seen.failed == 1
+
+
+def test_one_that_cannot_be_written_down_does_not_end_it_either() -> None:
+    """As when a detector of somebody's own says what is no text."""
+    evidence: Any = object()
+    signals = (build.signal(evidence=evidence),)
+    odd = build.exchange(assessment=Assessment(signals=signals, risk=1.0))
+    seen = watched()
+    seen.write(odd)
+    seen.write(exchange(1))
+
+    assert ids(seen.lines("acct_a")) == ["r_1"]
+    assert seen.tally().hour.all == 2
     assert seen.failed == 1
 
 

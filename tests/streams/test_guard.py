@@ -239,3 +239,24 @@ def test_a_guard_starts_and_decides_without_its_server() -> None:
     with Server() as server, team(server) as crew:
         server.kill()
         asyncio.run(scenario(crew))
+
+
+def test_a_thread_that_fails_is_said_and_followed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(_stop: asyncio.Event) -> None:
+        raise RuntimeError("a bug")
+
+    async def follows(stop: asyncio.Event) -> None:
+        linking.follower.current = True
+        await stop.wait()
+
+    linking = SharedLinking("redis://127.0.0.1:1/0", build.SECRET)
+    monkeypatch.setattr(linking.follower, "run", follows)
+    monkeypatch.setattr(linking.leader, "run", fails)
+
+    linking.start()
+    assert linking._thread is not None
+    linking._thread.join(PATIENCE)
+
+    assert not linking._thread.is_alive()
+    assert linking.trouble == "verdicts on campaigns cannot be followed; the last ones stay"
+    linking.close()

@@ -51,18 +51,10 @@ class Desk:
     Args:
         sources: the guards, as of now.
         settings: theirs.
-        clock: Unix seconds.
     """
 
-    def __init__(
-        self,
-        sources: Callable[[], Sequence[Source]],
-        settings: Settings,
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, sources: Callable[[], Sequence[Source]], settings: Settings) -> None:
         self._sources = sources
-        self._clock = clock
         self._settings = settings
         shared = bool(
             settings.store and settings.secret_lasts and parse_address(settings.store).shared
@@ -88,7 +80,7 @@ class Desk:
         states = await asyncio.gather(*(source.state() for source in sources))
         found = [(s.label, state) for s, state in zip(sources, states, strict=True) if state]
         return Overview(
-            tally=merged([state.tally for _, state in found], self._clock()),
+            tally=merged([state.tally for _, state in found], time.time()),
             guards=tuple((label, state.status, state.report) for label, state in found),
             campaigns=await self.campaigns(),
         )

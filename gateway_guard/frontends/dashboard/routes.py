@@ -89,15 +89,11 @@ class Dashboard:
     Args:
         desk: answers and decides.
         access: who may.
-        clock: Unix seconds.
     """
 
-    def __init__(
-        self, desk: Desk, access: Access, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, desk: Desk, access: Access) -> None:
         self._desk = desk
         self._access = access
-        self._clock = clock
 
     def routes(self) -> list[Route]:
         """What is served; `gate.Gate` must stand before it."""
@@ -186,13 +182,13 @@ class Dashboard:
         view = await self._desk.account(account)
         done = request.query_params.get("done", "")
         reader = self._reader(request)
-        page = await asyncio.to_thread(account_page, view, reader, self._clock(), done=done)
+        page = await asyncio.to_thread(account_page, view, reader, time.time(), done=done)
         return HTMLResponse(page)
 
     async def _campaigns(self, request: Request) -> Response:
         view = await self._desk.campaigns()
         reader = self._reader(request)
-        return HTMLResponse(await asyncio.to_thread(campaigns_page, view, reader, self._clock()))
+        return HTMLResponse(await asyncio.to_thread(campaigns_page, view, reader, time.time()))
 
     async def _campaign(self, request: Request) -> Response:
         path = request.path_params["name"]
@@ -215,7 +211,7 @@ class Dashboard:
         if not ACCOUNT.fullmatch(account):
             return self._missing(request, "There is no such account.")
         back = account_path(account)
-        return await self._decide(request, "account", account, self._clock(), back)
+        return await self._decide(request, "account", account, time.time(), back)
 
     async def _decide_campaign(self, request: Request) -> Response:
         path = request.path_params["name"]
@@ -223,7 +219,7 @@ class Dashboard:
         if report is None:
             return self._missing(request, ending(await self._desk.campaigns(), path))
         # Recorded traffic may be from a clock that is ahead.
-        at = max(self._clock(), report.alarm_at)
+        at = max(time.time(), report.alarm_at)
         members = tuple(member.account for member in report.members)
         worker = path.partition("@")[2]
         return await self._decide(
@@ -331,7 +327,7 @@ class Dashboard:
 
     def _session(self, name: str, reviews: bool, *, signs_in: bool = False) -> Session:
         return Session(
-            nonce=secrets.token_urlsafe(16), until=self._clock() + LASTS, name=name,
+            nonce=secrets.token_urlsafe(16), until=time.time() + LASTS, name=name,
             reviews=reviews, signs_in=signs_in,
         )  # fmt: skip
 

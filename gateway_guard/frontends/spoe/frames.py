@@ -141,15 +141,15 @@ def read_messages(payload: bytes) -> tuple[Message, ...]:
     return tuple(found)
 
 
-_SET_VAR: Final = b"\x01\x03"
-#: The transaction: one request and its answer.
-TRANSACTION: Final = 2
+#: Type of the action, number of its arguments, and scope: the transaction, which is one request and
+#: its answer.
+_SET_VAR: Final = b"\x01\x03\x02"
 
 
-def set_variable(name: bytes, value: bytes, *, scope: int = TRANSACTION) -> bytes:
-    """The action that sets a variable. `value` is typed already; HAProxy puts its prefix before
-    the name."""
-    return _SET_VAR + bytes((scope,)) + string(name) + value
+def set_variable(name: bytes, value: bytes) -> bytes:
+    """The action that sets a variable of the transaction. `value` is typed already; HAProxy puts
+    its prefix before the name."""
+    return _SET_VAR + string(name) + value
 
 
 def read_actions(payload: bytes) -> dict[bytes, Data]:
@@ -161,7 +161,7 @@ def read_actions(payload: bytes) -> dict[bytes, Data]:
     found: dict[bytes, Data] = {}
     at = 0
     while at < len(payload):
-        if payload[at : at + 3] != _SET_VAR + bytes((TRANSACTION,)):
+        if payload[at : at + 3] != _SET_VAR:
             raise Malformed("an action that sets no variable of the transaction")
         name, at = read_string(payload, at + 3)
         found[name], at = read_typed(payload, at)

@@ -37,15 +37,13 @@ class SpoeServer:
 
     Args:
         desk: decides.
-        max_frame: largest frame taken, bytes, at least 1,024.
     """
 
-    def __init__(self, desk: Desk, *, max_frame: int = MOST) -> None:
+    def __init__(self, desk: Desk) -> None:
         self.connections: set[Connection] = set()
         self.malformed = 0
         self.broken = 0
         self._desk = desk
-        self._max_frame = max_frame
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
@@ -119,4 +117,4 @@ class SpoeServer:
         return doubtful(found.status, found.why)
 
     def _connection(self) -> Connection:
-        return Connection(self, max_frame=self._max_frame, hello=HELLO)
+        return Connection(self, max_frame=MOST, hello=HELLO)

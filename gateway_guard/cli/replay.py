@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import ipaddress
+import os
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -56,7 +58,7 @@ _GAVE_UP: Final = 20
 class DecidedLine(msgspec.Struct, gc=False):
     """One line of `--decisions`."""
 
-    id: str
+    id: str | int
     action: str
     risk: float
     rule: str | None
@@ -177,6 +179,8 @@ def replay(
         else:
             last = line.at
         request = judge.identify(line)
+        if line.client_ip and request.client_ip is None:
+            seen.unread_addresses += 1
         exchange = judge.judge(request, line)
         seen.exchanges += 1
         if decided is not None:
@@ -252,6 +256,12 @@ def register(app: typer.Typer) -> None:
         a second for every 50 output tokens, at most ten minutes. Exit 1 when a line is no exchange;
         the others are replayed all the same.
         """
+        inputs = (traffic, policy, accounts, against, labels)
+        outputs = {"--decisions": decisions, "--campaigns": campaigns, "--snapshot": snapshot}
+        _check_outputs(
+            [path for path in inputs if path is not None],
+            {flag: path for flag, path in outputs.items() if path is not None},
+        )
         classes = read_labels(labels) if labels is not None else None
         directory = (
             FileDirectory(accounts, secret=REPLAY_SECRET) if accounts is not None else NoDirectory()
@@ -285,7 +295,10 @@ def register(app: typer.Typer) -> None:
             _write_snapshot(snapshot, judge)
         failures = judge.guard.failures
         if not seen.exchanges:
-            raise SourceError(f"{traffic}: holds no exchange")
+            raise SourceError(
+                f"{traffic}: holds no exchange: replay reads JSON lines in UTF-8, gzipped or not, "
+                'one object a line, {"at","method","path","headers","body","account",…}'
+            )
         report = report_of(
             seen, judge.tally, other.tally if other is not None else None, classes,
             accounts_known=accounts is not None,
@@ -296,6 +309,32 @@ def register(app: typer.Typer) -> None:
         else:
             print_report(report, console())
         raise typer.Exit(FINDINGS if seen.malformed or failures else CLEAN)
+
+
+def _check_outputs(inputs: list[Path], outputs: dict[str, Path]) -> None:
+    """Nothing that is read is written over, and what cannot be written is known before the work.
+
+    Raises:
+        typer.BadParameter: an output is an input, or another output.
+        SourceError: an output cannot be there.
+    """
+    taken = [(path, "is read, too, and would be lost") for path in inputs]
+    for flag, path in outputs.items():
+        for other, why in taken:
+            if _same(path, other):
+                raise typer.BadParameter(f"{flag} {path} {why}: name another file")
+        taken.append((path, f"is written by {flag}, too"))
+        if path.is_dir():
+            raise SourceError(f"{path}: {os.strerror(errno.EISDIR)}")
+        if not path.parent.is_dir():
+            raise SourceError(f"{path}: no such directory {path.parent}")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both name one file; a device or a pipe may be named twice."""
+    if one.exists() and other.exists():
+        return one.is_file() and one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 class _Sink:

@@ -106,8 +106,8 @@ class Judge:
         # A number of our own: recorded ids may repeat, and reservations are held by it.
         self._identified += 1
         return identify(
-            line.wire(), self._identify, policy.inspect, id=f"r{self._identified}", at=line.at,
-            secret=REPLAY_SECRET, keys={},
+            line.wire(policy.inspect.max_body), self._identify, policy.inspect,
+            id=f"r{self._identified}", at=line.at, secret=REPLAY_SECRET, keys={},
         )  # fmt: skip
 
     def reads_like(self, other: Judge) -> bool:

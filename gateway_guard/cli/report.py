@@ -79,7 +79,9 @@ def print_report(report: dict[str, Any], out: Console) -> None:
         out.print(f"{lines} whose client_ip is no IP address: country and network unknown")
     if report["accounts_known"] and first["accounts_without_attributes"]:
         strangers = _many(first["accounts_without_attributes"], "account")
-        out.print(f"{strangers} not in the accounts file: age, tier and country unknown")
+        out.print(
+            f"{strangers} of which the accounts file tells nothing: age, tier, country unknown"
+        )
     for dependency, count in report["failures"].items():
         out.print(f"{dependency} failed {_many(count, 'time')}: see the log")
     for part in report["policies"]:

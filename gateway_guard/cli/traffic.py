@@ -95,10 +95,18 @@ class Recorded(msgspec.Struct, gc=False):
     body: bytes
     usage: tuple[int | None, int | None] | None
 
-    def wire(self) -> Wire:
-        """The request as a frontend would have received it behind whoever recorded it."""
+    def wire(self, most: int) -> Wire:
+        """The request as a frontend would have received it behind whoever recorded it.
+
+        `most` is the policy's `inspect.max_body`, bytes.
+        """
         body = self.body
-        headers = [(name.encode(), value.encode()) for name, value in self.headers]
+        # What stands in a line of text has been decoded, whatever was said of what came.
+        headers = [
+            (name.encode(), value.encode())
+            for name, value in self.headers
+            if name != "content-encoding"
+        ]
         if body and all(name != b"content-type" for name, _ in headers):
             headers.append((b"content-type", b"application/json"))
         path, _, query = self.path.partition("?")
@@ -108,7 +116,8 @@ class Recorded(msgspec.Struct, gc=False):
             query=query.encode(),
             headers=headers,
             peer=None if self.client_ip is None else address_in(self.client_ip),
-            body=body or None,
+            body=body if 0 < len(body) <= most else None,
+            body_too_large=len(body) > most,
             state=None if self.account is None else {"account": self.account},
         )
 

@@ -39,7 +39,7 @@ def good(folder: Path, **more: Any) -> Recorded:
 def asked(line: Recorded) -> Request:
     """As `replay` identifies it under a policy without an `identify` section."""
     return identify(
-        line.wire(), as_recorded(Identify(), EVERYWHERE), Inspect(), id="r1", at=line.at,
+        line.wire(1_000), as_recorded(Identify(), EVERYWHERE), Inspect(), id="r1", at=line.at,
         secret=b"secret" * 4, keys={},
     )  # fmt: skip
 
@@ -90,15 +90,29 @@ def test_a_declared_content_type_is_believed_in_any_case(tmp_path: Path) -> None
 def test_a_body_of_null_was_none(body: object, tmp_path: Path) -> None:
     line = good(tmp_path, body=body)
 
-    assert line.wire().body is None
+    assert line.wire(1_000).body is None
     assert asked(line).inspection is Inspection.NONE
 
 
 def test_a_body_of_text_is_that_text(tmp_path: Path) -> None:
     text = '{ "model":"apex-4",  "messages":[] }'
 
-    assert good(tmp_path, body=text).wire().body == text.encode()
+    assert good(tmp_path, body=text).wire(1_000).body == text.encode()
     assert asked(good(tmp_path, body="no JSON")).inspection is Inspection.NOT_JSON
+
+
+def test_a_body_beyond_the_policys_bound_is_not_read(tmp_path: Path) -> None:
+    line = good(tmp_path)
+
+    assert line.wire(len(line.body)).body == line.body
+    assert line.wire(len(line.body) - 1).body is None
+    assert line.wire(len(line.body) - 1).body_too_large
+
+
+def test_what_was_written_down_is_encoded_no_more(tmp_path: Path) -> None:
+    line = good(tmp_path, headers={"Content-Encoding": "gzip"})
+
+    assert asked(line).inspection is Inspection.FULL
 
 
 def test_half_a_surrogate_pair_is_judged_as_it_would_be_live(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.report import Outcomes, print_report, report_of
 from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
+from gateway_guard.cli.usage import keep_inputs
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
 from gateway_guard.guard import Guard
@@ -256,12 +257,11 @@ def register(app: typer.Typer) -> None:
         a second for every 50 output tokens, at most ten minutes. Exit 1 when a line is no exchange;
         the others are replayed all the same.
         """
-        inputs = (traffic, policy, accounts, against, labels)
         outputs = {"--decisions": decisions, "--campaigns": campaigns, "--snapshot": snapshot}
-        _check_outputs(
-            [path for path in inputs if path is not None],
-            {flag: path for flag, path in outputs.items() if path is not None},
-        )
+        keep_inputs((traffic, policy, accounts, against, labels), outputs)
+        for path in outputs.values():
+            if path is not None:
+                _check_place(path)
         classes = read_labels(labels) if labels is not None else None
         directory = (
             FileDirectory(accounts, secret=REPLAY_SECRET) if accounts is not None else NoDirectory()
@@ -311,30 +311,16 @@ def register(app: typer.Typer) -> None:
         raise typer.Exit(FINDINGS if seen.malformed or failures else CLEAN)
 
 
-def _check_outputs(inputs: list[Path], outputs: dict[str, Path]) -> None:
-    """Nothing that is read is written over, and what cannot be written is known before the work.
+def _check_place(path: Path) -> None:
+    """A file can be at `path`: else it is known after the work only.
 
     Raises:
-        typer.BadParameter: an output is an input, or another output.
-        SourceError: an output cannot be there.
+        SourceError: it cannot.
     """
-    taken = [(path, "is read, too, and would be lost") for path in inputs]
-    for flag, path in outputs.items():
-        for other, why in taken:
-            if _same(path, other):
-                raise typer.BadParameter(f"{flag} {path} {why}: name another file")
-        taken.append((path, f"is written by {flag}, too"))
-        if path.is_dir():
-            raise SourceError(f"{path}: {os.strerror(errno.EISDIR)}")
-        if not path.parent.is_dir():
-            raise SourceError(f"{path}: no such directory {path.parent}")
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether both name one file; a device or a pipe may be named twice."""
-    if one.exists() and other.exists():
-        return one.is_file() and one.samefile(other)
-    return one.resolve() == other.resolve()
+    if path.is_dir():
+        raise SourceError(f"{path}: {os.strerror(errno.EISDIR)}")
+    if not path.parent.is_dir():
+        raise SourceError(f"{path}: no such directory {path.parent}")
 
 
 class _Sink:

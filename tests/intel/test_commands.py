@@ -82,6 +82,18 @@ def test_an_export_without_traffic_says_that_networks_are_missing(intel: Intel) 
 
 
 @pytest.mark.usefixtures("bundle")
+@pytest.mark.parametrize("name", ["key", "log", "campaigns"])
+def test_an_export_writes_over_nothing_that_it_reads(
+    intel: Intel, tmp_path: Path, name: str
+) -> None:
+    before = (tmp_path / name).read_bytes()
+
+    ran = intel("export", "--name", "acme", "--key", "key", "--traffic", "log", "-o", name)
+
+    assert (ran.code, (tmp_path / name).read_bytes()) == (2, before)
+
+
+@pytest.mark.usefixtures("bundle")
 def test_lines_that_are_of_no_decision_log_are_counted(intel: Intel, tmp_path: Path) -> None:
     (tmp_path / "other").write_text('{"id":"d1","action":"allow"}\n' * 3)
 

@@ -173,7 +173,9 @@ def seen_in(logs: Iterable[Path]) -> Traffic:
     decode = msgspec.json.Decoder(_Line).decode
     for path in logs:
         try:
-            with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            with path.open("rb") as raw:
+                packed = raw.peek(2)[:2] == b"\x1f\x8b"
+                file = gzip.GzipFile(fileobj=raw) if packed else raw
                 while line := file.readline(_LONGEST_LINE):
                     try:
                         read = decode(line)

@@ -94,6 +94,19 @@ def test_an_export_writes_over_nothing_that_it_reads(
 
 
 @pytest.mark.usefixtures("bundle")
+def test_a_log_is_unpacked_by_what_is_in_it_whatever_its_name(intel: Intel, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.rename(tmp_path / "log.gz")
+    plain = intel("export", "--name", "acme", "--key", "key", "--traffic", "log.gz", "-o", "again")
+    log.write_bytes(gzip.compress((tmp_path / "log.gz").read_bytes()))
+
+    ran = intel("export", "--name", "acme", "--key", "key", "--traffic", "log", "-o", "again")
+
+    assert (ran.code, ran.err) == (0, plain.err)
+    assert "3 network" in ran.err
+
+
+@pytest.mark.usefixtures("bundle")
 def test_lines_that_are_of_no_decision_log_are_counted(intel: Intel, tmp_path: Path) -> None:
     (tmp_path / "other").write_text('{"id":"d1","action":"allow"}\n' * 3)
 

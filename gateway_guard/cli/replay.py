@@ -34,6 +34,7 @@ from gateway_guard.cli.report import Outcomes, print_report, report_of
 from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
 from gateway_guard.cli.usage import keep_inputs
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
 from gateway_guard.guard import Guard
@@ -106,10 +107,14 @@ class Judge:
         policy = self.guard.policy
         # A number of our own: recorded ids may repeat, and reservations are held by it.
         self._identified += 1
-        return identify(
+        request = identify(
             line.wire(policy.inspect.max_body), self._identify, policy.inspect,
             id=f"r{self._identified}", at=line.at, secret=REPLAY_SECRET, keys={},
         )  # fmt: skip
+        if line.account is not None and ACCOUNT.fullmatch(line.account):
+            # A digest as logs show it is one already, here as in the accounts file.
+            request = msgspec.structs.replace(request, account=line.account)
+        return request
 
     def reads_like(self, other: Judge) -> bool:
         """Whether both policies read a request the same way, so that reading it once is enough."""
@@ -264,7 +269,9 @@ def register(app: typer.Typer) -> None:
                 _check_place(path)
         classes = read_labels(labels) if labels is not None else None
         directory = (
-            FileDirectory(accounts, secret=REPLAY_SECRET) if accounts is not None else NoDirectory()
+            FileDirectory(accounts, secret=REPLAY_SECRET, kinds=False)
+            if accounts is not None
+            else NoDirectory()
         )
         network = NetworkDatabase.bundled(Settings.from_environment().network_files)
         judge = Judge(policy, directory, network)

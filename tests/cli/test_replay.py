@@ -186,6 +186,20 @@ def test_attributes_of_the_accounts_file_reach_rules_and_tables(bench: Bench) ->
     assert [(row["exchanges"], row["accounts"]) for row in policy["rules"]] == [(3, 2)]
 
 
+def test_an_account_is_found_as_a_key_a_name_or_a_digest(bench: Bench) -> None:
+    digest = "acct_" + "a" * 16
+    bench.accounts.write_text(
+        '{"account":"one","kind":"key","tier":"free"}\n'
+        '{"account":"two","kind":"name","tier":"free"}\n'
+        f'{{"account":"{digest}","tier":"free"}}\n'
+    )
+    bench.write(exchange(1, 0.0, "one"), exchange(2, 1.0, "two"), exchange(3, 2.0, digest))
+
+    policy = bench.json()["policies"][0]
+
+    assert policy["tiers"] == {"free": {"exchanges": 3, "refused": 0}}
+
+
 def test_a_second_policy_shows_whom_the_two_treat_differently(bench: Bench) -> None:
     bench.write(*(exchange(n, n * 0.1, f"a_{n % 2}") for n in range(8)), exchange(9, 9.0, "a_9"))
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.policy.countries import COUNTRIES, RESERVED
+from gateway_guard.policy import countries
 from gateway_guard.types import AccountFacts
 
 #: The fields of `AccountFacts`, as files and applications spell them.
@@ -34,9 +34,7 @@ def text(value: object) -> str | None:
 
 def country(value: object) -> str | None:
     """An ISO 3166-1 code in either case, `UK` and `EL` as what they are there; None for others."""
-    word = (text(value) or "").upper()
-    code = RESERVED.get(word, word)
-    return code if code in COUNTRIES else None
+    return countries.known((text(value) or "").upper())
 
 
 def moment(value: object) -> float | None:
@@ -55,6 +53,14 @@ def moment(value: object) -> float | None:
     except OverflowError:
         return None
     return seconds if math.isfinite(seconds) and abs(seconds) < _LATEST else None
+
+
+def created(value: object) -> float | None:
+    """A `moment` after 1970; 0 and less is what systems write that do not know it, and would make
+    strangers look as if they had signed up together, long ago.
+    """
+    seconds = moment(value)
+    return seconds if seconds is not None and seconds > 0.0 else None
 
 
 def _written(value: str) -> float | None:
@@ -108,7 +114,7 @@ def read(members: Mapping[str, Any]) -> dict[str, Any]:
 
 _READERS: Final = {
     "organisation": text,
-    "created_at": moment,
+    "created_at": created,
     "country": country,
     "payment": text,
     "programme": text,

@@ -55,9 +55,13 @@ class FileDirectory:
             account; names file and line.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, secret: bytes) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, secret: bytes, kinds: bool = True) -> None:
+        """`kinds`: False for recorded traffic, which names an account in one way, whatever it is
+        known by on the wire.
+        """
         self.path = Path(path)
         self._secret = secret
+        self._kinds = kinds
         self._files = Files([self.path])
         #: Digest → attributes; and how many accounts that are, of which some have two digests.
         self._accounts, self._count = self._read()
@@ -166,6 +170,8 @@ class FileDirectory:
         kind = row.get("kind") or None
         if kind not in (None, "key", "name"):
             raise SourceError(f"{self.path}:{line}: 'kind' must be key or name")
+        if not self._kinds:
+            kind = None
         if ACCOUNT.fullmatch(name):
             return (name,)
         raw = name.encode("utf-8", "replace")

@@ -35,6 +35,7 @@ from gateway_guard.cli.casefile import (
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
+from gateway_guard.cli.usage import keep_inputs
 from gateway_guard.errors import SourceError
 from gateway_guard.pages.words import day, many, moment, signed, sure
 from gateway_guard.streams.post import Post
@@ -114,7 +115,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """A report to hand on: json for programs, html for people; no text of any prompt."""
-        report = _report(opened(file), name)
+        case = opened(file)
+        keep_inputs((case.file.path, case.file.reviews), {"--out": out})
+        report = _report(case, name)
         page = out is not None and out.suffix.lower() in (".html", ".htm")
         if format is Document.HTML or (format is None and page):
             # Only here: it is the largest part of this command.

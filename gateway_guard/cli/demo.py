@@ -180,7 +180,7 @@ async def send_all(exchanges: list[Recorded], url: str, seconds: float, answers:
 
 
 async def _send(client: httpx.AsyncClient, line: Recorded, answers: Answers) -> None:
-    headers = {**line.headers, "content-type": "application/json"}
+    headers = {**dict(line.headers), "content-type": "application/json"}
     if line.client_ip is not None:
         headers["x-forwarded-for"] = line.client_ip
     if line.account is not None:
@@ -188,7 +188,7 @@ async def _send(client: httpx.AsyncClient, line: Recorded, answers: Answers) -> 
         headers[name] = line.account if name == "x-api-key" else f"Bearer {line.account}"
     try:
         async with client.stream(
-            line.method, line.path, content=bytes(line.body), headers=headers
+            line.method, line.path, content=line.body, headers=headers
         ) as response:
             async for _ in response.aiter_raw():
                 continue

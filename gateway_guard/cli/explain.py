@@ -99,10 +99,12 @@ def explain(description: Description, guard: Guard, clock: list[float]) -> Excha
         for index in range(part.times)
     )
 
+    most = guard.policy.inspect.max_body
+
     async def run() -> Exchange:
         for at, _, index, part in earlier:
             clock[0] = min(at, now)
-            exchange = await guard.decide(_earlier(description, part, index, now))
+            exchange = await guard.decide(_earlier(description, part, index, now, most))
             usage = Usage(
                 input_tokens=part.input_tokens,
                 output_tokens=part.output_tokens,
@@ -113,19 +115,19 @@ def explain(description: Description, guard: Guard, clock: list[float]) -> Excha
         return await guard.decide(
             _wire(
                 description.method, description.path, description.headers, description.body,
-                description.peer, _attributes(description, now),
+                description.peer, _attributes(description, now), most,
             )
         )  # fmt: skip
 
     return asyncio.run(run())
 
 
-def _earlier(whole: Description, part: Earlier, index: int, now: float) -> Wire:
+def _earlier(whole: Description, part: Earlier, index: int, now: float, most: int) -> Wire:
     body = whole.body if part.body is None else _filled(part.body, _word(index))
     return _wire(
         part.method or whole.method, part.path or whole.path,
         whole.headers if part.headers is None else part.headers, body,
-        part.peer or whole.peer, _attributes(whole, now),
+        part.peer or whole.peer, _attributes(whole, now), most,
     )  # fmt: skip
 
 
@@ -136,6 +138,7 @@ def _wire(
     body: Any,
     peer: str | None,
     state: dict[str, Any] | None,
+    most: int,
 ) -> Wire:
     fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     raw: bytes | None = None
@@ -144,9 +147,10 @@ def _wire(
         if not any(name == b"content-type" for name, _ in fields):
             fields.append((b"content-type", b"application/json"))
     path, _, query = path.partition("?")
+    large = raw is not None and len(raw) > most
     return Wire(
-        method=method.upper(), raw_path=path.encode(), headers=fields, peer=peer, body=raw,
-        state=state, query=query.encode(),
+        method=method.upper(), raw_path=path.encode(), headers=fields, peer=peer,
+        body=None if large else raw, body_too_large=large, state=state, query=query.encode(),
     )  # fmt: skip
 
 

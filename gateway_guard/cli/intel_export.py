@@ -18,7 +18,7 @@ import typer
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.cli.casefile import FileOption, opened
 from gateway_guard.cli.output import console
-from gateway_guard.cli.usage import usage
+from gateway_guard.cli.usage import keep_inputs, usage
 from gateway_guard.errors import UNDECODABLE, IntelError, SettingsError
 from gateway_guard.files import write_whole
 from gateway_guard.intel.bundle import bundle_of, signed
@@ -103,7 +103,9 @@ def export(
         raise typer.BadParameter(
             "--key is missing: who signs? `gateway-guard intel keygen` makes one"
         )
-    linker = opened(file).linker
+    case = opened(file)
+    keep_inputs((case.file.path, case.file.reviews, key, *(traffic or ())), {"--out": out})
+    linker = case.linker
     found = list(confirmed(linker, campaign, confidence, seen_in(traffic or ())))
     group = group_of(settings.intel_group_key) if settings.intel_group_key is not None else None
     held = dict(DAYS) if days is None else dict.fromkeys(DAYS, days)
@@ -171,7 +173,9 @@ def seen_in(logs: Iterable[Path]) -> Traffic:
     decode = msgspec.json.Decoder(_Line).decode
     for path in logs:
         try:
-            with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            with path.open("rb") as raw:
+                packed = raw.peek(2)[:2] == b"\x1f\x8b"
+                file = gzip.GzipFile(fileobj=raw) if packed else raw
                 while line := file.readline(_LONGEST_LINE):
                     try:
                         read = decode(line)

@@ -48,11 +48,14 @@ def read_labels(path: Path) -> dict[str, Label]:
     labels: dict[str, Label] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
+            rows = csv.DictReader(file, strict=True)
             columns = rows.fieldnames or ()
             for column in ("account", "label"):
                 if column not in columns:
-                    raise SourceError(f"{path}: no column {column!r} in its first line")
+                    raise SourceError(
+                        f"{path}: no column {column!r}: the first line names the columns, with "
+                        "commas between them: account, label, and any of class, scenario"
+                    )
             for row in rows:
                 account, word = (row["account"] or "").strip(), (row["label"] or "").strip().lower()
                 labels.pop(account, None)

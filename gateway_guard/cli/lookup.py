@@ -87,9 +87,14 @@ def batches(stream: IO[bytes]) -> Iterator[list[str]]:
         *lines, rest = (rest + chunk).split(b"\n")
         # Of an overlong line keep enough to be recognised as one, however long it grows.
         rest = rest[:_LONGEST_LINE]
-        yield [text for line in lines if (text := line.decode("utf-8", "replace").strip())]
-    if text := rest.decode("utf-8", "replace").strip():
+        yield [text for line in lines if (text := _stripped(line))]
+    if text := _stripped(rest):
         yield [text]
+
+
+def _stripped(line: bytes) -> str:
+    """`line` without white space and without the byte order mark a file of it began with."""
+    return line.decode("utf-8", "replace").strip().removeprefix("\ufeff").strip()
 
 
 def _write_json(answers: _Answers, texts: Iterator[list[str]], out: IO[bytes]) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import printable
-from gateway_guard.cli.usage import check_sources
+from gateway_guard.cli.usage import check_sources, keep_inputs
 from gateway_guard.errors import SourceError
 from gateway_guard.files import write_whole
 from gateway_guard.network.build import (
@@ -77,14 +77,18 @@ def _build(
     flag_lists = (known_lists(sources) if sources is not None else []) + lists
     if not flag_lists and not countries and not systems:
         raise typer.BadParameter("nothing to build from: --sources, --country, --asn or --list")
+    if any(entry.asns for entry in lists) and not systems:
+        raise typer.BadParameter("--asn-list needs --asn: whose addresses are those of a number?")
+    files = [path for part in systems for path in _as_files(part)]
+    read = (*countries, *files, *(Path(entry.file) for entry in flag_lists))
+    keep_inputs(read, {"--out": out})
     with _progress() as bar:
         task = bar.add_task("reading countries")
         country_ranges = [entry for path in countries for entry in read_countries(path)]
         bar.update(task, description="reading AS numbers")
         as_ranges: list[AsRange] = []
-        for path in systems:
-            for file in _as_files(path):
-                as_ranges += read_as_ranges(file)
+        for file in files:
+            as_ranges += read_as_ranges(file)
         made = build(
             countries=country_ranges,
             systems=as_ranges,
@@ -92,6 +96,10 @@ def _build(
             build_epoch=int(datetime(built.year, built.month, built.day, tzinfo=UTC).timestamp()),
             progress=lambda step: bar.update(task, description=step),
         )
+        if not made.ranges:
+            raise SourceError(
+                f"{out}: not written: the sources tell nothing of an address that a client can have"
+            )
         bar.update(task, description="checking")
         checked = open_bytes(made.data, str(out))
         checked.reader.close()

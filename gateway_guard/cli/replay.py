@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import ipaddress
+import os
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -31,6 +33,8 @@ from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.report import Outcomes, print_report, report_of
 from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
+from gateway_guard.cli.usage import keep_inputs
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
 from gateway_guard.guard import Guard
@@ -56,7 +60,7 @@ _GAVE_UP: Final = 20
 class DecidedLine(msgspec.Struct, gc=False):
     """One line of `--decisions`."""
 
-    id: str
+    id: str | int
     action: str
     risk: float
     rule: str | None
@@ -103,10 +107,14 @@ class Judge:
         policy = self.guard.policy
         # A number of our own: recorded ids may repeat, and reservations are held by it.
         self._identified += 1
-        return identify(
-            line.wire(), self._identify, policy.inspect, id=f"r{self._identified}", at=line.at,
-            secret=REPLAY_SECRET, keys={},
+        request = identify(
+            line.wire(policy.inspect.max_body), self._identify, policy.inspect,
+            id=f"r{self._identified}", at=line.at, secret=REPLAY_SECRET, keys={},
         )  # fmt: skip
+        if line.account is not None and ACCOUNT.fullmatch(line.account):
+            # A digest as logs show it is one already, here as in the accounts file.
+            request = msgspec.structs.replace(request, account=line.account)
+        return request
 
     def reads_like(self, other: Judge) -> bool:
         """Whether both policies read a request the same way, so that reading it once is enough."""
@@ -177,6 +185,8 @@ def replay(
         else:
             last = line.at
         request = judge.identify(line)
+        if line.client_ip and request.client_ip is None:
+            seen.unread_addresses += 1
         exchange = judge.judge(request, line)
         seen.exchanges += 1
         if decided is not None:
@@ -252,9 +262,16 @@ def register(app: typer.Typer) -> None:
         a second for every 50 output tokens, at most ten minutes. Exit 1 when a line is no exchange;
         the others are replayed all the same.
         """
+        outputs = {"--decisions": decisions, "--campaigns": campaigns, "--snapshot": snapshot}
+        keep_inputs((traffic, policy, accounts, against, labels), outputs)
+        for path in outputs.values():
+            if path is not None:
+                _check_place(path)
         classes = read_labels(labels) if labels is not None else None
         directory = (
-            FileDirectory(accounts, secret=REPLAY_SECRET) if accounts is not None else NoDirectory()
+            FileDirectory(accounts, secret=REPLAY_SECRET, kinds=False)
+            if accounts is not None
+            else NoDirectory()
         )
         network = NetworkDatabase.bundled(Settings.from_environment().network_files)
         judge = Judge(policy, directory, network)
@@ -285,7 +302,10 @@ def register(app: typer.Typer) -> None:
             _write_snapshot(snapshot, judge)
         failures = judge.guard.failures
         if not seen.exchanges:
-            raise SourceError(f"{traffic}: holds no exchange")
+            raise SourceError(
+                f"{traffic}: holds no exchange: replay reads JSON lines in UTF-8, gzipped or not, "
+                'one object a line, {"at","method","path","headers","body","account",…}'
+            )
         report = report_of(
             seen, judge.tally, other.tally if other is not None else None, classes,
             accounts_known=accounts is not None,
@@ -296,6 +316,18 @@ def register(app: typer.Typer) -> None:
         else:
             print_report(report, console())
         raise typer.Exit(FINDINGS if seen.malformed or failures else CLEAN)
+
+
+def _check_place(path: Path) -> None:
+    """A file can be at `path`: else it is known after the work only.
+
+    Raises:
+        SourceError: it cannot.
+    """
+    if path.is_dir():
+        raise SourceError(f"{path}: {os.strerror(errno.EISDIR)}")
+    if not path.parent.is_dir():
+        raise SourceError(f"{path}: no such directory {path.parent}")
 
 
 class _Sink:

@@ -23,6 +23,7 @@ class Outcomes(msgspec.Struct):
     exchanges: int = 0
     malformed: int = 0
     disordered: int = 0
+    unread_addresses: int = 0
     seconds: float = 0.0
 
 
@@ -42,6 +43,7 @@ def report_of(
         "exchanges": seen.exchanges,
         "malformed": seen.malformed,
         "out_of_order": seen.disordered,
+        "addresses_not_understood": seen.unread_addresses,
         "accounts_known": accounts_known,
         "seconds": round(seen.seconds, 3),
         "exchanges_per_second": round(seen.exchanges / seen.seconds) if seen.seconds else None,
@@ -72,9 +74,14 @@ def print_report(report: dict[str, Any], out: Console) -> None:
     if report["out_of_order"]:
         lines = _many(report["out_of_order"], "line")
         out.print(f"{lines} earlier than one before: time is never turned back")
+    if report["addresses_not_understood"]:
+        lines = _many(report["addresses_not_understood"], "exchange")
+        out.print(f"{lines} whose client_ip is no IP address: country and network unknown")
     if report["accounts_known"] and first["accounts_without_attributes"]:
         strangers = _many(first["accounts_without_attributes"], "account")
-        out.print(f"{strangers} not in the accounts file: age, tier and country unknown")
+        out.print(
+            f"{strangers} of which the accounts file tells nothing: age, tier, country unknown"
+        )
     for dependency, count in report["failures"].items():
         out.print(f"{dependency} failed {_many(count, 'time')}: see the log")
     for part in report["policies"]:

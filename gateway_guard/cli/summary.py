@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import typer
@@ -31,15 +31,19 @@ _ALLOW: Final = "allow"
 _NOBODY: Final = "no account"
 
 
+#: As `types.Action` spells them.
+_Word = Literal["allow", "restrict", "challenge", "throttle", "deny"]
+
+
 class _Rehearsed(msgspec.Struct, gc=False):
     rule: str
-    action: str
+    action: _Word
 
 
 class _Line(msgspec.Struct, gc=False):
     """What is counted of a line."""
 
-    action: str
+    action: _Word
     acted: bool
     policy: str
     rule: str = "default"
@@ -181,7 +185,8 @@ def _print(report: dict[str, Any], searched: Logs, out: Console) -> None:
     accounts = many(report["accounts"], "account")
     out.print(f"{many(report['decisions'], 'decision')} on {accounts}{span_of(searched)}")
     word = "policy" if len(report["policies"]) == 1 else "policies"
-    out.print(f"by {word} {', '.join(report['policies'])}\n", soft_wrap=True)
+    out.print(printable(f"by {word} {', '.join(report['policies'])}"), soft_wrap=True)
+    out.print()
     table = _table("decided by", "action", "acted on", "in shadow", "accounts", "share")
     for row in report["rules"]:
         counts = [f"{row[name]:,}" for name in ("acted", "shadow", "accounts")]
@@ -196,7 +201,7 @@ def _print(report: dict[str, Any], searched: Logs, out: Console) -> None:
     for row in report["hit"]:
         rules = ", ".join(f"{name} {count:,}" for name, count in row["rules"].items())
         counts = [f"{row[name]:,}" for name in ("acted", "shadow")]
-        table.add_row(row["account"] or _NOBODY, printable(rules), *counts)
+        table.add_row(printable(row["account"] or _NOBODY), printable(rules), *counts)
     out.print(table)
     more = len([row for row in report["hit"] if row["account"] is not None])
     if report["accounts_hit"] > more:

@@ -27,6 +27,7 @@ from gateway_guard.network.ranges import (
     union,
 )
 from gateway_guard.network.writer import Value, write_mmdb
+from gateway_guard.policy.countries import known
 from gateway_guard.types import NETWORK_FLAGS
 
 #: `database_type` of what is written here.
@@ -44,8 +45,9 @@ NOBODY: Final = tuple(
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
         *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15"),
         *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
-        *("64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:2::/48"),
-        *("2001:db8::/32", "2002::/16", "3fff::/20", "fc00::/7", "fe80::/10", "ff00::/8"),
+        *("192.88.99.0/24", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16"),
+        *("fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
     )
 )
 
@@ -132,12 +134,12 @@ def known_lists(folder: Path) -> list[FlagList]:
         SourceError: it holds none of them.
     """
     found = [
-        FlagList(file=str(folder / known.file), flag=known.flag, asns=known.asns)
-        for known in KNOWN_LISTS
-        if (folder / known.file).is_file()
+        FlagList(file=str(folder / one.file), flag=one.flag, asns=one.asns)
+        for one in KNOWN_LISTS
+        if (folder / one.file).is_file()
     ]
     if not found:
-        names = ", ".join(known.file for known in KNOWN_LISTS[:3])
+        names = ", ".join(one.file for one in KNOWN_LISTS[:3])
         raise SourceError(f"{folder}: none of the known lists ({names}, …) is here")
     return found
 
@@ -182,9 +184,9 @@ def _country_code(record: Any) -> str | None:
     code = record.get("country_code")
     if code is None and isinstance(country := record.get("country"), dict):
         code = country.get("iso_code")
-    if isinstance(code, str) and len(code) == 2 and code.isascii() and code.isalpha():
-        return code.upper()
-    return None
+    # As where such a file is plugged in: a code of no country (EU, ZZ) would be neither a country
+    # nor unknown to a policy.
+    return known(code) if isinstance(code, str) else None
 
 
 def read_as_ranges(path: Path) -> list[AsRange]:

@@ -38,6 +38,8 @@ MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 4_096
 _CHUNK: Final = 1 << 20
 _MARKER: Final = b"\xab\xcd\xefMaxMind.com"
+#: What vendors' downloads begin with.
+_PACKED: Final = {b"\x1f\x8b": "gzip", b"PK": "zip"}
 #: How far from the end the specification lets the metadata begin.
 _METADATA_REACH: Final = 128 * 1024
 
@@ -95,7 +97,7 @@ def _open(source: IO[bytes], name: str) -> Opened:
             with os.fdopen(os.dup(descriptor), "rb") as copy:
                 reader = maxminddb.open_database(copy, maxminddb.MODE_FD)
         except Exception as error:
-            raise SourceError(f"{name}: not a readable MMDB file (cut short?)") from error
+            raise SourceError(f"{name}: {_unreadable(os.pread(descriptor, 2, 0))}") from error
         try:
             metadata = reader.metadata()
             with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as view:
@@ -115,6 +117,13 @@ def _open(source: IO[bytes], name: str) -> Opened:
         except Exception as error:
             reader.close()
             raise SourceError(f"{name}: damaged: {type(error).__name__}") from error
+
+
+def _unreadable(start: bytes) -> str:
+    """Why there is no database in a file that begins with `start`."""
+    if start in _PACKED:
+        return f"a {_PACKED[start]} file, not an MMDB file: unpack it"
+    return "not a readable MMDB file (cut short?)"
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway_guard.network.build import DATABASE_TYPE
-from gateway_guard.policy.countries import RESERVED
+from gateway_guard.policy import countries
 from gateway_guard.types import NETWORK_FLAGS
 
 #: (country, asn, as_org, flag bits); what a record does not tell is None or 0.
@@ -83,8 +83,6 @@ _PROXY_TYPES: Final = {
 }
 #: Keys whose word `hosting` (or `DCH`) says that the address is in a data centre.
 _USE_KEYS: Final = ("user_type", "usage_type", "as_type")
-#: What databases say in place of a country they do not know: not ISO 3166-1.
-_NO_COUNTRY: Final = frozenset(("A1", "A2", "AP", "EU", "O1", "T1", "XX", "ZZ"))
 #: Presence in such a file means "residential proxy"; these are all the keys it has.
 _RESIDENTIAL_MAXMIND: Final = frozenset(
     ("anonymizer_confidence", "network_last_seen", "provider_name")
@@ -229,11 +227,8 @@ def _read_residential(record: Any) -> Reading:  # noqa: ARG001 - being listed is
 
 
 def _code(value: Any) -> str | None:
-    """`value` when it is an ISO 3166-1 alpha-2 code, else None (a name, a dash, '', EU)."""
-    if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha():
-        upper = value.upper()
-        return None if upper in _NO_COUNTRY or upper != value else RESERVED.get(upper, upper)
-    return None
+    """`value` when it is an ISO 3166-1 alpha-2 code, else None (a name, a dash, '', EU, no)."""
+    return countries.known(value) if isinstance(value, str) else None
 
 
 def _flat_country(record: Mapping[str, Any]) -> str | None:

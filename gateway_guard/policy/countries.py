@@ -98,6 +98,13 @@ NOT_COUNTRIES: Final = {
 #: Codes reserved for what their owners call their country: registries and sign-up forms have them.
 RESERVED: Final = {"UK": "GB", "EL": "GR"}
 
+
+def known(code: str) -> str | None:
+    """The country that a registry, a form or a database means by `code`, in upper case; or None."""
+    code = RESERVED.get(code, code)
+    return code if code in COUNTRIES else None
+
+
 _PART: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}", re.ASCII)
 _NAMES: Final = {name.casefold(): code for code, name in COUNTRIES.items()}
 

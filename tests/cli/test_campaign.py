@@ -124,6 +124,16 @@ def test_an_export_that_cannot_be_written_says_so(
     assert "No such file" in ran.err
 
 
+def test_an_export_does_not_write_over_the_snapshot_it_is_of(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    before = path.read_bytes()
+
+    ran = run(monkeypatch, capfd, "campaign", "export", "c_0001", "-o", path)
+
+    assert (ran.code, path.read_bytes()) == (2, before)
+
+
 def test_release_writes_a_review_and_the_campaign_is_gone(
     path: Path, monkeypatch: Patch, capfd: Capture
 ) -> None:

@@ -155,6 +155,18 @@ def test_a_string_body_is_sent_as_it_stands_and_a_get_has_none(
     ).out  # fmt: skip
 
 
+def test_a_body_beyond_the_policys_bound_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    policy, described = tmp_path / "small.yaml", tmp_path / "request.json"
+    policy.write_text("version: 1\nmode: enforce\ninspect: { max_body: 1KiB }\n")
+    write(described, {"body": {"model": "m", "prompt": "x" * 2_000}})
+
+    ran = run(monkeypatch, capfd, "explain", "-p", policy, described, "--format", "json")
+
+    assert json.loads(ran.out)["inspection"] == "too-large"
+
+
 def test_an_empty_description_says_what_the_smallest_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

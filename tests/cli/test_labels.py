@@ -158,8 +158,8 @@ def test_a_spreadsheets_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"account,class\na,b\n", "no column 'label' in its first line"),
-        (b"", "no column 'account' in its first line"),
+        (b"account,class\na,b\n", "no column 'label': the first line names the columns"),
+        (b"", "no column 'account': the first line names the columns"),
         (b"account,label\na,attack\nb,guilty\n", ":3: label 'guilty' is none of attack, benign"),
         (b"account,label\n\xff,attack\n", "not CSV in UTF-8"),
     ],

@@ -186,6 +186,20 @@ def test_attributes_of_the_accounts_file_reach_rules_and_tables(bench: Bench) ->
     assert [(row["exchanges"], row["accounts"]) for row in policy["rules"]] == [(3, 2)]
 
 
+def test_an_account_is_found_as_a_key_a_name_or_a_digest(bench: Bench) -> None:
+    digest = "acct_" + "a" * 16
+    bench.accounts.write_text(
+        '{"account":"one","kind":"key","tier":"free"}\n'
+        '{"account":"two","kind":"name","tier":"free"}\n'
+        f'{{"account":"{digest}","tier":"free"}}\n'
+    )
+    bench.write(exchange(1, 0.0, "one"), exchange(2, 1.0, "two"), exchange(3, 2.0, digest))
+
+    policy = bench.json()["policies"][0]
+
+    assert policy["tiers"] == {"free": {"exchanges": 3, "refused": 0}}
+
+
 def test_a_second_policy_shows_whom_the_two_treat_differently(bench: Bench) -> None:
     bench.write(*(exchange(n, n * 0.1, f"a_{n % 2}") for n in range(8)), exchange(9, 9.0, "a_9"))
 
@@ -207,7 +221,7 @@ def test_malformed_lines_are_named_counted_and_survived(bench: Bench) -> None:
     report = json.loads(ran.out)
     assert (report["exchanges"], report["malformed"]) == (2, 2)
     assert f"{bench.traffic}:2: error:" in ran.err
-    assert f"{bench.traffic}:3: error: Expected `float`" in ran.err
+    assert f"{bench.traffic}:3: error: Expected Unix seconds" in ran.err
 
 
 def test_a_thousand_malformed_lines_do_not_flood_the_terminal(bench: Bench) -> None:
@@ -246,7 +260,7 @@ def test_accounts_the_file_does_not_know_are_counted(bench: Bench) -> None:
     report = bench.json()["policies"][0]
 
     assert (report["accounts"], report["accounts_without_attributes"]) == (6, 3)
-    assert "3 accounts not in the accounts file" in bench().out
+    assert "3 accounts of which the accounts file tells nothing" in bench().out
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "{"])
@@ -256,7 +270,7 @@ def test_a_file_without_an_exchange_cannot_work(text: str, bench: Bench) -> None
     ran = bench()
 
     assert (ran.code, ran.out) == (3, "")
-    assert f"{bench.traffic}: holds no exchange" in ran.err
+    assert f"{bench.traffic}: holds no exchange: replay reads JSON lines" in ran.err
 
 
 def test_a_decision_log_is_recognised_in_one_line(bench: Bench) -> None:
@@ -309,6 +323,57 @@ def test_a_file_that_cannot_be_written_cannot_work(option: str, bench: Bench) ->
     assert bench(option, bench.path / "nowhere" / "out").code == 3
 
 
+@pytest.mark.parametrize("option", ["--decisions", "--campaigns", "--snapshot"])
+def test_what_is_read_is_not_written_over(option: str, bench: Bench) -> None:
+    before = bench.traffic.read_bytes(), bench.accounts.read_bytes()
+    (bench.path / "link").hardlink_to(bench.accounts)
+
+    for path in (bench.traffic, bench.path / "link", bench.policy()):
+        ran = bench(option, path)
+        assert ran.code == 2
+        assert f"{option} {path} is read, too" in ran.err
+
+    assert (bench.traffic.read_bytes(), bench.accounts.read_bytes()) == before
+
+
+def test_two_outputs_are_two_files_or_a_device(bench: Bench) -> None:
+    both = bench.path / "both"
+
+    ran = bench("--decisions", both, "--campaigns", both)
+
+    assert (ran.code, both.exists()) == (2, False)
+    assert f"--campaigns {both} is written by --decisions, too" in ran.err
+    assert bench("--decisions", "/dev/null", "--campaigns", "/dev/null").code == 0
+
+
+@pytest.mark.parametrize("name", ["nowhere/out", ""])
+@pytest.mark.parametrize("option", ["--campaigns", "--snapshot"])
+def test_a_file_that_cannot_be_there_is_told_before_the_work(
+    option: str, name: str, bench: Bench
+) -> None:
+    ran = bench(option, bench.path / name, "--decisions", bench.path / "d.jsonl")
+
+    assert ran.code == 3
+    assert not (bench.path / "d.jsonl").exists()
+
+
+def test_an_address_that_is_none_is_counted(bench: Bench) -> None:
+    bench.write(exchange(1, 0.0, client_ip="-"), exchange(2, 1.0, client_ip=None),
+                exchange(3, 2.0, client_ip="129.240.2.1:5000"))  # fmt: skip
+
+    assert bench.json()["addresses_not_understood"] == 1
+    assert "1 exchange whose client_ip is no IP address" in bench().out
+
+
+def test_decisions_name_exchanges_as_the_traffic_does(bench: Bench) -> None:
+    bench.write(exchange(1, 0.0, id=5), exchange(2, 1.0, id=None))
+
+    bench("--decisions", bench.path / "d.jsonl")
+
+    lines = (bench.path / "d.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [5, "line 2"]
+
+
 def test_the_bundled_minute_shows_every_kind_of_decision(bench: Bench) -> None:
     bench.traffic = ROOT / "examples" / "traffic.jsonl.gz"
     bench.accounts = ROOT / "examples" / "accounts.jsonl"
@@ -330,7 +395,7 @@ def test_a_body_is_kept_byte_for_byte(tmp_path: Path) -> None:
 
     assert isinstance(line, Recorded)
     assert line.id == "line 1"
-    assert line.wire().body == body.encode()
+    assert line.wire(1_000).body == body.encode()
     assert line.settlement().input_tokens is None
 
 

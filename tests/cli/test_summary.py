@@ -137,3 +137,18 @@ def test_what_is_no_decision_log_is_left_out_and_told(
     assert "2 lines passed over" in mixed.err
     assert alone.code == 1
     assert "nothing to count in" in alone.err
+
+
+def test_what_a_log_was_made_to_say_drives_no_terminal(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    told = json.loads(line(exchange(1, **DENIED)))
+    log = tmp_path / "decisions.jsonl"
+    said = [told | {name: "\x1b[31m"} for name in ("account", "rule", "policy", "action")]
+    log.write_text("".join(json.dumps(one) + "\n" for one in said))
+
+    ran = run(monkeypatch, capfd, "summary", log)
+
+    assert ran.out.startswith("3 decisions ")
+    assert "1 line passed over" in ran.err
+    assert "\x1b" not in ran.out

@@ -108,8 +108,8 @@ def requests(traffic: Traffic) -> Iterator[tuple[Recorded, Request]]:
     for line in traffic:
         if not isinstance(line, Malformed):
             yield line, identify(
-                line.wire(), _IDENTIFY, _INSPECT, id=line.id, at=line.at, secret=REPLAY_SECRET,
-                keys={},
+                line.wire(_INSPECT.max_body), _IDENTIFY, _INSPECT, id=str(line.id), at=line.at,
+                secret=REPLAY_SECRET, keys={},
             )  # fmt: skip
 
 

@@ -84,6 +84,31 @@ def test_an_export_without_traffic_says_that_networks_are_missing(intel: Intel) 
 
 
 @pytest.mark.usefixtures("bundle")
+@pytest.mark.parametrize("name", ["key", "log", "campaigns"])
+def test_an_export_writes_over_nothing_that_it_reads(
+    intel: Intel, tmp_path: Path, name: str
+) -> None:
+    before = (tmp_path / name).read_bytes()
+
+    ran = intel("export", "--name", "acme", "--key", "key", "--traffic", "log", "-o", name)
+
+    assert (ran.code, (tmp_path / name).read_bytes()) == (2, before)
+
+
+@pytest.mark.usefixtures("bundle")
+def test_a_log_is_unpacked_by_what_is_in_it_whatever_its_name(intel: Intel, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.rename(tmp_path / "log.gz")
+    plain = intel("export", "--name", "acme", "--key", "key", "--traffic", "log.gz", "-o", "again")
+    log.write_bytes(gzip.compress((tmp_path / "log.gz").read_bytes()))
+
+    ran = intel("export", "--name", "acme", "--key", "key", "--traffic", "log", "-o", "again")
+
+    assert (ran.code, ran.err) == (0, plain.err)
+    assert "3 network" in ran.err
+
+
+@pytest.mark.usefixtures("bundle")
 def test_lines_that_are_of_no_decision_log_are_counted(intel: Intel, tmp_path: Path) -> None:
     (tmp_path / "other").write_text('{"id":"d1","action":"allow"}\n' * 3)
 

@@ -106,13 +106,22 @@ def test_lists_of_as_numbers_flag_what_the_as_announces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "ip", ["192.168.1.1", "10.0.0.1", "203.0.113.1", "2002:a00:1::", "2001:db8::1", "fd00::1"]
-)
+    "ip",
+    ["192.168.1.1", "10.0.0.1", "203.0.113.1", "192.88.99.1", "2002:a00:1::", "2001:db8::1",
+     "2001:10::1", "2001:1ff::1", "3fff::1", "100:0:0:1::1", "5f00::1", "fd00::1", "fec0::1"],
+)  # fmt: skip
 def test_what_sources_say_of_nobodys_addresses_is_dropped(tmp_path: Path, ip: str) -> None:
     built = made(
         tmp_path,
         {"hosting": "192.168.0.0/16\n2001:db8::/32\n203.0.0.0/16\n"},
-        countries={"8.0.0.0/6": "US", "192.0.0.0/8": "AU", "2000::/3": "US", "fc00::/6": "US"},
+        countries={
+            "8.0.0.0/6": "US",
+            "192.0.0.0/8": "AU",
+            "100::/8": "US",
+            "2000::/3": "US",
+            "5f00::/8": "US",
+            "fc00::/6": "US",
+        },
         systems={"203.0.0.0/8": (64496, "Example")},
     )
 
@@ -198,9 +207,11 @@ def test_countries_are_read_from_both_shapes_and_joined(tmp_path: Path) -> None:
         {"country_code": "-"},
         "text",
         {"country": {"iso_code": "NO"}},
+        {"country_code": "EU"},
+        {"country_code": "UK"},
     ]
     data = write_mmdb(
-        [(*parse_range(f"9.0.{at}.0/24"), at) for at in range(5)],
+        [(*parse_range(f"9.0.{at}.0/24"), at) for at in range(len(records))],
         records, database_type="t", description="", build_epoch=1,
     )  # fmt: skip
     file = tmp_path / "c.mmdb"
@@ -208,7 +219,11 @@ def test_countries_are_read_from_both_shapes_and_joined(tmp_path: Path) -> None:
 
     found = read_countries(file)
 
-    assert found == [(*parse_range("9.0.0.0/23"), "SE"), (*parse_range("9.0.4.0/24"), "NO")]
+    assert found == [
+        (*parse_range("9.0.0.0/23"), "SE"),
+        (*parse_range("9.0.4.0/24"), "NO"),
+        (*parse_range("9.0.6.0/24"), "GB"),
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database"])

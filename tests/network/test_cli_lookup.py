@@ -33,6 +33,13 @@ def run_json(*words: str, stdin: bytes | None = None) -> tuple[int, list[dict[st
     return code, [json.loads(line) for line in output.splitlines()]
 
 
+def test_a_byte_order_mark_is_no_part_of_an_address() -> None:
+    code, lines = run_json("-", stdin="\ufeff8.8.8.8\n \ufeff 8.8.8.8\n".encode())
+
+    assert code == 0
+    assert [line["ip"] for line in lines] == ["8.8.8.8", "8.8.8.8"]
+
+
 def test_one_json_line_has_exactly_the_promised_keys() -> None:
     assert run_json("8.8.8.8") == (0, [GOOGLE])
 

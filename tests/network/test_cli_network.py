@@ -94,11 +94,33 @@ def test_a_build_that_fails_leaves_the_old_file(sources: Path, tmp_path: Path) -
         ["--list", "tor"],
         ["--date", "22.8.2026", "--list", "tor=x"],
         ["--date", "1969-12-31", "--list", "tor=x"],
+        ["--asn-list", "hosting=x"],
         [],
     ],
 )
 def test_a_build_from_nonsense_is_a_usage_error(tmp_path: Path, words: list[str]) -> None:
     assert run("build", "--out", str(tmp_path / "x"), *words)[0] == 2
+
+
+@pytest.mark.parametrize("name", ["x4b_vpn.txt", "extra.txt", "asns.txt", "asn-ipv6-num.csv",
+                                  "country.mmdb"])  # fmt: skip
+def test_a_source_is_not_built_over(sources: Path, name: str) -> None:
+    before = (sources / name).read_bytes()
+
+    code, output = build(sources, sources / name)
+
+    assert code == 2
+    assert "is read, too" in output
+    assert (sources / name).read_bytes() == before
+
+
+def test_a_build_of_nobodys_addresses_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("192.168.0.0/16\n2002::/16\n")
+
+    with pytest.raises(SourceError, match="not written: the sources tell nothing"):
+        run("build", "--list", f"tor={tmp_path / 'list.txt'}", "--out", str(tmp_path / "out.mmdb"))
+
+    assert not (tmp_path / "out.mmdb").exists()
 
 
 def test_show_names_the_bundle_and_its_date() -> None:

@@ -75,6 +75,8 @@ def test_a_damaged_database_is_refused_when_it_is_opened(name: str) -> None:
         (b"x", "1 bytes, not an MMDB"),
         (b"<html>404 Not Found</html>", "not a readable MMDB"),
         (b"\x00" * 10_000, "not a readable MMDB"),
+        (b"\x1f\x8b\x08" * 10, "a gzip file, not an MMDB file: unpack it"),
+        (b"PK\x03\x04" * 10, "a zip file, not an MMDB file: unpack it"),
         (b"\xab\xcd\xefMaxMind.com", "not a readable MMDB"),
     ],
 )

@@ -243,7 +243,7 @@ def test_the_flat_as_file_of_npm_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["XX", "ZZ", "EU", "AP", "A1", "Norway", "no", "", "-", None, 5, "N0"]
+    "value", ["XX", "ZZ", "EU", "AP", "A1", "AN", "QQ", "Norway", "no", "", "-", None, 5, "N0"]
 )
 def test_what_is_no_country_code_is_unknown(value: object) -> None:
     record = {"country_code": value}

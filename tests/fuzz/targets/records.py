@@ -20,7 +20,7 @@ from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.http import understood
 from gateway_guard.campaigns.journal import line_of, review_of
 from gateway_guard.cli.labels import read_labels
-from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
+from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, recorded
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.errors import SourceError
 from gateway_guard.policy.compile import compile_policy
@@ -113,13 +113,14 @@ def _traffic(path: Path, body: bytes) -> None:
             continue
         assert isinstance(one, Recorded)
         assert 0.0 <= one.duration() <= 600.0
-        wire = one.wire()
-        assert wire.body is None or wire.body in body or body.startswith(b"\x1f\x8b")
+        wire = one.wire(len(body))
+        # A body that is no JSON by itself is written anew, in ASCII.
+        assert wire.body is None or 0 < len(wire.body) <= len(body) or body[:2] == b"\x1f\x8b"
         one.settlement()
     if not body.startswith(b"\x1f\x8b"):
         assert len(found) <= body.count(b"\n") + 1
         # Each by itself reads as it does among the others.
         for line in body.split(b"\n")[:20]:
             with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                alone = msgspec.json.decode(line, type=Recorded)
+                alone = recorded(line, 1)
                 assert any(isinstance(one, Recorded) and one.at == alone.at for one in found)

@@ -33,6 +33,7 @@ from gateway_guard.cli.casefile import (
     reason_of,
 )
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SourceError
@@ -114,7 +115,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """A report to hand on: json for programs, html for people; no text of any prompt."""
-        report = _report(opened(file), name)
+        case = opened(file)
+        check_outputs({"--out": out}, case.file.path)
+        report = _report(case, name)
         page = out is not None and out.suffix.lower() in (".html", ".htm")
         if format is Document.HTML or (format is None and page):
             # Only here: it is the largest part of this command.

@@ -18,6 +18,7 @@ import typer
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.cli.casefile import FileOption, opened
 from gateway_guard.cli.output import console
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.usage import usage
 from gateway_guard.errors import UNDECODABLE, IntelError, SettingsError
 from gateway_guard.files import write_whole
@@ -103,7 +104,9 @@ def export(
         raise typer.BadParameter(
             "--key is missing: who signs? `gateway-guard intel keygen` makes one"
         )
-    linker = opened(file).linker
+    case = opened(file)
+    check_outputs({"--out": out}, case.file.path, key, *(traffic or ()))
+    linker = case.linker
     found = list(confirmed(linker, campaign, confidence, seen_in(traffic or ())))
     group = group_of(settings.intel_group_key) if settings.intel_group_key is not None else None
     held = dict(DAYS) if days is None else dict.fromkeys(DAYS, days)

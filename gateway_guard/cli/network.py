@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.usage import check_sources
 from gateway_guard.errors import SourceError
 from gateway_guard.files import write_whole
@@ -76,14 +77,16 @@ def _build(
     flag_lists = (known_lists(sources) if sources is not None else []) + lists
     if not flag_lists and not countries and not systems:
         raise typer.BadParameter("nothing to build from: --sources, --country, --asn or --list")
+    files = [file for path in systems for file in _as_files(path)]
+    listed = [Path(one.file) for one in flag_lists]
+    check_outputs({"--out": out}, *countries, *files, *listed)
     with _progress() as bar:
         task = bar.add_task("reading countries")
         country_ranges = [entry for path in countries for entry in read_countries(path)]
         bar.update(task, description="reading AS numbers")
         as_ranges: list[AsRange] = []
-        for path in systems:
-            for file in _as_files(path):
-                as_ranges += read_as_ranges(file)
+        for file in files:
+            as_ranges += read_as_ranges(file)
         made = build(
             countries=country_ranges,
             systems=as_ranges,

@@ -28,6 +28,7 @@ from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli import CLEAN, FINDINGS
 from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.report import Outcomes, print_report, report_of
 from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
@@ -252,6 +253,10 @@ def register(app: typer.Typer) -> None:
         a second for every 50 output tokens, at most ten minutes. Exit 1 when a line is no exchange;
         the others are replayed all the same.
         """
+        check_outputs(
+            {"--decisions": decisions, "--campaigns": campaigns, "--snapshot": snapshot},
+            traffic, policy, against, accounts, labels,
+        )  # fmt: skip
         classes = read_labels(labels) if labels is not None else None
         directory = (
             FileDirectory(accounts, secret=REPLAY_SECRET) if accounts is not None else NoDirectory()

@@ -266,6 +266,23 @@ def test_what_cannot_be_done_says_what_to_do(
     assert (ran.code, part in ran.err) == (3, True), ran.err
 
 
+@pytest.mark.usefixtures("bundle")
+def test_a_list_of_keys_with_a_mistake_is_blamed_on_no_bundle(intel: Intel, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("acme ed25519:none\n")
+
+    ran = intel("import", "bundle", "--trusted", "keys")
+
+    assert ran.code == 3
+    assert ran.err.startswith("gateway-guard: keys:1: this is no Ed25519 public key")
+
+
+def test_a_table_that_is_not_there_is_not_an_empty_one_without_a_word(intel: Intel) -> None:
+    ran = intel("list", "--table", "typo")
+
+    assert ran.code == 0
+    assert ran.err == "typo: no such file yet; what is taken in first makes it\n"
+
+
 def test_decisions_of_crowdsec_come_in_and_networks_go_out(intel: Intel, tmp_path: Path) -> None:
     (tmp_path / "bouncer").write_text("bouncer-key\n")
     (tmp_path / "machine").write_text("pass-word\n")

@@ -51,6 +51,9 @@ from gateway_guard.types.veiled import Veiled
 
 log = logging.getLogger(__name__)
 
+#: Variables nobody knows that were named: a command that reads its settings twice says so once.
+_TOLD: set[str] = set()
+
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: variable → one line for `--help` and the README; a test walks it.
@@ -188,7 +191,8 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
         """
         env = os.environ if environ is None else environ
         for name in env:
-            if name.startswith("GATEWAY_GUARD_") and name not in VARIABLES:
+            if name.startswith("GATEWAY_GUARD_") and name not in VARIABLES and name not in _TOLD:
+                _TOLD.add(name)
                 log.warning("unknown variable %s is ignored; known: %s", name, ", ".join(VARIABLES))
         return cls(
             secret=_secret(env),

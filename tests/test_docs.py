@@ -11,6 +11,7 @@ import pytest
 import gateway_guard
 from gateway_guard import settings
 from gateway_guard.cli import COMMANDS
+from gateway_guard.core.own import OWN
 from gateway_guard.record.metrics import METRICS
 from gateway_guard.record.schema import FIELDS
 from gateway_guard.signals import DETECTORS
@@ -56,6 +57,14 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
 def test_every_field_and_metric_has_its_meaning() -> None:
     assert all(len(field.meaning) >= 8 for field in FIELDS)
     assert all(text.endswith(".") or ";" in text for text in METRICS.values())
+
+
+def test_every_decision_of_the_guards_own_is_in_the_table_and_in_the_readme(readme: str) -> None:
+    package = Path(gateway_guard.__file__).parent
+    code = "".join(path.read_text("utf-8") for path in package.rglob("*.py"))
+
+    assert set(re.findall(r'"(guard:[a-z]+)"', code)) == set(OWN)
+    assert all(f"`{name}`" in readme for name in OWN)
 
 
 def test_every_test_the_threat_model_cites_exists() -> None:

@@ -133,6 +133,8 @@ class FileDirectory:
             content = self.path.read_bytes()
         except OSError as error:
             raise SourceError(f"{self.path}: {error.strerror or error}") from None
+        if content.startswith(b"\x1f\x8b"):
+            raise SourceError(f"{self.path}: it is gzipped; unpack it (gunzip)")
         rows = _csv_rows if self.path.suffix.lower() == ".csv" else _json_rows
         accounts: dict[str, AccountFacts] = {}
         count = 0

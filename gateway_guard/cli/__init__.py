@@ -20,6 +20,7 @@ import typer
 from gateway_guard import __version__
 from gateway_guard.cli.manual import add_pages
 from gateway_guard.cli.printable import lines_printable, printable
+from gateway_guard.cli.reading import leave_reading_to_commands
 from gateway_guard.errors import GuardError
 
 #: Every command, in the order `--help` lists them; each has a module of its name in this package.
@@ -88,6 +89,7 @@ def build_app(*commands: str) -> typer.Typer:
     for name in commands or COMMANDS:
         importlib.import_module(f"gateway_guard.cli.{name}").register(app)
     add_pages(app)
+    leave_reading_to_commands(app)
     return app
 
 

@@ -33,9 +33,9 @@ from gateway_guard.cli.casefile import (
     reason_of,
 )
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
-from gateway_guard.cli.usage import keep_inputs
 from gateway_guard.errors import SourceError
 from gateway_guard.pages.words import day, many, moment, signed, sure
 from gateway_guard.streams.post import Post
@@ -116,7 +116,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """A report to hand on: json for programs, html for people; no text of any prompt."""
         case = opened(file)
-        keep_inputs((case.file.path, case.file.reviews), {"--out": out})
+        check_outputs({"--out": out}, case.file.path, case.file.reviews)
         report = _report(case, name)
         page = out is not None and out.suffix.lower() in (".html", ".htm")
         if format is Document.HTML or (format is None and page):

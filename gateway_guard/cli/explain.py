@@ -190,8 +190,13 @@ def _read(path: Path) -> Description:
         return msgspec.json.decode(data, type=Description)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
-    except UNDECODABLE as error:
+    except msgspec.ValidationError as error:
         raise SourceError(f"{path}: {error}") from error
+    except UNDECODABLE as error:
+        raise SourceError(
+            f'{path}: {error}. A described request is one JSON object, {{"path": …, "headers": …, '
+            '"body": …}; recorded traffic, one a line, is for `gateway-guard replay`'
+        ) from error
 
 
 def _only(path: Path, within: str, found: object, known: Iterable[str]) -> None:

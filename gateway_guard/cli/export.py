@@ -5,12 +5,15 @@ from __future__ import annotations
 import enum
 import sys
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
+from gateway_guard.cli import CLEAN, FINDINGS
+from gateway_guard.cli.logs import as_named, say_what_was_left_out
 from gateway_guard.errors import SourceError
 from gateway_guard.record.exporting import exported
+from gateway_guard.record.finding import Logs
 
 
 class Schema(enum.StrEnum):
@@ -29,9 +32,12 @@ def register(app: typer.Typer) -> None:
             Schema,
             typer.Argument(help="ecs (Elastic Common Schema) or ocsf (HTTP Activity, 4002)."),
         ],
-        log: Annotated[
-            Path | None,
-            typer.Argument(help="A decision log; standard input when left out.", metavar="LOG"),
+        logs: Annotated[
+            list[Path] | None,
+            typer.Argument(
+                help="Decision logs, plain or gzipped; -, or none, is standard input.",
+                metavar="LOG",
+            ),
         ] = None,
     ) -> None:
         """Print a decision log in another schema, one JSON object a line.
@@ -42,28 +48,13 @@ def register(app: typer.Typer) -> None:
         Exit 0 all turned, 1 some lines were none of a decision log (and are left out), 3 the file
         cannot be read.
         """
-        try:
-            source: BinaryIO = sys.stdin.buffer if log is None else log.open("rb")
-        except OSError as error:
-            raise SourceError(f"{log} cannot be read: {error.strerror}") from error
-        with source:
-            wrong = _turn(source, sys.stdout.buffer, schema.value, str(log or "standard input"))
-        raise typer.Exit(1 if wrong else 0)
-
-
-def _turn(source: BinaryIO, out: BinaryIO, schema: str, name: str) -> int:
-    """Lines that were none; the first is named."""
-    wrong = 0
-    for number, text in enumerate(source, 1):
-        if not text.strip():
-            continue
-        try:
-            out.write(exported(text, schema))
-        except SourceError as error:
-            wrong += 1
-            if wrong == 1:
-                typer.echo(f"{name}:{number}: {error}", err=True)
-    out.flush()
-    if wrong > 1:
-        typer.echo(f"{name}: {wrong} lines left out", err=True)
-    return wrong
+        searched = Logs(as_named(logs) if logs else [None])
+        out = sys.stdout.buffer
+        for found in searched:
+            try:
+                out.write(exported(found.text, schema.value))
+            except SourceError:
+                searched.disown(found)
+        out.flush()
+        say_what_was_left_out(searched)
+        raise typer.Exit(FINDINGS if searched.broken or searched.damaged else CLEAN)

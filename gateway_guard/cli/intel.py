@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -26,7 +26,7 @@ from gateway_guard.intel import bundle as bundles
 from gateway_guard.intel.file import TableFile, limits_of, read_bounded
 from gateway_guard.intel.groups import group_of
 from gateway_guard.intel.indicator import Indicator, checked
-from gateway_guard.intel.keys import Signer, source_name
+from gateway_guard.intel.keys import Signer, Trusted, source_name
 from gateway_guard.intel.networks import Limits
 from gateway_guard.intel.stix_reading import Taken, read_bundle, taken
 from gateway_guard.intel.table import Source, Table, pruned, replaced, without
@@ -143,6 +143,7 @@ def take_in(
             as_ = source_name(as_, "--as")
     settings = Settings.from_environment()
     place, limits, now = table_file(table, settings), limits_of(settings), time.time()
+    keys = trusted_keys(trusted) if as_ is None else {}
     found: list[dict[str, object]] = []
     skipped: Counter[str] = Counter()
     messages: list[str] = []
@@ -155,7 +156,7 @@ def take_in(
                 read = taken(read_bundle(data), now=now, limits=limits, unsaid=unsaid)
                 source = Source(kind="stix", taken_at=int(now))
             else:
-                name, source, read, fresh = _bundle(data, trusted, limits, now)
+                name, source, read, fresh = _bundle(data, keys, limits, now)
             new = _put(place, name, source, read, fresh, settings, now)
         except IntelError as error:
             raise IntelError(f"{file}: {error}") from None
@@ -184,8 +185,10 @@ def list_command(
 ) -> None:
     """What was taken in, by source; with --source, one line per indicator."""
     settings = Settings.from_environment()
-    held = table_file(table, settings).read()
-    now = time.time()
+    place = table_file(table, settings)
+    held, now = place.read(), time.time()
+    if not place.path.exists():
+        typer.echo(f"{place.path}: no such file yet; what is taken in first makes it", err=True)
     if source is not None and source not in held.sources:
         raise IntelError(f"no source is called {source!r} (there are: {_names(held)})")
     if format is Format.JSON:
@@ -232,10 +235,10 @@ def forget(
 
 
 def _bundle(
-    data: bytes, trusted: Path | None, limits: Limits, now: float
+    data: bytes, keys: Mapping[str, Trusted], limits: Limits, now: float
 ) -> tuple[str, Source, Taken, Fresh]:
     """(source's name, source, what is taken, whether that is new) of a signed bundle."""
-    bundle, signer, digest = bundles.verified(data, trusted_keys(trusted), now=now)
+    bundle, signer, digest = bundles.verified(data, keys, now=now)
     good, refused, messages = _checked(bundle.indicators, limits)
     source = Source(
         kind="guard", taken_at=int(now), key=signer.id, number=bundle.number, digest=digest

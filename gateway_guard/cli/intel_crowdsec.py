@@ -96,7 +96,7 @@ def push(
         float, typer.Option("--min-confidence", min=0.5, max=1.0, help="What counts as confirmed.")
     ] = 0.99,
     traffic: Annotated[
-        list[Path] | None, typer.Option("--traffic", help="Decision logs (also .gz).")
+        list[Path] | None, typer.Option("--traffic", help="Decision logs, plain or gzipped.")
     ] = None,
     kind: Annotated[str, typer.Option("--type", help="ban, captcha, …")] = "captcha",
     days: Annotated[

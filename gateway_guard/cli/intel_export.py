@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import enum
-import gzip
 import sys
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,8 +15,10 @@ import typer
 
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.cli.casefile import FileOption, opened
+from gateway_guard.cli.logs import as_named, say_what_was_left_out
 from gateway_guard.cli.output import console
-from gateway_guard.cli.usage import keep_inputs, usage
+from gateway_guard.cli.outputs import check_outputs
+from gateway_guard.cli.usage import usage
 from gateway_guard.errors import UNDECODABLE, IntelError, SettingsError
 from gateway_guard.files import write_whole
 from gateway_guard.intel.bundle import bundle_of, signed
@@ -29,13 +29,11 @@ from gateway_guard.intel.keys import Signer
 from gateway_guard.intel.networks import shared_network
 from gateway_guard.intel.sharing import DAYS, shared
 from gateway_guard.intel.stix import bundle as stix_bundle
-from gateway_guard.intel.times import parse_stamp
 from gateway_guard.intel.tlp import level
 from gateway_guard.pages.words import many
+from gateway_guard.record.finding import Logs
 from gateway_guard.settings import Settings
 
-#: Longest line of a decision log that is read, bytes.
-_LONGEST_LINE: Final = 1 << 20
 #: Days for which a signed bundle may be taken in.
 _GOOD_FOR: Final = 30
 
@@ -50,7 +48,6 @@ class Document(enum.StrEnum):
 class _Line(msgspec.Struct):
     """What of a line of the decision log says who came from where."""
 
-    time: str = ""
     account: str | None = None
     client_ip: str | None = None
     network: tuple[str, ...] = ()
@@ -71,7 +68,8 @@ def export(
         list[Path] | None,
         typer.Option(
             "--traffic",
-            help="Decision logs (also .gz): which networks members came from. Without: none.",
+            help="Decision logs, plain or gzipped: which networks members came from. Without: "
+            "none.",
         ),
     ] = None,
     format: Annotated[
@@ -104,7 +102,7 @@ def export(
             "--key is missing: who signs? `gateway-guard intel keygen` makes one"
         )
     case = opened(file)
-    keep_inputs((case.file.path, case.file.reviews, key, *(traffic or ())), {"--out": out})
+    check_outputs({"--out": out}, case.file.path, case.file.reviews, key, *(traffic or ()))
     linker = case.linker
     found = list(confirmed(linker, campaign, confidence, seen_in(traffic or ())))
     group = group_of(settings.intel_group_key) if settings.intel_group_key is not None else None
@@ -168,30 +166,25 @@ def _signed(
 
 
 def seen_in(logs: Iterable[Path]) -> Traffic:
-    """Who came from where, as decision logs tell. Lines that cannot be read are counted."""
-    traffic, bad = Traffic(), 0
+    """Who came from where, as decision logs tell. Lines that cannot be read are counted.
+
+    Raises:
+        SourceError: a log cannot be opened.
+        IntelError: one cannot be read to its end: half of who came makes strangers of the others.
+    """
+    traffic, searched = Traffic(), Logs(as_named(logs))
     decode = msgspec.json.Decoder(_Line).decode
-    for path in logs:
+    for found in searched:
         try:
-            with path.open("rb") as raw:
-                packed = raw.peek(2)[:2] == b"\x1f\x8b"
-                file = gzip.GzipFile(fileobj=raw) if packed else raw
-                while line := file.readline(_LONGEST_LINE):
-                    try:
-                        read = decode(line)
-                        at = parse_stamp(read.time)
-                        if at is None:
-                            bad += 1
-                        elif read.account and read.client_ip:
-                            network = shared_network(read.client_ip)
-                            traffic.note(network, read.account, read.network, at)
-                    except (*UNDECODABLE, IntelError):
-                        bad += bool(line.strip())
-        except (OSError, EOFError, zlib.error) as error:
-            why = getattr(error, "strerror", None) or "cut short, or not gzipped"
-            raise IntelError(f"{path}: cannot be read as a decision log: {why}") from error
-    if bad:
-        typer.echo(f"{many(bad, 'line')} passed over: of no decision log, or broken", err=True)
+            read = decode(found.text)
+            if read.account and read.client_ip:
+                network = shared_network(read.client_ip)
+                traffic.note(network, read.account, read.network, found.at.timestamp())
+        except (*UNDECODABLE, IntelError):
+            searched.disown(found)
+    if searched.damaged:
+        raise IntelError(searched.damaged[0])
+    say_what_was_left_out(searched)
     return traffic
 
 

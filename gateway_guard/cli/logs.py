@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from gateway_guard.cli.output import console
+from gateway_guard.cli.printable import printable
 from gateway_guard.pages.words import many
 from gateway_guard.record.finding import Logs
 from gateway_guard.settings import Settings
@@ -36,6 +37,11 @@ def paths_of(logs: list[Path] | None) -> list[Path | None]:
                 "name the decision LOG to search (GATEWAY_GUARD_DECISION_LOG names no file)"
             )
         logs = [Path(configured)]
+    return as_named(logs)
+
+
+def as_named(logs: Iterable[Path]) -> list[Path | None]:
+    """Logs as a command line names them; None for `-`, standard input."""
     return [None if str(path) == "-" else path for path in logs]
 
 
@@ -56,10 +62,13 @@ def say_what_was_left_out(searched: Logs) -> None:
     """On standard error: files that are damaged, and how many lines were none."""
     for why in searched.damaged:
         typer.echo(why, err=True)
-    if searched.broken:
-        typer.echo(
-            f"{many(searched.broken, 'line')} passed over: of no decision log, or broken", err=True
-        )
+    if not searched.broken:
+        return
+    text = f"{many(searched.broken, 'line')} passed over: of no decision log, or broken"
+    text += f"; the first is {searched.first_broken}"
+    if not searched.lines:
+        text += ". A log in ECS or OCSF (`serve --log-format`) cannot be read here"
+    typer.echo(printable(text), err=True)
 
 
 def span_of(searched: Logs) -> str:

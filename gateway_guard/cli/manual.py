@@ -132,7 +132,7 @@ def add_pages(app: typer.Typer) -> None:
     """Put its page below the help of every command of `app` that has one; let lists of commands
     show the first sentence of each whole.
     """
-    for path, command in _commands(app, ""):
+    for path, command in commands(app):
         page = PAGES.get(path)
         text = inspect.getdoc(command.callback) or ""
         command.short_help = _sentence(text)
@@ -159,10 +159,11 @@ def epilog(page: Page, help: str) -> str:
     return "\n\n".join(parts)
 
 
-def _commands(app: typer.Typer, above: str) -> Iterator[tuple[str, CommandInfo]]:
+def commands(app: typer.Typer, above: str = "") -> Iterator[tuple[str, CommandInfo]]:
+    """Every command of `app`, by what is typed to call it."""
     for command in app.registered_commands:
         own = getattr(command.callback, "__name__", "")
         yield above + (command.name or get_command_name(own)), command
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            yield from _commands(group.typer_instance, f"{above}{group.name} ")
+            yield from commands(group.typer_instance, f"{above}{group.name} ")

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.printable import printable
-from gateway_guard.cli.usage import check_sources, keep_inputs
+from gateway_guard.cli.usage import check_sources
 from gateway_guard.errors import SourceError
 from gateway_guard.files import write_whole
 from gateway_guard.network.build import (
@@ -79,9 +80,9 @@ def _build(
         raise typer.BadParameter("nothing to build from: --sources, --country, --asn or --list")
     if any(entry.asns for entry in lists) and not systems:
         raise typer.BadParameter("--asn-list needs --asn: whose addresses are those of a number?")
-    files = [path for part in systems for path in _as_files(part)]
-    read = (*countries, *files, *(Path(entry.file) for entry in flag_lists))
-    keep_inputs(read, {"--out": out})
+    files = [file for path in systems for file in _as_files(path)]
+    listed = [Path(one.file) for one in flag_lists]
+    check_outputs({"--out": out}, *countries, *files, *listed)
     with _progress() as bar:
         task = bar.add_task("reading countries")
         country_ranges = [entry for path in countries for entry in read_countries(path)]

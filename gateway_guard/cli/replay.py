@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import io
 import ipaddress
-import os
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -30,10 +28,10 @@ from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli import CLEAN, FINDINGS
 from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.report import Outcomes, print_report, report_of
 from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
-from gateway_guard.cli.usage import keep_inputs
 from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
@@ -262,11 +260,10 @@ def register(app: typer.Typer) -> None:
         a second for every 50 output tokens, at most ten minutes. Exit 1 when a line is no exchange;
         the others are replayed all the same.
         """
-        outputs = {"--decisions": decisions, "--campaigns": campaigns, "--snapshot": snapshot}
-        keep_inputs((traffic, policy, accounts, against, labels), outputs)
-        for path in outputs.values():
-            if path is not None:
-                _check_place(path)
+        check_outputs(
+            {"--decisions": decisions, "--campaigns": campaigns, "--snapshot": snapshot},
+            traffic, policy, against, accounts, labels,
+        )  # fmt: skip
         classes = read_labels(labels) if labels is not None else None
         directory = (
             FileDirectory(accounts, secret=REPLAY_SECRET, kinds=False)
@@ -316,18 +313,6 @@ def register(app: typer.Typer) -> None:
         else:
             print_report(report, console())
         raise typer.Exit(FINDINGS if seen.malformed or failures else CLEAN)
-
-
-def _check_place(path: Path) -> None:
-    """A file can be at `path`: else it is known after the work only.
-
-    Raises:
-        SourceError: it cannot.
-    """
-    if path.is_dir():
-        raise SourceError(f"{path}: {os.strerror(errno.EISDIR)}")
-    if not path.parent.is_dir():
-        raise SourceError(f"{path}: no such directory {path.parent}")
 
 
 class _Sink:

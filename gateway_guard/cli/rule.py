@@ -9,6 +9,7 @@ import typer
 
 from gateway_guard.cli.output import Format, FormatOption, print_json
 from gateway_guard.core.limits import Limit
+from gateway_guard.core.own import OWN
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.rules import Rule
 from gateway_guard.policy.compile import load_policy
@@ -24,7 +25,9 @@ def register(app: typer.Typer) -> None:
         name: Annotated[
             str,
             typer.Argument(
-                metavar="CODE|NAME|list", help="GG203; with --policy a rule or limit; or list."
+                metavar="CODE|NAME|list",
+                help="GG203; guard:NAME as in decision logs; with --policy a rule or limit (also "
+                "limit:NAME); or list.",
             ),
         ],
         policy: Annotated[
@@ -33,12 +36,15 @@ def register(app: typer.Typer) -> None:
         ] = None,
         format: FormatOption = Format.TEXT,
     ) -> None:
-        """Explain a diagnostic code, or what a rule or limit of a policy does.
+        """Explain a diagnostic code, a rule or limit of a policy, or what a decision log names.
 
         Exit 0 explained, 2 no such code or name, 3 the policy does not load.
         """
         answer: Any
-        if policy is not None:
+        if name in OWN:
+            answer = {"kind": "guard", "name": name, "text": OWN[name]}
+            text = f"{name}: the guard's own\n\n{textwrap.fill(OWN[name], 88)}"
+        elif policy is not None:
             answer, text = _in_policy(name, load_policy(policy), policy)
         elif name == "list":
             answer = [_as_dict(code, CODES[code]) for code in CODES]
@@ -55,7 +61,8 @@ def register(app: typer.Typer) -> None:
         else:
             typer.echo(
                 f"'{name}' is no diagnostic code (`gateway-guard rule list` prints them all); "
-                "for a rule or limit of a policy add --policy POLICY",
+                "for a rule or limit of a policy add --policy POLICY; the guard's own are "
+                f"{', '.join(OWN)}",
                 err=True,
             )
             raise typer.Exit(2)
@@ -73,8 +80,10 @@ def _in_policy(name: str, policy: Policy, path: str) -> tuple[Any, str]:
         return [*map(_of_rule, policy.rules), *map(_of_limit, policy.limits)], "\n".join(lines)
     fields: dict[str, Any] = {}
     words: list[str] = []
+    # As decision logs and `summary` call a limit that refused.
+    kind, _, bare = name.rpartition(":")
     for limit in policy.limits:
-        if limit.name == name:
+        if limit.name == bare and kind in ("", "limit"):
             fields, words = _of_limit(limit), limit_in_words(limit)
     for rule in policy.rules:
         if rule.name == name:

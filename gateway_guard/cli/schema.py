@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from gateway_guard import __version__
+from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.errors import SourceError
 from gateway_guard.policy.json_schema import json_schema
 from gateway_guard.signals import detectors
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
 
         Exit 0 printed, 2 usage, 3 the file cannot be written.
         """
+        check_outputs({"--output": output})
         made = json_schema(document.value, detectors(), __version__)
         text = msgspec.json.format(msgspec.json.encode(made), indent=2).decode() + "\n"
         if output is None:

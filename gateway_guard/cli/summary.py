@@ -154,8 +154,7 @@ def register(app: typer.Typer) -> None:
                 try:
                     summary.add(_decode(found.text))
                 except UNDECODABLE:
-                    searched.lines -= 1
-                    searched.broken += 1
+                    searched.disown(found)
         say_what_was_left_out(searched)
         if not summary.rules:
             typer.echo(_nothing(searched, summary, rule), err=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import typer
@@ -34,26 +33,3 @@ def check_sources(specs: Iterable[str]) -> None:
     with usage():
         for spec in specs:
             Source.parse(spec)
-
-
-def keep_inputs(inputs: Iterable[Path | None], outputs: Mapping[str, Path | None]) -> None:
-    """No file that is read is written over, nor one that another flag writes; None is no file.
-
-    Raises:
-        typer.BadParameter: one would be.
-    """
-    taken = [(path, "is read, too, and would be lost") for path in inputs if path is not None]
-    for flag, path in outputs.items():
-        if path is None:
-            continue
-        for other, why in taken:
-            if _same(path, other):
-                raise typer.BadParameter(f"{flag} {path} {why}: name another file")
-        taken.append((path, f"is written by {flag}, too"))
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether both name one file; a device or a pipe may be named twice."""
-    if one.exists() and other.exists():
-        return one.is_file() and one.samefile(other)
-    return one.resolve() == other.resolve()

@@ -74,7 +74,8 @@ class TableFile:
             return decode(data)
         except IntelError as error:
             raise IntelError(
-                f"{self.path}: {error}. Move it away and import again what it held"
+                f"{self.path}: {error}. Was another file meant? Name that. If this was the table, "
+                "move it away and import again what it held"
             ) from None
 
     def update(self, change: Callable[[Table], Table]) -> Table:

@@ -19,6 +19,7 @@ from yaml.nodes import MappingNode, Node, SequenceNode
 from gateway_guard.core import dialects
 from gateway_guard.core.address import parse_ip, subnet_of
 from gateway_guard.core.decide import conclude, decide
+from gateway_guard.core.own import OWN
 from gateway_guard.core.paths import canonical
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
@@ -199,8 +200,8 @@ def _equal(has: float | None, quota: float) -> bool:
 
 
 def _known_rule(found: Findings, expect: Section, name: str, policy: Policy) -> None:
-    names = ["default", *(rule.name for rule in policy.rules)]
-    if name not in names and not name.startswith("guard:"):
+    names = ["default", *(rule.name for rule in policy.rules), *OWN]
+    if name not in names:
         found.at(
             "GG203",
             expect.fields["rule"][1],

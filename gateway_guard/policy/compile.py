@@ -30,6 +30,7 @@ from gateway_guard.policy.nodes import MAX_BYTES, compose, decode
 from gateway_guard.policy.overload import compile_overload
 from gateway_guard.policy.quotas import compile_limits
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
+from gateway_guard.policy.recognise import mistaken
 from gateway_guard.policy.scope import Scope
 from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs
 from gateway_guard.policy.verification import check_challenges, compile_verification
@@ -89,7 +90,10 @@ def check_policy(source: bytes, name: str) -> tuple[Policy | None, Sequence[Diag
     try:
         text = decode(source, found)
         root = compose(text, found) if text is not None else None
-        if root is not None:
+        other = mistaken(root) if root is not None else None
+        if root is not None and other is not None:
+            found.at("GG204", root, other[0], hint=other[1])
+        elif root is not None:
             policy = _policy(found, root, hashlib.sha256(source).hexdigest()[:12])
     except TooMany:
         found.file("GG111", f"reading stopped after {MAX_FINDINGS} mistakes")

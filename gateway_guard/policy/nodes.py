@@ -22,6 +22,7 @@ MAX_DEPTH: Final = 16
 MAX_NODES: Final = 50_000
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_GZIP: Final = b"\x1f\x8b"
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 #: An IPv6 address or network, whose colons YAML takes for its own within brackets.
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]*::[0-9A-Fa-f:.]*(?:/\d+)?", re.ASCII)
@@ -33,6 +34,9 @@ def decode(source: bytes, found: Findings) -> str | None:
     """The text of a policy file; None, with a finding, when it cannot be one."""
     if len(source) > MAX_BYTES:
         found.file("GG102", f"{len(source):,} bytes, more than {MAX_BYTES:,}")
+        return None
+    if source.startswith(_GZIP):
+        found.file("GG103", "it is gzipped", hint="unpack it (gunzip), or name the plain file")
         return None
     source = source.removeprefix(codecs.BOM_UTF8)
     try:
@@ -121,12 +125,14 @@ def compose(text: str, found: Findings) -> Node | None:
         found.file(
             "GG104",
             "nothing in it but white space and comments" if text.strip() else "no bytes in it",
-            hint="the smallest policy is `version: 1`",
+            hint=_NO_CASES if found.name.endswith(".test.yaml") else _NO_POLICY,
         )
         return None
     return root
 
 
+_NO_POLICY: Final = "the smallest policy is `version: 1`"
+_NO_CASES: Final = "name a `policy`, and write `cases` for it"
 _ONE_ONLY: Final = "one policy per file; delete the line, or move what follows elsewhere"
 _WRITE_OUT: Final = "write the value out; lists of countries can be named in `regions:`"
 

@@ -1,9 +1,11 @@
-"""Whether a YAML file that lies in a directory is meant as a policy."""
+"""Whether a YAML file is meant as a policy, and what else it may be."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+from yaml.nodes import MappingNode, Node
 
 from gateway_guard.policy.schema import KEYS
 
@@ -36,6 +38,32 @@ def is_policy(source: bytes) -> bool:
     return False
 
 
+def mistaken(root: Node) -> tuple[str, str] | None:
+    """What a document is that somebody named where a policy is asked for, and what to do with it.
+
+    Only where it has no `version` and a key that is the other's alone: None for all that may be a
+    policy with mistakes, and then they are said one by one.
+    """
+    if not isinstance(root, MappingNode):
+        return None
+    keys = {key.value for key, _ in root.value if isinstance(key.value, str)}
+    if "version" in keys:
+        return None
+    return next((told for own, told in _OTHERS.items() if own in keys), None)
+
+
+_A_REQUEST: Final = (
+    "this is a described request, not a policy",
+    "`gateway-guard explain REQUEST --policy POLICY` decides it",
+)
+_OTHERS: Final = {
+    "cases": (
+        "these are policy tests, not a policy",
+        "`gateway-guard test` runs them; the policy is the file their `policy` names",
+    ),
+    "body": _A_REQUEST,
+    "history": _A_REQUEST,
+}
 _OWN: Final = frozenset(KEYS["policy"]) - _USUAL
 #: Comments, ends of documents, directives and lines of templates.
 _NOTHING: Final = ("#", "---", "...", "%", "{{")

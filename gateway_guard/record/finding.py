@@ -52,6 +52,7 @@ class Logs:
     Attributes:
         lines: that were of a decision log.
         broken: that were not; empty ones count as neither.
+        first_broken: file and number of the first of them in the order of reading; None before.
         earliest, latest: arrivals among `lines`; None before the first.
         damaged: why a file could not be read to its end, each with its name.
     """
@@ -66,6 +67,7 @@ class Logs:
         self._progress = progress
         self.lines = 0
         self.broken = 0
+        self.first_broken: str | None = None
         self.earliest: datetime | None = None
         self.latest: datetime | None = None
         self.damaged: list[str] = []
@@ -103,6 +105,15 @@ class Logs:
                 heapq.heappushpop(kept, entry)
         return [found for _, _, found in sorted(kept, reverse=True)]
 
+    def disown(self, found: Found) -> None:
+        """Count a line as broken after all: it begins as one of a decision log, and is none."""
+        self.lines -= 1
+        self._pass_over(found.place)
+
+    def _pass_over(self, place: str) -> None:
+        self.broken += 1
+        self.first_broken = self.first_broken or place
+
     def _read(self) -> Iterator[tuple[_Head, str, bytes]]:
         for path in self._paths:
             with _opened(path) as raw:
@@ -116,7 +127,7 @@ class Logs:
                 number += 1
                 if len(text) == LONGEST and not text.endswith(b"\n"):
                     _skip(stream)
-                    self.broken += 1
+                    self._pass_over(f"{name}:{number}")
                     continue
                 text = text.rstrip(b"\r\n")
                 if not text:
@@ -127,7 +138,7 @@ class Logs:
                 try:
                     head = _decode(text)
                 except UNDECODABLE:
-                    self.broken += 1
+                    self._pass_over(f"{name}:{number}")
                     continue
                 self._count(head.time)
                 yield head, f"{name}:{number}", text

@@ -85,8 +85,9 @@ class SnapshotFile:
             return thaw(data, secret, bounds=bounds)
         except SnapshotError as error:
             raise type(error)(
-                f"campaigns cannot be taken over from {self.path}: {error}. To start without what "
-                f"it holds, move it away: mv {self.path} {self.path}.old (the reviews in "
+                f"campaigns cannot be taken over from {self.path}: {error}. Was another file "
+                "meant? Name that. To start without what this one holds, move it away: "
+                f"mv {self.path} {self.path}.old (the reviews in "
                 f"{self.reviews} stay in force, for accounts as the same secret names them)"
             ) from error
 

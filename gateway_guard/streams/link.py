@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway_guard.errors import StoreError
+from gateway_guard.stores import answers
 from gateway_guard.stores.connect import Address, connect, disconnect
 from gateway_guard.stores.scripts import Script
 
@@ -31,10 +32,11 @@ class Link:
     def __init__(self, address: Address) -> None:
         self._client: Any = connect(address, timeout=TIMEOUT, connections=4)
         self._where = str(address)
-        from redis.exceptions import NoScriptError, RedisError  # noqa: PLC0415 - an extra
+        from redis import exceptions as theirs  # noqa: PLC0415 - an extra
 
-        self._failures = (RedisError, OSError, TimeoutError)
-        self._unknown = NoScriptError
+        self._failures = (theirs.RedisError, OSError, TimeoutError)
+        self._lost = (theirs.ConnectionError, OSError, TimeoutError)
+        self._unknown = theirs.NoScriptError
 
     async def do(self, *words: Word) -> Any:
         """The answer to one command.
@@ -120,6 +122,11 @@ class Link:
             await disconnect(self._client)
 
     def _failed(self, error: Exception) -> StoreError:
+        if answers.code_of(error) != "ERR":
+            return answers.refused(error, self._where)
+        if isinstance(error, self._lost):
+            return answers.unreachable(error, self._where)
+        # The server may quote what it was sent.
         return StoreError(f"{self._where}: {type(error).__name__}")
 
 

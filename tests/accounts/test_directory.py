@@ -142,6 +142,7 @@ def test_the_application_wins_over_the_file(tmp_path: Path) -> None:
         ("a.jsonl", b'{"account": true}', "'account' is missing"),
         ("a.jsonl", b'{"account": "x", "kind": "y"}', "'kind' must be"),
         ("a.jsonl", b"\xff", "not JSON"),
+        ("a.csv", b"\x1f\x8b\x08", "a.csv: it is gzipped; unpack it"),
         ("a.jsonl", b"[" * 100_000, "not JSON"),
         ("a.csv", b"account,tier\nx,y,z\n", "more values than columns"),
         ("a.csv", b"\xff", "not UTF-8; a spreadsheet writes it as `CSV UTF-8"),

@@ -216,7 +216,7 @@ def test_what_is_not_there_says_what_was_searched_and_what_was_passed_over(
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.splitlines() == [
         f"{cut} cannot be read beyond line 0: it was cut short",
-        "2 lines passed over: of no decision log, or broken",
+        f"2 lines passed over: of no decision log, or broken; the first is {log}:5",
         (
             f"no decision on r_zzzzzzzz000001 in {log}, {cut}: 4 decisions from 2026-03-02 "
             "12:00:01.000000 to 2026-03-02 12:00:04.000000 UTC; name older logs, too, where there "

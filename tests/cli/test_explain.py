@@ -176,3 +176,15 @@ def test_an_empty_description_says_what_the_smallest_is(
 
     assert ran.code == 3
     assert ran.err.endswith("request.json: nothing in it; `{}` is the smallest request\n")
+
+
+@pytest.mark.parametrize("text", ["version: 1\n", '{"path":"/v1/models"}\n{"path":"/v1/models"}\n'])
+def test_what_is_no_description_is_told_what_one_is(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    (tmp_path / "other").write_text(text)
+
+    ran = run(monkeypatch, capfd, "explain", tmp_path / "other", "-p", STANDARD)
+
+    assert ran.code == 3
+    assert "A described request is one JSON object" in ran.err

@@ -163,7 +163,7 @@ def test_a_snapshot_of_a_replay_needs_a_name(monkeypatch: Patch, capfd: Capture)
     ran = run(monkeypatch, capfd, "replay", traffic, "-p", POLICY, "--limit", "1", "--snapshot", "")
 
     assert ran.code == 3
-    assert ran.err == "gateway-guard: .: Is a directory\n"
+    assert ran.err == "gateway-guard: .: cannot be written: Is a directory\n"
 
 
 def test_libraries_that_write_what_clients_send_stay_quiet() -> None:

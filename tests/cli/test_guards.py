@@ -155,3 +155,26 @@ def test_nothing_is_said_to_guards_without_their_secret(
 
     assert ran.code == 3
     assert "GATEWAY_GUARD_SECRET" in ran.err
+
+
+def test_a_store_that_is_not_there_is_named_and_why(monkeypatch: Patch, capfd: Capture) -> None:
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", build.SECRET.decode())
+
+    ran = run(monkeypatch, capfd, "guards", "list", "--store", "redis://127.0.0.1:1/0")
+
+    assert ran.code == 3
+    assert "redis://127.0.0.1:1/0: unreachable: " in ran.err
+    assert "127.0.0.1:1" in ran.err.partition("unreachable")[2]
+
+
+@needs_redis
+def test_what_a_store_refuses_is_said_in_words(
+    monkeypatch: Patch, capfd: Capture, crew: Team
+) -> None:
+    where = crew.server.uri.replace("redis://", "redis://nobody:wrong@")
+
+    ran = run(monkeypatch, capfd, "guards", "list", "--store", where)
+
+    assert ran.code == 3
+    assert "WRONGPASS: user or password is wrong" in ran.err
+    assert "nobody:wrong" not in ran.err

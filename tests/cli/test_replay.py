@@ -331,7 +331,7 @@ def test_what_is_read_is_not_written_over(option: str, bench: Bench) -> None:
     for path in (bench.traffic, bench.path / "link", bench.policy()):
         ran = bench(option, path)
         assert ran.code == 2
-        assert f"{option} {path} is read, too" in ran.err
+        assert f"{option} {path} would be written over what is read" in ran.err
 
     assert (bench.traffic.read_bytes(), bench.accounts.read_bytes()) == before
 
@@ -342,7 +342,7 @@ def test_two_outputs_are_two_files_or_a_device(bench: Bench) -> None:
     ran = bench("--decisions", both, "--campaigns", both)
 
     assert (ran.code, both.exists()) == (2, False)
-    assert f"--campaigns {both} is written by --decisions, too" in ran.err
+    assert f"--decisions and --campaigns name one file, {both}" in ran.err
     assert bench("--decisions", "/dev/null", "--campaigns", "/dev/null").code == 0
 
 

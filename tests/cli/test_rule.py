@@ -97,3 +97,34 @@ def test_a_name_nobody_has_is_usage(
 
     assert ran.code == 2
     assert "did you mean 'chat'?" in ran.err
+
+
+def test_what_the_guard_decides_by_itself_is_explained_with_a_policy_and_without(
+    policy: str, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    bare = run(monkeypatch, capfd, "rule", "guard:jwks")
+    within = run(monkeypatch, capfd, "rule", "guard:jwks", "-p", policy)
+    fields = run(monkeypatch, capfd, "rule", "guard:jwks", "--format", "json")
+
+    assert (bare.code, within) == (0, bare)
+    assert "503" in bare.out
+    assert told(fields)["kind"] == "guard"
+
+
+def test_a_limit_is_found_by_its_name_in_decision_logs(
+    policy: str, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    limit = run(monkeypatch, capfd, "rule", "limit:chat", "-p", policy, "--format", "json")
+    none = run(monkeypatch, capfd, "rule", "limit:rehearsed", "-p", policy)
+
+    assert told(limit)["kind"] == "limit"
+    assert none.code == 2
+
+
+def test_a_name_nobody_knows_is_told_the_guards_own(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "rule", "guard:bann")
+
+    assert ran.code == 2
+    assert "guard:ban, guard:body" in ran.err

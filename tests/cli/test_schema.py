@@ -46,4 +46,4 @@ def test_a_file_that_cannot_be_written_is_named(
     ran = run(monkeypatch, capfd, "schema", "--output", tmp_path / "none" / "schema.json")
 
     assert ran.code == 3
-    assert "none/schema.json cannot be written: No such file" in ran.err
+    assert "none/schema.json: cannot be written: No such file" in ran.err

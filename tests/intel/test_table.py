@@ -159,7 +159,7 @@ def test_a_guard_does_not_start_with_a_damaged_table(tmp_path: Path) -> None:
     path = tmp_path / "table"
     path.write_bytes(b"{")
 
-    with pytest.raises(IntelError, match="Move it away"):
+    with pytest.raises(IntelError, match="move it away"):
         indicators(path)
 
 

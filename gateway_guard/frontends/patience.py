@@ -16,7 +16,7 @@ SLOWEST: Final = 500.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one listener allows, all > 0; times in seconds.
+    """What one listener allows, all > 0 but `rate`; times in seconds.
 
     Attributes:
         head: from the first byte of a request (or the connection) to the end of its head.

@@ -60,6 +60,7 @@ class EndingProtocol(HttpToolsProtocol):
         self._waiting: list[Cycle] = []
         self._reading: Cycle | None = None  # whose body is being parsed
         self._in_head = False
+        self._useful = 0  # bytes of the present request's body
         self._head_since = 0.0  # loop time at which the head being read began
         self._since = 0.0  # loop time of the last progress of whatever is being waited for
         self._stalled_since = 0.0  # loop time since when the client reads nothing; 0 while it does
@@ -139,20 +140,24 @@ class EndingProtocol(HttpToolsProtocol):
         elif not self.transport.is_closing():
             self.transport.close()
 
-    def sweep(self, now: float) -> None:
-        """Close the connection if it has let somebody wait for too long; `now` is loop time."""
+    def sweep(self, now: float, limits: Limits | None = None) -> None:
+        """Close the connection if it has let somebody wait for too long; `now` is loop time.
+
+        `limits` are its own unless others are given.
+        """
+        limits = limits or self.limits
         if self.transport.is_closing():
             # Its end waits for what the client has not read.
             if not self._parted:
                 self._parted = now
-            elif now - self._parted > self.limits.write:
+            elif now - self._parted > limits.write:
                 self.transport.abort()
             return
         if self._lingering >= 0:
             return
         current = self._current
         found = late(
-            self.limits,
+            limits,
             now,
             since=self._since,
             head_since=self._head_since,
@@ -161,6 +166,7 @@ class EndingProtocol(HttpToolsProtocol):
             answering=self._answering,
             fresh=current is None,
             awaits_body=current is not None and current.awaits_body and not self.flow.read_paused,
+            received=self._useful,
         )
         if found is None:
             return

@@ -87,8 +87,7 @@ class GuardProtocol(EndingProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        # Bytes of the present request behind its head, and of its body.
-        self._wire = self._useful = 0
+        self._wire = 0  # bytes of the present request behind its head
         # Requests that began in the bytes being parsed, and their header fields.
         self._heads = self._heads_fields = 0
         self._trailers = 0  # of the present request

@@ -188,7 +188,7 @@ class Sidecar:
         server = self._server(self._visitors(None), protocol, tls)
         server.announce = False
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        sweeping = asyncio.create_task(sweep(server, self.options.limits))
+        sweeping = asyncio.create_task(sweep(server, self._limits()))
         try:
             yield
         finally:
@@ -266,7 +266,7 @@ class Sidecar:
             stack.callback(OnSignal(snapshot, loop, self.options.snapshot_dir).close)
             if visitors is not None:
                 await stack.enter_async_context(self._receiving(visitors, protocol, tls))
-            for work in (sweep(main, self.options.limits, self._missed), reloader.run()):
+            for work in (sweep(main, self._limits(), self._missed), reloader.run()):
                 stack.callback(loop.create_task(work).cancel)
             serving = asyncio.create_task(main.serve(sockets=list(listeners)))
             stopping = asyncio.create_task(stop.wait())

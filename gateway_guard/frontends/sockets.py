@@ -163,12 +163,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if gone is not None:
             gone()
 
-    def sweep(self, now: float) -> None:
+    def sweep(self, now: float, limits: Limits | None = None) -> None:
         """Break a connection whose client has read nothing for too long; `now` is loop time.
+        `limits` are its own unless others are given.
 
         A close would wait for what is unread.
         """
-        if self._stalled_since and now - self._stalled_since > self.limits.write:
+        if self._stalled_since and now - self._stalled_since > (limits or self.limits).write:
             self.transport.abort()
         elif not self._stalled_since and self.transport.is_closing():
             self._stalled_since = now

@@ -1,4 +1,8 @@
-"""Closing the connections of a server that let others wait: one look at all, no timer each."""
+"""Closing the connections of a server that let others wait: one look at all, no timer each.
+
+While all connections are taken, whoever does nothing with theirs is let go much sooner: anybody can
+open thousands.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,8 @@ async def sweep(
         now = loop.time()
         if late is not None:
             late(max(0.0, now - due))
-        for connection in list(server.server_state.connections):
+        connections = list(server.server_state.connections)
+        allowed = limits.hurried if len(connections) >= limits.connections else None
+        for connection in connections:
             if isinstance(connection, GuardProtocol | SocketProtocol):
-                connection.sweep(now)
+                connection.sweep(now, allowed)

@@ -174,6 +174,31 @@ def test_ten_thousand_idle_connections_stop_nobody_and_take_little(
     assert after - before < EACH * count
 
 
+@pytest.mark.parametrize("drips", [False, True])
+def test_where_all_connections_are_taken_who_does_nothing_makes_room(
+    tmp_path: Path, drips: bool
+) -> None:
+    begun = get(CHAT, JSON, "Content-Length: 80000", method="POST")
+    with (
+        Upstream() as upstream,
+        Sidecar(tmp_path, upstream.url, "--max-connections", "5") as sidecar,
+        contextlib.ExitStack() as held,
+    ):
+        taken = [held.enter_context(Client(sidecar.port)) for _ in range(5)]
+        for client in taken:
+            client.send(begun if drips else get("/v1/models"))
+
+        def served() -> bool:
+            for client in taken if drips else ():
+                with contextlib.suppress(OSError):
+                    client.send(b"a")
+            with contextlib.suppress(OSError):
+                return ask(sidecar.port, get("/v1/models", "Connection: close")).status == 200
+            return False
+
+        until(served, "somebody else is served")
+
+
 def test_what_the_process_cannot_do_is_told_so_and_the_rest_is_served(tmp_path: Path) -> None:
     # Clients enough to keep it busy however fast it is, and a bound that any machine exceeds then.
     log = tmp_path / "decisions.jsonl"

@@ -41,9 +41,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"ok", "more_body": False})
 
 
-def answers(
-    sent: bytes, ends: bytes, *, app: Any = app, asked: bool = False
-) -> list[bytes]:  # fmt: skip
+def answers(sent: bytes, ends: bytes, *, app: Any = app, asked: bool = False) -> list[bytes]:
     """The status of each answer to `sent`, which arrives in one piece, until one that `ends` so.
 
     `asked`: of a listener at which gateways ask.

@@ -21,9 +21,10 @@ class State(TypedDict, total=False):
     answering: bool
     fresh: bool
     awaits_body: bool
+    received: int
 
 
-def verdict(now: float, **state: Unpack[State]) -> Late | None:
+def verdict(now: float, limits: Limits = LIMITS, **state: Unpack[State]) -> Late | None:
     settled: State = {
         "since": 1.0,
         "head_since": 1.0,
@@ -32,9 +33,10 @@ def verdict(now: float, **state: Unpack[State]) -> Late | None:
         "answering": False,
         "fresh": False,
         "awaits_body": False,
+        "received": 0,
     }
     settled.update(state)
-    return late(LIMITS, now, **settled)
+    return late(limits, now, **settled)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,35 @@ def test_each_wait_has_its_limit(state: State, allowed: float, what: Late) -> No
 
 def test_progress_within_a_head_does_not_win_time() -> None:
     assert verdict(12.0, in_head=True, head_since=1.0, since=11.9) is Late.HEAD
+
+
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [
+        (State(fresh=True), Late.REQUEST),
+        (State(in_head=True), Late.HEAD),
+        (State(), Late.REQUEST),
+        (State(answering=True, awaits_body=True), Late.BODY),
+    ],
+)
+def test_where_all_connections_are_taken_nobody_is_waited_for_long(
+    state: State, what: Late
+) -> None:
+    assert verdict(4.0, LIMITS.hurried, **state) is None
+    assert verdict(4.001, LIMITS.hurried, **state) is what
+
+
+def test_a_body_that_drips_is_late_there_however_often_something_comes() -> None:
+    drips = State(answering=True, awaits_body=True, since=10.0, received=4999)
+    flows = State(answering=True, awaits_body=True, since=10.0, received=5001)
+
+    assert verdict(11.0, LIMITS.hurried, **drips) is Late.BODY
+    assert verdict(11.0, LIMITS.hurried, **flows) is None
+    assert verdict(11.0, **drips) is None
+
+
+def test_an_answer_takes_as_long_there_too() -> None:
+    assert verdict(1e6, LIMITS.hurried, answering=True) is None
 
 
 def test_an_answer_may_take_as_long_as_it_takes() -> None:

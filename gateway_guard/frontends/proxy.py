@@ -108,7 +108,8 @@ class Forward:
         except UpstreamError as error:
             log.warning("upstream-failed reason=%s", error)
             scope[OUTCOME_KEY] = Outcome.UPSTREAM_ERROR
-            await refuse(scope, send, *_failure(scope, error))
+            status, headers, body = _failure(scope, error)
+            await refuse(scope, send, status, headers, body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 
 #: Methods whose requests announce a length even when the body is empty (RFC 9110 §8.6).
 _EXPECT_BODY: Final = frozenset(("POST", "PUT", "PATCH"))
+#: Methods whose requests have no body as a rule. An upstream that reads none there would take what
+#: is in it for the next request, which nobody has judged: with one, it is a connection's last.
+_BODILESS: Final = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
 
 
 class BodyTooLargeError(UpstreamError):
@@ -105,7 +108,8 @@ class Forward:
         except UpstreamError as error:
             log.warning("upstream-failed reason=%s", error)
             scope[OUTCOME_KEY] = Outcome.UPSTREAM_ERROR
-            await refuse(scope, send, *_failure(scope, error))
+            status, headers, body = _failure(scope, error)
+            await refuse(scope, send, status, headers, body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -128,11 +132,13 @@ class Forward:
             raise ClientGoneError("the client left before its request was complete")
         watch = Watch(scope, receive)
         connection: UpstreamConnection | None = None
+        body: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        last = scope["method"] in _BODILESS and (more or len(body) > 0)
         try:
             try:
-                body: bytes = message.get("body", b"")
-                if message.get("more_body", False):
-                    head = self._head(scope, announced)
+                if more:
+                    head = self._head(scope, announced, last=last)
                     connection = await self.upstream.begin(
                         head, method=scope["method"], attach=watch.attach
                     )
@@ -141,7 +147,7 @@ class Forward:
                 else:
                     length = len(body)
                     known = length or announced is not None or scope["method"] in _EXPECT_BODY
-                    head = self._head(scope, length if known else None, whole=True)
+                    head = self._head(scope, length if known else None, whole=True, last=last)
                     watch.start()
                     connection, answer = await self.upstream.exchange(
                         head + body, method=scope["method"], attach=watch.attach
@@ -160,7 +166,7 @@ class Forward:
         finally:
             unread = watch.stop()
             if connection is not None:
-                if unread:
+                if unread or last:
                     connection.close()
                 self.upstream.release(connection)
 
@@ -227,12 +233,19 @@ class Forward:
             data = message.get("body", b"")
             more = message.get("more_body", False)
 
-    def _head(self, scope: Scope, length: int | None, *, whole: bool = False) -> bytes:
-        """Request line and fields; `length` None means chunked, or no body at all when `whole`."""
+    def _head(
+        self, scope: Scope, length: int | None, *, whole: bool = False, last: bool = False
+    ) -> bytes:
+        """Request line and fields; `length` None means chunked, or no body at all when `whole`.
+
+        `last`: no other request follows on the connection.
+        """
         parts = [scope["method"].encode(), b" ", self._target(scope), b" HTTP/1.1\r\nhost: "]
         parts.append(self._host(scope))
         parts.append(b"\r\n")
         parts += self._fields(scope)
+        if last:
+            parts.append(b"connection: close\r\n")
         if length is not None:
             parts.append(b"content-length: %d\r\n\r\n" % length)
         else:

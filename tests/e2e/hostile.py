@@ -105,7 +105,8 @@ def by_h11(raw: bytes) -> list[Reading]:
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            assert connection.their_state in (h11.IDLE, h11.DONE), "an incomplete request"
+            over = (h11.IDLE, h11.DONE, h11.MUST_CLOSE)
+            assert connection.their_state in over, "an incomplete request"
             return found
         if event is h11.PAUSED:
             connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))

@@ -303,6 +303,24 @@ def test_connections_to_the_upstream_are_kept(sidecar: Sidecar, upstream: Upstre
     assert len({request.connection for request in upstream.seen[-3:]}) == 1
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE"])
+def test_a_body_that_the_upstream_may_pass_over_is_the_last_thing_on_its_connection(
+    sidecar: Sidecar, upstream: Upstream, method: str
+) -> None:
+    hidden = get("/admin")
+    chunks = get("/files", "Transfer-Encoding: chunked", method=method) + chunk(hidden) + chunk(b"")
+    for raw in (get("/files", method=method, body=hidden), chunks):
+        with Client(sidecar.port) as client:
+            client.send(raw).answer(head_only=method == "HEAD")
+            with_body = upstream.seen[-1]
+            client.send(get("/files", method=method)).answer(head_only=method == "HEAD")
+            without = upstream.seen[-1]
+
+        assert (with_body.body, with_body["connection"]) == (hidden, "close")
+        assert "connection" not in without
+        assert without.connection != with_body.connection
+
+
 def test_both_sides_over_unix_sockets(tmp_path: Path) -> None:
     listens = str(tmp_path / "guard.sock")
     with (

@@ -60,6 +60,12 @@ def say_what_was_left_out(searched: Logs) -> None:
         typer.echo(
             f"{many(searched.broken, 'line')} passed over: of no decision log, or broken", err=True
         )
+    if searched.replayed:
+        typer.echo(
+            f"{searched.replayed:,} of them are what `replay --decisions` wrote: who asked for what "
+            "and why is not in it; the report of `replay` itself counts it",
+            err=True,
+        )
 
 
 def span_of(searched: Logs) -> str:

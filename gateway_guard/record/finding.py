@@ -32,6 +32,16 @@ class _Head(msgspec.Struct, gc=False):
     account: str | None = None
 
 
+class _Replayed(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What a line of `replay --decisions` has, and none of a decision log."""
+
+    id: str | int
+    action: str
+    risk: float
+    rule: str | None
+    campaign: str | None
+
+
 class Found(NamedTuple):
     """One line.
 
@@ -52,6 +62,7 @@ class Logs:
     Attributes:
         lines: that were of a decision log.
         broken: that were not; empty ones count as neither.
+        replayed: of the broken ones, those that `replay` wrote.
         earliest, latest: arrivals among `lines`; None before the first.
         damaged: why a file could not be read to its end, each with its name.
     """
@@ -66,6 +77,7 @@ class Logs:
         self._progress = progress
         self.lines = 0
         self.broken = 0
+        self.replayed = 0
         self.earliest: datetime | None = None
         self.latest: datetime | None = None
         self.damaged: list[str] = []
@@ -128,6 +140,7 @@ class Logs:
                     head = _decode(text)
                 except UNDECODABLE:
                     self.broken += 1
+                    self.replayed += _is_replayed(text)
                     continue
                 self._count(head.time)
                 yield head, f"{name}:{number}", text
@@ -144,6 +157,15 @@ class Logs:
 
 
 _decode: Final = msgspec.json.Decoder(_Head).decode
+_decode_replayed: Final = msgspec.json.Decoder(_Replayed).decode
+
+
+def _is_replayed(text: bytes) -> bool:
+    try:
+        _decode_replayed(text)
+    except UNDECODABLE:
+        return False
+    return True
 
 
 def _name(path: Path | None) -> str:

@@ -62,8 +62,8 @@ def say_what_was_left_out(searched: Logs) -> None:
         )
     if searched.replayed:
         typer.echo(
-            f"{searched.replayed:,} of them are what `replay --decisions` wrote: who asked for what "
-            "and why is not in it; the report of `replay` itself counts it",
+            f"{searched.replayed:,} of them are what `replay --decisions` wrote: who asked for "
+            "what, and why, is not in it; the report of `replay` itself counts it",
             err=True,
         )
 

@@ -214,14 +214,18 @@ def _csv_rows(path: Path, content: bytes) -> Iterator[tuple[int, Mapping[str, An
         ) from None
     if not text.strip():
         return
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
-        if "account" not in (rows.fieldnames or ()):
+        names = rows.fieldnames or ()
+        if "account" not in names:
             # Not quoted: where the header was forgotten, this line begins with a key.
             raise SourceError(
                 f"{path}:{rows.line_num}: no column 'account': the first line names the columns, "
                 f"with commas between them: account, and any of kind, {', '.join(FIELDS)}"
             )
+        twice = next((name for name in ("account", *FIELDS) if names.count(name) > 1), None)
+        if twice is not None:
+            raise SourceError(f"{path}:{rows.line_num}: two columns {twice!r}: which one counts?")
         for row in rows:
             if None in row:
                 raise SourceError(f"{path}:{rows.line_num}: more values than columns")

@@ -48,7 +48,7 @@ def read_labels(path: Path) -> dict[str, Label]:
     labels: dict[str, Label] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
+            rows = csv.DictReader(file, strict=True, skipinitialspace=True)
             columns = rows.fieldnames or ()
             for column in ("account", "label"):
                 if column not in columns:

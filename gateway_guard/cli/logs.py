@@ -66,7 +66,12 @@ def say_what_was_left_out(searched: Logs) -> None:
         return
     text = f"{many(searched.broken, 'line')} passed over: of no decision log, or broken"
     text += f"; the first is {searched.first_broken}"
-    if not searched.lines:
+    if searched.replayed:
+        text += (
+            f". {searched.replayed:,} of them are what `replay --decisions` wrote: who asked for "
+            "what, and why, is not in it; the report of `replay` itself counts it"
+        )
+    elif not searched.lines:
         text += ". A log in ECS or OCSF (`serve --log-format`) cannot be read here"
     typer.echo(printable(text), err=True)
 

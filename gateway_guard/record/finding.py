@@ -32,6 +32,16 @@ class _Head(msgspec.Struct, gc=False):
     account: str | None = None
 
 
+class _Replayed(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What a line of `replay --decisions` has, and none of a decision log."""
+
+    id: str | int
+    action: str
+    risk: float
+    rule: str | None
+    campaign: str | None
+
+
 class Found(NamedTuple):
     """One line.
 
@@ -53,6 +63,7 @@ class Logs:
         lines: that were of a decision log.
         broken: that were not; empty ones count as neither.
         first_broken: file and number of the first of them in the order of reading; None before.
+        replayed: of the broken ones, those that `replay` wrote.
         earliest, latest: arrivals among `lines`; None before the first.
         damaged: why a file could not be read to its end, each with its name.
     """
@@ -68,6 +79,7 @@ class Logs:
         self.lines = 0
         self.broken = 0
         self.first_broken: str | None = None
+        self.replayed = 0
         self.earliest: datetime | None = None
         self.latest: datetime | None = None
         self.damaged: list[str] = []
@@ -139,6 +151,7 @@ class Logs:
                     head = _decode(text)
                 except UNDECODABLE:
                     self._pass_over(f"{name}:{number}")
+                    self.replayed += _is_replayed(text)
                     continue
                 self._count(head.time)
                 yield head, f"{name}:{number}", text
@@ -155,6 +168,15 @@ class Logs:
 
 
 _decode: Final = msgspec.json.Decoder(_Head).decode
+_decode_replayed: Final = msgspec.json.Decoder(_Replayed).decode
+
+
+def _is_replayed(text: bytes) -> bool:
+    try:
+        _decode_replayed(text)
+    except UNDECODABLE:
+        return False
+    return True
 
 
 def _name(path: Path | None) -> str:

@@ -150,6 +150,8 @@ def test_the_application_wins_over_the_file(tmp_path: Path) -> None:
         ("a.csv", b"tier\nx\n", "a.csv:1: no column 'account': .* kind, organisation,"),
         ("a.csv", b"garbage", "a.csv:1: no column 'account'"),
         ("a.csv", b"account;tier\nx;free\n", "with commas between them"),
+        ("a.csv", b"account,tier,tier\nx,free,scale\n", "a.csv:1: two columns 'tier'"),
+        ("a.csv", b"account,tier,account\nx,free,y\n", "a.csv:1: two columns 'account'"),
         ("a.csv", b"\naccount\nx\n", "a.csv:1: no column 'account'"),
         ("a.csv", b"account,tier\n,free\n", "a.csv:2: 'account' is missing"),
     ],
@@ -399,6 +401,18 @@ def test_a_file_that_is_understood_is_read_in_silence(
 ) -> None:
     directory(tmp_path / "a.jsonl", ROW, ROW | {"account": "a_2", "kind": "key"})
 
+    assert caplog.records == []
+
+
+def test_a_blank_behind_a_comma_is_no_part_of_a_column(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('account, tier, organisation\na_1, scale, "One, Two"\n')
+
+    facts = FileDirectory(path, secret=SECRET).lookup(digest(SECRET, b"a_1"), None)
+
+    assert (facts.tier, facts.organisation) == ("scale", "One, Two")
     assert caplog.records == []
 
 

@@ -139,6 +139,19 @@ def test_what_is_no_decision_log_is_left_out_and_told(
     assert "nothing to count in" in alone.err
 
 
+def test_what_a_replay_wrote_is_named_as_that(
+    log: Path, tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    other = tmp_path / "replayed.jsonl"
+    told = {"id": "x1", "action": "deny", "risk": 0.5, "rule": None, "campaign": None}
+    other.write_text(f"{json.dumps(told)}\n" * 2)
+
+    ran = run(monkeypatch, capfd, "summary", log, other)
+
+    assert ran.out.startswith("6 decisions ")
+    assert "2 of them are what `replay --decisions` wrote" in ran.err
+
+
 def test_what_a_log_was_made_to_say_drives_no_terminal(
     tmp_path: Path, monkeypatch: Patch, capfd: Capture
 ) -> None:

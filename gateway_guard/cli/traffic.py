@@ -12,7 +12,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -30,12 +30,15 @@ MAX_DURATION: Final = 600.0
 
 _NOTHING: Final = msgspec.Raw()
 
+#: No upstream counts more in one answer.
+Tokens = Annotated[int, msgspec.Meta(le=10**12)]
+
 
 class RecordedUsage(msgspec.Struct, gc=False):
     """What the upstream said the exchange cost; None where it did not say."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
 
 
 class Recorded(msgspec.Struct, gc=False):
@@ -60,8 +63,8 @@ class Recorded(msgspec.Struct, gc=False):
     def wire(self) -> Wire:
         """The request as a frontend would have received it behind whoever recorded it."""
         body = bytes(self.body)
-        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        if body and "content-type" not in self.headers:
+        headers = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if body and not any(name == b"content-type" for name, _ in headers):
             headers.append((b"content-type", b"application/json"))
         return Wire(
             method=self.method,
@@ -149,14 +152,16 @@ class Traffic:
             number += 1
             try:
                 text = read(MAX_LINE)
+                long = len(text) >= MAX_LINE and not text.endswith(b"\n")
+                rest = text
+                while long and rest and not rest.endswith(b"\n"):
+                    rest = read(MAX_LINE)
             except (OSError, EOFError, zlib.error) as error:
                 yield Malformed(number, f"the file cannot be read further: {_cut(error)}")
                 return
             if not text:
                 return
-            if len(text) >= MAX_LINE and not text.endswith(b"\n"):
-                while text and not text.endswith(b"\n"):
-                    text = read(MAX_LINE)
+            if long:
                 yield Malformed(number, f"longer than {MAX_LINE} bytes")
                 continue
             try:

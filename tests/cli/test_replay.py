@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from gateway_guard.cli.replay import finish
-from gateway_guard.cli.tally import Fate
+from gateway_guard.cli.tally import Fate, Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
 from gateway_guard.errors import SourceError
 from gateway_guard.record.line import line
+from gateway_guard.types import Assessment, Signal
 from tests import build
 from tests.cli.run import ROOT, Ran, run
 
@@ -332,6 +334,49 @@ def test_a_body_is_kept_byte_for_byte(tmp_path: Path) -> None:
     assert line.id == "line 1"
     assert line.wire().body == body.encode()
     assert line.settlement().input_tokens is None
+
+
+def test_nobody_is_no_account_of_which_a_signal_was_seen() -> None:
+    odd = Signal(name="odd", score=0.5, evidence="seen 5, usual are 2")
+    judged = build.exchange(assessment=Assessment(signals=(odd,), risk=0.5))
+    tally = Tally(build.policy(""))
+
+    for account in ("a_1", "a_2", ""):
+        tally.add(account, judged)
+
+    assert tally.as_json()["signals"] == {"odd": {"exchanges": 3, "accounts": 2, "highest": 0.5}}
+
+
+def test_names_of_headers_may_be_written_as_http_1_clients_do(bench: Bench) -> None:
+    bench.write(exchange(1, 1.0, headers={"Content-Type": "text/plain", "User-Agent": "me"}))
+
+    with closing(Traffic(bench.traffic)) as traffic:
+        (line,) = traffic
+
+    assert isinstance(line, Recorded)
+    assert line.wire().headers == [(b"content-type", b"text/plain"), (b"user-agent", b"me")]
+
+
+def test_a_line_too_long_of_a_truncated_gzip_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway_guard.cli.traffic.MAX_LINE", 64)
+    whole = gzip.compress(random.Random(1).randbytes(200_000).replace(b"\n", b""))
+    bench.traffic.write_bytes(whole[: len(whole) // 2])
+
+    with closing(Traffic(bench.traffic)) as traffic:
+        (line,) = traffic
+
+    assert line == Malformed(1, "the file cannot be read further: it was cut short")
+
+
+def test_more_tokens_than_anybody_writes_are_no_exchange(bench: Bench) -> None:
+    bench.write(exchange(1, 1.0, usage={"output_tokens": 10**400}), exchange(2, 2.0))
+
+    ran = bench()
+
+    assert ran.code == 1
+    assert "traffic.jsonl:1: error: Expected `int` <= 1000000000000" in ran.err
 
 
 def test_a_line_too_long_to_read_is_skipped_whole(

@@ -17,6 +17,7 @@ from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import printable
+from gateway_guard.cli.traffic import MILLISECONDS, is_moment
 from gateway_guard.cli.tree import print_tree
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.core.sections import Identify
@@ -183,11 +184,14 @@ def _read(path: Path) -> Description:
         if not data.strip():
             raise SourceError(f"{path}: nothing in it; `{{}}` is the smallest request")
         _only(path, "", msgspec.json.decode(data), Description.__struct_fields__)
-        return msgspec.json.decode(data, type=Description)
+        found = msgspec.json.decode(data, type=Description)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     except UNDECODABLE as error:
         raise SourceError(f"{path}: {error}") from error
+    if found.at is not None and not is_moment(found.at):
+        raise SourceError(f"{path}: {MILLISECONDS}")
+    return found
 
 
 def _only(path: Path, within: str, found: object, known: Iterable[str]) -> None:

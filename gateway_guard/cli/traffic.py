@@ -29,9 +29,13 @@ TOKENS_PER_SECOND: Final = 50.0
 MAX_DURATION: Final = 600.0
 
 _NOTHING: Final = msgspec.Raw()
+#: Unix seconds: no moment at or after this can be shown.
+_YEAR_10000: Final = 253_402_300_800.0
+#: What is wrong with an `at` that `is_moment` refuses.
+MILLISECONDS: Final = "`at` is Unix seconds, not milliseconds"
 
 #: No upstream counts more in one answer.
-Tokens = Annotated[int, msgspec.Meta(le=10**12)]
+Tokens = Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]
 
 
 class RecordedUsage(msgspec.Struct, gc=False):
@@ -116,6 +120,11 @@ _decode: Final = msgspec.json.Decoder(Recorded).decode
 _decode_decided: Final = msgspec.json.Decoder(_Decided).decode
 
 
+def is_moment(at: float) -> bool:
+    """Whether `at` can be meant as Unix seconds."""
+    return 0.0 <= at < _YEAR_10000
+
+
 def as_recorded(identify: Identify, everywhere: tuple[IPNetwork, ...]) -> Identify:
     """`identify` for recorded traffic: account and address are given, the edge is believed."""
     return msgspec.structs.replace(
@@ -175,6 +184,9 @@ class Traffic:
                     ) from None
                 if text.strip():
                     yield Malformed(number, _short(error))
+                continue
+            if not is_moment(line.at):
+                yield Malformed(number, MILLISECONDS)
                 continue
             if not line.id:
                 line.id = f"line {number}"

@@ -370,13 +370,24 @@ def test_a_line_too_long_of_a_truncated_gzip_is_named(
     assert line == Malformed(1, "the file cannot be read further: it was cut short")
 
 
-def test_more_tokens_than_anybody_writes_are_no_exchange(bench: Bench) -> None:
-    bench.write(exchange(1, 1.0, usage={"output_tokens": 10**400}), exchange(2, 2.0))
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"usage": {"output_tokens": 10**400}}, "Expected `int` <= 1000000000000"),
+        ({"usage": {"input_tokens": -(10**400)}}, "Expected `int` >= -1000000000000"),
+        ({"at": build.NOW * 1000}, "`at` is Unix seconds, not milliseconds"),
+    ],
+)
+def test_numbers_that_nobody_means_are_no_exchange(
+    more: dict[str, Any], said: str, bench: Bench, tmp_path: Path
+) -> None:
+    bench.write(exchange(1, 1.0) | more, exchange(2, 2.0))
 
-    ran = bench()
+    ran = bench("--snapshot", tmp_path / "snapshot")
 
     assert ran.code == 1
-    assert "traffic.jsonl:1: error: Expected `int` <= 1000000000000" in ran.err
+    assert f"traffic.jsonl:1: error: {said}" in ran.err
+    assert "1 line could not be read" in ran.out
 
 
 def test_a_line_too_long_to_read_is_skipped_whole(

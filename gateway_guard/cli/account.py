@@ -270,7 +270,10 @@ def _digest(
     if name is not None:
         if not name.strip():
             raise typer.BadParameter("--name: no name is empty")
-        return name_digest(secret, name.encode())
+        try:
+            return name_digest(secret, name.encode())
+        except UnicodeEncodeError:
+            raise typer.BadParameter("--name: it is not UTF-8") from None
     assert key_file is not None  # noqa: S101 - one of the three was given
     if str(key_file) == "-":
         key = sys.stdin.buffer.read(65_536)

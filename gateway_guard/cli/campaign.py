@@ -170,10 +170,11 @@ def register(app: typer.Typer) -> None:
 
 def _release_everywhere(post: Post, name: str, reason: str, by: str, format: Format) -> None:
     """Tell all guards of a store, and their linker, that campaign `name` is let go."""
-    verdicts = post.verdicts().values()
-    accounts = sum(facts.id == name for facts in verdicts)
+    # Who is banned on their own is in none.
+    told = [facts.id for facts in post.verdicts().values() if facts.id != BANNED]
+    accounts = told.count(name)
     if not accounts:
-        held = ", ".join(sorted({facts.id for facts in verdicts} - {BANNED})) or "none"
+        held = ", ".join(sorted(set(told))) or "none"
         typer.echo(f"no campaign '{name}' is held by the guards of the store (held: {held})",
                    err=True)  # fmt: skip
         raise typer.Exit(USAGE)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.membership import JOIN, confidence
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.cli import USAGE
@@ -65,7 +66,12 @@ def _members(name: str, post: Post | None, case: Casefile | None) -> list[str]:
     found: dict[str, str] = {}
     if post is not None:
         least = confidence(JOIN)  # neighbours, too, are told of, as less sure
-        found = {a: facts.id for a, facts in post.verdicts().items() if facts.confidence >= least}
+        found = {
+            account: facts.id
+            for account, facts in post.verdicts().items()
+            # Who is banned on their own is in none.
+            if facts.confidence >= least and facts.id != BANNED
+        }
     elif case is not None:
         found = {a: held.id for held in case.linker.campaigns() for a in held.members}
     members = sorted(account for account, campaign in found.items() if campaign == name)

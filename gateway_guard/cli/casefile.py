@@ -200,7 +200,7 @@ def reason_of(text: str) -> str:
     """`--reason` as a reason.
 
     Raises:
-        typer.BadParameter: it is empty or far too long.
+        typer.BadParameter: it is empty, far too long or was not typed in UTF-8.
     """
     with usage("--reason"):
         return bench.reason_of(text)

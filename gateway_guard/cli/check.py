@@ -87,8 +87,10 @@ def _files(names: list[str]) -> list[str]:
         below = sorted(
             str(path) for path in Path(name).rglob("*") if path.suffix in (".yaml", ".yml")
         )
-        meant = [path for path in below if _is_meant(path)]
-        others = [path for path in below if path not in meant]
+        meant: list[str] = []
+        others: list[str] = []
+        for path in below:
+            (meant if _is_meant(path) else others).append(path)
         if others:
             more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
             typer.echo(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from gateway_guard.accounts.attributes import FIELDS
+from gateway_guard.accounts.attributes import FIELDS, moment
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
@@ -187,7 +187,7 @@ def _read(path: Path) -> Description:
         if not data.strip():
             raise SourceError(f"{path}: nothing in it; `{{}}` is the smallest request")
         _only(path, "", msgspec.json.decode(data), Description.__struct_fields__)
-        return msgspec.json.decode(data, type=Description)
+        found = msgspec.json.decode(data, type=Description)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     except msgspec.ValidationError as error:
@@ -197,6 +197,9 @@ def _read(path: Path) -> Description:
             f'{path}: {error}. A described request is one JSON object, {{"path": …, "headers": …, '
             '"body": …}; recorded traffic, one a line, is for `gateway-guard replay`'
         ) from error
+    if found.at is not None and (found.at < 0.0 or moment(found.at) is None):
+        raise SourceError(f"{path}: `at` is Unix seconds, not milliseconds")
+    return found
 
 
 def _only(path: Path, within: str, found: object, known: Iterable[str]) -> None:

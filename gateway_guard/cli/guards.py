@@ -11,6 +11,7 @@ from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SettingsError
+from gateway_guard.pages.words import many
 from gateway_guard.streams.post import Post
 
 
@@ -67,7 +68,8 @@ def register(app: typer.Typer) -> None:
             out = console()
             if found:
                 out.print(table)
-            out.print(f"{len(found)} guards, {len(policies)} policies")
+            word = "policy" if len(policies) == 1 else "policies"
+            out.print(f"{many(len(found), 'guard')}, {len(policies)} {word}")
         if not alike:
             raise typer.Exit(1)
 
@@ -77,7 +79,9 @@ def register(app: typer.Typer) -> None:
         post = _post(store, namespace)
         there = len(post.guards())
         post.reload()
-        console().print(f"told {there} guards; `gateway-guard guards list` shows their policies")
+        console().print(
+            f"told {many(there, 'guard')}; `gateway-guard guards list` shows their policies"
+        )
 
 
 def listed(post: Post) -> list[Listed]:

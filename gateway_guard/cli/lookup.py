@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import IO, Annotated, Final
@@ -106,6 +107,11 @@ def _write_json(answers: _Answers, texts: Iterator[list[str]], out: IO[bytes]) -
             out.flush()
 
 
+def _text(argument: str) -> str:
+    """As a line of standard input would be read: bytes that are not UTF-8 are replaced."""
+    return os.fsencode(argument).decode("utf-8", "replace")
+
+
 def _columns(line: Line) -> tuple[str, ...]:
     if isinstance(line.error, str):
         return (line.ip, "?", "", line.error, "")
@@ -174,7 +180,7 @@ def register(app: typer.Typer) -> None:
             else:
                 _write_rows(answers, texts, out)
         elif output is Format.JSON:
-            _write_json(answers, iter([addresses]), out)
+            _write_json(answers, iter([[_text(one) for one in addresses]]), out)
         else:
             _write_table(answers, addresses)
         if answers.bad:

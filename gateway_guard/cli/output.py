@@ -59,15 +59,15 @@ def print_json(value: object) -> None:
     """`value` as indented JSON on standard output, ending in a newline.
 
     Where standard output has no character for something, it is escaped: `?` would be another value.
-    So is what drives a terminal or turns the reading direction, which JSON lets stand.
+    So is what drives a terminal or turns the reading direction, which JSON lets stand, and bytes of
+    a file name that are no UTF-8, as the surrogates Python has for them.
     """
-    data = msgspec.json.encode(value)
-    text = msgspec.json.format(data, indent=2).decode()
     try:
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
         text.encode(sys.stdout.encoding or "utf-8")
         plain = text.replace("\n", "").isprintable()
     except UnicodeEncodeError:
         plain = False
     if not plain:
-        text = json.dumps(json.loads(data), indent=2)
+        text = json.dumps(msgspec.to_builtins(value, str_keys=True), indent=2)
     sys.stdout.write(text + "\n")

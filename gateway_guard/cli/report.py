@@ -12,6 +12,7 @@ from rich.table import Table
 from gateway_guard.cli.labels import Label, by_class, score
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.tally import Tally, compare
+from gateway_guard.pages.words import many
 
 #: Accounts listed on a terminal; `--format json` lists all.
 _SHOWN: Final = 20
@@ -66,31 +67,31 @@ def print_report(report: dict[str, Any], out: Console) -> None:
     rate = report["exchanges_per_second"] or 0
     first = report["policies"][0]
     out.print(
-        f"{_many(report['exchanges'], 'exchange')} of {_many(first['accounts'], 'account')}, "
+        f"{many(report['exchanges'], 'exchange')} of {many(first['accounts'], 'account')}, "
         f"replayed in {report['seconds']:.1f} s ({rate:,} a second)"
     )
     if report["malformed"]:
-        out.print(f"{_many(report['malformed'], 'line')} could not be read: left out")
+        out.print(f"{many(report['malformed'], 'line')} could not be read: left out")
     if report["out_of_order"]:
-        lines = _many(report["out_of_order"], "line")
+        lines = many(report["out_of_order"], "line")
         out.print(f"{lines} earlier than one before: time is never turned back")
     if report["addresses_not_understood"]:
-        lines = _many(report["addresses_not_understood"], "exchange")
+        lines = many(report["addresses_not_understood"], "exchange")
         out.print(f"{lines} whose client_ip is no IP address: country and network unknown")
     if report["accounts_known"] and first["accounts_without_attributes"]:
-        strangers = _many(first["accounts_without_attributes"], "account")
+        strangers = many(first["accounts_without_attributes"], "account")
         out.print(
             f"{strangers} of which the accounts file tells nothing: age, tier, country unknown"
         )
     for dependency, count in report["failures"].items():
-        out.print(f"{dependency} failed {_many(count, 'time')}: see the log")
+        out.print(f"{dependency} failed {many(count, 'time')}: see the log")
     for part in report["policies"]:
         _print_policy(part, out)
     if "different" in report:
         rows = report["different"]["accounts"]
         out.print(
-            f"\n{_many(len(rows), 'account')} treated differently, "
-            f"{_many(report['different']['exchanges'], 'exchange')}\n"
+            f"\n{many(len(rows), 'account')} treated differently, "
+            f"{many(report['different']['exchanges'], 'exchange')}\n"
         )
         if rows:
             keys = ("account", "exchanges", "changed", "refused", "refused_against")
@@ -141,7 +142,7 @@ def _print_policy(part: dict[str, Any], out: Console) -> None:
         table.add_row(_cell(tier), _cell(row["exchanges"]), _cell(row["refused"]), share)
     out.print(table)
     out.print(
-        f"\n{_many(part['accounts_refused'], 'account')} refused at least once, "
+        f"\n{many(part['accounts_refused'], 'account')} refused at least once, "
         f"{part['accounts_contained']:,} contained (half of their last ten or more)"
     )
 
@@ -163,7 +164,7 @@ def _print_labels(
     first = scores[0]
     unlabelled, absent = first["unlabelled"], first["not_in_traffic"]
     out.print(
-        f"\n{_many(first['attack'], 'account')} labelled attack, {first['benign']:,} benign"
+        f"\n{many(first['attack'], 'account')} labelled attack, {first['benign']:,} benign"
         + (f", {unlabelled:,} without a label" if unlabelled else "")
         + (f"; {absent:,} labelled and not in the traffic" if absent else "")
         + "\n"
@@ -201,10 +202,6 @@ def _table(first: str, *others: str) -> Table:
         words = name in ("action", "label")
         table.add_column(name, justify="left" if words else "right")
     return table
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def _cell(value: object) -> str:

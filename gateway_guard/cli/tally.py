@@ -12,6 +12,7 @@ from gateway_guard.types import AccountFacts, Action, Exchange
 
 #: An account is contained when at least half of its last so many exchanges were refused.
 LAST = 10
+_TAIL = (1 << LAST) - 1
 
 _NOBODY = AccountFacts()
 #: Looking up a member of an enumeration costs more than comparing with it.
@@ -38,7 +39,7 @@ class Fate(msgspec.Struct):
     @property
     def contained(self) -> bool:
         """Whether at least half of the last ten exchanges (all, if fewer) were refused."""
-        return 2 * (self.tail & (1 << LAST) - 1).bit_count() >= min(self.exchanges, LAST)
+        return 2 * (self.tail & _TAIL).bit_count() >= min(self.exchanges, LAST)
 
 
 class Tally:
@@ -81,7 +82,7 @@ class Tally:
         fate.exchanges += 1
         fate.refused += refused
         fate.restricted += action is _RESTRICT
-        fate.tail = fate.tail << 1 & 1023 | refused
+        fate.tail = fate.tail << 1 & _TAIL | refused
         if risk > fate.risk:
             fate.risk = risk
         tier = self.tiers.get(exchange.facts.account.tier or "unknown")
@@ -91,7 +92,8 @@ class Tally:
         tier[1] += refused
         for signal in exchange.assessment.signals:
             count, accounts, most = self.signals.get(signal.name) or (0, set(), 0.0)
-            accounts.add(account)
+            if account:
+                accounts.add(account)
             self.signals[signal.name] = (count + 1, accounts, max(most, signal.score))
         for hit in decision.shadow:
             self.shadow[hit.rule, hit.action] += 1

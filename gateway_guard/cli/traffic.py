@@ -190,7 +190,7 @@ def recorded(text: bytes, number: int) -> Recorded:
     except msgspec.DecodeError:
         line = _without_body(text)
     at = moment(line.at)
-    if at is None:
+    if at is None or at < 0.0:
         raise msgspec.ValidationError(
             "Expected Unix seconds (milliseconds?) or an ISO 8601 date - at `$.at`"
         )
@@ -275,14 +275,16 @@ class Traffic:
             number += 1
             try:
                 text = read(MAX_LINE)
+                long = len(text) >= MAX_LINE and not text.endswith(b"\n")
+                rest = text
+                while long and rest and not rest.endswith(b"\n"):
+                    rest = read(MAX_LINE)
             except (OSError, EOFError, zlib.error) as error:
                 yield Malformed(number, f"the file cannot be read further: {_cut(error)}")
                 return
             if not text:
                 return
-            if len(text) >= MAX_LINE and not text.endswith(b"\n"):
-                while text and not text.endswith(b"\n"):
-                    text = read(MAX_LINE)
+            if long:
                 yield Malformed(number, f"longer than {MAX_LINE} bytes")
                 continue
             if number == 1:

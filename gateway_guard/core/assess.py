@@ -11,7 +11,7 @@ from gateway_guard.types import Assessment, Facts, Request, Signal
 
 
 class Believed(Protocol):
-    """A detector and how much the policy believes it: `core.decide.Weighted`."""
+    """A detector and how much the policy believes it: `core.policy.Weighted`."""
 
     @property
     def detector(self) -> Detector: ...

@@ -176,7 +176,8 @@ _CHALLENGE = Action.CHALLENGE
 _DENY = Action.DENY
 #: As `Action.refuses` has it.
 _REFUSALS = Action.CHALLENGE
-_STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}
+#: Of refusals whose rule names no status.
+STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}
 
 
 def conclude(
@@ -214,7 +215,7 @@ def conclude(
         reason, retry_after = "limits could not be counted", 1.0
     if action >= _REFUSALS:
         if status is None:
-            status = _STATUS[action]
+            status = STATUS[action]
     else:
         status = None
     return Decision(

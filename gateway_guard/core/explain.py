@@ -278,4 +278,6 @@ def seconds(value: float) -> str:
         return f"{value:.3g} s"
     if value < 7_200.0:
         return f"{value / 60.0:.3g} min"
-    return f"{value / 3_600.0:.3g} h" if value < 2 * _DAY else f"{value / _DAY:.3g} days"
+    if value < 2 * _DAY:
+        return f"{value / 3_600.0:.3g} h"
+    return f"{value / _DAY:.3g} days" if value < 1_000 * _DAY else f"{value / _DAY:.0f} days"

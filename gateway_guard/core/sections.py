@@ -1,4 +1,4 @@
-"""The policy's `identify`, `inspect` and `verification` sections, compiled."""
+"""The policy's `identify`, `inspect`, `overload` and `verification` sections, compiled."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
         title, intro: shown above it; plain text.
         accept: what must be agreed to, one box each.
         fields: what is asked for in words, e.g. `Organisation`; only a check of one's own reads it.
-        codes: keyed digests of the codes that are accepted (`verification.codes`); None for none
+        codes: digests of the codes that are accepted (`core.codes.code_digest`); None for none
             asked for.
         check: the name of an installed check that has the last word; None for none.
     """

@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from gateway_guard.errors import UNDECODABLE
+
 _PRELUDE: Final = 12
 #: Most bytes of a frame; Amazon's own bound is 16 MB, a frame of text has a few hundred.
 _MOST: Final = 1024 * 1024
@@ -35,7 +37,6 @@ class _Last(msgspec.Struct):
 
 _part: Final = msgspec.json.Decoder(_Part).decode
 _last: Final = msgspec.json.Decoder(_Last).decode
-_UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Frames:
@@ -75,12 +76,12 @@ def _line(payload: bytes) -> bytes:
     if payload.startswith(b'{"bytes"'):
         try:
             payload = _part(payload).inner
-        except _UNDECODABLE:
+        except UNDECODABLE:
             return b"\n"
         if b"invocationMetrics" in payload:
             try:
                 told = _last(payload).metrics
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 return b"\n"
             # After what the model says of itself, which leaves some of it out.
             counts = b'{"usage":{"input_tokens":%d,"output_tokens":%d}}' % (told.read, told.written)

@@ -16,7 +16,7 @@ LONGEST_NAME: Final = 80
 LONGEST_ID: Final = 100
 #: Longest time an indicator may hold, seconds: a year. What nobody confirms again grows stale.
 LONGEST: Final = 366 * 86_400
-#: Latest moment understood, Unix seconds: the year 9999.
+#: What is understood ends before this, Unix seconds: the year 10000.
 _END: Final = 253_402_300_800
 #: A digest sealed for a group (`intel.groups`): 24 bytes in hex.
 _SEALED: Final = re.compile(r"[0-9a-f]{48}")
@@ -61,7 +61,7 @@ def checked(one: Indicator, limits: Limits) -> Indicator:
         raise IntelError(f"indicator {label}: unknown kind {shown(one.kind)} (one of: {known})")
     if not 0 <= one.confidence <= 100:
         raise IntelError(f"indicator {label}: confidence {one.confidence} is not from 0 to 100")
-    if not 0 <= one.since <= one.until <= _END:
+    if not 0 <= one.since <= one.until < _END:
         raise IntelError(f"indicator {label}: it must begin to hold before it ceases to")
     value = one.value
     if one.kind == "network":

@@ -91,7 +91,7 @@ def between(first: float | None, last: float | None) -> str:
     """`2 Mar 2026, 10:28–10:51`, both days where they differ; empty when either is unknown."""
     if first is None or last is None:
         return ""
-    same = day(first) == day(last)
+    same = date(first) == date(last)
     return f"{moment(first)}–{moment(last)[-5:]}" if same else f"{moment(first)} – {moment(last)}"
 
 
@@ -117,7 +117,8 @@ def listed(words: Sequence[str]) -> str:
 def short(count: int) -> str:
     """`950`, `12.3 k`, `4.1 M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
+        # What would be rounded up to a thousand of one unit is one of the next.
+        if count >= 0.99995 * size:
             return f"{count / size:.1f} {unit}"
     return str(count)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gateway_guard.core.decide import STATUS
 from gateway_guard.core.limits import Limit
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.rules import Condition, Rule
@@ -17,7 +18,6 @@ _VERB = {
     Action.THROTTLE: "the request is refused for now",
     Action.DENY: "the request is refused",
 }
-_STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}
 
 
 def _count(number: int, word: str) -> str:
@@ -62,7 +62,7 @@ def rule_in_words(policy: Policy, rule: Rule) -> list[str]:
         lines += conditions_in_words(rule.conditions)
     else:
         lines.append("When no earlier rule has matched, whatever the request:")
-    status = rule.status or _STATUS.get(rule.action)
+    status = rule.status or STATUS.get(rule.action)
     then = f"then {_VERB[rule.action]} ({rule.action.word}{f', {status}' if status else ''})"
     if rule.restrictions is not None:
         taken = rule.restrictions

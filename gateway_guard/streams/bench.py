@@ -84,13 +84,17 @@ def reason_of(text: str) -> str:
     """`text` as a reason.
 
     Raises:
-        SettingsError: it is empty or far too long.
+        SettingsError: it is empty, far too long or was not typed in UTF-8.
     """
     reason = " ".join(text.split())
     if not reason or len(reason) > LONGEST_REASON:
         raise SettingsError(
             f"say why in a sentence or two (1 to {LONGEST_REASON:,} characters): somebody will ask"
         )
+    try:
+        reason.encode()
+    except UnicodeEncodeError:
+        raise SettingsError("say why in UTF-8: nobody could read this") from None
     return reason
 
 

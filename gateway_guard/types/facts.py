@@ -111,7 +111,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         network: the client IP's facts.
         account: attributes of the account; all-None when the directory does not know it.
         profile: the account's own history, or None for a request without an account. Its type is
-            `signals.base.Profile`; only detectors read it.
+            `signals.profile.Profile`; only detectors read it.
         held: highest recent risk of the account; None when there is no account.
         campaign: the campaign verdict; None when the account is in none.
         indicators: shared indicators that match, the surest first, at most 8.

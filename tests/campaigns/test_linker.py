@@ -760,6 +760,8 @@ def test_an_account_forgotten_before_it_was_looked_at_does_no_harm() -> None:
 
     linker.learn(build.sighting("a_later", at=NOW + 2 * HOUR))
 
+    assert "a_later" in linker.memory.numbers
+
 
 # A web larger than what is examined together.
 

@@ -348,3 +348,20 @@ def test_no_name_is_empty(monkeypatch: Patch, capfd: Capture) -> None:
 
     assert ran.code == 2
     assert "--name: no name is empty" in ran.err
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("show", "--name", "a\udcff"), "--name: it is not UTF-8"),
+        (("ban", MEMBER, "--reason", "f\udcfcr"), "--reason: say why in UTF-8"),
+    ],
+)
+def test_what_is_typed_in_no_utf8_is_refused_in_a_sentence(
+    arguments: tuple[str, ...], said: str, monkeypatch: Patch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "account", *arguments)
+
+    assert ran.code == 2
+    assert said in ran.err

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gateway_guard.campaigns.casebook import BANNED, banned_in
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.record.reviews import Journal
@@ -283,3 +285,20 @@ def test_every_member_of_a_campaign_is_challenged_at_once(
     }
     assert nobody.code == 2
     assert "c_0001" in nobody.err
+
+
+@pytest.mark.parametrize("command", ["release", "challenge"])
+def test_banned_accounts_of_a_store_are_no_campaign(
+    command: str, monkeypatch: Patch, capfd: Capture
+) -> None:
+    held = {"acct_1": banned_in(BANNED), "acct_2": banned_in("c_0001")}
+    for module in ("campaign", "campaign_challenge"):
+        monkeypatch.setattr(
+            f"gateway_guard.cli.{module}.post_of",
+            lambda *_: SimpleNamespace(verdicts=lambda: held, review=pytest.fail),
+        )
+
+    ran = run(monkeypatch, capfd, "campaign", command, BANNED, "--reason", "why")
+
+    assert ran.code == 2
+    assert "(held: c_0001)" in ran.err

@@ -114,7 +114,7 @@ def test_guards_are_told_to_reload(monkeypatch: Patch, capfd: Capture, crew: Tea
     until(lambda: reloads, "it has reloaded")
 
     assert ran.code == 0, ran.err
-    assert "told 1 guards" in ran.out
+    assert "told 1 guard;" in ran.out
 
 
 @pytest.mark.parametrize(

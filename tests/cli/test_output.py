@@ -74,6 +74,20 @@ def test_characters_that_cannot_be_printed_stop_nothing(format: str, tmp_path: P
         assert "├ identify" in json.loads(out.read_text("ascii"))["explanation"][1]
 
 
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_file_name_that_is_not_utf8_stops_nothing(format: str, tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/policy\xff.yaml")
+    Path(name).write_bytes((ROOT / POLICY).read_bytes())
+    out = tmp_path / "out"
+
+    with out.open("w") as file:
+        ended = _run(("check", name, "--format", format), file.fileno())
+
+    assert ended == (0, "")
+    if format == "json":
+        assert name in out.read_text("ascii").encode().decode("unicode-escape", "surrogatepass")
+
+
 def test_a_closed_standard_output_stops_nothing() -> None:
     command = f"{sys.executable} -m gateway_guard check {POLICY} --format json >&-"
 

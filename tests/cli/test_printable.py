@@ -157,7 +157,7 @@ def test_a_guard_that_says_anything_of_itself_is_listed_without_its_escapes(
     ran = run(monkeypatch, capfd, "guards", "list")
 
     assert ran.code == 0
-    assert "1 guards, 1 policies" in ran.out
+    assert "1 guard, 1 policy" in ran.out
     assert not set("\x1b\x07\r\x9b\u202e") & set(ran.out)
 
 

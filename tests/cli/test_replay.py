@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from gateway_guard.cli.replay import finish
-from gateway_guard.cli.tally import Fate
+from gateway_guard.cli.tally import Fate, Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
 from gateway_guard.errors import SourceError
 from gateway_guard.record.line import line
+from gateway_guard.types import Assessment, Signal
 from tests import build
 from tests.cli.run import ROOT, Ran, run
 
@@ -397,6 +399,51 @@ def test_a_body_is_kept_byte_for_byte(tmp_path: Path) -> None:
     assert line.id == "line 1"
     assert line.wire(1_000).body == body.encode()
     assert line.settlement().input_tokens is None
+
+
+def test_nobody_is_no_account_of_which_a_signal_was_seen() -> None:
+    odd = Signal(name="odd", score=0.5, evidence="seen 5, usual are 2")
+    judged = build.exchange(assessment=Assessment(signals=(odd,), risk=0.5))
+    tally = Tally(build.policy(""))
+
+    for account in ("a_1", "a_2", ""):
+        tally.add(account, judged)
+
+    assert tally.as_json()["signals"] == {"odd": {"exchanges": 3, "accounts": 2, "highest": 0.5}}
+
+
+def test_names_of_headers_may_be_written_as_http_1_clients_do(bench: Bench) -> None:
+    bench.write(exchange(1, 1.0, headers={"Content-Type": "text/plain", "User-Agent": "me"}))
+
+    with closing(Traffic(bench.traffic)) as traffic:
+        (line,) = traffic
+
+    assert isinstance(line, Recorded)
+    assert line.wire(1_000).headers == [(b"content-type", b"text/plain"), (b"user-agent", b"me")]
+
+
+def test_a_line_too_long_of_a_truncated_gzip_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway_guard.cli.traffic.MAX_LINE", 64)
+    whole = gzip.compress(random.Random(1).randbytes(200_000).replace(b"\n", b""))
+    bench.traffic.write_bytes(whole[: len(whole) // 2])
+
+    with closing(Traffic(bench.traffic)) as traffic:
+        (line,) = traffic
+
+    assert line == Malformed(1, "the file cannot be read further: it was cut short")
+
+
+@pytest.mark.parametrize("at", [build.NOW * 1000, -1.0])
+def test_a_time_that_nobody_means_is_no_exchange(at: float, bench: Bench, tmp_path: Path) -> None:
+    bench.write(exchange(1, 1.0) | {"at": at}, exchange(2, 2.0))
+
+    ran = bench("--snapshot", tmp_path / "snapshot")
+
+    assert ran.code == 1
+    assert "traffic.jsonl:1: error: Expected Unix seconds (milliseconds?)" in ran.err
+    assert "1 line could not be read" in ran.out
 
 
 def test_a_line_too_long_to_read_is_skipped_whole(

@@ -274,7 +274,14 @@ def test_a_bucket_without_an_end_is_printed_as_infinite() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.5, "0.5 s"), (119.0, "119 s"), (120.0, "2 min"), (7_200.0, "2 h"), (172_800.0, "2 days")],
+    [
+        (0.5, "0.5 s"),
+        (119.0, "119 s"),
+        (120.0, "2 min"),
+        (7_200.0, "2 h"),
+        (172_800.0, "2 days"),
+        (94_608_000.0, "1095 days"),
+    ],
 )
 def test_durations_are_told_in_the_unit_people_would_choose(value: float, text: str) -> None:
     assert seconds(value) == text

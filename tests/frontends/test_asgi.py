@@ -524,6 +524,7 @@ def test_an_exception_in_mid_stream_passes_and_is_never_a_clean_end() -> None:
             await guarded(app, guard)(http_scope(), client.receive, client.send)
 
     run(main)
+    assert client.sent[1:]
     assert all(message["more_body"] for message in client.sent[1:])
     (usage,) = guard.settled
     assert usage.outcome is Outcome.UPSTREAM_CUT

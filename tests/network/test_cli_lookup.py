@@ -61,6 +61,15 @@ def test_a_bad_address_has_an_error_and_the_rest_goes_on() -> None:
     assert lines[1] == GOOGLE
 
 
+def test_an_argument_that_is_not_utf8_is_an_address_as_bad_as_any() -> None:
+    code, lines = run_json("8.8.8.8", "8\udcff")
+
+    assert code == 1
+    assert [(line["ip"], line.get("error")) for line in lines] == [
+        ("8.8.8.8", None), ("8\ufffd", "not an IP address"),
+    ]  # fmt: skip
+
+
 def test_another_spelling_is_answered_as_the_guard_sees_it() -> None:
     code, lines = run_json("::ffff:8.8.8.8")
 

@@ -22,7 +22,7 @@ from gateway_guard.pages.graph import MOST_MEMBERS, RINGS, layout
 from gateway_guard.pages.markup import clean, tag
 from gateway_guard.pages.plots import bars, scale
 from gateway_guard.pages.style import CSS, JS
-from gateway_guard.pages.words import moment, odds, sure
+from gateway_guard.pages.words import between, moment, odds, short, sure
 from tests.campaigns.build import learnt
 from tests.campaigns.nature import HOUR, START
 from tests.campaigns.reported import SECRET, stream
@@ -354,3 +354,23 @@ def test_odds_are_written_as_by_hand() -> None:
     assert odds(math.log(100)) == "100 to 1"
     assert odds(45 * math.log(10)) == "10⁴⁵ to 1"
     assert odds(-45 * math.log(10)) == "1 to 10⁴⁵"
+
+
+def test_a_year_between_two_days_of_one_name_is_said() -> None:
+    first = 1_772_447_280.0
+
+    same, later = between(first, first + 1_380.0), between(first, first + 365 * 86_400.0)
+
+    assert same == "2 Mar 2026, 10:28–10:51"
+    assert later == "2 Mar 2026, 10:28 – 2 Mar 2027, 10:28"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (999, "999"), (1_000, "1.0 k"), (12_345, "12.3 k"), (999_949, "999.9 k"),
+        (999_950, "1.0 M"), (999_999_999, "1.0 G"),
+    ],
+)  # fmt: skip
+def test_a_count_that_rounds_up_to_the_next_unit_is_told_in_it(count: int, text: str) -> None:
+    assert short(count) == text

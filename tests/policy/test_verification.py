@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,30 @@ def test_codes_are_kept_as_digests_however_they_are_written(tmp_path: Path) -> N
     assert found is not None
     assert found.form is not None
     assert found.form.codes == frozenset((code_digest("k7rm2qpw"), code_digest("m3vb8hzt")))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_code_a_key_or_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "codes").write_text("k7rm2qpw\n", "utf-8-sig")
+    (tmp_path / "key").write_bytes(codecs.BOM_UTF8 + KEY)
+
+    ways = (
+        "form: { codes_file: codes }",
+        'provider: { url: "https://kyc.test", key_file: key }',
+        'openid: { issuer: "https://login.test", client_id: us, secret_file: key }',
+    )
+    form, provider, openid = (
+        section(tmp_path, f'{{ url: "https://api.test/v", {way} }}')[0] for way in ways
+    )
+
+    assert form is not None
+    assert form.form is not None
+    assert form.form.codes == frozenset((code_digest("k7rm2qpw"),))
+    assert provider is not None
+    assert provider.provider is not None
+    assert provider.provider.key == KEY
+    assert openid is not None
+    assert openid.openid is not None
+    assert openid.openid.secret == KEY.decode()
 
 
 def test_keys_and_secrets_come_from_files(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from gateway_guard import __version__
 from gateway_guard.frontends.gate import LOGIN, STYLE
 from gateway_guard.pages.markup import Child, page, tag
 from gateway_guard.pages.words import moment
+from gateway_guard.streams.bench import LONGEST_NAME
 
 HOME: Final = "/dashboard"
 _PAGES: Final = (
@@ -105,8 +106,8 @@ def login_page(why: str = "") -> str:
     """Where a token is asked for."""
     form = tag(
         "form",
-        tag("label", "Your name, for the audit file", tag("input", name="name", maxlength=120,
-            required="required", autocomplete="username")),
+        tag("label", "Your name, for the audit file", tag("input", name="name",
+            maxlength=LONGEST_NAME, required="required", autocomplete="username")),
         tag("label", "Token", tag("input", name="token", type="password", required="required",
             autocomplete="current-password")),
         tag("button", "Sign in", cls="main"),

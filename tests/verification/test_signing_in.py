@@ -93,7 +93,9 @@ class Provider:
         digest = hashlib.sha256(said["code_verifier"].encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if said["code"] != challenge or self.status != 200:
-            return JSONResponse({"error": "invalid_grant"}, 400)
+            status = 307 if self.status == 307 else 400
+            elsewhere = {"location": f"{ISSUER}/token"}
+            return JSONResponse({"error": "invalid_grant"}, status, elsewhere)
         claims = {
             "iss": ISSUER, "aud": "guard", "sub": "ada", "nonce": self.nonces[said["code"]],
             "iat": build.NOW, "exp": build.NOW + 60, **self.claims,
@@ -316,6 +318,17 @@ def test_while_the_provider_refuses_nothing_changes(tmp_path: Path) -> None:
 
         assert refused.status_code == 503
         assert (await scene.visitor.http.get(back)).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_provider_that_sends_the_guard_elsewhere_is_told_its_secret_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        scene.provider.status = 307
+
+        assert (await scene.sign_in()).status_code == 503
+        assert len(scene.provider.asked) == 1
 
     asyncio.run(scenario())
 

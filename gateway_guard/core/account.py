@@ -32,10 +32,12 @@ def account(
     at: float,
     secret: bytes,
     keys: tokens.Keys,
+    believed: bool,
 ) -> Recognised:
     """Who asks: the first source that names an account wins.
 
-    `fields` and `repeated` as in `core.fields.lines_of`; `at` is Unix seconds, for tokens.
+    `fields` and `repeated` as in `core.fields.lines_of`; `at` is Unix seconds, for tokens;
+    `believed` says whether those count that somebody in front has to have verified.
 
     Two credentials that differ, in two headers, are a fault: the upstream might bill either, so
     rotating the other must not buy a fresh account. A key and a token conflict in either order;
@@ -82,6 +84,8 @@ def account(
                 continue
             if isinstance(verdict, CredentialFault):
                 return None, "jwt", verdict
+            if not (believed or source.verify):
+                return None, "jwt", CredentialFault.UNVERIFIED
             if plain is not None and plain != read.token:
                 return _TWO
             named = verdict

@@ -73,10 +73,12 @@ def identify(
         dialect = _OTHER
     model_route = dialect is not None
     address, subnet, source, trusted = origin(wire, ready, fields, repeated)
-    who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys)
+    # Where the policy names proxies, one of them has to have brought what they verify.
+    believed = trusted or wire.asked or ready.by_peer
+    who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys, believed)
     if wire.method == "WEBSOCKET" and OFFERS in fields:
         seen = (who, credential, fault)
-        who, credential, fault = with_offered_key(seen, wire, ready, at, secret, keys)
+        who, credential, fault = with_offered_key(seen, wire, ready, at, secret, keys, believed)
     if (
         wire.query
         and ready.keyed

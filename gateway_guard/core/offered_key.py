@@ -23,13 +23,14 @@ _BEFORE: Final = frozenset((b"token", b"bearer"))
 
 
 def with_offered_key(
-    seen: Recognised, wire: Wire, ready: Prepared, at: float, secret: bytes, keys: tokens.Keys
-) -> Recognised:
+    seen: Recognised, wire: Wire, ready: Prepared, at: float, secret: bytes, keys: tokens.Keys,
+    believed: bool,
+) -> Recognised:  # fmt: skip
     """Who asks for the WebSocket in `wire`, once what it offers has been read, too.
 
     A key there counts as one in Authorization would, token or not; where the policy does not read
     that, but another header, as one in that. Another credential beside it is a fault. An account
-    that the application names stays.
+    that the application names stays. `believed` as in `core.account`.
     """
     who, kind, fault = seen
     if fault is not None or kind == "state":
@@ -47,7 +48,7 @@ def with_offered_key(
     if schemed:
         field: Mapping[bytes, bytes] = {b"authorization": b"Bearer " + key}
         alone = msgspec.structs.replace(wire, headers=list(field.items()), state={})
-        named, token, fault = account(alone, ready, field, False, at, secret, keys)
+        named, token, fault = account(alone, ready, field, False, at, secret, keys, believed)
         how = token if token == "jwt" else how  # noqa: S105
     if fault is None and who is not None and who != named:
         return None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS

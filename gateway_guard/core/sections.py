@@ -18,7 +18,8 @@ class AccountSource(Veiled, msgspec.Struct, frozen=True, kw_only=True):
         kind: `header` (the whole value; for `authorization` the Bearer token), `jwt` or `state`.
         header: lower-case header name, for `header` and `jwt`.
         claim: JWT claim that names the account, e.g. `sub`.
-        verify: False only behind a proxy that has verified the token already.
+        verify: False only behind a proxy that has verified the token already; where the policy
+            names its proxies, a token that came past them counts for nothing.
         key: PEM public key or shared secret for verification; None when `jwks` is used.
         jwks: URL of a JSON Web Key Set; None when `key` is used.
         issuer, audience: required values; None for any.

@@ -340,6 +340,13 @@ CODES: Final[dict[str, Code]] = {
         "something or a provider whose callbacks are signed. Codes must be too long to guess, and "
         "files must be there.",
     ),
+    "GG605": Code(
+        "unverified tokens of everybody",
+        "With `verify: false` whoever reaches the guard may write any account into a token, unless "
+        "`trusted_proxies` names who verifies them: then a token that came past these counts for "
+        "nothing.",
+        _WARNING,
+    ),
     "GG701": Code(
         "policy test without effect",
         "A case expects nothing, or states a risk the policy's signals cannot reach.",

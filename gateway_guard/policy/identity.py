@@ -28,10 +28,11 @@ def compile_identify(found: Findings, section: Section | None) -> Identify:
     if section is None:
         return Identify()
     accounts: tuple[AccountSource, ...] = DEFAULT_ACCOUNT_SOURCES
+    believed = section.get("trusted_proxies") is not None
     node = section.get("account")
     if node is not None:
         entries = node.value if isinstance(node, SequenceNode) else [node]
-        sources = [_source(found, entry) for entry in entries]
+        sources = [_source(found, entry, believed) for entry in entries]
         accounts = tuple(source for source in sources if source is not None)
     trusted_node = section.get("trusted_proxies")
     trusted_items = items(found, trusted_node) if trusted_node is not None else []
@@ -54,7 +55,6 @@ def compile_identify(found: Findings, section: Section | None) -> Identify:
             f"'{client_ip}' is believed from nobody: `trusted_proxies` is missing",
             hint="trusted_proxies: [10.0.0.0/8]   # the networks of your proxies",
         )
-    believed = trusted_node is not None
     tls = section.section("tls_fingerprint")
     routes = section.get("model_routes")
     return Identify(
@@ -122,7 +122,7 @@ def _vast(text: str) -> bool:
     return network.prefixlen < (8 if network.version == 4 else 16) and not network.is_private
 
 
-def _source(found: Findings, node: Node) -> AccountSource | None:
+def _source(found: Findings, node: Node, believed: bool) -> AccountSource | None:
     section = Section(found, node, "account")
     if len(section.fields) != 1:
         if section.fields or section.node.value:
@@ -144,10 +144,10 @@ def _source(found: Findings, node: Node) -> AccountSource | None:
         key = section.read("state")
         return AccountSource(kind="state", state_key=key) if key else None
     jwt = section.section("jwt")
-    return _jwt(found, jwt) if jwt is not None else None
+    return _jwt(found, jwt, believed) if jwt is not None else None
 
 
-def _jwt(found: Findings, jwt: Section) -> AccountSource | None:
+def _jwt(found: Findings, jwt: Section, believed: bool) -> AccountSource | None:
     verify = jwt.read("verify")
     sources = [key for key in ("jwks", "key", "key_file") if key in jwt]
     place = jwt.node
@@ -166,6 +166,13 @@ def _jwt(found: Findings, jwt: Section) -> AccountSource | None:
             f"the token has {what}",
             hint="exactly one of jwks, key, key_file; or `verify: false` behind a proxy that "
             "has verified it",
+        )
+    elif verify is False and not believed:
+        found.at(
+            "GG605",
+            jwt.place("verify"),
+            "tokens that nobody here verifies are believed from everybody",
+            hint="trusted_proxies: [10.0.0.0/8]   # the networks of the proxies that verify them",
         )
     header = jwt.read("header")
     if header:

@@ -20,7 +20,8 @@ class CredentialFault(enum.Enum):
     NOT_A_JWT = "not-a-jwt"
     MALFORMED = "malformed"
     CRITICAL_EXTENSION = "critical-extension"
-    # Who signed it.
+    # Who signed it, or says so.
+    UNVERIFIED = "unverified"
     ALGORITHM_NOT_ALLOWED = "algorithm-not-allowed"
     KEYS_UNREACHABLE = "keys-unreachable"
     UNKNOWN_KEY = "unknown-key"
@@ -45,6 +46,7 @@ _MEANINGS = {
     CredentialFault.NOT_A_JWT: "it is no JSON Web Token",
     CredentialFault.MALFORMED: "the claims, or their times, cannot be read",
     CredentialFault.CRITICAL_EXTENSION: "it demands an extension nobody here knows (crit, b64)",
+    CredentialFault.UNVERIFIED: "nobody verified it: it came past the policy's trusted_proxies",
     CredentialFault.ALGORITHM_NOT_ALLOWED: "its algorithm is not among the policy's",
     CredentialFault.KEYS_UNREACHABLE: "the key set that verifies it cannot be fetched",
     CredentialFault.UNKNOWN_KEY: "the key set has no key of its key id",

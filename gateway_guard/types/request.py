@@ -66,6 +66,7 @@ class Wire(Veiled, msgspec.Struct, kw_only=True, gc=False):
         body: the whole body as received (still content-encoded), or None when it was not read.
         body_too_large: the body went past the policy's `inspect.max_body`; `body` is then None.
         unseen: whoever asks keeps the body to itself.
+        asked: a gateway that the policy trusts asks about it, whoever `peer` is.
         state: what the application put into `scope["state"]["gateway_guard"]`, else None.
         query: the query string as received; empty when there is none.
     """
@@ -81,6 +82,7 @@ class Wire(Veiled, msgspec.Struct, kw_only=True, gc=False):
     unseen: bool = False
     state: Mapping[str, Any] | None = None
     query: bytes = b""
+    asked: bool = False
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):

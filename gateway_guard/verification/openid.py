@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 #: Seconds one answer of the provider may take, and its configuration is believed.
 _TIMEOUT: Final = 10.0
 _FRESH: Final = 3600.0
+#: Seconds for which nobody is asked for a configuration that could not be had: who clicks on must
+#: not make the guard hammer the provider.
+REST: Final = 30.0
 _LARGEST: Final = 256 * 1024
 _ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
@@ -55,13 +58,23 @@ class SignIn:
 
     Args:
         transport: for tests and special networks.
+        now: seconds that only rise.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._transport = transport
         self._keys = JwtKeys(transport)
         #: The last issuer asked, its configuration and until when that is believed.
         self._known: tuple[str, _Configuration, float] | None = None
+        #: The last issuer that did not say, why, and until when it is left alone.
+        self._silent: tuple[str, str, float] | None = None
+        self._asking = asyncio.Lock()
+        self._now = now
 
     async def address(
         self, openid: OpenId, *, state: str, back: str, nonce: str, verifier: str
@@ -130,9 +143,22 @@ class SignIn:
         return None
 
     async def _configuration(self, openid: OpenId) -> _Configuration:
-        known, now = self._known, time.monotonic()
-        if known is not None and known[0] == openid.issuer and now < known[2]:
-            return known[1]
+        # Who comes while it is asked waits for the same answer.
+        async with self._asking:
+            known, silent, now = self._known, self._silent, self._now()
+            if known is not None and known[0] == openid.issuer and now < known[2]:
+                return known[1]
+            if silent is not None and silent[0] == openid.issuer and now < silent[2]:
+                raise SourceError(silent[1])
+            try:
+                found = await self._asked(openid)
+            except SourceError as error:
+                self._silent = openid.issuer, str(error), self._now() + REST
+                raise
+            self._known = openid.issuer, found, now + _FRESH
+            return found
+
+    async def _asked(self, openid: OpenId) -> _Configuration:
         url = f"{openid.issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
             found = msgspec.json.decode(await self._ask("GET", url), type=_Configuration)
@@ -153,7 +179,6 @@ class SignIn:
                 raise SourceError(f"{url}: names an address of this machine")
             if parts.scheme != "https" and not (local and parts.scheme == "http"):
                 raise SourceError(f"{url}: names an address that is not https")
-        self._known = openid.issuer, found, now + _FRESH
         return found
 
     async def _ask(

@@ -114,6 +114,19 @@ async def told(directory: HttpDirectory, account: str = ACCOUNT) -> tuple[bool, 
     return fresh, directory.lookup(account, None)
 
 
+def test_a_question_stays_where_it_was_meant_to_go() -> None:
+    async def main() -> None:
+        async with serving(token="the directory's own") as (directory, service, _):
+            service.status, service.codings = 302, "identity\r\nlocation: /elsewhere"
+
+            fresh, facts = await told(directory)
+
+            assert (fresh, facts) == (False, AccountFacts())
+            assert [path for path, _ in service.asked] == [f"/guard/{ACCOUNT}"]
+
+    run(main)
+
+
 def test_an_account_is_asked_for_once_while_the_answer_is_fresh() -> None:
     async def main() -> None:
         async with serving(fresh=60.0, token="a token of 16 letters") as (

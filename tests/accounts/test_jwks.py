@@ -173,7 +173,7 @@ def test_many_requests_wait_for_one_fetch_and_none_can_cancel_it() -> None:
         (b"x" * (LARGEST + 1), "200 OK"),
         (gzip.compress(bytes(8 * LARGEST), mtime=0), "200 OK\r\ncontent-encoding: gzip"),
         (key_set(jwk(TWO, "two")), "500 Internal Server Error"),
-        (key_set(jwk(TWO, "two")), "302 Found"),
+        (key_set(jwk(TWO, "two")), "302 Found\r\nlocation: /elsewhere"),
     ],
     ids=["text", "empty", "no keys", "no list", "too large", "bomb", "error", "redirect"],
 )
@@ -188,6 +188,7 @@ def test_a_bad_answer_keeps_the_last_good_keys(body: bytes, status: str) -> None
         assert account(keys, rules, wire(ONE, "one")) == ALICE
         assert account(keys, rules, wire(TWO, "two")) is None
         assert it.url in keys.errors
+        assert it.asked == 2
 
     with_issuer(test)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from ipaddress import ip_network
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,6 +21,7 @@ from gateway_guard.core.sections import AccountSource, Identify, Inspect
 from gateway_guard.core.tokens import KeySet, verify
 from gateway_guard.types import CredentialFault as Fault
 from gateway_guard.types import Request, Wire
+from tests import build
 from tests.build import NOW, SECRET
 
 SHARED = "a shared secret that is long enough for SHA-256 and SHA-512, of 64+ bytes"
@@ -195,6 +198,29 @@ def test_a_bad_token_is_a_failed_authentication() -> None:
     assert (forged.account, forged.credential) == (None, "jwt")
     assert forged.credential_fault is Fault.BAD_SIGNATURE
     assert seen(b"Bearer sk-x", source()).credential_fault is Fault.NOT_A_JWT
+
+
+def test_what_somebody_else_verifies_counts_only_where_the_policys_proxies_brought_it() -> None:
+    trusting = Identify(
+        accounts=(source(key=None, verify=False),), trusted=(ip_network("10.0.0.0/8"),)
+    )
+    nobody_named = msgspec.structs.replace(trusting, trusted=())
+    wire = build.wire(key=token().decode())
+
+    def found(peer: str | None, rules: Identify = trusting, **more: Any) -> Any:
+        here = msgspec.structs.replace(wire, peer=peer, **more)
+        request = identify(here, rules, Inspect(), id="r", at=NOW, secret=SECRET, keys={})
+        return request.account, request.credential_fault
+
+    alice = (name_digest(SECRET, b"alice"), None)
+    assert found("10.0.0.1") == alice
+    assert found("192.0.2.1", asked=True) == alice
+    assert found("192.0.2.1") == found(None) == (None, Fault.UNVERIFIED)
+    assert found("192.0.2.1", msgspec.structs.replace(trusting, trust_unix=True))[0] is None
+    assert found(None, msgspec.structs.replace(trusting, trust_unix=True)) == alice
+    assert found("192.0.2.1", nobody_named) == alice, "and the policy is warned of"
+    offered = [(b"sec-websocket-protocol", b"bearer, " + token())]
+    assert found("192.0.2.1", method="WEBSOCKET", headers=offered) == (None, Fault.UNVERIFIED)
 
 
 def test_a_plain_key_passes_on_to_the_next_source() -> None:

@@ -52,7 +52,8 @@ rules:
     url: "https://verify.example/start"
 """
 CHAT = "/v1/chat/completions"
-SPOOFED = {"x-guard-account": "acct_admin", "x-guard-action": "allow", "x-guard-other": "1"}
+SPOOFED = {"x-guard-account": "acct_admin", "x-guard-action": "allow", "x-guard-other": "1",
+           "x_guard_account": "acct_admin"}  # fmt: skip
 
 #: How long the examples wait for the guard, and how long tests do: a busy machine must not look
 #: like a guard that does not answer.

@@ -384,6 +384,28 @@ def test_a_page_with_nothing_on_it_does_not_end_a_poll() -> None:
     assert pages[-1].last
 
 
+@pytest.mark.parametrize("where", ["https://elsewhere.test/c/", "/elsewhere/"])
+def test_a_server_that_sends_the_client_elsewhere_is_not_followed_with_its_password(
+    where: str,
+) -> None:
+    asked: list[httpx.URL] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(307, headers={"location": where}, stream=httpx.ByteStream(b""))
+
+    with (
+        Web(
+            "http://127.0.0.1:1/c/", auth=("guard", "secret"),
+            transport=httpx.MockTransport(handle),
+        ) as web,
+        pytest.raises(IntelError, match="307"),
+    ):  # fmt: skip
+        list(poll(web, now=build.NOW))
+
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("name", ["\0", "x" * 70_000], ids=["no-text", "too-long"])
 def test_a_status_whose_id_makes_no_url_is_said_to_make_none(name: str) -> None:
     def handle(_: httpx.Request) -> httpx.Response:

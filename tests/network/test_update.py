@@ -355,6 +355,25 @@ def test_a_server_that_trickles_is_given_up(server: Server, tmp_path: Path) -> N
     assert outcome.detail.startswith("took too long")
 
 
+def test_a_server_that_serves_without_end_is_given_up(tmp_path: Path) -> None:
+    served = itertools.count()
+
+    class Endless(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            while next(served) < 1_000:
+                yield bytes(1_000)
+
+    (outcome,) = update(
+        [Feed.parse("own=https://example.org/x")],
+        tmp_path,
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless())),
+        max_bytes=10_000,
+    )
+
+    assert outcome.detail == "more than 10,000 bytes served; there is no earlier file"
+    assert next(served) < 20
+
+
 def test_a_server_whose_head_never_ends_is_given_up(tmp_path: Path) -> None:
     done = threading.Event()
 

@@ -221,7 +221,7 @@ def test_one_bearer_token_names_whom_the_walk_through_all_sources_names(
 
     found, expected = (
         accounts.account(
-            wire, ready, fields, len(fields) != len(headers), build.NOW, build.SECRET, {}
+            wire, ready, fields, len(fields) != len(headers), build.NOW, build.SECRET, {}, True
         )
         for ready in (sooner, walking)
     )  # fmt: skip

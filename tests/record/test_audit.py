@@ -28,11 +28,11 @@ def review(number: int = 1, **fields: object) -> Review:
     return Review(**{**given_, **fields})  # type: ignore[arg-type]
 
 
-def chain(count: int) -> tuple[list[bytes], Place]:
+def chain(count: int, *, reason: str = "r") -> tuple[list[bytes], Place]:
     """`count` lines, and the last place."""
     lines, at = [], Place()
     for number in range(1, count + 1):
-        entry = Entry(n=number, at=build.NOW + number, action="note", reason=f"r{number}",
+        entry = Entry(n=number, at=build.NOW + number, action="note", reason=f"{reason}{number}",
                       prev=at.mac)  # fmt: skip
         line, mac = line_of(entry, KEY)
         lines.append(line)
@@ -100,6 +100,27 @@ def test_a_line_that_is_repeated_is_found() -> None:
     lines, last = chain(3)
 
     assert checked(b"".join([*lines, lines[-1]]), last) == "f:4"
+
+
+@pytest.mark.parametrize(("at", "where"), [(0, "f:2"), (1, "f:2"), (2, "f:3"), (3, "f:4")])
+def test_a_line_of_another_history_is_found_though_the_same_secret_wrote_it(
+    at: int, where: str
+) -> None:
+    lines, last = chain(4)
+    others, _ = chain(4, reason="another ")
+    lines[at] = others[at]
+
+    assert checked(b"".join(lines), last) == where
+
+
+def test_a_last_line_that_was_written_twice_is_the_one_the_head_names() -> None:
+    lines, last = chain(4)
+    _, before = chain(3)
+    entry = Entry(n=4, at=build.NOW, action="note", reason="another", prev=before.mac)
+    other, _ = line_of(entry, KEY)
+
+    assert checked(b"".join([*lines[:3], other])) is None
+    assert checked(b"".join([*lines[:3], other]), last) is not None
 
 
 def test_nobody_without_the_secret_can_write_one(audit: Audit) -> None:

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from gateway_guard.guard import Guard
 from gateway_guard.types import Action
 from gateway_guard.verification.app import VerificationApp
-from gateway_guard.verification.openid import SignIn
+from gateway_guard.verification.openid import REST, SignIn
 from tests import build
 from tests.verification.visiting import URL, Visitor, challenged, guard_of, link
 
@@ -39,6 +39,7 @@ class Provider:
         claims: what its tokens say besides, or otherwise.
         changed: what its configuration says otherwise.
         asked: forms sent to the token endpoint, with their Authorization.
+        looked_up: how often its configuration was asked for.
         status: of the token endpoint's answers.
     """
 
@@ -46,6 +47,7 @@ class Provider:
         self.claims: dict[str, Any] = {}
         self.changed: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
+        self.looked_up = 0
         self.status = 200
         self.key = KEY
         self.nonces: dict[str, str] = {}
@@ -58,6 +60,7 @@ class Provider:
         )
 
     async def configuration(self, request: Request) -> JSONResponse:
+        self.looked_up += 1
         return JSONResponse(
             {
                 "issuer": ISSUER,
@@ -90,7 +93,9 @@ class Provider:
         digest = hashlib.sha256(said["code_verifier"].encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if said["code"] != challenge or self.status != 200:
-            return JSONResponse({"error": "invalid_grant"}, 400)
+            status = 307 if self.status == 307 else 400
+            elsewhere = {"location": f"{ISSUER}/token"}
+            return JSONResponse({"error": "invalid_grant"}, status, elsewhere)
         claims = {
             "iss": ISSUER, "aud": "guard", "sub": "ada", "nonce": self.nonces[said["code"]],
             "iat": build.NOW, "exp": build.NOW + 60, **self.claims,
@@ -106,7 +111,8 @@ class Scene:
     def __init__(self, folder: Path, *, openid: str = OPENID) -> None:
         self.provider = Provider()
         self.guard: Guard = guard_of(folder, form=None, openid=openid)
-        sign_in = SignIn(httpx.ASGITransport(self.provider.app))
+        self.now = 0.0
+        sign_in = SignIn(httpx.ASGITransport(self.provider.app), now=lambda: self.now)
         self.app = VerificationApp(self.guard, sign_in=sign_in)
         self.visitor = Visitor(self.app)
 
@@ -316,6 +322,17 @@ def test_while_the_provider_refuses_nothing_changes(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_provider_that_sends_the_guard_elsewhere_is_told_its_secret_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        scene.provider.status = 307
+
+        assert (await scene.sign_in()).status_code == 503
+        assert len(scene.provider.asked) == 1
+
+    asyncio.run(scenario())
+
+
 def test_a_link_asks_the_provider_ten_times_an_hour_at_most(tmp_path: Path) -> None:
     async def scenario() -> None:
         scene = Scene(tmp_path)
@@ -326,6 +343,27 @@ def test_a_link_asks_the_provider_ten_times_an_hour_at_most(tmp_path: Path) -> N
 
         assert found == [503] * 10 + [429] * 2
         assert len(scene.provider.asked) == 10
+
+    asyncio.run(scenario())
+
+
+def test_a_provider_that_does_not_say_where_to_sign_in_is_left_alone_for_a_while(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        scene.provider.changed = {"issuer": "https://evil.test"}
+        way = await scene.way()
+
+        clicks = await asyncio.gather(*(scene.visitor.http.get(way) for _ in range(20)))
+        asked = scene.provider.looked_up
+        scene.provider.changed = {}
+        scene.now += REST
+        later = await scene.visitor.http.get(way)
+
+        assert {click.status_code for click in clicks} == {503}
+        assert asked == 1
+        assert (later.status_code, scene.provider.looked_up) == (303, 2)
 
     asyncio.run(scenario())
 

@@ -141,6 +141,7 @@ def request(method: str, target: bytes, headers: Headers, peer: str | None, *, w
         ],
         peer=peer,
         query=query,
+        asked=True,
     )
     if _upgrades(headers, whole=whole):
         if method == "GET" and not _bodied(headers):

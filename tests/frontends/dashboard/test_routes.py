@@ -134,6 +134,10 @@ def test_on_loopback_every_page_is_there_with_all_its_headers(serve: Serve) -> N
         assert answer.status_code == 200, page
         for name, value in HEADERS.items():
             assert answer.headers[name] == value, (page, name)
+        assert answer.headers["cache-control"] == "no-store"
+        assert "script-src" not in answer.headers["content-security-policy"]
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     assert client.get("/").headers["location"] == "/dashboard"
     style = client.get("/dashboard/style.css")
     assert style.headers["content-type"].startswith("text/css")

@@ -82,6 +82,20 @@ def test_an_export_without_traffic_says_that_networks_are_missing(intel: Intel) 
 
 
 @pytest.mark.usefixtures("bundle")
+@pytest.mark.parametrize("form", ["bundle", "stix"])
+def test_what_has_expired_is_kept_back_and_not_said_to_be_handed_on(
+    form: str, intel: Intel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: cases.LAST + 100 * 86_400)
+
+    ran = intel("export", "--name", "a", "--format", form, "--key", "key", "-o", "late")
+
+    assert "c_0001: nothing handed on" in ran.err
+    assert "kept back: 5 not seen for as long as they hold (--days)" in ran.err
+    assert b"indicator--" not in (tmp_path / "late").read_bytes()
+
+
+@pytest.mark.usefixtures("bundle")
 def test_lines_that_are_of_no_decision_log_are_counted(intel: Intel, tmp_path: Path) -> None:
     (tmp_path / "other").write_text('{"id":"d1","action":"allow"}\n' * 3)
 

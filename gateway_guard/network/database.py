@@ -102,6 +102,10 @@ class _Layer:
                 raise IsADirectoryError(errno.EISDIR, f"no .mmdb file in this folder{_FILL}")
         except OSError as error:
             self.error = f"{self.source.path}: cannot be read: {error.strerror}"
+            word, equals, _ = str(self.source.path).partition("=")
+            if equals and word.isalnum():
+                known = ", ".join((_AUTHORITATIVE, *NETWORK_FLAGS))
+                self.error += f"; {word!r} in front of `=` is none of {known}"
             self._tried = None
             return False
         if stamp == self._tried:

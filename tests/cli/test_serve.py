@@ -65,6 +65,21 @@ def test_flags_that_are_wrong_or_do_not_fit_together_are_usage(
     assert "Traceback" not in ran.err
 
 
+def test_what_speaks_to_envoy_is_missed_before_a_word_of_listening(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text(BELIEVING)
+    monkeypatch.setattr("gateway_guard.frontends.extauth.asked.find_spec", lambda _: None)
+
+    ran = run(
+        monkeypatch, capfd, *SERVE, "--policy", tmp_path / "policy.yaml", "--frontend", "envoy"
+    )
+
+    assert ran.code == 3
+    assert "--frontend envoy needs grpc: pip install" in ran.err
+    assert "listens on" not in ran.err
+
+
 def test_a_certificate_that_is_none_is_said_in_words(
     monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
 ) -> None:

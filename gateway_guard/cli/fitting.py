@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -91,6 +92,20 @@ def check_loop(origin: Origin, host: str, port: int, uds: str | None) -> None:
             f"--upstream is where this guard itself listens ({here}): every request would come "
             "back and be charged again. Name the model API, or listen on another --port"
         )
+
+
+def check_prefix(origin: Origin) -> None:
+    """Warn where the upstream is written as clients write their base URL: paths have its end, too.
+
+    Nothing is refused: clients may leave it off.
+    """
+    last = origin.prefix.rpartition(b"/")[2].decode("latin-1")
+    if re.fullmatch(r"v\d+(?:(?:alpha|beta)\d*)?", last):
+        log.warning(
+            "--upstream ends in /%s, and what clients ask for comes behind it: "
+            "/%s/chat/completions goes to %s/%s/chat/completions. Leave it out, unless they do",
+            last, last, origin.prefix.decode("latin-1"), last,
+        )  # fmt: skip
 
 
 def _same(upstream: str, host: str, port: int) -> bool:

@@ -20,6 +20,7 @@ from gateway_guard.cli.fitting import (
     check_accounts,
     check_frontends,
     check_loop,
+    check_prefix,
     check_verification,
 )
 from gateway_guard.cli.log_level import log_to_stderr
@@ -292,6 +293,7 @@ def serve(
         if upstream is not None:
             origin = Origin.parse(upstream)
             check_loop(origin, host, port, uds)
+            check_prefix(origin)
             if upstream_ca is not None and not origin.secure:
                 raise typer.BadParameter("--upstream-ca is for an --upstream with https")
     tls = Certificate(ssl_certfile, ssl_keyfile) if ssl_certfile else None

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from gateway_guard.cli import build_app
-from gateway_guard.cli.fitting import check_accounts, check_frontends, check_loop
+from gateway_guard.cli.fitting import check_accounts, check_frontends, check_loop, check_prefix
 from gateway_guard.frontends.upstream import Origin
 from gateway_guard.policy.compile import load_policy
 from gateway_guard.settings import Settings
@@ -146,6 +146,24 @@ def test_an_upstream_is_compared_with_the_socket_that_is_listened_on(tmp_path: P
     check_loop(Origin.parse(f"unix:{tmp_path}/model.sock"), "127.0.0.1", 8080, uds)
     with pytest.raises(typer.BadParameter, match="--uds"):
         check_loop(Origin.parse(f"unix:{tmp_path}/./guard.sock"), "127.0.0.1", 8080, uds)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "warned"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://127.0.0.1:8000/models", False),
+        ("http://127.0.0.1:8000/v1/", True),
+        ("https://example.com/openai/v1beta", True),
+        ("unix:/run/v1", False),
+    ],
+)
+def test_an_upstream_written_as_clients_write_theirs_is_warned_of(
+    upstream: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_prefix(Origin.parse(upstream))
+
+    assert ("Leave it out" in caplog.text) is warned
 
 
 def test_a_loop_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:

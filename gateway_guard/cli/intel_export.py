@@ -131,13 +131,13 @@ def confirmed(
     """What is fit to be handed on of the campaigns named, else of those that sure at `least`.
 
     Raises:
-        IntelError: none is held by a name.
+        typer.BadParameter: none is held by a name.
     """
     campaigns = {one.id: one for one in linker.campaigns()}
     for name in names or ():
         if name not in campaigns:
             held = ", ".join(sorted(campaigns)) or "none"
-            raise IntelError(f"no campaign {name!r} is held (held: {held})")
+            raise typer.BadParameter(f"no campaign {name!r} is held (held: {held})")
     for name, campaign in campaigns.items():
         if name in names if names else campaign.confidence >= least:
             yield case_of(linker, campaign, traffic)

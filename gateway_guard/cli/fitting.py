@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from gateway_guard.cli.outputs import same_file
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Verification
 from gateway_guard.errors import SettingsError
@@ -91,6 +92,25 @@ def check_loop(origin: Origin, host: str, port: int, uds: str | None) -> None:
         raise typer.BadParameter(
             f"--upstream is where this guard itself listens ({here}): every request would come "
             "back and be charged again. Name the model API, or listen on another --port"
+        )
+
+
+def check_log(policy: str, settings: Settings) -> None:
+    """Whether decisions would be written behind what another file is read for.
+
+    Raises:
+        typer.BadParameter: the decision log is one of the guard's other files.
+    """
+    if settings.decision_log in (None, "-"):
+        return
+    others = (
+        policy, settings.accounts_file, settings.campaigns_file, settings.audit_file,
+        settings.intel_file,
+    )  # fmt: skip
+    if any(same_file(Path(settings.decision_log), Path(one)) for one in others if one):
+        raise typer.BadParameter(
+            f"the decision log {settings.decision_log} is a file the guard reads, too, and "
+            "decisions would stand behind what is in it: name one of its own"
         )
 
 

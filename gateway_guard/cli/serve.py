@@ -19,6 +19,7 @@ import typer
 from gateway_guard.cli.fitting import (
     check_accounts,
     check_frontends,
+    check_log,
     check_loop,
     check_prefix,
     check_verification,
@@ -261,6 +262,7 @@ def serve(
         campaigns_file=settings.campaigns_file if campaigns_file is None else campaigns_file,
         decision_log=decision_log or settings.decision_log,
     )
+    check_log(policy, settings)
     pages = admin_port >= 0 and opens(settings, admin_host, dashboard, usage=usage_lease > 0)
     options = Options(
         policy=policy,

@@ -80,6 +80,23 @@ def test_what_speaks_to_envoy_is_missed_before_a_word_of_listening(
     assert "listens on" not in ran.err
 
 
+@pytest.mark.parametrize("flag", ["--policy", "--accounts"])
+def test_decisions_are_written_behind_no_file_that_is_read(
+    flag: str, monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
+) -> None:
+    files = {"--policy": tmp_path / "policy.yaml", "--accounts": tmp_path / "accounts.jsonl"}
+    files["--policy"].write_text("version: 1\n")
+    files["--accounts"].write_text('{"account": "team-7", "kind": "name"}\n')
+    before = files[flag].read_bytes()
+    words = [word for pair in files.items() for word in pair]
+
+    ran = run(monkeypatch, capfd, *SERVE, *UPSTREAM, *words, "--decision-log", files[flag])
+
+    assert ran.code == 2
+    assert "decisions would stand behind what is in it" in ran.err
+    assert files[flag].read_bytes() == before
+
+
 def test_a_certificate_that_is_none_is_said_in_words(
     monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
 ) -> None:

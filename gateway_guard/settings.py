@@ -250,6 +250,7 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
 
 def _secret(env: Mapping[str, str]) -> bytes:
     path = env.get("GATEWAY_GUARD_SECRET_FILE")
+    said = env.get("GATEWAY_GUARD_SECRET", "").encode("utf-8", "surrogateescape")
     if path:
         try:
             secret = Path(path).read_bytes().strip()
@@ -259,8 +260,13 @@ def _secret(env: Mapping[str, str]) -> bytes:
                 "write a key there with: openssl rand -hex 32"
             ) from error
         source = f"the file {path}"
-    elif env.get("GATEWAY_GUARD_SECRET"):
-        secret = env["GATEWAY_GUARD_SECRET"].encode("utf-8", "surrogateescape")
+        if said and said != secret:
+            raise SettingsError(
+                "GATEWAY_GUARD_SECRET and GATEWAY_GUARD_SECRET_FILE hold two keys, and accounts "
+                "have other names by each: unset one"
+            )
+    elif said:
+        secret = said
         source = "GATEWAY_GUARD_SECRET"
     else:
         log.info("no GATEWAY_GUARD_SECRET: digests are keyed at random and change with every start")

@@ -100,6 +100,17 @@ def test_a_variable_that_makes_no_sense_says_what_to_write(
     assert "short" not in str(caught.value)
 
 
+def test_two_secrets_are_one_too_many_unless_they_are_one(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("0123456789abcdef\n")
+    one = {"GATEWAY_GUARD_SECRET_FILE": str(tmp_path / "key")}
+
+    same = Settings.from_environment(one | {"GATEWAY_GUARD_SECRET": "0123456789abcdef"})
+
+    assert same.secret == b"0123456789abcdef"
+    with pytest.raises(SettingsError, match="hold two keys"):
+        Settings.from_environment(one | {"GATEWAY_GUARD_SECRET": "fedcba9876543210"})
+
+
 def test_an_unknown_variable_is_named_in_the_log_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -36,6 +36,7 @@ HARMLESS = {
     "network/update.py: state.url == _url_digest(feed)": "names a file of the operator's own",
     "policy/source.py: digest == self._seen": "of the policy file, shown in every decision",
     "policy/source.py: digest != self._digest": "of the policy file, shown in every decision",
+    "settings.py: said != secret": "both are this process's own, at its start",
     "record/chain.py: entry.prev != at.mac": "of a file on this machine, checked by its reader",
     "record/chain.py: head.mac != at.mac": "of a file on this machine, checked by its reader",
     "record/reviews.py: hashlib.blake2b(start, digest_size=16).digest() == known.digest":

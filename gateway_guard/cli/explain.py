@@ -186,7 +186,13 @@ def _read(path: Path) -> Description:
         data = path.read_bytes()
         if not data.strip():
             raise SourceError(f"{path}: nothing in it; `{{}}` is the smallest request")
-        _only(path, "", msgspec.json.decode(data), Description.__struct_fields__)
+        document = msgspec.json.decode(data)
+        if isinstance(document, dict) and "model" in document:
+            raise SourceError(
+                f'{path}: this is a body alone; write {{"body": …}} around it, and beside it path, '
+                "headers and peer, where they matter"
+            )
+        _only(path, "", document, Description.__struct_fields__)
         found = msgspec.json.decode(data, type=Description)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error

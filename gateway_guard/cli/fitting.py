@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
+from gateway_guard.cli.outputs import same_file
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Verification
 from gateway_guard.errors import SettingsError
@@ -91,6 +93,39 @@ def check_loop(origin: Origin, host: str, port: int, uds: str | None) -> None:
             f"--upstream is where this guard itself listens ({here}): every request would come "
             "back and be charged again. Name the model API, or listen on another --port"
         )
+
+
+def check_log(policy: str, settings: Settings) -> None:
+    """Whether decisions would be written behind what another file is read for.
+
+    Raises:
+        typer.BadParameter: the decision log is one of the guard's other files.
+    """
+    if settings.decision_log in (None, "-"):
+        return
+    others = (
+        policy, settings.accounts_file, settings.campaigns_file, settings.audit_file,
+        settings.intel_file,
+    )  # fmt: skip
+    if any(same_file(Path(settings.decision_log), Path(one)) for one in others if one):
+        raise typer.BadParameter(
+            f"the decision log {settings.decision_log} is a file the guard reads, too, and "
+            "decisions would stand behind what is in it: name one of its own"
+        )
+
+
+def check_prefix(origin: Origin) -> None:
+    """Warn where the upstream is written as clients write their base URL: paths have its end, too.
+
+    Nothing is refused: clients may leave it off.
+    """
+    last = origin.prefix.rpartition(b"/")[2].decode("latin-1")
+    if re.fullmatch(r"v\d+(?:(?:alpha|beta)\d*)?", last):
+        log.warning(
+            "--upstream ends in /%s, and what clients ask for comes behind it: "
+            "/%s/chat/completions goes to %s/%s/chat/completions. Leave it out, unless they do",
+            last, last, origin.prefix.decode("latin-1"), last,
+        )  # fmt: skip
 
 
 def _same(upstream: str, host: str, port: int) -> bool:

@@ -190,7 +190,7 @@ def list_command(
     if not place.path.exists():
         typer.echo(f"{place.path}: no such file yet; what is taken in first makes it", err=True)
     if source is not None and source not in held.sources:
-        raise IntelError(f"no source is called {source!r} (there are: {_names(held)})")
+        raise typer.BadParameter(f"no source is called {source!r} (there are: {_names(held)})")
     if format is Format.JSON:
         chosen = held.sources if source is None else {source: held.sources[source]}
         print_json({"sources": chosen})
@@ -226,7 +226,7 @@ def forget(
     place = table_file(table, Settings.from_environment())
     held = place.read()
     if source not in held.sources:
-        raise IntelError(f"no source is called {source!r} (there are: {_names(held)})")
+        raise typer.BadParameter(f"no source is called {source!r} (there are: {_names(held)})")
     place.update(lambda now: without(now, source))
     console().print(
         f"{source} is forgotten; a running guard knows within a second or two. Its bundles can be "

@@ -104,14 +104,15 @@ def export(
     case = opened(file)
     check_outputs({"--out": out}, case.file.path, case.file.reviews, key, *(traffic or ()))
     linker = case.linker
-    found = list(confirmed(linker, campaign, confidence, seen_in(traffic or ())))
+    held, now = dict(DAYS) if days is None else dict.fromkeys(DAYS, days), time.time()
+    cases = confirmed(linker, campaign, confidence, seen_in(traffic or ()))
+    found = [one.current(now, held) for one in cases]
     group = group_of(settings.intel_group_key) if settings.intel_group_key is not None else None
-    held = dict(DAYS) if days is None else dict.fromkeys(DAYS, days)
     if format is Document.STIX:
         document = stix_bundle(found, who, tlp=marking, group=group, days=held)
         data = msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
     else:
-        data = _signed(found, who, key, marking, group, held)
+        data = _signed(found, who, key, marking, group, held, now)
     if out is None:
         sys.stdout.write(data.decode())
     else:
@@ -130,13 +131,13 @@ def confirmed(
     """What is fit to be handed on of the campaigns named, else of those that sure at `least`.
 
     Raises:
-        IntelError: none is held by a name.
+        typer.BadParameter: none is held by a name.
     """
     campaigns = {one.id: one for one in linker.campaigns()}
     for name in names or ():
         if name not in campaigns:
             held = ", ".join(sorted(campaigns)) or "none"
-            raise IntelError(f"no campaign {name!r} is held (held: {held})")
+            raise typer.BadParameter(f"no campaign {name!r} is held (held: {held})")
     for name, campaign in campaigns.items():
         if name in names if names else campaign.confidence >= least:
             yield case_of(linker, campaign, traffic)
@@ -144,7 +145,7 @@ def confirmed(
 
 def _signed(
     cases: Iterable[Case], who: str, key: Path | None, tlp: str, group: Group | None,
-    days: Mapping[str, int],
+    days: Mapping[str, int], now: float,
 ) -> bytes:  # fmt: skip
     if key is None:
         raise SettingsError("--key is missing")
@@ -152,13 +153,7 @@ def _signed(
         signer = Signer.read(read_bounded(key, 1 << 16), str(key))
     except FileNotFoundError:
         raise IntelError(f"{key}: no such file; `gateway-guard intel keygen` makes one") from None
-    now = time.time()
-    told = [
-        one.indicator
-        for case in cases
-        for one in shared(who, case, group, days)
-        if one.indicator.until > now
-    ]
+    told = [one.indicator for case in cases for one in shared(who, case, group, days)]
     bundle = bundle_of(
         told, now=now, days=_GOOD_FOR, tlp=tlp, group=group.id if group is not None else ""
     )

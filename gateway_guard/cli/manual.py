@@ -134,7 +134,7 @@ def add_pages(app: typer.Typer) -> None:
     """
     for path, command in commands(app):
         page = PAGES.get(path)
-        text = inspect.getdoc(command.callback) or ""
+        text = command.help or inspect.getdoc(command.callback) or ""
         command.short_help = _sentence(text)
         if page is not None and command.epilog is None:
             command.epilog = epilog(page, text)

@@ -29,12 +29,12 @@ def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> N
             continue
         if str(path) == "-":
             raise typer.BadParameter(f"{flag} -: standard output is called /dev/stdout here")
-        if any(_same(path, one) for one in inputs if one is not None):
+        if any(same_file(path, one) for one in inputs if one is not None):
             raise typer.BadParameter(
                 f"{flag} {path} would be written over what is read from it: name another file"
             )
         for other, before in named.items():
-            if _same(path, before):
+            if same_file(path, before):
                 raise typer.BadParameter(f"{other} and {flag} name one file, {path}: name two")
         named[flag] = path
         wrong = _trouble(path)
@@ -42,8 +42,8 @@ def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> N
             raise SourceError(f"{path}: cannot be written: {os.strerror(wrong)}")
 
 
-def _same(path: Path, other: Path) -> bool:
-    """Whether both lead to one file, by links, too."""
+def same_file(path: Path, other: Path) -> bool:
+    """Whether both lead to one file, by links, too; what is no file is never one."""
     if path.exists() and not path.is_file():
         return False
     with contextlib.suppress(OSError):

@@ -19,7 +19,9 @@ import typer
 from gateway_guard.cli.fitting import (
     check_accounts,
     check_frontends,
+    check_log,
     check_loop,
+    check_prefix,
     check_verification,
 )
 from gateway_guard.cli.log_level import log_to_stderr
@@ -260,6 +262,7 @@ def serve(
         campaigns_file=settings.campaigns_file if campaigns_file is None else campaigns_file,
         decision_log=decision_log or settings.decision_log,
     )
+    check_log(policy, settings)
     pages = admin_port >= 0 and opens(settings, admin_host, dashboard, usage=usage_lease > 0)
     options = Options(
         policy=policy,
@@ -292,6 +295,7 @@ def serve(
         if upstream is not None:
             origin = Origin.parse(upstream)
             check_loop(origin, host, port, uds)
+            check_prefix(origin)
             if upstream_ca is not None and not origin.secure:
                 raise typer.BadParameter("--upstream-ca is for an --upstream with https")
     tls = Certificate(ssl_certfile, ssl_keyfile) if ssl_certfile else None

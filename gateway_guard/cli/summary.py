@@ -175,9 +175,9 @@ def _nothing(searched: Logs, summary: Summary, rule: str | None) -> str:
         return f"nothing to count in {where}"
     near = difflib.get_close_matches(rule, sorted(summary.names), n=1)
     near = near or sorted(name for name in summary.names if name.endswith(f":{rule}"))
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     known = ", ".join(sorted(summary.names))
-    return printable(f"no decision by {rule!r} in {where}; {hint}(by these: {known})")
+    return printable(f"no decision by {rule!r} in {where}{hint} (by these: {known})")
 
 
 def _print(report: dict[str, Any], searched: Logs, out: Console) -> None:

@@ -39,6 +39,9 @@ MOST: Final = {"network": 256, "client": 8, "template": 32}
 #: (DETECTION D3: alone it is nearly useless).
 SUREST: Final = 0.95
 _WEAK: Final = {"client": 0.5}
+_EXPIRED: Final = "not seen for as long as they hold (--days)"
+#: Seconds.
+DAY: Final = 86_400
 #: Networks and accounts of one remembered while a log is read.
 _MOST_NETWORKS: Final = 200_000
 _MOST_ACCOUNTS: Final = 4_096
@@ -116,6 +119,20 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: float
     findings: tuple[Finding, ...]
     kept_back: Mapping[str, int]
+
+    def current(self, now: float, days: Mapping[str, int]) -> Case:
+        """The case without what was not seen for the `days` that its kind holds, which is counted
+        as kept back: nobody could take it in.
+        """
+        holding = tuple(
+            one for one in self.findings if int(one.last_at) + days[one.kind] * DAY > now
+        )
+        gone = len(self.findings) - len(holding)
+        if not gone:
+            return self
+        return msgspec.structs.replace(
+            self, findings=holding, kept_back={**self.kept_back, _EXPIRED: gone}
+        )
 
 
 def case_of(linker: Linker, campaign: Campaign, traffic: Traffic) -> Case:

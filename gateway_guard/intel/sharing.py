@@ -13,12 +13,11 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.intel.evidence import Case, Finding
+from gateway_guard.intel.evidence import DAY, Case, Finding
 from gateway_guard.intel.groups import Group
 from gateway_guard.intel.indicator import Indicator
 
 _NAMESPACE: Final = uuid.UUID("3f0a7c52-8d0e-5b1f-9c53-6a0c1f6f9b7e")
-_DAY: Final = 86_400
 #: Days for which a thing says something after it was last seen: addresses change hands first, a
 #: template is used as long as the work it is for. Not measured.
 DAYS: Final[Mapping[str, int]] = {"network": 14, "client": 30, "template": 90}
@@ -77,6 +76,6 @@ def shared(
                 name=case.campaign.id,
                 confidence=round(100 * finding.confidence),
                 since=int(finding.first_at),
-                until=int(finding.last_at) + days[finding.kind] * _DAY,
+                until=int(finding.last_at) + days[finding.kind] * DAY,
             ),
         )

@@ -101,6 +101,10 @@ class _Layer:
                 raise IsADirectoryError(errno.EISDIR, f"no .mmdb file in this folder{_FILL}")
         except OSError as error:
             self.error = f"{self.source.path}: cannot be read: {error.strerror}"
+            word, equals, _ = str(self.source.path).partition("=")
+            if equals and word.isalnum():
+                known = ", ".join((_AUTHORITATIVE, *NETWORK_FLAGS))
+                self.error += f"; {word!r} in front of `=` is none of {known}"
             return False
         if found == self._tried and self.error is None:
             return False

@@ -25,6 +25,9 @@ def main(words: list[str]) -> None:
     first = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
     names, options = words[:first], words[first:]
     found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
+    unknown = [name for name in names if f"bench_{name}" not in found]
+    if unknown:
+        sys.exit(f"no benchmark is called {', '.join(unknown)}; --help names them all")
     chosen = [stem for stem in found if not names or stem.removeprefix("bench_") in names]
     print(f"Python {platform.python_version()}, medians of interleaved repeats, CPU time\n")
     print("| what | measured | ratio |\n|---|---|---|")

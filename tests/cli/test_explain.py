@@ -190,3 +190,14 @@ def test_what_is_no_description_is_told_what_one_is(
 
     assert ran.code == 3
     assert "A described request is one JSON object" in ran.err
+
+
+def test_a_body_alone_is_told_where_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    body = write(tmp_path / "body.json", {"model": "apex-4", "messages": []})
+
+    ran = run(monkeypatch, capfd, "explain", body, "-p", STANDARD)
+
+    assert ran.code == 3
+    assert 'this is a body alone; write {"body": …} around it' in ran.err

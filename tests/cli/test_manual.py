@@ -41,7 +41,10 @@ def test_help_says_what_a_command_does_how_it_ends_and_gives_an_example(
     assert f"\n    {PAGES[path].example}\n" in ran.out
 
 
-@pytest.mark.parametrize(("path", "last"), [("", "empty it."), ("intel", "with decisions.")])
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [("", "empty it."), ("intel", "with decisions."), ("account", "changes nothing.")],
+)
 def test_lists_of_commands_show_the_first_sentence_of_each_whole(
     path: str, last: str, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:

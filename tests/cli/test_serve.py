@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from gateway_guard.cli import build_app
-from gateway_guard.cli.fitting import check_accounts, check_frontends, check_loop
+from gateway_guard.cli.fitting import check_accounts, check_frontends, check_loop, check_prefix
 from gateway_guard.frontends.upstream import Origin
 from gateway_guard.policy.compile import load_policy
 from gateway_guard.settings import Settings
@@ -63,6 +63,38 @@ def test_flags_that_are_wrong_or_do_not_fit_together_are_usage(
     assert ran.code == 2
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_what_speaks_to_envoy_is_missed_before_a_word_of_listening(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text(BELIEVING)
+    monkeypatch.setattr("gateway_guard.frontends.extauth.asked.find_spec", lambda _: None)
+
+    ran = run(
+        monkeypatch, capfd, *SERVE, "--policy", tmp_path / "policy.yaml", "--frontend", "envoy"
+    )
+
+    assert ran.code == 3
+    assert "--frontend envoy needs grpc: pip install" in ran.err
+    assert "listens on" not in ran.err
+
+
+@pytest.mark.parametrize("flag", ["--policy", "--accounts"])
+def test_decisions_are_written_behind_no_file_that_is_read(
+    flag: str, monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
+) -> None:
+    files = {"--policy": tmp_path / "policy.yaml", "--accounts": tmp_path / "accounts.jsonl"}
+    files["--policy"].write_text("version: 1\n")
+    files["--accounts"].write_text('{"account": "team-7", "kind": "name"}\n')
+    before = files[flag].read_bytes()
+    words = [word for pair in files.items() for word in pair]
+
+    ran = run(monkeypatch, capfd, *SERVE, *UPSTREAM, *words, "--decision-log", files[flag])
+
+    assert ran.code == 2
+    assert "decisions would stand behind what is in it" in ran.err
+    assert files[flag].read_bytes() == before
 
 
 def test_a_certificate_that_is_none_is_said_in_words(
@@ -131,6 +163,24 @@ def test_an_upstream_is_compared_with_the_socket_that_is_listened_on(tmp_path: P
     check_loop(Origin.parse(f"unix:{tmp_path}/model.sock"), "127.0.0.1", 8080, uds)
     with pytest.raises(typer.BadParameter, match="--uds"):
         check_loop(Origin.parse(f"unix:{tmp_path}/./guard.sock"), "127.0.0.1", 8080, uds)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "warned"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://127.0.0.1:8000/models", False),
+        ("http://127.0.0.1:8000/v1/", True),
+        ("https://example.com/openai/v1beta", True),
+        ("unix:/run/v1", False),
+    ],
+)
+def test_an_upstream_written_as_clients_write_theirs_is_warned_of(
+    upstream: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_prefix(Origin.parse(upstream))
+
+    assert ("Leave it out" in caplog.text) is warned
 
 
 def test_a_loop_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:

@@ -109,6 +109,20 @@ def test_a_log_is_unpacked_by_what_is_in_it_whatever_its_name(intel: Intel, tmp_
 
 
 @pytest.mark.usefixtures("bundle")
+@pytest.mark.parametrize("form", ["bundle", "stix"])
+def test_what_has_expired_is_kept_back_and_not_said_to_be_handed_on(
+    form: str, intel: Intel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: cases.LAST + 100 * 86_400)
+
+    ran = intel("export", "--name", "a", "--format", form, "--key", "key", "-o", "late")
+
+    assert "c_0001: nothing handed on" in ran.err
+    assert "kept back: 5 not seen for as long as they hold (--days)" in ran.err
+    assert b"indicator--" not in (tmp_path / "late").read_bytes()
+
+
+@pytest.mark.usefixtures("bundle")
 def test_lines_that_are_of_no_decision_log_are_counted(intel: Intel, tmp_path: Path) -> None:
     (tmp_path / "other").write_text('{"id":"d1","action":"allow"}\n' * 3)
 
@@ -257,7 +271,7 @@ def test_a_source_is_forgotten_by_its_name_and_no_other(intel: Intel, tmp_path: 
     wrong = intel("forget", "fed")
     right = intel("forget", "feed")
 
-    assert (wrong.code, "there are: feed" in wrong.err) == (3, True)
+    assert (wrong.code, "there are: feed" in wrong.err) == (2, True)
     assert right.code == 0
     assert TableFile(tmp_path / "table").read().size == 0
 
@@ -275,12 +289,10 @@ def test_a_log_whose_compression_is_damaged_is_said_to_be(intel: Intel, tmp_path
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("export", "--name", "a", "--format", "stix", "--campaign", "c_9"), "held: c_0001"),
         (("export", "--name", "a", "--format", "stix", "--traffic", "gone"), "gone cannot be read"),
         (("import", "gone", "--as", "x"), "gone: no such file"),
         (("import", "log", "--as", "x"), "log: this is no STIX bundle"),
         (("verify", "log", "--trusted", "log"), "log:1: write a name and a key"),
-        (("list", "--source", "x"), "there are: none"),
         (("poll", "http://192.0.2.1/c/", "--as", "x"), "in the clear"),
         (("serve", "--collection", "c", "--users", "u"), "c: cannot be read"),
     ],
@@ -308,6 +320,20 @@ def test_a_table_that_is_not_there_is_not_an_empty_one_without_a_word(intel: Int
 
     assert ran.code == 0
     assert ran.err == "typo: no such file yet; what is taken in first makes it\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("export", "--name", "a", "--format", "stix", "--campaign", "c_9"), "held: c_0001"),
+        (("list", "--source", "x"), "there are: none"),
+        (("forget", "x"), "there are: none"),
+    ],
+)
+def test_a_name_that_nothing_has_is_usage(intel: Intel, words: tuple[str, ...], part: str) -> None:
+    ran = intel(*words)
+
+    assert (ran.code, part in ran.err) == (2, True), ran.err
 
 
 def test_decisions_of_crowdsec_come_in_and_networks_go_out(intel: Intel, tmp_path: Path) -> None:

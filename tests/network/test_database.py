@@ -472,3 +472,10 @@ def test_no_network_knows_nothing() -> None:
     assert network.lookup("8.8.8.8") == UNKNOWN
     assert network.reload()
     assert network.describe() == []
+
+
+def test_a_misspelt_flag_in_front_of_a_list_is_named() -> None:
+    with pytest.raises(SourceError) as caught:
+        NetworkDatabase(["vpnn=exits.txt"])
+
+    assert "'vpnn' in front of `=` is none of authoritative, hosting, proxy" in str(caught.value)

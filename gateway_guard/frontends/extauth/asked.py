@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 
 from gateway_guard.errors import SettingsError
 from gateway_guard.frontends import listen
@@ -34,7 +35,8 @@ class Asked:
         spoe, envoy: where HAProxy and Envoy ask, `host:port` or `unix:/path`; None for nowhere.
 
     Raises:
-        SettingsError: the policy believes nobody, so that nobody could ask.
+        SettingsError: the policy believes nobody, so that nobody could ask; or what speaks to
+            Envoy is not installed.
     """
 
     upstream = None
@@ -57,6 +59,9 @@ class Asked:
                 "gateways that ask need identify.trusted_proxies in the policy: "
                 "nobody else may say whom a request comes from"
             )
+        # Looked for, not loaded: before the process says where it listens.
+        if envoy is not None and find_spec("grpc") is None:
+            raise SettingsError("--frontend envoy needs grpc: pip install '.[envoy]' in a checkout")
         self._metrics = metrics
         self._spoe = spoe
         self._envoy = envoy
@@ -120,12 +125,8 @@ class Asked:
 
     async def _start_envoy(self, address: str, stack: contextlib.AsyncExitStack) -> None:
         # Not before the workers are forked: gRPC does not survive it.
-        try:
-            from gateway_guard.frontends.envoy.server import EnvoyServer  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                f"--frontend envoy needs {error.name}: pip install '.[envoy]' in a checkout"
-            ) from None
+        from gateway_guard.frontends.envoy.server import EnvoyServer  # noqa: PLC0415
+
         server = EnvoyServer(self._desk)
         await server.start(address)
         stack.push_async_callback(server.close)

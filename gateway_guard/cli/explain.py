@@ -17,7 +17,7 @@ from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import printable
-from gateway_guard.cli.traffic import MILLISECONDS, is_moment
+from gateway_guard.cli.traffic import MILLISECONDS, Tokens, is_moment
 from gateway_guard.cli.tree import print_tree
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.core.sections import Identify
@@ -58,8 +58,8 @@ class Earlier(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     headers: dict[str, str] | None = None
     body: Any = None
     peer: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
 
 
 class Description(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ def head(client: httpx.Client, request: httpx.Request, seconds: float) -> httpx.
 
     Raises:
         TimeoutError: there is none within `seconds`.
-        httpx.HTTPError, OSError: as httpx.
+        httpx.HTTPError, OSError: as httpx; also where the name of a host cannot be one.
     """
     came: queue.SimpleQueue[httpx.Response | BaseException] = queue.SimpleQueue()
 
@@ -32,6 +32,9 @@ def head(client: httpx.Client, request: httpx.Request, seconds: float) -> httpx.
         answer = came.get(timeout=max(0.0, seconds))
     except queue.Empty:
         raise TimeoutError("took too long") from None
+    if isinstance(answer, UnicodeError):
+        # Of a name with a part of more than 63 characters, e.g. one that a server redirects to.
+        raise httpx.ConnectError(str(answer), request=request) from answer
     if isinstance(answer, BaseException):
         raise answer
     return answer

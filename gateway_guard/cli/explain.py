@@ -17,6 +17,7 @@ from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import printable
+from gateway_guard.cli.traffic import MOST_TOKENS
 from gateway_guard.cli.tree import print_tree
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.core.sections import Identify
@@ -38,6 +39,9 @@ _COLOURS: Final = {
     Action.DENY: "red",
 }
 
+#: No upstream counts more in one answer.
+_Tokens = Annotated[int, msgspec.Meta(ge=-MOST_TOKENS, le=MOST_TOKENS)]
+
 
 class Earlier(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Requests before the one explained; what is not said is as in that one.
@@ -57,8 +61,8 @@ class Earlier(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     headers: dict[str, str] | None = None
     body: Any = None
     peer: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: _Tokens | None = None
+    output_tokens: _Tokens | None = None
 
 
 class Description(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

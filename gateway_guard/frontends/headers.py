@@ -211,7 +211,12 @@ def _tighter(upstream: Headers, ours: Headers) -> Headers:
 
 
 def _less(ours: bytes, theirs: bytes) -> bool:
-    return theirs.strip().isdigit() and int(ours) < int(theirs)
+    theirs = theirs.strip()
+    return theirs.isdigit() and (len(theirs) > _DIGITS or int(ours) < int(theirs))
+
+
+#: A number of more digits is larger than any of ours; of 4,300 Python reads none.
+_DIGITS: Final = 18
 
 
 def duration(seconds: float) -> bytes:

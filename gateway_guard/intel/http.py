@@ -142,7 +142,7 @@ def checked_url(text: str, *, insecure: bool) -> str:
     """
     try:
         url = httpx.URL(text)
-    except (httpx.InvalidURL, TypeError):
+    except (httpx.InvalidURL, TypeError, UnicodeError):
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
         raise IntelError("the URL must begin with https:// (http:// for loopback)")

@@ -20,6 +20,7 @@ LONGEST: Final = 32_768
 _MAC: Final = b',"mac":"'
 _END: Final = b'"}'
 _DIGITS: Final = 64
+_LONGEST_NUMBER: Final = 18
 #: What stands before the first line ever.
 NOTHING: Final = "0" * _DIGITS
 
@@ -69,8 +70,9 @@ class Place(msgspec.Struct, frozen=True, gc=False):
             ValueError: it is not that.
         """
         number, _, mac = text.partition(":")
-        if len(mac) != _DIGITS or not set(mac) <= set("0123456789abcdef"):
-            raise ValueError(f"{text!r} is no number, colon and {_DIGITS} hexadecimal digits")
+        good = number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER
+        if not good or len(mac) != _DIGITS or not set(mac) <= set("0123456789abcdef"):
+            raise ValueError(f"{text[:100]!r} is no number, colon and {_DIGITS} hexadecimal digits")
         return cls(int(number), mac)
 
 

@@ -95,8 +95,17 @@ def test_another_secret_cannot_verify(audit: Path, monkeypatch: Patch, capfd: Ca
     assert "GATEWAY_GUARD_SECRET" in ran.err
 
 
-def test_a_last_that_is_none_is_refused(audit: Path, monkeypatch: Patch, capfd: Capture) -> None:
-    assert run(monkeypatch, capfd, "audit", "verify", "--last", "12:xy").code == 2
+@pytest.mark.usefixtures("audit")
+@pytest.mark.parametrize(
+    "last", ["12:xy", f"x:{'a' * 64}", f"-1:{'a' * 64}", f"{'9' * 5000}:{'a' * 64}"]
+)
+def test_a_last_that_is_none_is_refused_in_a_sentence(
+    last: str, monkeypatch: Patch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "audit", "verify", "--last", last)
+
+    assert ran.code == 2
+    assert "is no number, colon and" in ran.err
 
 
 def test_without_any_file_it_says_what_to_set(

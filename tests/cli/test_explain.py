@@ -110,6 +110,7 @@ def test_json_is_the_documented_log_line_with_the_tree(
         ('{"account": 5}', "Expected `object`"),
         ("[]", "Expected `object`"),
         ('{"history": [{"times": 1000000}]}', "at most 100000"),
+        (f'{{"history": [{{"output_tokens": {10**400}}}]}}', "Expected `int` <= 1000000000000"),
         ('{"at": 1767225600000}', "`at` is Unix seconds, not milliseconds"),
         ('{"at": -1e300}', "`at` is Unix seconds, not milliseconds"),
     ],

@@ -236,6 +236,14 @@ def test_a_looser_family_of_the_upstream_is_replaced_whole() -> None:
     assert merged == [*upstream(b"99")[:2], upstream(b"99")[5], *OURS]
 
 
+def test_more_digits_than_python_reads_are_more_than_ours() -> None:
+    endless = b"9" * 5_000
+
+    merged = merge(upstream(endless), OURS)
+
+    assert merged == [*upstream(endless)[:2], upstream(endless)[5], *OURS]
+
+
 def test_what_cannot_be_compared_stays_as_the_upstream_sent_it() -> None:
     assert merge(upstream(b"many"), OURS) == [*upstream(b"many"), OURS[0]]
 

@@ -133,6 +133,7 @@ def test_a_wrong_password_and_a_token_that_is_none_are_said(lapi: StandIn) -> No
         ("ftp://127.0.0.1/", "must begin with https"),
         ("https://me:secret@example.org/", "holds credentials"),
         ("", "must begin with https"),
+        ("\udcff", "must begin with https"),
     ],
 )
 def test_a_url_that_would_give_credentials_away_is_refused(url: str, part: str) -> None:
@@ -145,6 +146,11 @@ def test_a_url_that_would_give_credentials_away_is_refused(url: str, part: str) 
 def test_credentials_stay_with_the_server_they_are_for(lapi: StandIn) -> None:
     with bouncer(lapi) as web, pytest.raises(IntelError, match="points to another server"):
         web.ask("GET", "http://127.0.0.1:1/", most=1)
+
+
+def test_a_server_whose_name_cannot_be_does_not_answer() -> None:
+    with Web(f"https://{'a' * 64}.example/") as web, pytest.raises(IntelError, match="not answer"):
+        web.ask("GET", "decisions/stream", most=10)
 
 
 def test_an_answer_that_is_too_large_is_cut_off(lapi: StandIn) -> None:

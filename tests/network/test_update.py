@@ -257,6 +257,7 @@ BROKEN = (
         ((200, {"Content-Length": "500"}, b"short"), "127.0.0.1 broke off"),
         ((302, {"Location": "/own.mmdb"}, b""), "more than 5 redirects"),
         ((302, {"Location": "ftp://127.0.0.1/x"}, b""), "neither https nor http"),
+        ((302, {"Location": f"http://{'a' * 64}.example/x"}, b""), "127.0.0.1 cannot be reached"),
     ],
 )
 def test_whatever_goes_wrong_the_last_good_file_stays(

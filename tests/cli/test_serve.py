@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 import shlex
@@ -69,7 +70,8 @@ def test_what_speaks_to_envoy_is_missed_before_a_word_of_listening(
     monkeypatch: pytest.MonkeyPatch, capfd: Capture, tmp_path: Path
 ) -> None:
     (tmp_path / "policy.yaml").write_text(BELIEVING)
-    monkeypatch.setattr("gateway_guard.frontends.extauth.asked.find_spec", lambda _: None)
+    asked = importlib.import_module("gateway_guard.frontends.extauth.asked")
+    monkeypatch.setattr(asked, "find_spec", lambda _: None)
 
     ran = run(
         monkeypatch, capfd, *SERVE, "--policy", tmp_path / "policy.yaml", "--frontend", "envoy"

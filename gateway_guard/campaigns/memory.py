@@ -13,7 +13,7 @@ from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.registry import Templates
 from gateway_guard.campaigns.releases import Releases
 from gateway_guard.campaigns.sighting import Sighting
-from gateway_guard.campaigns.telling import Payments, SignUps, instrument
+from gateway_guard.campaigns.telling import Payments, SignUps, instrument, taken_over
 from gateway_guard.campaigns.traces import MOST_PLACES, MOST_SHARED, Trace
 
 #: A content key that more accounts use than this, and than this share of all, ties nobody to
@@ -253,7 +253,12 @@ class Memory:
         0 where it is unknown, a date, or the time of an import.
         """
         created = trace.created_at
-        return created if created and self.at_once.tells(created) else 0.0
+        if not created or not self.at_once.tells(created):
+            return 0.0
+        slot, get = int(created // BURST), self.signups.get
+        about_then = [get(at) for at in (slot - 1, slot, slot + 1)]
+        count = sum(posting.count for posting in about_then if posting is not None)
+        return 0.0 if taken_over(count, len(self.traces)) else created
 
     def paid_with(self, trace: Trace) -> str:
         """What `trace` pays with, where that may bring it together with others; else empty."""

@@ -22,6 +22,10 @@ _DATE: Final = 900
 _AT_ONCE: Final = 12
 #: Such seconds remembered, the latest.
 _SECONDS: Final = 10_000
+#: Where about one time more than this share of all accounts signed up, and so many at least, they
+#: were taken over one by one.
+_TAKEN_OVER: Final = 1 / 3
+_TAKEN_OVER_OF: Final = 64
 #: What more than this share of all accounts pay with, at least and at most so many, is no
 #: instrument: `invoice`, `free`, a bank.
 _PAYS_FOR_SHARE: Final = 0.1
@@ -30,6 +34,12 @@ _PAYS_FOR: Final = (64, 256)
 #: at least so many accounts, what is on record are words: banks, kinds of cards.
 _WORDS: Final = 0.5
 _WORDS_OF: Final = 500
+
+
+def taken_over(about_then: int, accounts: int) -> bool:
+    """Whether those of all `accounts` remembered that signed up `about_then`, within an hour or
+    two, are so many that they were taken over from another system."""
+    return about_then > max(_TAKEN_OVER_OF, _TAKEN_OVER * accounts)
 
 
 def instrument(shared: int, accounts: int) -> bool:

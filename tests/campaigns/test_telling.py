@@ -150,6 +150,24 @@ def test_a_later_sign_up_is_not_near_an_import_by_its_time() -> None:
     assert near(memory, "a0") == 0
 
 
+@pytest.mark.parametrize(
+    ("others", "together", "tells"), [(32, 64, True), (32, 65, False), (200, 65, True)],
+    ids=["so few may be a burst", "a third of all and more", "a burst among many"],
+)  # fmt: skip
+def test_who_was_taken_over_within_minutes_signed_up_with_nobody(
+    others: int, together: int, tells: bool
+) -> None:
+    before = [build.sighting(f"b{n}", created_at=CREATED - (1 + n) * DAY) for n in range(others)]
+    then = [
+        build.sighting(f"a{n}", organisation=f"o{n}", created_at=CREATED + 10 * n, keys=(KEY,))
+        for n in range(together)
+    ]
+
+    memory = build.remembered([*before, *then])
+
+    assert (near(memory, "a0") > 0) is tells
+
+
 def test_dates_and_imports_make_no_group() -> None:
     linker = Linker()
     for one in (

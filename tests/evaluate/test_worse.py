@@ -29,6 +29,7 @@ CHANGES = {
     "sign-ups to the month": {"created_at"},
     "half of the accounts imported in one second": {"created_at"},
     "a tenth of the accounts imported in one second": {"created_at"},
+    "two thirds of the accounts imported in twenty minutes": {"created_at"},
     "no sign-ups": {"created_at"},
     "a third pays by `invoice`": {"payment"},
     "payments are twelve words": {"payment"},
@@ -65,6 +66,9 @@ def test_each_way_changes_what_it_says_and_nothing_else() -> None:
 def test_it_does_so_to_as_many_as_it_says() -> None:
     assert share("half of the accounts imported in one second") == pytest.approx(0.5, abs=0.1)
     assert share("a tenth of the accounts imported in one second") == pytest.approx(0.1, abs=0.05)
+    assert share("two thirds of the accounts imported in twenty minutes") == pytest.approx(
+        2 / 3, abs=0.1
+    )
     assert share("a third pays by `invoice`") == pytest.approx(1 / 3, abs=0.1)
     assert len({one.payment for one in changed("payments are twelve words")}) == 12
     assert len({one.subnet for one in changed("all come from six proxies of the operator")}) == 6

@@ -43,6 +43,15 @@ def _imported(one_in: int) -> Callable[[Sighting], Sighting]:
     )
 
 
+def _taken_over(seen: Sighting) -> Sighting:
+    """Two thirds one by one, in twenty minutes."""
+    name = f"taken over {seen.account}"
+    if _one_in(3, name):
+        return seen
+    within = int.from_bytes(hashlib.sha256(name.encode()).digest()[4:8], "big") / 2**32 * 1200.0
+    return _with(seen, created_at=_IMPORT + within)
+
+
 def _paying_in_words(count: int) -> Callable[[Sighting], Sighting]:
     def change(seen: Sighting) -> Sighting:
         if not seen.payment:
@@ -65,6 +74,7 @@ WAYS: Final[dict[str, Callable[[Sighting], Sighting]]] = {
     "sign-ups to the month": _signed_up_in_units_of(30 * _DAY),
     "half of the accounts imported in one second": _imported(2),
     "a tenth of the accounts imported in one second": _imported(10),
+    "two thirds of the accounts imported in twenty minutes": _taken_over,
     "no sign-ups": lambda seen: _with(seen, created_at=None),
     "a third pays by `invoice`": lambda seen: (
         _with(seen, payment="invoice") if _one_in(3, f"invoice {seen.account}") else seen

@@ -123,6 +123,11 @@ class _Layer:
         self.opened, self.adapter, self.error = opened, adapter, None
         return True
 
+    @property
+    def holds(self) -> int:
+        """Bits of the kinds of facts it tells; 0 before it was read."""
+        return self.adapter.holds if self.adapter is not None else 0
+
     def _open(self) -> Opened:
         path, flag = self.source.path, self.source.flag
         if flag is None:
@@ -144,7 +149,7 @@ class _Layer:
             entry |= {
                 "type": opened.database_type,
                 "kind": adapter.kind,
-                "holds": [word for bit, word in _KIND_WORDS if adapter.holds & bit],
+                "holds": _kinds(adapter.holds),
                 "built": _date(opened.build_epoch),
                 "size": opened.size,
                 "sha256": opened.sha256,
@@ -220,15 +225,25 @@ class NetworkDatabase:
 
     def reload(self) -> bool:
         """Read the files that changed; False when one is not usable and its last good is kept."""
-        before = {source: layer.opened for source, layer in self._layers.items()}
+        before = {source: (layer.opened, layer.holds) for source, layer in self._layers.items()}
         self._refresh()
         for source, layer in self._layers.items():
             if layer.error is not None:
                 kept = "nothing" if layer.opened is None else _date(layer.opened.build_epoch)
                 log.error("network_reload_failed kept=%s reason=%s", kept, layer.error)
-            elif layer.opened is not None and layer.opened is not before.get(source):
+                continue
+            opened, holds = before.get(source, (None, 0))
+            if layer.opened is not None and layer.opened is not opened:
                 built = _date(layer.opened.build_epoch)
                 log.info("network_reloaded file=%s built=%s", source.path, built)
+                less = holds & ~layer.holds
+                if less:
+                    # Another kind of file under the same name: rules that ask for this kind of
+                    # fact match nobody by it any more, and nothing else would say so.
+                    log.warning(
+                        "network_tells_less file=%s built=%s no_longer=%s: is it the file you "
+                        "meant to put there?", source.path, built, ",".join(_kinds(less)),
+                    )  # fmt: skip
         return all(layer.error is None for layer in self._layers.values())
 
     def describe(self) -> list[dict[str, Any]]:
@@ -352,6 +367,11 @@ def _single(
 
 def _nobody(_ip: str) -> NetworkFacts:
     return UNKNOWN_NETWORK
+
+
+def _kinds(holds: int) -> list[str]:
+    """Kinds of facts in words, as rules name them."""
+    return [word for bit, word in _KIND_WORDS if holds & bit]
 
 
 def _date(epoch: int) -> str | None:

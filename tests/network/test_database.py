@@ -381,6 +381,21 @@ def test_the_log_says_what_became_of_a_replaced_file(
     assert back.startswith(f"network_reloaded file={path} built=")
 
 
+def test_the_log_says_what_a_file_of_another_kind_tells_no_longer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "anonymous.mmdb"
+    swap(path, (FIXTURES / "maxmind" / "GeoIP2-Anonymous-IP-Test.mmdb").read_bytes())
+    database = NetworkDatabase([path])
+
+    swap(path, (FIXTURES / "maxmind" / "GeoIP2-Country-Test.mmdb").read_bytes())
+
+    assert database.reload()
+    (line,) = [line for line in caplog.messages if "network_tells_less" in line]
+    assert f"file={path} " in line
+    assert "no_longer=network: " in line
+
+
 def test_an_unchanged_file_is_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,14 @@ from gateway_guard.core.credentials import Credential, read_credential
 from gateway_guard.core.fields import lines
 from gateway_guard.core.offered_key import offered_key
 from gateway_guard.core.sections import Identify
-from gateway_guard.core.tokens import ALGORITHMS, RETRY, KeySet, header_of
+from gateway_guard.core.tokens import (
+    ALGORITHMS,
+    RETRY,
+    KeySet,
+    header_of,
+    issued_by,
+    unverified,
+)
 from gateway_guard.types import Wire
 
 log = logging.getLogger(__name__)
@@ -103,11 +110,13 @@ class JwtKeys:
             if token is None or token.get("alg") not in source.algorithms:
                 continue
             known, kid = self.keys.get(url), token.get("kid")
-            if known is None or (isinstance(kid, str) and kid not in known.keys):
-                wanted[url] = True
-            elif (age := self._now() - self._fetched[url]) > FRESH:
-                # Once an issuer does not answer, the last good keys serve on.
-                wanted[url] = wanted.get(url, False) or (age > OLDEST and known.current)
+            missing = known is None or (isinstance(kid, str) and kid not in known.keys)
+            age = 0.0 if known is None else self._now() - self._fetched[url]
+            if not (missing or age > FRESH) or not issued_by(source, unverified(credential.token)):
+                continue
+            # Once an issuer does not answer, the last good keys serve on.
+            serves_on = known is not None and (age <= OLDEST or not known.current)
+            wanted[url] = wanted.get(url, False) or missing or not serves_on
         return wanted
 
     def _due(self, url: str) -> bool:

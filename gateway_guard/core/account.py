@@ -55,7 +55,7 @@ def account(
     origin = b""
     named: str | None = None
     kind: str | None = None
-    for source, header, _ in ready.sources:
+    for source, header, tried in ready.sources:
         if source.kind == "state":
             if wire.state:
                 text = tokens.name_of(wire.state.get(source.state_key))
@@ -77,15 +77,13 @@ def account(
                 if plain != read.token:
                     return _TWO
                 continue
-            verdict = tokens.verify(read.token, source, keys, at)
+            verdict = tokens.verify_by_any(read.token, tried, keys, at, believed=believed)
             if verdict is CredentialFault.NOT_A_JWT and (
                 plain is not None or _read_later(ready.identify, source)
             ):
                 continue
             if isinstance(verdict, CredentialFault):
                 return None, "jwt", verdict
-            if not (believed or source.verify):
-                return None, "jwt", CredentialFault.UNVERIFIED
             if plain is not None and plain != read.token:
                 return _TWO
             named = verdict

@@ -35,8 +35,7 @@ def with_offered_key(
     who, kind, fault = seen
     if fault is not None or kind == "state":
         return seen
-    schemed = any(schemed for _, _, schemed in ready.sources)
-    if not schemed and not ready.keyed:
+    if not ready.schemed and not ready.keyed:
         return seen
     key = offered_key(wire.headers)
     if key is None:
@@ -45,7 +44,7 @@ def with_offered_key(
         return None, AMBIGUOUS, key
     named: str | None = digest(secret, key)
     how: str | None = "subprotocol"
-    if schemed:
+    if ready.schemed:
         field: Mapping[bytes, bytes] = {b"authorization": b"Bearer " + key}
         alone = msgspec.structs.replace(wire, headers=list(field.items()), state={})
         named, token, fault = account(alone, ready, field, False, at, secret, keys, believed)

@@ -7,7 +7,7 @@ from typing import Final
 from gateway_guard.core import client_ip, dialects, paths
 from gateway_guard.core.caps import caps_of
 from gateway_guard.core.phrases import Phrases
-from gateway_guard.core.sections import Identify, Inspect
+from gateway_guard.core.sections import AccountSource, Identify, Inspect
 from gateway_guard.types import Dialect
 
 #: Longest path remembered with what it means, bytes, and most of them.
@@ -25,8 +25,10 @@ class Prepared:
     Attributes:
         trust: whose forwarding headers are believed.
         by_peer: nobody is believed about anything, so the peer is the client.
-        sources: (source, its header in either spelling, whether that is Authorization), in the
-            policy's order.
+        sources: (source, its header in either spelling, sources of tokens tried there), in the
+            policy's order. Tokens in one header are tried by all that read it where the first one
+            stands.
+        schemed: whether Authorization is read.
         bearer: whether a bearer token in Authorization that comes alone is an API key.
         rivals: the other headers an account may be recognised by.
         keyed: whether an API key names an account anywhere.
@@ -37,7 +39,7 @@ class Prepared:
 
     __slots__ = (
         "_routes", "bearer", "by_peer", "identify", "inspect", "keyed", "phrases", "places",
-        "rivals", "sources", "tls", "trust",
+        "rivals", "schemed", "sources", "tls", "trust",
     )  # fmt: skip
 
     def __init__(self, identify: Identify, inspect: Inspect) -> None:
@@ -53,13 +55,23 @@ class Prepared:
         self.by_peer = not identify.trusted and not identify.trust_unix
         # The guard's own headers are never believed from outside. Applications behind CGI's and
         # WSGI's way of naming headers read a key in `x_api_key` as one in `x-api-key`.
-        self.sources = tuple(
-            (source, header, source.header == "authorization")
+        accounts = [
+            source
             for source in identify.accounts
             if source.kind == "state" or not source.header.startswith("x-guard-")
+        ]
+        tokens: dict[str, list[AccountSource]] = {}
+        for source in accounts:
+            if source.kind == "jwt":
+                tokens.setdefault(source.header, []).append(source)
+        self.sources = tuple(
+            (source, header, tuple(tokens.get(source.header, ())))
+            for source in accounts
+            if source.kind != "jwt" or source is tokens[source.header][0]
             for header in sorted({source.header.encode(), source.header.replace("-", "_").encode()})
         )
-        kinds = {source.kind for source, _, schemed in self.sources if schemed}
+        kinds = {source.kind for source in accounts if source.header == "authorization"}
+        self.schemed = bool(kinds)
         self.bearer = kinds == {"header"}
         self.keyed = any(source.kind == "header" for source, _, _ in self.sources)
         self.rivals = frozenset(header for _, header, _ in self.sources) - {b"authorization"}

@@ -23,6 +23,7 @@ class AccountSource(Veiled, msgspec.Struct, frozen=True, kw_only=True):
         key: PEM public key or shared secret for verification; None when `jwks` is used.
         jwks: URL of a JSON Web Key Set; None when `key` is used.
         issuer, audience: required values; None for any.
+        prefix: put in front of the name: two issuers may give one name to two people.
         algorithms: accepted `alg` values; never `none`.
         state_key: key in `scope["state"]["gateway_guard"]`, for `state`.
     """
@@ -37,6 +38,7 @@ class AccountSource(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     jwks: str | None = None
     issuer: str | None = None
     audience: str | None = None
+    prefix: str = ""
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     state_key: str = "account"
 

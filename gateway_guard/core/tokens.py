@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import jwt
@@ -82,7 +82,43 @@ def verify(token: bytes, source: AccountSource, keys: Keys, at: float) -> str | 
     if isinstance(claims, CredentialFault):
         return claims
     name = name_of(_claim(claims, source.claim))
-    return name if name is not None else CredentialFault.CLAIM_MISSING
+    return source.prefix + name if name is not None else CredentialFault.CLAIM_MISSING
+
+
+#: Faults, least telling first: what a token of another issuer looks like, then one of this issuer
+#: that cannot be checked. All others say that the signature was good, or that it is no token.
+_TELLING: Final = (
+    CredentialFault.WRONG_ISSUER, CredentialFault.UNVERIFIED, CredentialFault.ALGORITHM_NOT_ALLOWED,
+    CredentialFault.UNKNOWN_KEY, CredentialFault.BAD_SIGNATURE, CredentialFault.KEYS_UNREACHABLE,
+)  # fmt: skip
+
+
+def verify_by_any(
+    token: bytes, sources: Sequence[AccountSource], keys: Keys, at: float, *, believed: bool
+) -> str | CredentialFault:
+    """The account that the first of `sources` names that accepts the token, as when an operator
+    has several issuers; where none does, the fault of the one that came furthest.
+
+    `believed` says whether those count that somebody in front has to have verified. Those take
+    only what is no other source's: a token of an issuer whose signature is looked at here does not
+    pass for lack of one.
+    """
+    why: CredentialFault | None = None
+    for source in sources:
+        if not source.verify and why not in (None, CredentialFault.WRONG_ISSUER):
+            continue
+        found = verify(token, source, keys, at)
+        if not isinstance(found, CredentialFault):
+            if source.verify or believed:
+                return found
+            found = CredentialFault.UNVERIFIED
+        if why is None or _rank(found) > _rank(why):
+            why = found
+    return why or CredentialFault.NOT_A_JWT
+
+
+def _rank(fault: CredentialFault) -> int:
+    return _TELLING.index(fault) if fault in _TELLING else len(_TELLING)
 
 
 def claims_of(
@@ -90,7 +126,7 @@ def claims_of(
 ) -> dict[str, Any] | CredentialFault:
     """What a token says, or why it is not believed. Never raises.
 
-    The signature (unless `source.verify` is False), `exp`, `nbf`, `iss` and `aud` are checked,
+    `iss`, then the signature (unless `source.verify` is False), `exp`, `nbf` and `aud` are checked,
     times against `at` with `LEEWAY`. A token without `exp` does not expire. `alg` must be in
     `source.algorithms`, and a key that says what it is for is used for nothing else.
     """
@@ -99,11 +135,14 @@ def claims_of(
         return CredentialFault.NOT_A_JWT
     if "crit" in header or header.get("b64", True) is not True:
         return CredentialFault.CRITICAL_EXTENSION
+    claims = _object(token.split(b".")[1])
+    # Another issuer's token is just that, whether or not this one's keys are at hand.
+    if claims is not None and not issued_by(source, claims):
+        return CredentialFault.WRONG_ISSUER
     if source.verify:
         fault = _signature_fault(token, header, source, keys)
         if fault is not None:
             return fault
-    claims = _object(token.split(b".")[1])
     if claims is None:
         return CredentialFault.MALFORMED
     fault = _claims_fault(claims, source, at)
@@ -150,6 +189,17 @@ def _candidates(
     return CredentialFault.UNKNOWN_KEY if known.current else CredentialFault.KEYS_UNREACHABLE
 
 
+def issued_by(source: AccountSource, claims: Mapping[str, Any]) -> bool:
+    """Whether a token that says `claims` claims to be of the issuer that `source` asks for."""
+    return source.issuer is None or claims.get("iss") == source.issuer
+
+
+def unverified(token: bytes) -> Mapping[str, Any]:
+    """What a token says of itself, true or not; nothing for what cannot be read."""
+    parts = token.split(b".") if len(token) <= LONGEST else []
+    return (_object(parts[1]) if len(parts) == 3 else None) or {}
+
+
 def _claims_fault(
     claims: Mapping[str, Any], source: AccountSource, at: float
 ) -> CredentialFault | None:
@@ -164,8 +214,6 @@ def _claims_fault(
             return CredentialFault.EXPIRED
         if name == "nbf" and at + LEEWAY < moment:
             return CredentialFault.NOT_YET_VALID
-    if source.issuer is not None and claims.get("iss") != source.issuer:
-        return CredentialFault.WRONG_ISSUER
     if source.audience is not None:
         audience = claims.get("aud")
         if audience != source.audience and not (

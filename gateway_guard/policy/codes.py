@@ -347,6 +347,13 @@ CODES: Final[dict[str, Code]] = {
         "nothing.",
         _WARNING,
     ),
+    "GG606": Code(
+        "two issuers, one name",
+        "An account is what a token names. Tokens of two issuers that give the same name are one "
+        "account, with one quota, the same attributes and the same ban, whoever they belong to. "
+        "`prefix` tells them apart; the accounts file then has the names with it.",
+        _WARNING,
+    ),
     "GG701": Code(
         "policy test without effect",
         "A case expects nothing, or states a risk the policy's signals cannot reach.",

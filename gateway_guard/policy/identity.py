@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,11 @@ def compile_identify(found: Findings, section: Section | None) -> Identify:
     node = section.get("account")
     if node is not None:
         entries = node.value if isinstance(node, SequenceNode) else [node]
+        errors = found.errors
         sources = [_source(found, entry, believed) for entry in entries]
         accounts = tuple(source for source in sources if source is not None)
+        if found.errors == errors:
+            _namesakes(found, entries, sources)
     trusted_node = section.get("trusted_proxies")
     trusted_items = items(found, trusted_node) if trusted_node is not None else []
     sockets = [item for item in trusted_items if item.value == UNIX]
@@ -147,6 +151,30 @@ def _source(found: Findings, node: Node, believed: bool) -> AccountSource | None
     return _jwt(found, jwt, believed) if jwt is not None else None
 
 
+def _namesakes(
+    found: Findings, entries: Sequence[Node], sources: Sequence[AccountSource | None]
+) -> None:
+    """Say where the tokens of two issuers can name the same account."""
+    tokens = [
+        (source, entry)
+        for source, entry in zip(sources, entries, strict=True)
+        if source is not None and source.kind == "jwt"
+    ]
+    for number, (source, entry) in enumerate(tokens):
+        for earlier, _ in tokens[:number]:
+            one_issuer = source.issuer is not None and source.issuer == earlier.issuer
+            one_key = (source.key, source.jwks) == (earlier.key, earlier.jwks)
+            if source.prefix == earlier.prefix and not one_issuer and not one_key:
+                found.at(
+                    "GG606",
+                    entry,
+                    "one name in the tokens of two issuers is one account",
+                    hint='prefix: "staff:"   # in front of the names of one; or say `issuer` of '
+                    "both where it is one",
+                )
+                return
+
+
 def _jwt(found: Findings, jwt: Section, believed: bool) -> AccountSource | None:
     verify = jwt.read("verify")
     sources = [key for key in ("jwks", "key", "key_file") if key in jwt]
@@ -195,6 +223,7 @@ def _jwt(found: Findings, jwt: Section, believed: bool) -> AccountSource | None:
         jwks=jwks,
         issuer=jwt.read("issuer"),
         audience=jwt.read("audience"),
+        prefix=jwt.read("prefix") or "",
         algorithms=algorithms,
     )
 

@@ -158,6 +158,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="key_file", kind="text", doc="file with the key, relative to the policy"),
         Key(name="issuer", kind="text", doc="required `iss`"),
         Key(name="audience", kind="text", doc="required `aud`"),
+        Key(name="prefix", kind="text", doc="put in front of the name, so that no other issuer's "
+            "tokens give the same"),
         Key(name="algorithms", kind="words", words=(
             "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
             "EdDSA", "HS256", "HS384", "HS512"), doc="accepted algorithms"),

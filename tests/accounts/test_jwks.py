@@ -33,8 +33,9 @@ def key_set(*keys: dict[str, Any]) -> bytes:
     return json.dumps({"keys": keys}).encode()
 
 
-def wire(key: ec.EllipticCurvePrivateKey, kid: str) -> Wire:
-    token = jwt.encode({"sub": "alice", "exp": NOW + 60}, key, "ES256", headers={"kid": kid})
+def wire(key: ec.EllipticCurvePrivateKey, kid: str, **claims: str) -> Wire:
+    said = {"sub": "alice", "exp": NOW + 60} | claims
+    token = jwt.encode(said, key, "ES256", headers={"kid": kid})
     return Wire(
         method="GET",
         raw_path=b"/",
@@ -142,6 +143,21 @@ def test_random_key_ids_do_not_hammer_the_issuer() -> None:
         await keys.refresh(wire(TWO, "random"), rules)
 
         assert it.asked == 2
+
+    with_issuer(test)
+
+
+def test_an_issuer_is_not_asked_for_the_keys_of_another() -> None:
+    async def test(it: Issuer, keys: JwtKeys, _: Identify, clock: Clock) -> None:
+        one = AccountSource(
+            kind="jwt", header="authorization", jwks=it.url, issuer="https://one.test",
+            algorithms=("ES256",),
+        )  # fmt: skip
+        rules = Identify(accounts=(one,))
+
+        assert not keys.needs(wire(TWO, "two", iss="https://two.test"), rules)
+        assert not keys.needs(wire(TWO, "two"), rules)
+        assert keys.needs(wire(ONE, "one", iss="https://one.test"), rules)
 
     with_issuer(test)
 

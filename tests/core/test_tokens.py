@@ -235,5 +235,89 @@ def test_no_bytes_make_it_raise(parts: list[bytes]) -> None:
         assert isinstance(verify(b".".join(parts), source(verify=verified), {}, NOW), Fault | str)
 
 
+OTHER = "another secret, of another issuer, as long as the first one is"
+A = source(issuer="https://a.test")
+B = source(issuer="https://b.test", key=OTHER, prefix="b:")
+
+
+def of_a(**claims: Any) -> bytes:
+    return token({"iss": "https://a.test", "sub": "alice"} | claims)
+
+
+def of_b(**claims: Any) -> bytes:
+    return token({"iss": "https://b.test", "sub": "alice"} | claims, key=OTHER)
+
+
+@pytest.mark.parametrize("order", [(A, B), (B, A)], ids=["a first", "b first"])
+def test_each_of_two_issuers_names_its_accounts(order: tuple[AccountSource, ...]) -> None:
+    by_a, by_b = seen(b"Bearer " + of_a(), *order), seen(b"Bearer " + of_b(), *order)
+
+    assert by_a.account == name_digest(SECRET, b"alice")
+    assert by_b.account == name_digest(SECRET, b"b:alice")
+
+
+@pytest.mark.parametrize("order", [(A, B), (B, A)], ids=["a first", "b first"])
+def test_the_issuer_a_token_names_says_why_it_is_refused(order: tuple[AccountSource, ...]) -> None:
+    def why(value: bytes) -> Any:
+        return seen(b"Bearer " + value, *order).credential_fault
+
+    assert why(of_b(exp=NOW - 60)) is Fault.EXPIRED
+    assert why(of_a(exp=NOW - 60)) is Fault.EXPIRED
+    assert why(token({"iss": "https://b.test", "sub": "alice"})) is Fault.BAD_SIGNATURE
+    assert why(token({"iss": "https://c.test", "sub": "alice"})) is Fault.WRONG_ISSUER
+    assert why(b"sk-x") is Fault.NOT_A_JWT
+
+
+def test_issuers_without_names_are_told_apart_by_their_keys() -> None:
+    both = (source(), source(key=OTHER))
+
+    assert seen(b"Bearer " + of_b(), *both).account == name_digest(SECRET, b"alice")
+    expired = seen(b"Bearer " + of_b(exp=NOW - 60), *both)
+    assert (expired.account, expired.credential_fault) == (None, Fault.EXPIRED)
+
+
+def test_while_one_issuers_keys_are_not_to_be_had_its_tokens_are_no_fault_of_the_callers() -> None:
+    away = source(issuer="https://a.test", key=None, jwks=URL)
+
+    assert seen(b"Bearer " + of_a(), away, B).credential_fault is Fault.KEYS_UNREACHABLE
+    assert seen(b"Bearer " + of_b(), away, B).account == name_digest(SECRET, b"b:alice")
+    assert seen(b"Bearer " + of_b(), away).credential_fault is Fault.WRONG_ISSUER
+
+
+def test_claims_of_one_issuer_may_differ() -> None:
+    people, services = source(), source(claim="client_id")
+
+    assert seen(b"Bearer " + token({"sub": "x"}), people, services).account
+    assert seen(b"Bearer " + token({"client_id": "x"}), people, services).account
+    neither = seen(b"Bearer " + token({"uid": "x"}), people, services)
+    assert neither.credential_fault is Fault.CLAIM_MISSING
+
+
+def test_no_token_passes_unverified_that_a_source_could_have_verified() -> None:
+    proxied = source(key=None, verify=False)
+    rules = Identify(accounts=(A, proxied), trusted=(ip_network("10.0.0.0/8"),))
+
+    def found(value: bytes, peer: str = "10.0.0.1") -> Any:
+        wire = build.wire(key=value.decode(), peer=peer)
+        request = identify(wire, rules, Inspect(), id="r", at=NOW, secret=SECRET, keys={})
+        return request.credential_fault or request.account
+
+    assert found(of_b()) == name_digest(SECRET, b"alice"), "the proxies verified it"
+    assert found(of_b(), "192.0.2.1") is Fault.UNVERIFIED
+    assert found(of_a(exp=NOW - 60)) is Fault.EXPIRED
+    assert found(token({"iss": "https://a.test", "sub": "alice"}, key=OTHER)) is Fault.BAD_SIGNATURE
+
+
+def test_tokens_of_two_issuers_in_two_headers_are_two_credentials() -> None:
+    other = msgspec.structs.replace(B, header="x-token")
+    headers = [(b"authorization", b"Bearer " + of_a()), (b"x-token", of_b())]
+    wire = Wire(method="GET", raw_path=b"/", headers=headers, peer=None)
+    rules = Identify(accounts=(A, other))
+
+    request = identify(wire, rules, Inspect(), id="r", at=NOW, secret=SECRET, keys={})
+
+    assert request.credential_fault is Fault.TWO_CREDENTIALS
+
+
 def test_a_fault_is_never_a_name() -> None:
     assert not any(isinstance(fault, str) for fault in Fault)

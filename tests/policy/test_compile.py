@@ -112,7 +112,8 @@ identify:
   account:
     - { state: who }
     - { header: X-Api-Key }
-    - { jwt: { key_file: key.pem, claim: org, issuer: me, audience: you, algorithms: EdDSA } }
+    - { jwt: { key_file: key.pem, claim: org, issuer: me, audience: you, algorithms: EdDSA,
+             prefix: "org:" } }
     - { jwt: { header: x-token, verify: false } }
   client_ip: CF-Connecting-IP
   trusted_proxies: [10.0.0.0/8, "2001:db8::/32"]
@@ -128,6 +129,7 @@ on_error: { store: allow, guard: allow, body: allow, path: allow }
     assert (state.kind, state.state_key) == ("state", "who")
     assert (header.kind, header.header) == ("header", "x-api-key")
     assert (jwt.claim, jwt.issuer, jwt.audience, jwt.algorithms) == ("org", "me", "you", ("EdDSA",))
+    assert (jwt.prefix, trusted.prefix) == ("org:", "")
     assert jwt.key is not None
     assert jwt.key.startswith("-----BEGIN PUBLIC KEY-----")
     assert (trusted.header, trusted.verify) == ("x-token", False)

@@ -368,6 +368,9 @@ class Guard:
             return Facts(network=network, indicators=indicators)
         profile = self.profiles.get(account)
         campaign_of = self._campaign_of
+        if request.said is not None:
+            # What the application and a trusted edge say stands above it.
+            state = {**request.said, **state} if state else request.said
         facts = Facts(
             network=network,
             account=self.accounts.lookup(account, state),

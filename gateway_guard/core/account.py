@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from gateway_guard.core import tokens
 from gateway_guard.core.credentials import (
@@ -17,11 +18,12 @@ from gateway_guard.core.prepared import Prepared
 from gateway_guard.core.sections import AccountSource, Identify
 from gateway_guard.types import CredentialFault, Wire
 
-#: (account, how it was recognised, why the credential names none); None for none.
-Recognised = tuple[str | None, str | None, CredentialFault | None]
+#: (account, how it was recognised, why the credential names none, attributes its token says); None
+#: for none.
+Recognised = tuple[str | None, str | None, CredentialFault | None, Mapping[str, Any] | None]
 
-_TWO: Recognised = (None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS)
-_NOBODY: Recognised = (None, None, None)
+_TWO: Recognised = (None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS, None)
+_NOBODY: Recognised = (None, None, None, None)
 
 
 def account(
@@ -50,17 +52,17 @@ def account(
             return _NOBODY
         token = value[7:]
         if token and value[:7] == b"Bearer " and not token.translate(None, VISIBLE):
-            return digest(secret, token), "bearer", None
+            return digest(secret, token), "bearer", None, None
     plain: bytes | None = None
     origin = b""
-    named: str | None = None
+    named: tokens.Verified | None = None
     kind: str | None = None
     for source, header, tried in ready.sources:
         if source.kind == "state":
             if wire.state:
                 text = tokens.name_of(wire.state.get(source.state_key))
                 if text is not None and plain is None and named is None:
-                    return name_digest(secret, text.encode("utf-8", "replace")), "state", None
+                    return name_digest(secret, text.encode("utf-8", "replace")), "state", None, None
             continue
         value = fields.get(header)
         if value is None:
@@ -71,7 +73,7 @@ def account(
         if read is None:
             continue
         if isinstance(read, CredentialFault):
-            return None, AMBIGUOUS, read
+            return None, AMBIGUOUS, read, None
         if source.kind == "jwt":
             if named is not None:
                 if plain != read.token:
@@ -83,7 +85,7 @@ def account(
             ):
                 continue
             if isinstance(verdict, CredentialFault):
-                return None, "jwt", verdict
+                return None, "jwt", verdict, None
             if plain is not None and plain != read.token:
                 return _TWO
             named = verdict
@@ -92,10 +94,10 @@ def account(
         if plain is None:
             plain, kind, origin = read.token, read.kind, header
     if named is not None:
-        return name_digest(secret, named.encode("utf-8", "replace")), "jwt", None
+        return name_digest(secret, named.name.encode("utf-8", "replace")), "jwt", None, named.said
     if plain is None:
         return _NOBODY
-    return digest(secret, plain), kind, None
+    return digest(secret, plain), kind, None, None
 
 
 def _read_later(identify: Identify, source: AccountSource) -> bool:

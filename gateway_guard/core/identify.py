@@ -75,18 +75,17 @@ def identify(
     address, subnet, source, trusted = origin(wire, ready, fields, repeated)
     # Where the policy names proxies, one of them has to have brought what they verify.
     believed = trusted or wire.asked or ready.by_peer
-    who, credential, fault = account(wire, ready, fields, repeated, at, secret, keys, believed)
+    seen = account(wire, ready, fields, repeated, at, secret, keys, believed)
     if wire.method == "WEBSOCKET" and OFFERS in fields:
-        seen = (who, credential, fault)
-        who, credential, fault = with_offered_key(seen, wire, ready, at, secret, keys, believed)
+        seen = with_offered_key(seen, wire, ready, at, secret, keys, believed)
     if (
         wire.query
         and ready.keyed
         and path is not None
         and (dialect is _OTHER or (dialect is not None and wire.method == "WEBSOCKET"))
     ):
-        seen = (who, credential, fault)
-        who, credential, fault = with_query_key(seen, wire.method, path, wire.query, secret)
+        seen = with_query_key(seen, wire.method, path, wire.query, secret)
+    who, credential, fault, said = seen
     digesting = seeds(secret if group_key is None else group_key)
     tls = fields.get(ready.tls) if trusted and ready.tls is not None else None
 
@@ -154,7 +153,7 @@ def identify(
         model_route, inspection, model, shape = False, _NONE, None, None
         dialect = dialects.by_headers(fields)
     # At most 15 members in one call, here and in `prompt.shape`: beyond that CPython passes them in
-    # a dict, which costs 0.5 µs, ten times the record. So the rarest member is put in afterwards.
+    # a dict, which costs 0.5 µs, ten times the record. So the rarest members are put in afterwards.
     request = Request(
         id=id,
         at=at,
@@ -172,6 +171,6 @@ def identify(
         inspection=inspection,
         prompt=shape,
     )
-    if fault is None:
+    if fault is None and said is None:
         return request
-    return msgspec.structs.replace(request, credential_fault=fault)
+    return msgspec.structs.replace(request, credential_fault=fault, said=said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,7 +32,7 @@ def with_offered_key(
     that, but another header, as one in that. Another credential beside it is a fault. An account
     that the application names stays. `believed` as in `core.account`.
     """
-    who, kind, fault = seen
+    who, kind, fault, _ = seen
     if fault is not None or kind == "state":
         return seen
     if not ready.schemed and not ready.keyed:
@@ -41,17 +41,18 @@ def with_offered_key(
     if key is None:
         return seen
     if isinstance(key, CredentialFault):
-        return None, AMBIGUOUS, key
+        return None, AMBIGUOUS, key, None
     named: str | None = digest(secret, key)
     how: str | None = "subprotocol"
+    said: Mapping[str, Any] | None = None
     if ready.schemed:
         field: Mapping[bytes, bytes] = {b"authorization": b"Bearer " + key}
         alone = msgspec.structs.replace(wire, headers=list(field.items()), state={})
-        named, token, fault = account(alone, ready, field, False, at, secret, keys, believed)
+        named, token, fault, said = account(alone, ready, field, False, at, secret, keys, believed)
         how = token if token == "jwt" else how  # noqa: S105
     if fault is None and who is not None and who != named:
-        return None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS
-    return (named, how, fault) if who is None or fault is not None else seen
+        return None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS, None
+    return (named, how, fault, said) if who is None or fault is not None else seen
 
 
 def offered_key(headers: Headers) -> bytes | CredentialFault | None:

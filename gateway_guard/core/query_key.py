@@ -28,7 +28,7 @@ def with_query_key(
     A key there names the account as one in a header would; another one beside it is a fault. An
     account that a token or the application names stays: another key does not buy another one.
     """
-    who, kind, fault = seen
+    who, kind, fault, _ = seen
     names = _GOOGLE if _reads_keys(path) else _SOCKETS if method == "WEBSOCKET" else None
     if fault is not None or kind in ("jwt", "state") or names is None:
         return seen
@@ -36,11 +36,11 @@ def with_query_key(
     if key is None:
         return seen
     if isinstance(key, CredentialFault):
-        return None, AMBIGUOUS, key
+        return None, AMBIGUOUS, key, None
     account = digest(secret, key)
     if who is None:
-        return account, "query", None
-    return seen if who == account else (None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS)
+        return account, "query", None, None
+    return seen if who == account else (None, AMBIGUOUS, CredentialFault.TWO_CREDENTIALS, None)
 
 
 def query_key(query: bytes, names: Container[str] = _GOOGLE) -> bytes | CredentialFault | None:

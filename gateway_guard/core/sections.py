@@ -24,6 +24,7 @@ class AccountSource(Veiled, msgspec.Struct, frozen=True, kw_only=True):
         jwks: URL of a JSON Web Key Set; None when `key` is used.
         issuer, audience: required values; None for any.
         prefix: put in front of the name: two issuers may give one name to two people.
+        attributes: (field of `AccountFacts`, claim that holds it).
         algorithms: accepted `alg` values; never `none`.
         state_key: key in `scope["state"]["gateway_guard"]`, for `state`.
     """
@@ -39,6 +40,7 @@ class AccountSource(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     issuer: str | None = None
     audience: str | None = None
     prefix: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     state_key: str = "account"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 import msgspec
@@ -76,13 +76,30 @@ def _object(segment: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def verify(token: bytes, source: AccountSource, keys: Keys, at: float) -> str | CredentialFault:
-    """The account's name in a token, or why there is none; as `claims_of`. Never raises."""
+class Verified(NamedTuple):
+    """What a token that was accepted says.
+
+    Attributes:
+        name: the account's, with the source's prefix.
+        said: attributes by name, as `AccountFacts` has them, not yet read; None for none.
+    """
+
+    name: str
+    said: Mapping[str, Any] | None
+
+
+def verify(
+    token: bytes, source: AccountSource, keys: Keys, at: float
+) -> Verified | CredentialFault:
+    """Whom a token names, or why nobody; as `claims_of`. Never raises."""
     claims = claims_of(token, source, keys, at)
     if isinstance(claims, CredentialFault):
         return claims
     name = name_of(_claim(claims, source.claim))
-    return source.prefix + name if name is not None else CredentialFault.CLAIM_MISSING
+    if name is None:
+        return CredentialFault.CLAIM_MISSING
+    said = {field: _claim(claims, claim) for field, claim in source.attributes}
+    return Verified(source.prefix + name, said or None)
 
 
 #: Faults, least telling first: what a token of another issuer looks like, then one of this issuer
@@ -95,9 +112,9 @@ _TELLING: Final = (
 
 def verify_by_any(
     token: bytes, sources: Sequence[AccountSource], keys: Keys, at: float, *, believed: bool
-) -> str | CredentialFault:
-    """The account that the first of `sources` names that accepts the token, as when an operator
-    has several issuers; where none does, the fault of the one that came furthest.
+) -> Verified | CredentialFault:
+    """What the first of `sources` makes of a token that accepts it, as when an operator has several
+    issuers; where none does, the fault of the one that came furthest.
 
     `believed` says whether those count that somebody in front has to have verified. Those take
     only what is no other source's: a token of an issuer whose signature is looked at here does not

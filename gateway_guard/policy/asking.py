@@ -25,9 +25,10 @@ def asked_of_accounts(policy: Policy) -> Mapping[str, tuple[str, ...]]:
     """Condition → the rules and limits that ask for it, in file order; conditions by alphabet.
 
     A limit asks by its `when`, by `per` and by `adapt`, too. What a header of `identify.attributes`
-    says is left out.
+    says, or a token, is left out.
     """
     said = {field for field, _ in policy.identify.attributes}
+    said |= {field for source in policy.identify.accounts for field, _ in source.attributes}
     asking: dict[str, dict[str, None]] = {}
     for name, condition in _all(policy):
         if ATTRIBUTES[condition] not in said:

@@ -97,6 +97,14 @@ def _attributes(
     return tuple(named)
 
 
+def _claims(section: Section | None) -> tuple[tuple[str, str], ...]:
+    """(field, claim) of what a token says of its account."""
+    if section is None:
+        return ()
+    named = [(name, section.read(name)) for name in FIELDS]
+    return tuple((name, claim) for name, claim in named if claim is not None)
+
+
 def _not_ours(section: Section, key: str, header: str) -> None:
     if header.startswith("x-guard-"):
         section.found.at(
@@ -224,6 +232,7 @@ def _jwt(found: Findings, jwt: Section, believed: bool) -> AccountSource | None:
         issuer=jwt.read("issuer"),
         audience=jwt.read("audience"),
         prefix=jwt.read("prefix") or "",
+        attributes=_claims(jwt.section("attributes")),
         algorithms=algorithms,
     )
 

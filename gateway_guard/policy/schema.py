@@ -146,6 +146,16 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="jwt", kind="section", of="jwt", doc="a claim of a JSON Web Token"),
         Key(name="state", kind="text", doc='key in scope["state"]["gateway_guard"]'),
     ),
+    "claims": (
+        Key(name="organisation", kind="text", doc="claim with who pays"),
+        Key(name="created_at", kind="text", doc="claim with when it signed up (Unix, ISO 8601)"),
+        Key(name="country", kind="text", doc="claim with the country declared at sign-up"),
+        Key(name="payment", kind="text", doc="claim with a digest of the means of payment"),
+        Key(name="programme", kind="text", doc="claim with edu, research, startup, …"),
+        Key(name="tier", kind="text", doc="claim with the tier"),
+        Key(name="verified", kind="text", doc="claim with true or false"),
+        Key(name="tags", kind="text", doc="claim with labels: a list, or a text of them"),
+    ),
     "tls_fingerprint": (
         Key(name="header", kind="header", required=True, doc="header with the JA4, e.g. x-ja4"),
     ),
@@ -160,6 +170,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="audience", kind="text", doc="required `aud`"),
         Key(name="prefix", kind="text", doc="put in front of the name, so that no other issuer's "
             "tokens give the same"),
+        Key(name="attributes", kind="section", of="claims",
+            doc="claims that say what is known of the account"),
         Key(name="algorithms", kind="words", words=(
             "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
             "EdDSA", "HS256", "HS384", "HS512"), doc="accepted algorithms"),

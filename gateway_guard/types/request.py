@@ -124,6 +124,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             `subprotocol`, …; `ambiguous` when two readers would read it differently.
         credential_fault: why a credential that was present names no account; None when it names
             one, or when there is none.
+        said: attributes that its token says of it, by name, not yet read; None for none.
         client: hints about the client.
         inspection: how much of the body could be read.
         prompt: shape of the prompt; None unless `inspection` is `FULL` on a model route.
@@ -142,6 +143,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     account: str | None = None
     credential: str | None = None
     credential_fault: CredentialFault | None = None
+    said: Mapping[str, Any] | None = None
     client: Client = Client()
     inspection: Inspection = Inspection.NONE
     prompt: PromptShape | None = None

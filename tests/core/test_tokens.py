@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.core import tokens
 from gateway_guard.core.credentials import digest, name_digest
 from gateway_guard.core.identify import identify
 from gateway_guard.core.sections import AccountSource, Identify, Inspect
-from gateway_guard.core.tokens import KeySet, verify
+from gateway_guard.core.tokens import Keys, KeySet
 from gateway_guard.types import CredentialFault as Fault
 from gateway_guard.types import Request, Wire
 from tests import build
@@ -30,6 +31,12 @@ PRIVATE = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PUBLIC = PRIVATE.public_key().public_bytes(
     serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 )
+
+
+def verify(text: bytes, source: AccountSource, keys: Keys, at: float) -> str | Fault:
+    """The name in a token, or why there is none."""
+    found = tokens.verify(text, source, keys, at)
+    return found if isinstance(found, Fault) else found.name
 
 
 def source(**fields: Any) -> AccountSource:
@@ -306,6 +313,24 @@ def test_no_token_passes_unverified_that_a_source_could_have_verified() -> None:
     assert found(of_b(), "192.0.2.1") is Fault.UNVERIFIED
     assert found(of_a(exp=NOW - 60)) is Fault.EXPIRED
     assert found(token({"iss": "https://a.test", "sub": "alice"}, key=OTHER)) is Fault.BAD_SIGNATURE
+
+
+def test_a_token_may_say_what_is_known_of_its_account() -> None:
+    said = source(attributes=(("organisation", "org.id"), ("tier", "plan"), ("tags", "labels")))
+    org = {"org": {"id": "o_17"}, "plan": "scale"}
+
+    request = seen(b"Bearer " + token({"sub": "alice"} | org), said)
+
+    assert request.said == {"organisation": "o_17", "tier": "scale", "tags": None}
+    assert seen(b"Bearer " + token(), source()).said is None
+    forged = token({"sub": "alice"} | org, key=OTHER)
+    assert seen(b"Bearer " + forged, said).said is None
+    offered = {"sec-websocket-protocol": f"bearer, {token({'sub': 'alice'} | org).decode()}"}
+    wire = build.wire(method="WEBSOCKET", headers=offered, key=None)
+    socket = identify(
+        wire, Identify(accounts=(said,)), Inspect(), id="r", at=NOW, secret=SECRET, keys={}
+    )
+    assert socket.said == request.said
 
 
 def test_tokens_of_two_issuers_in_two_headers_are_two_credentials() -> None:

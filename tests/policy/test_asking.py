@@ -60,6 +60,13 @@ def test_what_a_header_says_is_not_asked_of_others() -> None:
     assert list(asked_of_accounts(build.policy(TRUSTING + rules))) == ["programme"]
 
 
+def test_nor_is_what_a_token_says() -> None:
+    says = "identify: { account: { jwt: { key: %s, attributes: { tier: plan } } } }\n" % ("k" * 40)
+    rules = "rules: [{ name: r, when: { tier: free, programme: edu }, then: allow }]"
+
+    assert list(asked_of_accounts(build.policy(says + rules))) == ["programme"]
+
+
 def test_the_recommended_policy_asks_for_three_things() -> None:
     asked = asked_of_accounts(load_policy(ROOT / "policies" / "standard.yaml"))
 

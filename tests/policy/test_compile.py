@@ -113,7 +113,7 @@ identify:
     - { state: who }
     - { header: X-Api-Key }
     - { jwt: { key_file: key.pem, claim: org, issuer: me, audience: you, algorithms: EdDSA,
-             prefix: "org:" } }
+             prefix: "org:", attributes: { tier: plan, organisation: org.id } } }
     - { jwt: { header: x-token, verify: false } }
   client_ip: CF-Connecting-IP
   trusted_proxies: [10.0.0.0/8, "2001:db8::/32"]
@@ -129,6 +129,7 @@ on_error: { store: allow, guard: allow, body: allow, path: allow }
     assert (state.kind, state.state_key) == ("state", "who")
     assert (header.kind, header.header) == ("header", "x-api-key")
     assert (jwt.claim, jwt.issuer, jwt.audience, jwt.algorithms) == ("org", "me", "you", ("EdDSA",))
+    assert jwt.attributes == (("organisation", "org.id"), ("tier", "plan"))
     assert (jwt.prefix, trusted.prefix) == ("org:", "")
     assert jwt.key is not None
     assert jwt.key.startswith("-----BEGIN PUBLIC KEY-----")

@@ -110,7 +110,8 @@ def test_what_a_limit_counts_and_regains_follows_from_what_is_written(unit: str)
     assert one.rate == (0.0 if unit == "concurrent" else 2.0)
     assert one.counts == {"tokens": 1, "input-tokens": 2, "output-tokens": 3}.get(unit, 0)
     assert one.key is not None
-    assert one.key(build.request(account="acct_1"), build.facts()) == "l:acct_1"
+    who = "l~:acct_1" if one.counts else "l:acct_1"
+    assert one.key(build.request(account="acct_1"), build.facts()) == who
 
 
 def test_every_part_has_a_key_and_nothing_else_has() -> None:

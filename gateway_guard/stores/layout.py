@@ -97,8 +97,8 @@ class Visit(NamedTuple):
 
     @property
     def renews(self) -> tuple[bytes, ...]:
-        """Keys for `renew.lua`; empty when nothing needs renewal."""
-        return (self.keys[0], *self.stop.leases) if self.stop.leases else ()
+        """Keys for `renew.lua`: the reservation's, and those it has a lease in."""
+        return (self.keys[0], *self.stop.leases)
 
 
 class Layout:

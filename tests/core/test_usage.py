@@ -328,8 +328,15 @@ def _raw_deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
+def _members(data: bytes) -> bytes:
+    """An event, or line, in a member each, and padding behind."""
+    mark = b"\n\n" if b"\n\n" in data else b"\n"
+    return b"".join(map(gzip.compress, data.replace(mark, mark + b"\0").split(b"\0"))) + bytes(40)
+
+
 _CODINGS = {
     b"gzip": gzip.compress,
+    b"x-gzip": _members,
     b"GZIP": gzip.compress,
     b"deflate": zlib.compress,
     b"br": brotli.compress,

@@ -47,6 +47,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         key: builds the key; always made from `name`, `unit` and `per`, whatever is given.
         rate: units regained per second before adaptation; always made from `quota` and `window`.
         tests: the tests of `conditions`; always made from them.
+        hidden: whether it counts campaigns, of which no client is told; always made from `per`.
         counts: what of a request is charged: 0 the request itself, 1 its tokens, 2 those read, 3
             those written; always made from `unit`.
     """
@@ -64,6 +65,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     key: KeyBuilder | None = None
     rate: float = 0.0
     tests: tuple[Test, ...] = ()
+    hidden: bool = False
     counts: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         force(self, "key", key_builder(self.name + OF_TOKENS if counts else self.name, self.per))
         force(self, "rate", self.quota / self.window if self.window > 0.0 else 0.0)
         force(self, "tests", tests_of(self.conditions))
+        force(self, "hidden", "campaign" in self.per)
         force(self, "counts", counts)
 
 

@@ -57,6 +57,28 @@ def sse(body: bytes, dialect: Dialect = Dialect.OPENAI) -> Sample:
     return Sample(dialect, SSE, body, None, None)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "counted"),
+    [
+        ({"input_tokens": 90}, {"input_tokens": 0, "output_tokens": 7}, (90, 7)),
+        ({"input_tokens": 0}, {"input_tokens": 90, "output_tokens": 7}, (90, 7)),
+        ({"input_tokens": 90}, {"input_tokens": 80, "output_tokens": 7}, (80, 7)),
+        ({"input_tokens": 0}, {"input_tokens": 0, "output_tokens": 0}, (0, 0)),
+        ({"input_tokens": 9, "output_tokens": 7}, {"input_tokens": 0, "output_tokens": 0}, (9, 7)),
+    ],
+)
+def test_a_0_behind_a_count_is_what_a_translator_did_not_know(
+    first: dict[str, int], last: dict[str, int], counted: tuple[int, int]
+) -> None:
+    """In Go, what nobody set is written as 0: whole prompts were free."""
+    events = [{"type": "x", "usage": first}, {"type": "message_delta", "usage": last}]
+    body = b"".join(b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events)
+
+    _, usage = read(sse(body, Dialect.ANTHROPIC), [body])
+
+    assert (usage.input_tokens, usage.output_tokens) == counted
+
+
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_the_upstreams_own_count_is_read(name: str) -> None:
     sample = SAMPLES[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -14,8 +15,8 @@ Clock = Callable[[], float]
 
 #: Seconds between two looks at the wall clock.
 LOOK_EVERY: Final = 10.0
-#: Seconds the wall clock must be ahead to be followed; less is no harm to tokens and links.
-AHEAD: Final = 5.0
+#: Seconds the wall clock must differ to be looked at; less is no harm to tokens and links.
+APART: Final = 5.0
 #: Seconds it must have been ahead by as much, within `_ALIKE`: what is put right meanwhile was a
 #: slip. Not measured.
 LASTING: Final = 30.0
@@ -29,24 +30,30 @@ def steady_clock() -> Clock:
     punish everybody. So it never runs back, and follows no step forward that is soon taken back.
     One that lasts is followed: the machine was suspended, and that time has passed, or was started
     with a clock that was slow. Else every token issued since would not be valid yet until the
-    process is started again. Set back, it stays ahead until then.
+    process is started again. Where the wall clock is set back for good, this one stays ahead until
+    then, and the log says so.
     """
     monotonic = time.monotonic
     start = monotonic()
     offset = time.time() - start
     due = start + LOOK_EVERY
-    #: By how much the wall clock was ahead when that was first seen, and when it was.
+    #: By how much the wall clock was ahead (negative: behind) when that was first seen, and when.
     lead, since = 0.0, start
 
     def look(at: float) -> None:
         nonlocal offset, due, lead, since
         due = at + LOOK_EVERY
         ahead = time.time() - at - offset
-        if ahead < AHEAD or abs(ahead - lead) > _ALIKE:
+        if abs(ahead) < APART or abs(ahead - lead) > _ALIKE:
             lead, since = ahead, at
         elif at - since >= LASTING:
-            offset += ahead
-            log.warning("clock-followed seconds=%.0f", ahead)
+            if ahead > 0.0:
+                offset += ahead
+                lead, since = 0.0, at
+                log.warning("clock-followed seconds=%.0f", ahead)
+            else:
+                since = math.inf  # said once
+                log.warning("clock-ahead seconds=%.0f: start this process again", -ahead)
 
     def now() -> float:
         at = monotonic()

@@ -225,7 +225,8 @@ class UsageReader:
         read, written, reported = self._input, self._output, True
         if written is None and read is not None and self._total is not None:
             written = max(0, self._total - read)
-        if written is None:
+        if written is None or (not written and self._stream and outcome is not Outcome.COMPLETED):
+            # A 0 said at the beginning of a stream that was cut is no count of what came after it.
             reported = False
             if status >= 400:
                 read, written = read or 0, self._placeholder

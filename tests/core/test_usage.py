@@ -79,6 +79,51 @@ def test_a_0_behind_a_count_is_what_a_translator_did_not_know(
     assert (usage.input_tokens, usage.output_tokens) == counted
 
 
+@pytest.mark.parametrize(
+    ("opening", "word"),
+    [
+        (
+            {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 0}},
+            {"choices": [{"delta": {"content": "word"}}]},
+        ),
+        (
+            {"usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9}},
+            {"candidates": [{"content": {"parts": [{"text": "word"}]}}]},
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("outcome", "written"), [(Outcome.CLIENT_GONE, 40), (Outcome.UPSTREAM_CUT, 40),
+                             (Outcome.COMPLETED, 0)],
+)  # fmt: skip
+def test_a_stream_that_began_with_a_count_of_0_costs_what_was_delivered_until_it_was_cut(
+    opening: dict[str, object], word: dict[str, object], outcome: Outcome, written: int
+) -> None:
+    body = b"".join(b"data: " + msgspec.json.encode(e) + b"\n\n" for e in (opening, *[word] * 40))
+    subject = reader(sse(body))
+    subject.feed(body)
+
+    usage = subject.usage(outcome, 200)
+
+    assert usage.input_tokens == 9
+    assert usage.output_tokens == pytest.approx(written, rel=0.1)
+    assert usage.reported is (outcome is Outcome.COMPLETED)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CLIENT_GONE, Outcome.UPSTREAM_CUT])
+def test_a_stream_cut_before_its_first_word_cost_its_prompt(outcome: Outcome) -> None:
+    opening = {
+        "choices": [{"delta": {"role": "assistant", "content": ""}}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 0},
+    }
+    subject = reader(sse(b""))
+    subject.feed(b"data: " + msgspec.json.encode(opening) + b"\n\n")
+
+    usage = subject.usage(outcome, 200)
+
+    assert (usage.input_tokens, usage.output_tokens) == (9, 0)
+
+
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_the_upstreams_own_count_is_read(name: str) -> None:
     sample = SAMPLES[name]

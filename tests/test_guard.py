@@ -275,6 +275,36 @@ def test_a_policy_that_no_longer_loads_leaves_the_old_one_in_force(tmp_path: Any
     assert brain.policies.error is not None
 
 
+@pytest.mark.parametrize("settled", ["before", "after"])
+def test_a_limit_of_tokens_that_becomes_one_of_requests_starts_anew(
+    tmp_path: Path, settled: str
+) -> None:
+    """What 20,000 tokens had used would else be 20,000 requests, and refuse everybody for hours."""
+    path = tmp_path / "policy.yaml"
+    text = "version: 1\nmode: enforce\nlimits:\n  fair: { per: account, UNIT }\n"
+    path.write_text(text.replace("UNIT", "tokens: 400000/minute"))
+    cost = Usage(input_tokens=19_000, output_tokens=1_000)
+
+    async def scenario() -> None:
+        brain = build_guard(
+            path, network=NoNetwork(), settings=Settings(secret=build.SECRET),
+            clock=lambda: build.NOW,
+        )  # fmt: skip
+        under_way = await brain.decide(build.wire())
+        if settled == "before":
+            await brain.settle(under_way, cost)
+        path.write_text(text.replace("UNIT", "requests: 60/minute"))
+        assert brain.reload()
+        first = await brain.decide(build.wire())
+        await brain.settle(under_way, cost)
+        second = await brain.decide(build.wire())
+
+        assert [grant.remaining for grant in first.decision.grants] == [59.0]
+        assert [grant.remaining for grant in second.decision.grants] == [58.0]
+
+    run(scenario)
+
+
 def test_the_highest_recent_risk_keeps_a_quota_small_until_it_has_recovered() -> None:
     text = """
     mode: enforce

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from gateway_guard import ids
-from gateway_guard.clock import steady_clock
+from gateway_guard.clock import Clock, steady_clock
 from gateway_guard.errors import SettingsError
 from gateway_guard.ids import request_ids
 from gateway_guard.settings import VARIABLES, Settings
 from gateway_guard.types import Action, Inspection, Signal
+from tests import build
 
 
 def test_ids_are_unique_and_of_one_form() -> None:
@@ -62,6 +63,70 @@ def test_the_clock_never_runs_backwards_when_the_wall_clock_is_set_back(
     monkeypatch.setattr("time.time", lambda: 0.0)
 
     assert clock() >= before
+
+
+class Wall:
+    """A wall clock that is set, beside the other one, which only goes on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.passed = 100.0
+        self.wall = build.NOW
+        monkeypatch.setattr("time.monotonic", lambda: self.passed)
+        monkeypatch.setattr("time.time", lambda: self.wall)
+
+    def goes_on(self, clock: Clock, seconds: float) -> float:
+        """What `clock` says in the end; it is asked every second."""
+        for _ in range(int(seconds)):
+            self.passed += 1.0
+            self.wall += 1.0
+            clock()
+        return clock()
+
+
+def test_the_clock_follows_the_wall_clock_forward_once_that_has_lasted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a machine was suspended, no token issued since was valid until a restart."""
+    wall = Wall(monkeypatch)
+    clock = steady_clock()
+
+    wall.wall += 7200.0
+    soon = wall.goes_on(clock, 25.0)
+    later = wall.goes_on(clock, 25.0)
+
+    assert soon == build.NOW + 25.0
+    assert later == wall.wall == build.NOW + 7250.0
+    wall.wall += 7200.0
+    assert wall.goes_on(clock, 50.0) == wall.wall
+    assert "clock-followed seconds=7200" in caplog.text
+
+
+@pytest.mark.parametrize("back", [7200.0, 7195.5, 3600.0])
+def test_a_slip_of_the_wall_clock_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, back: float
+) -> None:
+    wall = Wall(monkeypatch)
+    clock = steady_clock()
+
+    wall.wall += 7200.0
+    wall.goes_on(clock, 25.0)
+    wall.wall -= back
+    after = wall.goes_on(clock, 25.0)
+
+    assert after == build.NOW + 50.0
+
+
+@pytest.mark.parametrize(("step", "said"), [(-7200.0, 1), (4.5, 0), (-4.5, 0)])
+def test_a_wall_clock_that_is_set_back_for_good_is_told_of_once_and_not_followed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: float, said: int
+) -> None:
+    wall = Wall(monkeypatch)
+    clock = steady_clock()
+
+    wall.wall += step
+
+    assert wall.goes_on(clock, 600.0) == build.NOW + 600.0
+    assert caplog.text.count("clock-ahead seconds=7200") == said
 
 
 def test_a_secret_in_a_file_is_used(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ PARTS = (
 #: because the client chooses it and the store keeps it.
 _LONGEST_PART: Final = 96
 
+#: Stands behind the name of a limit of tokens in its keys. A reload may make it one of requests:
+#: tokens used would be taken for requests, and whoever had used thousands be refused for hours.
+OF_TOKENS: Final = "~"
+
 #: What a request is charged under for one limit; None when the limit does not apply to it.
 KeyBuilder = Callable[[Request, Facts], str | None]
 
@@ -40,9 +44,10 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         conditions: scope (`when:`); the limit is charged only where all hold.
         shadow: rehearse only: it counts, and refuses nothing.
         where: `file:line` of its name.
-        key: builds the key; always made from `name` and `per`, whatever is given.
+        key: builds the key; always made from `name`, `unit` and `per`, whatever is given.
         rate: units regained per second before adaptation; always made from `quota` and `window`.
         tests: the tests of `conditions`; always made from them.
+        hidden: whether it counts campaigns, of which no client is told; always made from `per`.
         counts: what of a request is charged: 0 the request itself, 1 its tokens, 2 those read, 3
             those written; always made from `unit`.
     """
@@ -60,14 +65,17 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     key: KeyBuilder | None = None
     rate: float = 0.0
     tests: tuple[Test, ...] = ()
+    hidden: bool = False
     counts: int = 0
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
-        force(self, "key", key_builder(self.name, self.per))
+        counts = _COUNTS.get(self.unit, 0)
+        force(self, "key", key_builder(self.name + OF_TOKENS if counts else self.name, self.per))
         force(self, "rate", self.quota / self.window if self.window > 0.0 else 0.0)
         force(self, "tests", tests_of(self.conditions))
-        force(self, "counts", _COUNTS.get(self.unit, 0))
+        force(self, "hidden", "campaign" in self.per)
+        force(self, "counts", counts)
 
 
 _COUNTS: Final = {"tokens": 1, "input-tokens": 2, "output-tokens": 3}

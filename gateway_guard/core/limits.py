@@ -133,7 +133,7 @@ def charge_for(
             capacity = _scaled(capacity, share, limit.unit)
     return Charge(
         limit=limit.name, key=key, unit=limit.unit, cost=cost, capacity=capacity, rate=rate,
-        quota=quota, window=limit.window,
+        quota=quota, window=limit.window, hidden=limit.hidden,
     )  # fmt: skip
 
 

@@ -225,7 +225,8 @@ class UsageReader:
         read, written, reported = self._input, self._output, True
         if written is None and read is not None and self._total is not None:
             written = max(0, self._total - read)
-        if written is None:
+        if written is None or (not written and self._stream and outcome is not Outcome.COMPLETED):
+            # A 0 said at the beginning of a stream that was cut is no count of what came after it.
             reported = False
             if status >= 400:
                 read, written = read or 0, self._placeholder
@@ -352,10 +353,12 @@ class UsageReader:
         self._repeated += size
 
     def _note(self, counts: Counts | None) -> None:
-        """Cumulative counts: the last value of each wins."""
+        """Cumulative counts: the last value of each wins, but for a 0 behind a count: translators
+        fill in what they do not know.
+        """
         if counts is None:
             return
-        if counts.read is not None:
+        if counts.read or (counts.read is not None and not self._input):
             # Of several prompts nobody says which of them an answer read.
             self._input = counts.read if len(self._answers) < 2 else None
         if counts.total is not None:
@@ -366,7 +369,7 @@ class UsageReader:
         elif counts.written is not None:
             if counts.opening:
                 self._placeholder = counts.written
-            else:
+            elif counts.written or not self._output:
                 self._output = counts.written
 
     def _sample(self, data: bytes, first: int) -> None:

@@ -28,6 +28,9 @@ _AT_ONCE: Final = 1536 * 1024
 _BITE: Final = 256
 _MOUTHFUL: Final = 1024 * 1024
 
+#: What a member of gzip's begins with.
+_MEMBER: Final = 0x1F
+
 _BROKEN: Final = (zlib.error, brotli.error, zstandard.ZstdError, EOFError)
 
 
@@ -118,6 +121,28 @@ def _zlib(wbits: int) -> Callable[[bytes], bytes]:
     return decode
 
 
+def _gzip() -> Callable[[bytes], bytes]:
+    """Members one after another, as some servers send an event each (RFC 1952 §2.2)."""
+    stream = zlib.decompressobj(31)
+    over = False
+
+    def decode(data: bytes) -> bytes:
+        nonlocal stream, over
+        plain = b""
+        while data and not over:
+            if not stream.eof:
+                plain += stream.decompress(data, _MOUTHFUL + 1)
+                data = stream.unused_data
+            elif data[0] == _MEMBER:
+                stream = zlib.decompressobj(31)
+            else:
+                # Padding, which is no part of it.
+                over = True
+        return plain
+
+    return decode
+
+
 def _inflate() -> Callable[[bytes], bytes]:
     """HTTP's `deflate`: zlib, or, as some servers send, raw."""
     inner: Callable[[bytes], bytes] | None = None
@@ -183,7 +208,7 @@ Unwrapping = Decoder | Frames
 def decoder_for(coding: bytes) -> Unwrapping | None:
     """A decoder for one content coding, lower case; None for a coding nobody can read here."""
     if coding in {b"gzip", b"x-gzip"}:
-        return Decoder(_zlib(31))
+        return Decoder(_gzip())
     if coding == b"deflate":
         return Decoder(_inflate())
     if coding == b"br":

@@ -11,8 +11,9 @@ import msgspec
 from gateway_guard.core.usage_deeper import deeper
 from gateway_guard.errors import UNDECODABLE
 
-#: No upstream counts more tokens than this in one response; a larger number is noise.
-_MOST: Final = 10**12
+#: No upstream counts more tokens than this in one response; a larger number is noise. The largest
+#: windows hold some 10^7; a -1 in 32 bits without a sign is 4.3 * 10^9, a week of 400,000 a minute.
+_MOST: Final = 10**9
 #: Longest usage object looked for in a fragment, bytes, and how far from its end one may end.
 _LONGEST: Final = 4096
 _AFTER: Final = 64 * 1024

@@ -29,7 +29,7 @@ from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting, come_back
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
-from gateway_guard.frontends.headers import merge, named, rate_limit_headers
+from gateway_guard.frontends.handshake import Handshake
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
 from gateway_guard.frontends.outbox import Outbox
@@ -39,7 +39,6 @@ from gateway_guard.frontends.rewriting import rewritten
 from gateway_guard.frontends.scopes import Scope, full_path, peer_of, state_of
 from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
-from gateway_guard.frontends.wording import ID_HEADERS
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.network.base import Network
 from gateway_guard.record.log import DecisionLog
@@ -336,18 +335,18 @@ class GuardMiddleware:
             return
         scope[EXCHANGE_KEY] = exchange
         plan = exchange.plan
-        if plan is not None and plan.enforced and self.guard.policy.headers:
-            send = _telling(exchange, send)
+        tells = plan is not None and plan.enforced and self.guard.policy.headers
+        handshake = Handshake(exchange, send, tells)
         outcome = Outcome.UPSTREAM_CUT
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, handshake.send)
             outcome = Outcome.COMPLETED
         except asyncio.CancelledError:
             outcome = Outcome.CLIENT_GONE
             raise
         finally:
             outcome = scope.get(OUTCOME_KEY, outcome)
-            await self._background.settle(exchange, Usage(outcome=outcome))
+            await self._background.settle(exchange, handshake.usage(outcome))
 
     async def _refuse_websocket(
         self, scope: Scope, exchange: Exchange, headers: list[tuple[bytes, bytes]],
@@ -387,21 +386,6 @@ class GuardMiddleware:
 
 def _refused(status: int | None) -> Usage:
     return Usage(input_tokens=0, output_tokens=0, outcome=Outcome.REFUSED, status=status)
-
-
-def _telling(exchange: Exchange, send: Send) -> Send:
-    """Puts limits and the request's name on the answer to a handshake, accepted or not."""
-    called = ID_HEADERS[exchange.request.dialect]
-
-    async def sending(message: Message) -> None:
-        if message["type"] in ("websocket.accept", "websocket.http.response.start"):
-            theirs = list(message.get("headers") or ())
-            headers = merge(theirs, rate_limit_headers(exchange))
-            name = next((value for name, value in theirs if name.lower() == called), None)
-            message = {**message, "headers": headers + named(exchange, name)}
-        await send(message)
-
-    return sending
 
 
 def _framing(exchange: Exchange) -> Decision:

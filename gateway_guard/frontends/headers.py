@@ -88,9 +88,8 @@ def rate_limit_headers(exchange: Exchange) -> Headers:
     grants: Sequence[Grant] = decision.grants
     if not grants:
         return []
-    campaign = exchange.facts.campaign
-    if campaign is not None:
-        grants = shown(grants, campaign.id)
+    if exchange.facts.campaign is not None:
+        grants = shown(grants)
         if not grants:
             return []
     request = exchange.request
@@ -169,9 +168,12 @@ def _form(dialect: Dialect, grants: Sequence[Grant]) -> _Form:
     )
 
 
-def shown(grants: Sequence[Grant], campaign: str) -> list[Grant]:
-    """The grants a client may hear of: all but those counted per campaign."""
-    return [grant for grant in grants if campaign not in grant.charge.key]
+def shown(grants: Sequence[Grant]) -> list[Grant]:
+    """The grants a client may hear of: all but those counted per campaign.
+
+    Not by their keys: who asks for a model called like its campaign would see it was the one.
+    """
+    return [grant for grant in grants if not grant.charge.hidden]
 
 
 def merge(upstream: Headers, ours: Headers) -> Headers:

@@ -90,9 +90,8 @@ def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
         text = f"{_TEXTS[kind]} Verify at {url}" if url else _TEXTS[kind]
     elif kind == "throttled":
         refusing = [grant for grant in exchange.decision.grants if not grant.allowed]
-        campaign = exchange.facts.campaign
-        if campaign is not None:
-            refusing = shown(refusing, campaign.id)
+        if exchange.facts.campaign is not None:
+            refusing = shown(refusing)
         unit, limits, text = _throttle(refusing, wait)
     else:
         text = _TEXTS[kind]

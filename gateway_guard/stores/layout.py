@@ -7,7 +7,8 @@
     gg:{9Hx2…}:b               buckets of an address, a country, a model …
 
 What a limit is charged by (`Charge.key` without the limit's name) is a keyed digest already when it
-is an account, and made one when it is anything else; names of limits stand as the policy has them.
+is an account, and made one when it is anything else; names of limits stand as the policy has them,
+those of tokens with a `~` behind (`core.limit.OF_TOKENS`).
 What stands in braces decides the slot of a Cluster. A key of several parts lies with the account
 among them: so does every limit of one account, alone or per model, in one slot.
 """
@@ -96,8 +97,8 @@ class Visit(NamedTuple):
 
     @property
     def renews(self) -> tuple[bytes, ...]:
-        """Keys for `renew.lua`; empty when nothing needs renewal."""
-        return (self.keys[0], *self.stop.leases) if self.stop.leases else ()
+        """Keys for `renew.lua`: the reservation's, and those it has a lease in."""
+        return (self.keys[0], *self.stop.leases)
 
 
 class Layout:

@@ -18,29 +18,38 @@ MOST_OPEN: Final = 200_000
 
 
 class _Open:
-    """A reservation: where it was made, and when it last gave a sign of life."""
+    """A reservation: where it was made, and when it last gave a sign of life.
 
-    __slots__ = ("seen", "visits")
+    Attributes:
+        visits: where it was made.
+        seen: when that was said where it has a lease.
+        kept: when that was said where it is only to stay known.
+    """
 
-    def __init__(self, visits: Sequence[Visit], seen: float) -> None:
+    __slots__ = ("kept", "seen", "visits")
+
+    def __init__(self, visits: Sequence[Visit], now: float) -> None:
         self.visits = visits
-        self.seen = seen
+        self.seen = self.kept = now
 
 
 class Leases:
-    """Renews every open reservation three times in the length of its lease. For one event loop.
+    """Renews every open reservation three times in the length of its lease, or, where nothing has
+    one, in the time it stays known. For one event loop.
 
     Args:
         wire: where signs of life go.
         head: the settings `renew.lua` reads.
         lease: seconds after which a reservation without a sign of life is nobody's; None: nothing
             is renewed.
+        hold: seconds after which one without a sign of life is forgotten.
     """
 
-    def __init__(self, wire: Wire, head: bytes, lease: float | None) -> None:
+    def __init__(self, wire: Wire, head: bytes, lease: float | None, hold: float) -> None:
         self._wire = wire
         self._head = head
         self._lease = lease
+        self._hold = hold
         #: By id, the oldest first.
         self._open: dict[str, _Open] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -70,29 +79,34 @@ class Leases:
     def _renew(self, lease: float) -> None:
         now = time.monotonic()
         for name, opened in self._open.items():
-            if opened.seen > now - lease / 3.0:
-                continue
-            opened.seen = now
-            for visit in opened.visits:
-                if visit.renews:
-                    self._sign(opened, name.encode(), visit.renews)
+            leased = opened.seen <= now - lease / 3.0
+            known = opened.kept <= now - self._hold / 3.0
+            if leased:
+                opened.seen = now
+            if known:
+                opened.kept = now
+            if leased or known:
+                for visit in opened.visits:
+                    if leased if visit.stop.leases else known:
+                        self._sign(opened, name.encode(), visit.renews)
         self._timer = None
         if self._open:
             self._next(lease)
 
     def _next(self, lease: float) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(lease / 6.0, self._renew, lease)
+        soon = min(lease, self._hold) / 6.0
+        self._timer = loop.call_later(soon, self._renew, lease)
 
     def _sign(self, opened: _Open, id: bytes, keys: tuple[bytes, ...]) -> None:
         def answered(answer: asyncio.Future[bytes]) -> None:
             if not answer.cancelled() and answer.exception() is not None:
                 # Again with the next turn.
-                opened.seen = -math.inf
+                opened.seen = opened.kept = -math.inf
 
         try:
             call = self._wire.call(RENEW, id, keys, (self._head,))
         except StoreError:
-            opened.seen = -math.inf
+            opened.seen = opened.kept = -math.inf
             return
         call.answer.add_done_callback(answered)

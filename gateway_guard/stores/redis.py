@@ -20,8 +20,9 @@ the `now` of each call instead, for tests and replays.
 
 **Who dies.** Requests in flight stand under a lease that the worker renews, three times in its
 length; those of a worker that died end with it. What they had reserved of other limits stays used
-(`unsettled="estimate"`), or is given back when the lease ends (`"nothing"`). A settlement that
-cannot be delivered is kept and tried again for as long as the reservation is known.
+(`unsettled="estimate"`), or is given back when the lease ends (`"nothing"`). While a worker lives,
+its reservations stay known, however long an answer takes. A settlement that cannot be delivered is
+kept and tried again for as long as the reservation is known.
 
 **What is forgotten.** Every key has a time to live: what its buckets need to drain at their last
 rate, and a minute. Memory must suffice for that (`maxmemory-policy noeviction`): a server that
@@ -53,7 +54,7 @@ from gateway_guard.types import Charge, Grant
 
 #: Seconds without a sign of life after which a worker counts as dead. Not measured.
 LEASE: Final = 60.0
-#: Seconds a reservation without requests in flight may be settled.
+#: Seconds a reservation without requests in flight may be settled after the last sign of life.
 HOLD: Final = 3600.0
 #: Seconds a bucket is kept after it has drained.
 LINGER: Final = 60.0
@@ -132,7 +133,7 @@ class RedisStore:
         self._flags = (self._caller, unsettled == "nothing")
         self._times = (linger, lease, hold)
         self._heads = [self._packed(mode, 0.0) for mode in (0, 1)]
-        self._leases = Leases(self.wire, self._heads[0], None if self._caller else lease)
+        self._leases = Leases(self.wire, self._heads[0], None if self._caller else lease, hold)
         self._delivery = Delivery(self.wire, hold)
         self._closed = False
 

@@ -20,6 +20,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         rate: units regained per second, >= 0.
         quota: units per `window`, after adaptation.
         window: seconds; 0 for concurrency.
+        hidden: whether clients are told nothing of it: it counts a campaign.
     """
 
     limit: str
@@ -30,6 +31,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rate: float
     quota: float
     window: float
+    hidden: bool = False
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, gc=False):

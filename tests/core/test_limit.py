@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway_guard.core.limit import PARTS, UNITS, Limit, key_builder
-from gateway_guard.types import CampaignFacts
+from gateway_guard.core.limits import charge_for
+from gateway_guard.types import Assessment, CampaignFacts
 from tests import build
 
 
@@ -110,7 +111,19 @@ def test_what_a_limit_counts_and_regains_follows_from_what_is_written(unit: str)
     assert one.rate == (0.0 if unit == "concurrent" else 2.0)
     assert one.counts == {"tokens": 1, "input-tokens": 2, "output-tokens": 3}.get(unit, 0)
     assert one.key is not None
-    assert one.key(build.request(account="acct_1"), build.facts()) == "l:acct_1"
+    who = "l~:acct_1" if one.counts else "l:acct_1"
+    assert one.key(build.request(account="acct_1"), build.facts()) == who
+
+
+@pytest.mark.parametrize("per", [("campaign",), ("campaign", "model"), ("account", "model")])
+def test_only_what_counts_a_campaign_is_hidden(per: tuple[str, ...]) -> None:
+    request, campaign = build.request(model="c_17"), CampaignFacts(id="c_17", confidence=0.9)
+    facts = build.facts(campaign=campaign)
+
+    charge = charge_for(limit(per=per), 1.0, request, facts, Assessment())
+
+    assert charge is not None
+    assert charge.hidden is ("campaign" in per)
 
 
 def test_every_part_has_a_key_and_nothing_else_has() -> None:

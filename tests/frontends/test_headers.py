@@ -135,7 +135,9 @@ def test_a_reset_is_never_later_than_retry_after() -> None:
 
 def test_a_campaign_limit_is_never_shown() -> None:
     campaign = CampaignFacts(id="c_17", confidence=0.9)
-    charge = build.charge(limit="campaign", key="campaign:c_17", unit="tokens", quota=10)
+    charge = build.charge(
+        limit="campaign", key="campaign:c_17", unit="tokens", quota=10, hidden=True
+    )
     own = grant("requests", "requests", 120, 118, 1)
     exchange = build.exchange(
         facts=build.facts(campaign=campaign),
@@ -148,6 +150,20 @@ def test_a_campaign_limit_is_never_shown() -> None:
 
     assert not any(b"campaign" in value for _, value in rate_limit_headers(exchange))
     assert rate_limit_headers(alone) == []
+
+
+def test_whoever_asks_for_a_model_called_like_its_campaign_learns_nothing() -> None:
+    own = build.grant(charge=build.charge(limit="model", key="model:acct_test|c_17"))
+    decision = build.decision(grants=(own,))
+    linked = build.facts(campaign=CampaignFacts(id="c_17", confidence=0.9))
+    other = build.facts(campaign=CampaignFacts(id="c_18", confidence=0.9))
+
+    first, second = (
+        rate_limit_headers(build.exchange(facts=facts, decision=decision))
+        for facts in (linked, other)
+    )
+
+    assert first == second != []
 
 
 @pytest.mark.parametrize(

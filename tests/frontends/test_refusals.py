@@ -175,7 +175,7 @@ def test_too_many_in_flight_may_be_retried_though_nobody_knows_when() -> None:
 
 
 def test_a_campaigns_limit_is_not_named() -> None:
-    charge = build.charge(limit="linked", key="linked:c_17", unit="tokens")
+    charge = build.charge(limit="linked", key="linked:c_17", unit="tokens", hidden=True)
     exchange = build.exchange(
         request=build.request(dialect=Dialect.OTHER),
         facts=build.facts(campaign=CampaignFacts(id="c_17", confidence=0.9)),

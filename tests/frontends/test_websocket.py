@@ -141,6 +141,45 @@ def test_a_refused_client_that_leaves_the_tarpit_gets_nothing() -> None:
     assert len(guard.settled) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (({"type": "websocket.close", "code": 1000},), 403),
+        (
+            (
+                {"type": "websocket.http.response.start", "status": 404, "headers": []},
+                {"type": "websocket.http.response.body", "body": b"no"},
+            ),
+            404,
+        ),
+        ((), None),
+    ],
+)
+def test_a_handshake_that_was_not_accepted_costs_no_tokens(
+    answer: tuple[dict[str, Any], ...], status: int | None
+) -> None:
+    """Four refused by the upstream took 8,192 tokens of an account's."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in answer:
+            await send(dict(message))
+
+    guard = FakeGuard(LIMITED)
+    served(guard, app=app)
+
+    (usage,) = guard.settled
+    assert (usage.input_tokens, usage.output_tokens, usage.status) == (0, 0, status)
+
+
+def test_what_an_accepted_connection_cost_is_not_known() -> None:
+    guard = FakeGuard()
+
+    served(guard, {"type": "websocket.disconnect", "code": 1000})
+
+    (usage,) = guard.settled
+    assert (usage.input_tokens, usage.output_tokens, usage.status) == (None, None, None)
+
+
 def test_how_a_connection_ended_is_settled_as_the_application_has_it() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope[OUTCOME_KEY] = Outcome.UPSTREAM_ERROR

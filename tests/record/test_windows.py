@@ -154,6 +154,14 @@ def test_an_address_is_shown_only_where_the_log_may_hold_it() -> None:
     assert hidden.tally(NOW).limits[0].who == ""
 
 
+def test_an_account_is_shown_without_what_stands_before_it_in_the_key() -> None:
+    charge = build.charge(limit="fair", key="fair~:acct_a", unit="tokens")
+    windows = Windows(NOW)
+    windows.take(exchange(grants=(build.grant(charge=charge, remaining=0.0),)))
+
+    assert windows.tally(NOW).limits[0].who == "acct_a"
+
+
 def test_a_flood_of_limits_takes_no_more_room() -> None:
     windows = Windows(NOW)
     for number in range(20 * MOST_LIMITS):

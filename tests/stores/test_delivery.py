@@ -104,6 +104,23 @@ def test_more_than_can_be_kept_is_given_up_and_closing_leaves_the_rest(
     assert hurried(scenario) == (3, 2)
 
 
+@pytest.mark.parametrize("refused", ["crowded", "passing"])
+def test_what_has_no_lease_is_kept_known_and_tried_again_where_that_fails(refused: str) -> None:
+    layout = Layout(build.SECRET, "gg", scattered=False, given_back=False)
+
+    async def scenario() -> list[Any]:
+        wire = ToldWire(refused, refused)
+        open_ = Leases(wire, b"head", 3600.0, hold=1e-9)
+        open_.add("r_1", layout.visits((tokens(),), "r_1"))
+        async with asyncio.timeout(60):
+            while len(wire.called) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        open_.close()
+        return wire.called[:3]
+
+    assert hurried(scenario) == [(RENEW, b"r_1")] * 3
+
+
 def test_signs_of_life_that_fail_are_given_again_and_only_what_is_in_flight_needs_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -113,7 +130,7 @@ def test_signs_of_life_that_fail_are_given_again_and_only_what_is_in_flight_need
     async def scenario() -> tuple[list[Any], int, Any]:
         wire = ToldWire("crowded", "passing")
         # Shorter than any time that has passed: each turn is due.
-        open_ = Leases(wire, b"head", 1e-9)
+        open_ = Leases(wire, b"head", 1e-9, hold=3600.0)
         for name, charge in (("gone", flying()), ("r_1", flying()), ("r_2", tokens())):
             open_.add(name, layout.visits((charge,), name))
         async with asyncio.timeout(60):

@@ -196,10 +196,24 @@ def test_so_many_reservations_are_kept_and_then_the_oldest_goes() -> None:
     assert store.sizes == {"limit_keys": (0, 400_000), "reservations": (3, 3)}
 
 
-def test_unless_told_otherwise_a_reservation_may_take_an_hour() -> None:
+def test_unless_told_otherwise_a_reservation_may_take_a_day() -> None:
     store = MemoryStore()
 
-    assert (store.max_keys, store.max_reservations, store.lease) == (400_000, 200_000, 3600.0)
+    assert (store.max_keys, store.max_reservations, store.lease) == (400_000, 200_000, 86_400.0)
+
+
+def test_an_answer_read_for_hours_keeps_its_place_and_costs_all_of_it() -> None:
+    store = MemoryStore()
+    charges = (flying(1.0), limit("tokens:a", 1_000.0, 60_000.0))
+    store.reserve_now(charges, id="slow", now=NOW)
+
+    beside = fits(store, flying(1.0), now=NOW + 8 * 3600.0)
+    store.settle_now(charges, (0.0, 60_000.0), id="slow", now=NOW + 8 * 3600.0)
+    after = fits(store, limit("tokens:a", 1_000.0, 60_000.0), now=NOW + 8 * 3600.0)
+
+    assert not beside
+    assert not after
+    assert store.in_flight == 0
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,26 @@ def test_a_lease_is_renewed_while_its_worker_lives(server: Server) -> None:
     assert asyncio.run(main()) == (True, True)
 
 
+@pytest.mark.parametrize("unsettled", ["estimate", "nothing"])
+def test_an_answer_that_outlasts_what_is_held_is_settled_all_the_same(
+    server: Server, unsettled: str
+) -> None:
+    """Whoever read 60,000 tokens slowly enough paid for an estimate of 1,000."""
+
+    async def main() -> float:
+        async with opened(server.uri, lease=60.0, hold=1.5, unsettled=unsettled) as store:
+            loop = asyncio.get_running_loop()
+            await take(store, tokens(1.0), id="slow")
+            end = loop.time() + 3.0
+            while loop.time() < end:
+                await used(store, tokens())
+                await asyncio.sleep(0.02)
+            await store.settle((tokens(1.0),), (60.0,), id="slow", now=NOW)
+            return await used(store, tokens())
+
+    assert asyncio.run(main()) == 60.0
+
+
 @pytest.mark.parametrize(("unsettled", "left"), [("estimate", 8.0), ("nothing", 0.0)])
 def test_what_a_dead_worker_reserved_stays_used_or_is_given_back(
     server: Server, unsettled: str, left: float

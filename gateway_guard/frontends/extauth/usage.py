@@ -25,7 +25,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         request_id: the guard's, from `X-Guard-Request-Id`.
         input_tokens, output_tokens: as the model API counted them; None when it did not: the
-            estimate stands.
+            estimate stands, or, where it refused (a status of 400 and above), it did no work.
         status: the HTTP status the client saw; None when not known.
     """
 
@@ -36,10 +36,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def usage(self) -> Usage:
         """The same for the guard."""
-        return Usage(
-            input_tokens=self.input_tokens, output_tokens=self.output_tokens, status=self.status,
-            reported=self.input_tokens is not None or self.output_tokens is not None,
-        )  # fmt: skip
+        read, written, status = self.input_tokens, self.output_tokens, self.status
+        reported = read is not None or written is not None
+        if not reported and status is not None and status >= 400:
+            read = written = 0
+        return Usage(input_tokens=read, output_tokens=written, status=status, reported=reported)
 
 
 _decoder: Final = msgspec.json.Decoder(list[Report] | Report)

@@ -235,6 +235,31 @@ def test_a_report_replaces_the_estimate() -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.reported) == (15000, 4999, True)
 
 
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [
+        ({"status": 400}, (0, 0)),
+        ({"status": 502}, (0, 0)),
+        ({"status": 399}, (None, None)),
+        ({}, (None, None)),
+        ({"status": 502, "output_tokens": 7}, (None, 7)),
+    ],
+)
+def test_a_report_of_a_refusal_by_the_upstream_costs_nothing_unless_it_counts(
+    said: dict[str, int], counted: tuple[int | None, int | None]
+) -> None:
+    gateway = Asked(lease=60.0)
+
+    async def scenario() -> None:
+        asked = await gateway.ask_now("/auth/forward")
+        await report(gateway, {"request_id": asked.headers["x-guard-request-id"], **said})
+
+    run(scenario)
+    usage = gateway.learnt[0].usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == counted
+
+
 def test_a_second_report_of_the_same_request_changes_nothing() -> None:
     gateway = Asked(lease=60.0)
 

@@ -41,8 +41,8 @@ from gateway_guard.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Seconds a worker may take to answer.
-PATIENCE: Final = 2.0
+#: Seconds a worker may take to answer: less than the health checks of `examples/deploy` wait.
+PATIENCE: Final = 1.5
 #: The same for what a page shows, which may be a whole campaign.
 PAGE_PATIENCE: Final = 10.0
 #: Seconds between two looks at the counts: a worker that is killed takes what it counted since.

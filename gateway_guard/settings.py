@@ -250,7 +250,9 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
 
 def _secret(env: Mapping[str, str]) -> bytes:
     path = env.get("GATEWAY_GUARD_SECRET_FILE")
-    said = env.get("GATEWAY_GUARD_SECRET", "").encode("utf-8", "surrogateescape")
+    named = env.get("GATEWAY_GUARD_SECRET", "")
+    # As of the file: a line break at the end, as `echo` puts it into a Secret, makes no other key.
+    said = named.encode("utf-8", "surrogateescape").strip()
     if path:
         try:
             secret = Path(path).read_bytes().strip()
@@ -265,7 +267,7 @@ def _secret(env: Mapping[str, str]) -> bytes:
                 "GATEWAY_GUARD_SECRET and GATEWAY_GUARD_SECRET_FILE hold two keys, and accounts "
                 "have other names by each: unset one"
             )
-    elif said:
+    elif named:
         secret = said
         source = "GATEWAY_GUARD_SECRET"
     else:

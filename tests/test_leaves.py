@@ -148,6 +148,7 @@ def test_without_a_secret_every_process_makes_its_own() -> None:
     ("environ", "part"),
     [
         ({"GATEWAY_GUARD_SECRET": "short"}, "at least 16"),
+        ({"GATEWAY_GUARD_SECRET": " " * 20}, "holds 0 bytes"),
         ({"GATEWAY_GUARD_SECRET_FILE": "/nonexistent/key"}, "cannot read"),
         ({"GATEWAY_GUARD_MAX_ACCOUNTS": "many"}, "whole number"),
         ({"GATEWAY_GUARD_LOG_QUEUE": "0"}, "whole number"),
@@ -163,6 +164,16 @@ def test_a_variable_that_makes_no_sense_says_what_to_write(
         Settings.from_environment(environ)
 
     assert "short" not in str(caught.value)
+
+
+def test_a_line_break_behind_a_secret_makes_no_other_key_wherever_it_stands(tmp_path: Path) -> None:
+    """One guard has it from a mounted file, the next from its environment, of one Secret."""
+    (tmp_path / "key").write_text("0123456789abcdef\n")
+
+    file = Settings.from_environment({"GATEWAY_GUARD_SECRET_FILE": str(tmp_path / "key")})
+    variable = Settings.from_environment({"GATEWAY_GUARD_SECRET": "0123456789abcdef\n"})
+
+    assert file.secret == variable.secret
 
 
 def test_two_secrets_are_one_too_many_unless_they_are_one(tmp_path: Path) -> None:

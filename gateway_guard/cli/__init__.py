@@ -95,6 +95,8 @@ def build_app(*commands: str) -> typer.Typer:
 
 #: Characters of a file name that are shown.
 _LONGEST: Final = 200
+#: What the system says where no more files can be opened.
+_SCARCE: Final = frozenset((errno.EMFILE, errno.ENFILE))
 #: What the system says of a file that takes no more.
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE))
 
@@ -112,6 +114,12 @@ def main() -> None:
             sys.stdout.flush()
             raise
     except OSError as error:
+        if error.errno in _SCARCE:
+            typer.echo(
+                f"gateway-guard: {error.strerror}: raise the limit (ulimit -n, LimitNOFILE)",
+                err=True,
+            )
+            sys.exit(CANNOT_WORK)
         if error.errno not in _FULL and error.filename is not None:
             # A name nobody foresaw: too long, a loop of links, a part that is no directory.
             name = printable(str(error.filename))

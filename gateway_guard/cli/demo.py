@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -22,6 +21,7 @@ from gateway_guard.cli.casefile import opened
 from gateway_guard.cli.output import console
 from gateway_guard.cli.processes import Children, listener
 from gateway_guard.cli.replay import REPLAY_SECRET
+from gateway_guard.cli.scratch import scratch
 from gateway_guard.cli.screen import COLOURS, Answers, Decisions, print_summary, watch
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
 from gateway_guard.cli.tree import print_tree
@@ -316,7 +316,7 @@ def register(app: typer.Typer) -> None:
         importlib.import_module("uvicorn")
         material = Material(root)
         signal.signal(signal.SIGTERM, _interrupt)
-        with tempfile.TemporaryDirectory(prefix="gateway-guard-demo-") as name:
+        with scratch("gateway-guard-demo-") as name:
             try:
                 asyncio.run(_run(material, Path(name), seconds, forever))
             except asyncio.CancelledError:

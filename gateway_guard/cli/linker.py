@@ -69,6 +69,8 @@ def linker(
     store leave the linking to them.
     """
     log_to_stderr(log_level)
+    # Heeded once it works; until then it must not end it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     check_typed(store, namespace)
     settings = Settings.from_environment()
     uri = store or settings.store

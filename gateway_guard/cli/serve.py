@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,7 @@ from gateway_guard.cli.fitting import (
     check_verification,
 )
 from gateway_guard.cli.log_level import log_to_stderr
+from gateway_guard.cli.scratch import scratch
 from gateway_guard.cli.usage import LONGEST, check_sources, usage
 from gateway_guard.errors import SettingsError
 from gateway_guard.record.gather import Worker
@@ -221,6 +221,10 @@ def serve(
     envoy = envoy or ENVOY if "envoy" in frontend else None
     # First of all: what is said from here on is to be seen.
     log_to_stderr(log_level)
+    # Heeded once it serves (the last by a supervisor alone); until then they must not end it: logs
+    # are rotated without asking who is just starting.
+    for early in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(early, signal.SIG_IGN)
     with usage():
         if store:
             parse_address(store)
@@ -242,7 +246,12 @@ def serve(
         require_library()
     from gateway_guard.accounts.file import FileDirectory  # noqa: PLC0415
     from gateway_guard.accounts.seen import Seen  # noqa: PLC0415
-    from gateway_guard.frontends import coredumps, gathering, listen  # noqa: PLC0415  (an extra)
+    from gateway_guard.frontends import (  # noqa: PLC0415  (an extra)
+        coredumps,
+        descriptors,
+        gathering,
+        listen,
+    )
     from gateway_guard.frontends.access import opens  # noqa: PLC0415
     from gateway_guard.frontends.certificate import Certificate  # noqa: PLC0415
     from gateway_guard.frontends.patience import Limits  # noqa: PLC0415
@@ -273,7 +282,7 @@ def serve(
         upstream_ca=upstream_ca,
         preserve_host=preserve_host,
         timeouts=Timeouts(connect=timeout_connect, read=timeout_read, idle=timeout_idle_upstream),
-        max_connections=max_connections,
+        max_connections=descriptors.room(max_connections, sides=1 if upstream is None else 2),
         max_body=max_body,
         limits=Limits(
             head=timeout_header, body=timeout_body, idle=timeout_keep_alive, write=timeout_write
@@ -334,14 +343,10 @@ def serve(
     )
     try:
         if sidecar is not None:
-            # Meant for a supervisor; there is nothing to replace here.
-            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-            # Heeded once it serves; until then it must not end the process.
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             sidecar.run(listeners, admin, tls, visitors=visitors)
             status = 0
         else:
-            with tempfile.TemporaryDirectory(prefix="gateway-guard-") as name:
+            with scratch("gateway-guard-") as name:
                 folder = Path(name)
 
                 seen = Seen()

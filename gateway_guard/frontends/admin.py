@@ -28,6 +28,7 @@ from gateway_guard.frontends.renewed import Renewed
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
 from gateway_guard.policy.diagnostics import CODES, Diagnostic, Severity
+from gateway_guard.record.encoding import encoded
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 
@@ -185,5 +186,4 @@ def _first(error: PolicyError) -> str:
 
 def json_response(status: int, value: dict[str, Any]) -> Response:
     """`value` as a JSON answer."""
-    body = msgspec.json.encode(value, enc_hook=str)
-    return Response(body, status, media_type="application/json")
+    return Response(encoded(value), status, media_type="application/json")

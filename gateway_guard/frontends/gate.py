@@ -3,15 +3,17 @@
 /healthz /readyz /metrics       for everybody, as always
 the login page and its style    for everybody, where there is a dashboard
 anything else                   for whom `access` lets in: others are sent to the login page
-                                (a browser) or get 401
+                                (a browser), which leads back, or get 401
 """
 
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
@@ -25,6 +27,9 @@ LOGIN: Final = "/dashboard/login"
 STYLE: Final = "/dashboard/style.css"
 #: Where handlers find the `Visitor` in the scope's state.
 VISITOR: Final = "gateway_guard.visitor"
+
+#: Pages that whoever signs in is led back to. Nothing else: a link must not lead elsewhere.
+_PAGE: Final = re.compile(r"/dashboard/(accounts|campaigns|audit)(/[A-Za-z0-9_@]{1,40})?")
 
 _NOT_HERE: Final = (
     "Nothing here is for everybody who can connect: set GATEWAY_GUARD_ADMIN_TOKEN or "
@@ -91,7 +96,18 @@ class Gate:
 
     def _unknown(self, scope: Scope, changes: bool, browsed: bool) -> Response:
         accept = b"".join(value for name, value in scope["headers"] if name == b"accept")
-        if browsed and not changes and self._access.logs_in and b"text/html" in accept:
-            return RedirectResponse(LOGIN, 303)
+        if browsed and self._access.logs_in and b"text/html" in accept:
+            return RedirectResponse(_asking(way_back(scope["path"]), ended=changes), 303)
         headers = {"www-authenticate": 'Bearer realm="gateway-guard admin"'}
         return PlainTextResponse("Say who you are: Authorization: Bearer …\n", 401, headers)
+
+
+def way_back(path: str) -> str:
+    """`path` where that is a page to come back to after signing in; empty otherwise."""
+    return path if _PAGE.fullmatch(path) else ""
+
+
+def _asking(back: str, *, ended: bool) -> str:
+    """The login page that leads to `back`; `ended`: a form came that nobody is signed in for."""
+    asked = ({"to": back} if back else {}) | ({"ended": "1"} if ended else {})
+    return f"{LOGIN}?{urlencode(asked)}" if asked else LOGIN

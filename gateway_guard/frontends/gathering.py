@@ -17,7 +17,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,8 +41,8 @@ from gateway_guard.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Seconds a worker may take to answer.
-PATIENCE: Final = 2.0
+#: Seconds a worker may take to answer: less than the health checks of `examples/deploy` wait.
+PATIENCE: Final = 1.5
 #: The same for what a page shows, which may be a whole campaign.
 PAGE_PATIENCE: Final = 10.0
 #: Seconds between two looks at the counts: a worker that is killed takes what it counted since.
@@ -82,7 +82,7 @@ class Workers:
 
     async def ask(self, path: str, *, patience: float = PATIENCE) -> dict[Worker, httpx.Response]:
         """Every worker's answer to `GET path`; who does not answer is left out."""
-        workers = sorted(self._present())
+        workers = sorted(self.present())
         answers = await asyncio.gather(
             *(self._ask(worker, path, patience=patience) for worker in workers)
         )
@@ -93,7 +93,7 @@ class Workers:
         async with self._lock:
             answers = await self.ask("/metrics")
             # Before the pages of those who ended are looked for: they leave those first.
-            present = self._present()
+            present = self.present()
             ended = False
             for path in sorted(self._folder.glob("*-*.prom")):
                 self._gathered.ended(_named(path), path.read_text("utf-8"))
@@ -116,7 +116,7 @@ class Workers:
 
     def sources(self) -> list[Remote]:
         """Every worker, for the dashboard."""
-        return [Remote(str(w.number), self._caller(w)) for w in sorted(self._present())]
+        return [Remote(str(w.number), self._caller(w)) for w in sorted(self.present())]
 
     def _caller(self, worker: Worker) -> Callable[[str, str, bytes], Awaitable[bytes | None]]:
         async def call(method: str, path: str, body: bytes) -> bytes | None:
@@ -125,8 +125,9 @@ class Workers:
 
         return call
 
-    def _present(self) -> list[Worker]:
-        return [_named(path) for path in self._folder.glob("*-*.sock")]
+    def present(self) -> set[Worker]:
+        """Those that have not left, and are not known to be gone."""
+        return {_named(path) for path in self._folder.glob("*-*.sock")}
 
     async def _ask(
         self, worker: Worker, path: str, method: str = "GET", body: bytes = b"",
@@ -164,7 +165,8 @@ def admin_app(workers: Workers) -> Starlette:
         return json_response(200 if answers else 503, body)
 
     async def readyz(request: Request) -> Response:  # noqa: ARG001
-        return json_response(*readiness(await workers.ask("/readyz")))
+        answers = await workers.ask("/readyz")
+        return json_response(*readiness(answers, workers.present() - set(answers)))
 
     async def scrape(request: Request) -> Response:  # noqa: ARG001
         headers = {"content-type": CONTENT_TYPE_PLAIN_0_0_4}
@@ -188,22 +190,26 @@ def admin_app(workers: Workers) -> Starlette:
     )
 
 
-def readiness(answers: dict[Worker, httpx.Response]) -> tuple[int, dict[str, Any]]:
-    """HTTP status and body of `/readyz`, from every worker's own.
+def readiness(
+    answers: dict[Worker, httpx.Response], silent: Collection[Worker] = ()
+) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body of `/readyz`, from every worker's own and those that are `silent`.
 
     One worker that takes requests is enough: all share a listener. One that is draining while
-    others are ready is being replaced, which is no trouble.
+    others are ready is being replaced, which is no trouble. One that does not answer in time is:
+    what it has begun may wait for ever.
     """
     bodies = {worker: _body(answer) for worker, answer in answers.items()}
     ready = [bodies[worker] for worker, answer in answers.items() if answer.status_code == 200]
     others = [body for body in bodies.values() if body not in ready]
     if ready:
-        well = all(body.get("status") == "ok" for body in ready)
+        well = not silent and all(body.get("status") == "ok" for body in ready)
         well = well and all(body.get("status") == "draining" for body in others)
         status, word = 200, "ok" if well else "degraded"
     else:
         status, word = 503, str(others[0].get("status")) if others else "unready"
     troubles = {trouble for body in bodies.values() for trouble in body.get("troubles", ())}
+    troubles |= {f"worker {worker.number} does not answer" for worker in silent}
     if not bodies:
         troubles = {"no worker answers"}
     return status, {

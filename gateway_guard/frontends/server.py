@@ -277,8 +277,9 @@ class Sidecar:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
                 await self._drain(main, protocol)
-                await serving
             stopping.cancel()
+            # Raises what kept it from serving: whoever started it is to hear of it.
+            await serving
         if self._log is not None:
             self._log.close()
         if self._otlp is not None:

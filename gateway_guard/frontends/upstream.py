@@ -13,6 +13,7 @@ of the shortest timeout, fails what is late. A timeout therefore fires up to 25 
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -98,11 +99,15 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
             for minutes before the first byte of an answer that is not streamed.
         idle: an unused connection is kept; below the 5 s after which common Python and Node servers
             close theirs, so that a POST rarely meets a closing connection.
+        lasts: a connection is used again, at most; of each between half and all of it, so that not
+            all are made anew at once. One that is always busy would stay where the upstream's name
+            led when it was made, for ever. Not measured.
     """
 
     connect: float = 5.0
     read: float = 300.0
     idle: float = 4.0
+    lasts: float = 60.0
 
 
 class Upstream:
@@ -198,8 +203,7 @@ class Upstream:
     def release(self, connection: UpstreamConnection) -> None:
         """Take a connection back: kept when its answer was read to the end, else dropped."""
         if connection.finish():
-            connection.deadline = connection.loop.time() + self.timeouts.idle
-            self._idle.append(connection)
+            self._keep(connection)
 
     async def check(self) -> None:
         """Open a connection, or find one idle.
@@ -211,8 +215,7 @@ class Upstream:
         if connection is None:
             connection = await self._dial()
             connection.reused = True
-        connection.deadline = connection.loop.time() + self.timeouts.idle
-        self._idle.append(connection)
+        self._keep(connection)
 
     def close(self) -> None:
         """Drop every connection."""
@@ -223,6 +226,14 @@ class Upstream:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+    def _keep(self, connection: UpstreamConnection) -> None:
+        now = connection.loop.time()
+        if now >= connection.retires:
+            connection.close()
+            return
+        connection.deadline = now + self.timeouts.idle
+        self._idle.append(connection)
 
     def _take(self) -> UpstreamConnection | None:
         """The idle connection used last, which is the least likely to be stale."""
@@ -273,6 +284,7 @@ class Upstream:
         if self._stopping:
             connection.close()
             raise UpstreamError("shutting down")
+        connection.retires = loop.time() + self.timeouts.lasts * random.uniform(0.5, 1.0)  # noqa: S311
         self._all.add(connection)
         if self._sweeper is None:
             self._sweep()

@@ -43,6 +43,7 @@ class UpstreamConnection(asyncio.Protocol):
         reused: whether it has served a request before the present one.
         answered: whether any byte of the present response has arrived.
         deadline: loop time after which `expire` fails the exchange; infinite while nothing is due.
+        retires: loop time from which on it is not used for another request.
         closed: whether the connection can no longer be used.
     """
 
@@ -56,6 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.loop = loop
         self.read_timeout = read_timeout
         self.deadline = float("inf")
+        self.retires = float("inf")
         self.reused = False
         self.answered = False
         self.closed = False

@@ -187,11 +187,11 @@ class _Supervisor:
             signal.signal(number, signal.SIG_DFL)
         # Meant for the supervisor, wherever it was sent.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-        # A worker heeds it once it serves; until then it must not end it.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        # A worker heeds them once it serves; until then they must not end it.
+        for number in (signal.SIGUSR1, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         if worker is None:
-            for number in (signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         status = 3
         try:

@@ -87,6 +87,11 @@ def moment(at: float) -> str:
     return f"{when.day} {when:%b %Y, %H:%M}"
 
 
+def instant(at: float) -> str:
+    """`2 Mar 2026, 10:28:07`, in UTC."""
+    return f"{moment(at)}:{int(at) % 60:02}"
+
+
 def between(first: float | None, last: float | None) -> str:
     """`2 Mar 2026, 10:28–10:51`, both days where they differ; empty when either is unknown."""
     if first is None or last is None:

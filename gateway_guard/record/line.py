@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from gateway_guard.record.encoding import escaped
 from gateway_guard.types import (
     CredentialFault,
     Decision,
@@ -227,13 +228,4 @@ def line(exchange: Exchange, addresses: Addresses = Addresses.FULL) -> bytes:
     try:
         return _encode(fields) + b"\n"
     except UnicodeEncodeError:
-        return _encode(_escaped(msgspec.to_builtins(fields))) + b"\n"
-
-
-def _escaped(value: Any) -> Any:
-    """`value` with nothing in it that is not Unicode."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {name: _escaped(one) for name, one in value.items()}
-    return [_escaped(one) for one in value] if isinstance(value, list | tuple) else value
+        return _encode(escaped(msgspec.to_builtins(fields))) + b"\n"

@@ -6,7 +6,9 @@ wait for it just the same, and by then everything an exchange refers to has left
 caches (measured in the sidecar, CPU per line: 27 µs encoded later, 21 µs at once).
 
 Whole lines are appended in one system call each batch, so several processes may share a file, and
-rotating it tears no line. Threads do not survive a fork: build it in the process that serves.
+rotating it tears no line. A file that was moved away or removed is made anew with the next line:
+not everybody who embeds a guard heeds signals, and what is written to a removed file is nowhere.
+Threads do not survive a fork: build it in the process that serves.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -76,10 +79,13 @@ class DecisionLog:
         )
         self._reopen = False
         self._torn = False
+        self._fd = -1
+        #: Device and number of the file written to; None where it is none: a pipe, `-`.
+        self._file: tuple[int, int] | None = None
         #: What goes wrong now → the system's words for it.
         self._reported: dict[str, str] = {}
         try:
-            self._fd = self._open()
+            self._take(self._open())
         except OSError as error:
             remedy = "name a file in a directory this process may write to, or '-'"
             if error.errno == errno.ENXIO:
@@ -140,7 +146,7 @@ class DecisionLog:
             self._failed("encode", type(error).__name__, lost=1)
 
     def reopen(self) -> None:
-        """Open the path anew before the next line: for a file that was rotated away."""
+        """Open the path anew now: for a file that was rotated away."""
         self._reopen = True
         self._beside.wake()
 
@@ -159,6 +165,7 @@ class DecisionLog:
             self._waiting.clear()
         # The number may be another file's at once: whoever is still writing must not find it.
         handle, self._fd = self._fd, -1
+        self._file = None
         os.close(handle)
 
     def _open(self) -> int:
@@ -170,12 +177,31 @@ class DecisionLog:
         os.set_blocking(handle, True)
         return handle
 
+    def _take(self, handle: int) -> None:
+        """Write to `handle` from here on."""
+        found = os.fstat(handle)
+        self._fd = handle
+        lasts = self.path != "-" and stat.S_ISREG(found.st_mode)
+        self._file = (found.st_dev, found.st_ino) if lasts else None
+
+    def _moved(self) -> bool:
+        """Whether another file is at the path by now, or none."""
+        if self._file is None:
+            return False
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - several times a second
+        except FileNotFoundError:
+            return True
+        except OSError:  # nobody can say
+            return False
+        return (found.st_dev, found.st_ino) != self._file
+
     def _write_out(self) -> None:
         with self._drain:
-            if self._reopen:
+            waiting = self._waiting
+            if self._reopen or (waiting and self._moved()):
                 self._reopen = False
                 self._reopen_now()
-            waiting = self._waiting
             while waiting:
                 batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
                 self._append(batch)
@@ -187,7 +213,7 @@ class DecisionLog:
             self._failed("open", error.strerror)
             return
         os.close(self._fd)
-        self._fd = fresh
+        self._take(fresh)
         self._torn = False
         self._reported.pop("open", None)
 

@@ -98,6 +98,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         networks: the busiest first.
         flags: `tor`, `vpn` …, `none` and `unknown` → exchanges; one may have several.
         accounts: the riskiest first.
+        stopped: those refused at least once, the most often refused first.
         bars: its timeline, oldest first, without gaps.
     """
 
@@ -107,6 +108,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[NetworkSeen, ...] = ()
     flags: dict[str, Seen] = {}
     accounts: tuple[AccountSeen, ...] = ()
+    stopped: tuple[AccountSeen, ...] = ()
     bars: tuple[Bar, ...] = ()
 
     @property

@@ -81,7 +81,11 @@ class _Pane:
         accounts = self.accounts
         known = accounts.get(one.account)
         if known is None and len(accounts) >= 2 * MOST_ACCOUNTS:
-            kept = heapq.nlargest(MOST_ACCOUNTS, accounts.values(), key=_severity)
+            # A rule about a country or a limit refuses whoever no signal has seen anything of.
+            kept = [
+                *heapq.nlargest(MOST_ACCOUNTS // 2, accounts.values(), key=_severity),
+                *heapq.nlargest(MOST_ACCOUNTS // 2, accounts.values(), key=_stopped),
+            ]
             self.accounts = accounts = {seen.account: seen for seen in kept}
         accounts[one.account] = one if known is None else _joined(known, one)
 
@@ -239,7 +243,7 @@ def _merged(windows: Sequence[Window]) -> Window:
         part = _Pane(0)
         part.actions, part.rehearsed = list(window.actions), window.rehearsed
         part.countries, part.flags = window.countries, window.flags
-        part.accounts = {one.account: one for one in window.accounts}
+        part.accounts = {one.account: one for one in (*window.accounts, *window.stopped)}
         for one in window.networks:
             part.networks.add((one.asn, one.org), one.all, one.stopped)
         pane.absorb(part)
@@ -261,6 +265,7 @@ def _window(pane: _Pane, bars: tuple[Bar, ...]) -> Window:
         networks=tuple(NetworkSeen(asn, org, n, s) for (asn, org), n, s in networks[:SHOWN]),
         flags=pane.flags,
         accounts=tuple(heapq.nlargest(SHOWN, pane.accounts.values(), key=_severity)),
+        stopped=tuple(heapq.nlargest(SHOWN, _refused(pane.accounts.values()), key=_stopped)),
         bars=bars,
     )
 
@@ -279,6 +284,14 @@ def _count(counts: dict[str, Seen], name: str, times: int, stopped: int) -> None
 
 def _severity(one: AccountSeen) -> tuple[float, int, int, str]:
     return one.risk, one.stopped, one.all, one.account
+
+
+def _stopped(one: AccountSeen) -> tuple[int, float, int, str]:
+    return one.stopped, one.risk, one.all, one.account
+
+
+def _refused(found: Iterable[AccountSeen]) -> list[AccountSeen]:
+    return [one for one in found if one.stopped]
 
 
 def _joined(one: AccountSeen, other: AccountSeen) -> AccountSeen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,16 @@ from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.record.snapshots import SnapshotFile
 from tests import build
 from tests.campaigns import ring
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """What this process makes of signals is its own matter, whatever command runs in it."""
+    kinds = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
 
 
 @pytest.fixture(scope="session")

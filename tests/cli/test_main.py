@@ -11,7 +11,7 @@ import pytest
 
 from gateway_guard import __version__
 from gateway_guard.cli import COMMANDS
-from tests.cli.run import run
+from tests.cli.run import ROOT, run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -60,6 +60,34 @@ def test_what_cannot_work_says_so_in_one_line(
     assert ran.code == 3
     assert "none.yaml" in ran.err
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("demo", "--seconds", "1"),
+        (
+            *("serve", "-p", str(ROOT / "policies" / "minimal.yaml"), "-u", "http://127.0.0.1:9"),
+            *("--port", "0", "--admin-port", "-1", "--workers", "2", "--allow-split-limits"),
+        ),
+    ],
+    ids=["demo", "serve"],
+)
+def test_where_there_is_no_room_for_temporary_files_it_is_said_what_to_name(
+    command: tuple[str, ...],
+) -> None:
+    """As in a container whose root is read-only."""
+    code = (
+        "import sys, tempfile; from gateway_guard.cli import main; "
+        "tempfile.tempdir = '/nonexistent'; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 3
+    assert "no directory for temporary files can be made: No such file or directory" in ran.stderr
+    assert "TMPDIR" in ran.stderr
 
 
 def test_one_command_loads_no_other_and_no_server() -> None:

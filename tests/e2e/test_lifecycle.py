@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +30,7 @@ from tests.e2e.servers import (
     run,
 )
 from tests.e2e.servers import Seen as Request
+from tests.processes import Child
 from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
@@ -100,6 +105,61 @@ def test_what_outlasts_the_drain_is_cut(tmp_path: Path) -> None:
 
         assert not rest.endswith(b"0\r\n\r\n")
         assert sidecar.process.wait(PATIENCE) == 0
+
+
+def test_signals_for_a_guard_that_serves_do_not_end_one_that_is_starting(tmp_path: Path) -> None:
+    """Logs are rotated without asking who is just starting."""
+    secret, policy = tmp_path / "secret", tmp_path / "policy.yaml"
+    os.mkfifo(secret)  # it waits there until somebody writes
+    policy.write_text(POLICY)
+    command = [sys.executable, "-m", "gateway_guard", "serve", "-p", str(policy)]
+    flags = ["-u", "http://127.0.0.1:9", "--port", "0", "--admin-port", "-1", "--drain-delay", "0"]
+    env = {**os.environ, "GATEWAY_GUARD_SECRET": "", "GATEWAY_GUARD_SECRET_FILE": str(secret)}
+
+    with Child(*command, *flags, env=env) as starting:
+        with secret.open("wb") as pipe:
+            for early in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                starting.process.send_signal(early)
+            pipe.write(b"a secret for tests only")
+        starting.wait_for(" serving$")
+
+        assert starting.end() == 0
+
+
+def test_what_cannot_serve_for_want_of_files_exits_3_and_says_so(tmp_path: Path) -> None:
+    """With 0 nothing would start it again."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    serve = f"{sys.executable} -m gateway_guard serve -p {policy} -u http://127.0.0.1:9"
+
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -n 24 && exec {serve} --port 0 --admin-port 0"],
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 3
+    assert "Too many open files: raise the limit" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_more_connections_than_files_leave_room_for_those_who_look_after_it(
+    tmp_path: Path,
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    serve = f"{sys.executable} -m gateway_guard serve -p {policy} -u http://127.0.0.1:9"
+    with (
+        Child("sh", "-c", f"ulimit -n 96 && exec {serve} --port 0 --admin-port 0") as sidecar,
+        contextlib.ExitStack() as held,
+    ):
+        port = int(sidecar.wait_for(r"listens on \S+:(\d+),"))
+        admin = int(sidecar.wait_for(r"admin on \S+:(\d+)"))
+        sidecar.wait_for(" serving$")
+        for _ in range(200):
+            held.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+
+        assert ask(admin, get("/healthz")).status == 200
+        assert sidecar.heard("open-files limit=96: room for 24 connections")
 
 
 def test_sighup_puts_a_new_policy_in_force(tmp_path: Path) -> None:

@@ -47,6 +47,34 @@ def test_readiness_is_that_of_the_workers_together(
     assert len(body["workers"]) == len(answers)
 
 
+def test_a_worker_that_is_silent_is_named_and_the_others_take_requests() -> None:
+    code, body = readiness({SECOND: answer(200, "ok")}, [FIRST])
+
+    assert (code, body["status"], body["troubles"]) == (
+        200, "degraded", ["worker 0 does not answer"]
+    )  # fmt: skip
+
+
+def test_a_worker_that_stands_still_is_asked_about_its_readiness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped, or waiting for a disk: its socket takes connections, and nobody reads them."""
+
+    async def asked(_: Workers, worker: Worker, *__: object, **___: object) -> Any:
+        return answer(200, "ok") if worker == FIRST else None
+
+    async def scenario() -> Any:
+        transport = httpx.ASGITransport(gathering.admin_app(Workers(tmp_path)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+            return (await client.get("/readyz")).json()
+
+    monkeypatch.setattr(Workers, "_ask", asked)
+    for worker in (FIRST, SECOND):
+        gathering.socket_of(tmp_path, worker).touch()
+
+    assert run(scenario)["troubles"] == ["worker 1 does not answer"]
+
+
 class Fake:
     """A worker's admin port that answers everything with one page."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sys
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from gateway_guard.building import build_guard
-from gateway_guard.frontends.admin import Health
+from gateway_guard.frontends.admin import Health, json_response
 from gateway_guard.frontends.dashboard.health import dependencies
 from gateway_guard.frontends.upstream import Upstream
 from gateway_guard.guard import Guard
@@ -124,3 +126,16 @@ def test_an_accounts_file_that_cannot_be_read_again_degrades_while_the_last_good
         f"account attributes: {path}:3: more values than columns; the last good file serves"
         in report["troubles"]
     )
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are Unicode")
+def test_a_file_name_that_is_no_unicode_is_told_with_escapes(tmp_path: Path) -> None:
+    """As older systems wrote them, or any under LC_ALL=C: whether all is well is said anyway."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/p\xf6licy.yaml"))
+    path.write_text("version: 1\n")
+    health = Health(made(str(path)), cast("Upstream", Reachable()), Reachable())
+
+    answer = json_response(*asyncio.run(health.report()))
+
+    assert answer.status_code == 200
+    assert msgspec.json.decode(answer.body)["policy"]["source"] == f"{tmp_path}/p\\udcf6licy.yaml"

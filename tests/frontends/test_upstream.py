@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from gateway_guard.frontends.asgi import EXCHANGE_KEY
 from gateway_guard.frontends.proxy import Forward
-from gateway_guard.frontends.upstream import Origin, Upstream
+from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream
 from gateway_guard.frontends.watch import ON_GONE, ClientGoneError
 from gateway_guard.types import Dialect
 from tests import build
@@ -88,3 +89,34 @@ def test_an_upstream_that_is_not_there_is_said_in_the_form_the_client_asks_for(
 
     assert sent[0]["status"] == 502
     assert dict(sent[0]["headers"])[b"content-type"] == kind
+
+
+@pytest.mark.parametrize(("lasts", "dialled"), [(3600.0, 1), (1e-9, 10)])
+def test_a_connection_that_is_always_busy_is_made_anew_in_time(lasts: float, dialled: int) -> None:
+    """Its upstream's name may lead elsewhere by now, and readiness keeps it busy, too."""
+    made: list[object] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        origin = Origin.parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        upstream = Upstream(origin, timeouts=Timeouts(lasts=lasts))
+        for _ in range(5):
+            connection, _ = await upstream.exchange(
+                b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", method="GET", attach=lambda _: None
+            )
+            upstream.release(connection)
+            await upstream.check()
+        upstream.close()
+        server.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60.0))
+
+    # Of those that may not be used again, one for each request and one for each look.
+    assert len(made) == dialled

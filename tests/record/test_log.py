@@ -99,6 +99,55 @@ def test_after_rotation_reopening_writes_to_the_new_file(tmp_path: Path, idle: N
     assert ids(tmp_path / "log") == ["r_2"]
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_file_that_was_moved_away_or_removed_is_made_anew_though_nobody_says_so(
+    removed: bool, tmp_path: Path, idle: None
+) -> None:
+    """The middleware heeds no signal, and what is written to a removed file is in none."""
+    log = DecisionLog(tmp_path / "log")
+    log.write(exchange(1))
+    log.flush()
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    if removed:
+        (tmp_path / "log.1").unlink()
+    log.write(exchange(2))
+
+    log.close()
+
+    assert ids(tmp_path / "log") == ["r_2"]
+    assert (log.written, log.errors, log.trouble) == (2, 0, None)
+
+
+def test_a_link_that_points_to_another_file_by_now_is_followed(tmp_path: Path, idle: None) -> None:
+    link = tmp_path / "log"
+    link.symlink_to("monday")
+    log = DecisionLog(link)
+    log.write(exchange(1))
+    log.flush()
+    link.unlink()
+    link.symlink_to("tuesday")
+    log.write(exchange(2))
+
+    log.close()
+
+    assert (ids(tmp_path / "monday"), ids(tmp_path / "tuesday")) == (["r_1"], ["r_2"])
+
+
+def test_a_file_that_is_emptied_in_place_is_written_from_its_beginning(
+    tmp_path: Path, idle: None
+) -> None:
+    """As `copytruncate` does it."""
+    log = DecisionLog(tmp_path / "log")
+    log.write(exchange(1))
+    log.flush()
+    os.truncate(tmp_path / "log", 0)
+    log.write(exchange(2))
+
+    log.close()
+
+    assert ids(tmp_path / "log") == ["r_2"]
+
+
 def test_reopening_that_fails_keeps_the_old_file(
     tmp_path: Path, idle: None, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -100,15 +100,43 @@ def test_accounts_are_ranked_by_risk_and_ordinary_ones_are_left_out() -> None:
     ]  # fmt: skip
 
 
+def test_who_is_refused_without_any_risk_is_found_among_all_who_are_risky() -> None:
+    """A rule about a country, or a limit, refuses them: they call and ask why."""
+    risky = [exchange(account=f"acct_{number}", risk=0.5) for number in range(2 * SHOWN)]
+    refused = [exchange(account="acct_refused", action=Action.DENY) for _ in range(3)]
+    once = exchange(account="acct_once", action=Action.THROTTLE)
+
+    tally = seen(*risky, *refused, once)
+
+    assert [(one.account, one.stopped) for one in tally.hour.stopped] == [
+        ("acct_refused", 3), ("acct_once", 1)
+    ]  # fmt: skip
+    assert "acct_refused" not in [one.account for one in tally.hour.accounts]
+
+
+def test_who_is_stopped_most_is_known_over_several_guards() -> None:
+    risky = [exchange(account=f"acct_{number}", risk=0.5) for number in range(2 * SHOWN)]
+    one, other = (
+        seen(*risky, exchange(account="acct_refused", action=Action.DENY)) for _ in range(2)
+    )
+
+    both = merged([one, other], NOW)
+
+    assert [(found.account, found.stopped) for found in both.hour.stopped] == [("acct_refused", 2)]
+
+
 def test_a_flood_of_accounts_takes_no_more_room_and_hides_nobody_riskier() -> None:
     windows = Windows(NOW)
     windows.take(exchange(account="acct_worst", risk=0.9))
+    for _ in range(2):
+        windows.take(exchange(account="acct_refused", action=Action.DENY))
     for number in range(20 * MOST_ACCOUNTS):
         windows.take(exchange(NOW + number / 100, account=f"acct_{number}", risk=0.5))
 
     tally = windows.tally(NOW + 60)
 
     assert tally.hour.accounts[0].account == "acct_worst"
+    assert [one.account for one in tally.hour.stopped] == ["acct_refused"]
     assert len(tally.hour.accounts) == SHOWN
     assert len(windows._pane.accounts) <= 2 * MOST_ACCOUNTS
 

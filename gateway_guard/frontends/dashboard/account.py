@@ -11,7 +11,7 @@ from gateway_guard.campaigns.known import Known
 from gateway_guard.campaigns.membership import JOIN
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.frontends.dashboard.actions import action_card
-from gateway_guard.frontends.dashboard.overview import accounts_table, limit_level
+from gateway_guard.frontends.dashboard.overview import COUNTED, accounts_table, limit_level
 from gateway_guard.frontends.dashboard.shell import (
     HOME,
     Reader,
@@ -28,7 +28,7 @@ from gateway_guard.frontends.dashboard.shell import (
 from gateway_guard.frontends.dashboard.traffic import meter, risk_level
 from gateway_guard.frontends.dashboard.views import AccountView, Campaigns, Told
 from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.words import date, many, moment, short, signed, sure
+from gateway_guard.pages.words import date, instant, many, moment, short, signed, sure
 from gateway_guard.record.chain import Entry
 from gateway_guard.record.tally import AccountSeen, LimitSeen, Tally
 from gateway_guard.types import AccountFacts
@@ -84,6 +84,7 @@ def accounts_page(
     """A search, who stood out in the last day, and whom people decided on."""
     wanted = asked.strip().lower()
     found = [one for one in tally.day.accounts if wanted in one.account]
+    stopped = [one for one in tally.day.stopped if wanted in one.account]
     rulings = [
         (
             tag("th", account_link(one.account), scope="row", cls="w"),
@@ -108,7 +109,8 @@ def accounts_page(
         notice("bad", why) if why else None,
         tag(
             "div",
-            card("Stood out in the last day", *_stood_out(found, tally.now, wanted)),
+            card("Riskiest in the last day", *_stood_out(found, tally.now, wanted)),
+            card("Stopped most often in the last day", *_stopped(stopped, tally.now, wanted)),
             card("Decided by people", listing(("Account", "Ruling", "For how long"), rulings,
                  "Rulings in force") if rulings else empty(
                  "Nobody is banned or allowed. An account's page has the form for it.")),
@@ -122,6 +124,12 @@ def _stood_out(found: Sequence[AccountSeen], now: float, wanted: str) -> list[El
         words = f"None with {wanted!r} in it stood out" if wanted else "Nobody stood out"
         return [empty(f"{words}: no signal saw anything and nobody was refused.")]
     return [accounts_table(found, now)]
+
+
+def _stopped(found: Sequence[AccountSeen], now: float, wanted: str) -> list[Element]:
+    if not found:
+        return [empty(f"None with {wanted!r} in it was." if wanted else "Nobody was refused.")]
+    return [accounts_table(found, now, stopped=True), tag("p", COUNTED, cls="note")]
 
 
 def _now(view: AccountView, now: float) -> list[Element]:
@@ -266,7 +274,9 @@ def _told(one: Told, now: float, *, unfolded: bool) -> Element:
         "details",
         tag(
             "summary", pill(one.action), shadow, tag("span", one.rule or "default"),
-            tag("span", f"risk {one.risk:.2f}"), ago(one.at, now), tag("code", one.id),
+            tag("span", f"risk {one.risk:.2f}"), ago(one.at, now),
+            # Whoever complains says when, and not everybody can point at what is said beside it.
+            tag("span", f"{instant(one.at)} UTC"), tag("code", one.id),
         ),
         tag("div", "\n".join(one.tree), cls="tree", tabindex=0, role="region",
             aria_label="Explanation"),

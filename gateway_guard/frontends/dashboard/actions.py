@@ -45,8 +45,9 @@ DONE: Final = {
 }
 _HELP: Final = {
     "account": "Ban: each request is refused, whatever the rules say, unless the policy is in "
-    "shadow. Allow: never in a campaign. Ask to verify: each request is challenged until it has. "
-    "Vouch: no challenge stops it for 30 days. Clear lifts all of these.",
+    "shadow. Allow: never in a campaign; other rules and limits go on. Ask to verify: each request "
+    "is challenged until it has. Vouch: no challenge stops it for 30 days. Clear lifts all of "
+    "these.",
     "campaign": "Release lets the campaign go and leaves its accounts alone for 30 days. Ask all "
     "to verify: each account listed below is challenged until it has.",
 }

@@ -36,6 +36,13 @@ _CAMPAIGNS: Final = 6
 #: Seconds for which a campaign let go is spoken of.
 _LATELY: Final = 7 * 86_400.0
 _FEWEST_BARS: Final = 15
+#: How many of those stopped most often are shown.
+_STOPPED: Final = 6
+#: What the figures of `accounts_table` are of.
+COUNTED: Final = (
+    "Stopped: refused or challenged, in shadow as well; of all its exchanges since it first stood "
+    "out."
+)
 _KIND: Final = {"ok": "good", "degraded": "warn"}
 
 
@@ -56,6 +63,7 @@ def overview_page(view: Overview, reader: Reader, *, day: bool = False, still: b
             card("Accounts, the riskiest first", *_accounts(window, now, span)),
             tag(
                 "div",
+                card("Accounts, the most often stopped first", *_stopped(window, now, span)),
                 card("Campaigns", *_campaigns(view.campaigns, now)),
                 card("Limits near exhaustion", *_limits(tally.limits, now)),
             ),
@@ -191,8 +199,17 @@ def _accounts(window: Window, now: float, span: str) -> list[Element]:
     return [accounts_table(window.accounts[:12], now)]
 
 
-def accounts_table(found: Sequence[AccountSeen], now: float) -> Element:
-    """Accounts that stood out, as they come."""
+def _stopped(window: Window, now: float, span: str) -> list[Element]:
+    if not window.stopped:
+        return [empty(f"Nobody was refused in {span}.")]
+    return [
+        accounts_table(window.stopped[:_STOPPED], now, stopped=True),
+        tag("p", COUNTED, cls="note"),
+    ]
+
+
+def accounts_table(found: Sequence[AccountSeen], now: float, *, stopped: bool = False) -> Element:
+    """Accounts that stood out, as they come: by risk, or by how often they were `stopped`."""
     rows = [
         (
             tag("th", account_link(one.account), scope="row", cls="w"),
@@ -204,8 +221,10 @@ def accounts_table(found: Sequence[AccountSeen], now: float) -> Element:
         )
         for one in found
     ]
-    heads = ("Account", "?", "Risk >", "?Stopped >", "Campaign", "?Latest")
-    return listing(heads, rows, "Accounts by risk")
+    # Narrow screens show what they are ordered by.
+    figures = ("?Risk >", "Stopped >") if stopped else ("Risk >", "?Stopped >")
+    heads = ("Account", "?", *figures, "Campaign", "?Latest")
+    return listing(heads, rows, "Accounts by refusals" if stopped else "Accounts by risk")
 
 
 def _campaigns(campaigns: Campaigns, now: float) -> list[Child]:

@@ -50,7 +50,7 @@ from gateway_guard.frontends.dashboard.shell import (
     message_page,
 )
 from gateway_guard.frontends.dashboard.style import CSS
-from gateway_guard.frontends.gate import LOGIN, STYLE, VISITOR
+from gateway_guard.frontends.gate import LOGIN, STYLE, VISITOR, way_back
 from gateway_guard.frontends.sessions import (
     LASTS,
     Session,
@@ -69,6 +69,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 REFRESH: Final = 30
 #: Largest form, bytes.
 _MOST: Final = 32 * 1024
+#: To whom sends a form after their session.
+_ENDED: Final = "You were signed out, so nothing was changed: sign in, and decide again."
 
 #: On every answer. `same-origin`: without a referrer browsers send `Origin: null` with forms.
 HEADERS: Final[Mapping[str, str]] = {
@@ -256,26 +258,29 @@ class Dashboard:
         return response
 
     async def _login_form(self, request: Request) -> Response:
+        asked = request.query_params
+        to = way_back(asked.get("to", ""))
         if not self._access.logs_in or request.scope["state"][VISITOR].how == "session":
-            return RedirectResponse(HOME, 303)
-        return HTMLResponse(login_page())
+            return RedirectResponse(to or HOME, 303)
+        return HTMLResponse(login_page(_ENDED if "ended" in asked else "", to))
 
     async def _login(self, request: Request) -> Response:
         form = await _form(request)
+        to = way_back(form.get("to", ""))
         if not self._access.same_origin(request.scope["headers"], _peer(request)):
-            return HTMLResponse(login_page("This form came from elsewhere: sign in here."), 403)
+            return HTMLResponse(login_page("This form came from elsewhere: sign in here.", to), 403)
         reviews = self._access.login(form.get("token", ""))
         if reviews is None:
             source = self._access.source(request.scope["headers"], _peer(request))
             self._access.attempts.failed(source)
             log.warning("admin-login-failed peer=%s", _peer(request))
-            return HTMLResponse(login_page("That is not the token."), 403)
+            return HTMLResponse(login_page("That is not the token.", to), 403)
         try:
             name = name_of(form.get("name", ""))
         except SettingsError as error:
-            return HTMLResponse(login_page(f"{error}."), 400)
+            return HTMLResponse(login_page(f"{error}.", to), 400)
         log.info("admin-login reviews=%s peer=%s", reviews, _peer(request))
-        response = RedirectResponse(HOME, 303)
+        response = RedirectResponse(to or HOME, 303)
         self._set(request, response, self._session(name, reviews, signs_in=True))
         return response
 

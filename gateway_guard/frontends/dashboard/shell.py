@@ -102,10 +102,11 @@ def _who(reader: Reader) -> list[Child]:
     return found
 
 
-def login_page(why: str = "") -> str:
-    """Where a token is asked for."""
+def login_page(why: str = "", to: str = "") -> str:
+    """Where a token is asked for; `to` is the page that it leads to, empty for the overview."""
     form = tag(
         "form",
+        tag("input", type="hidden", name="to", value=to) if to else None,
         tag("label", "Your name, for the audit file", tag("input", name="name",
             maxlength=LONGEST_NAME, required="required", autocomplete="username")),
         tag("label", "Token", tag("input", name="token", type="password", required="required",

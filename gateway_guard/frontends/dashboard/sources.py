@@ -38,6 +38,7 @@ from gateway_guard.frontends.dashboard.views import (
 )
 from gateway_guard.guard import Guard
 from gateway_guard.linking import Linking
+from gateway_guard.record.encoding import encoded
 from gateway_guard.record.read import exchange_of
 from gateway_guard.record.search import latest_lines
 from gateway_guard.record.tally import LimitSeen
@@ -326,6 +327,4 @@ def _limits(exchanges: Iterable[Exchange]) -> tuple[LimitSeen, ...]:
 
 
 def _json(value: object) -> Response:
-    return Response(
-        msgspec.json.encode(value, enc_hook=str), media_type="application/json"
-    )  # fmt: skip
+    return Response(encoded(value), media_type="application/json")

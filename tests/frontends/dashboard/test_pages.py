@@ -26,7 +26,7 @@ from gateway_guard.frontends.dashboard.views import (
     Overview,
 )
 from gateway_guard.frontends.dashboard.world import PLACES, shade
-from gateway_guard.pages.words import moment
+from gateway_guard.pages.words import instant, moment
 from gateway_guard.policy.countries import COUNTRIES
 from gateway_guard.record.chain import Checked, Entry, Place
 from gateway_guard.record.tally import Tally
@@ -191,6 +191,27 @@ def test_one_account_says_why() -> None:
                   "payment +5.0", "with 3 other accounts", "free", "partner", "stolen card", "mia",
                   "10%"):  # fmt: skip
         assert words in text, words
+
+
+def test_a_decision_says_to_the_second_when_it_was() -> None:
+    """Whoever complains says when, and there is no pointing at things on a phone."""
+    text = Parsed(account_page(views.account(), views.REVIEWER, build.NOW + 7200)).text
+
+    assert f"2 h ago {instant(build.NOW)} UTC r_1" in text
+
+
+def test_who_is_stopped_most_is_shown_whatever_the_risk() -> None:
+    pages = (
+        overview_page(views.overview(), views.REVIEWER),
+        accounts_page(views.tally(), views.campaigns(), views.REVIEWER),
+        accounts_page(views.tally(), views.campaigns(), views.REVIEWER, asked=views.REFUSED),
+    )
+    other = accounts_page(views.tally(), views.campaigns(), views.REVIEWER, asked="acct_c")
+
+    for page in pages:
+        assert f'href="/dashboard/accounts/{views.REFUSED}"' in page
+        assert "8 of 9" in Parsed(page).text
+    assert views.REFUSED not in other
 
 
 def test_who_may_only_look_gets_no_form_and_a_reason() -> None:

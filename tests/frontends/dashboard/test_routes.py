@@ -119,9 +119,9 @@ def ban(client: TestClient, **fields: str) -> Any:
     return client.post(ACCOUNT, data=form, headers=headers)
 
 
-def login(client: TestClient, token: str, name: str = "mia") -> Any:
+def login(client: TestClient, token: str, name: str = "mia", *, to: str = "") -> Any:
     return client.post(
-        "/dashboard/login", data={"token": token, "name": name},
+        "/dashboard/login", data={"token": token, "name": name} | ({"to": to} if to else {}),
         headers={"origin": str(client.base_url).rstrip("/")},
     )  # fmt: skip
 
@@ -320,6 +320,54 @@ def test_with_a_token_strangers_are_sent_to_sign_in(serve: Serve) -> None:
     assert client.post("/v1/usage").status_code == 401
     assert client.post(ACCOUNT, data={"ruling": "ban"}).status_code == 401
     assert client.get("/dashboard/login").status_code == 200
+
+
+BROWSER = {"accept": "text/html,application/xhtml+xml"}
+
+
+def test_who_followed_a_link_is_led_to_it_after_signing_in(serve: Serve) -> None:
+    client = serve(host="0.0.0.0", peer="192.0.2.9", admin_token=TOKEN)
+
+    asked = client.get(ACCOUNT, headers=BROWSER)
+    form = client.get(asked.headers["location"])
+    wrong = login(client, "nothing-of-ours-at-all", to=ACCOUNT)
+    right = login(client, TOKEN, to=ACCOUNT)
+
+    assert asked.status_code == 303
+    for page in (form.text, wrong.text):
+        assert f'name="to" value="{ACCOUNT}"' in page
+    assert (right.status_code, right.headers["location"]) == (303, ACCOUNT)
+
+
+@pytest.mark.parametrize("to", [
+    "https://evil.example/dashboard/audit", "//evil.example", "/dashboard/../x", "/metrics",
+    "/dashboard/accounts/..", "/dashboard/audit\r\nx: y", "/dashboard/logout",
+])  # fmt: skip
+def test_nobody_is_led_elsewhere_after_signing_in(serve: Serve, to: str) -> None:
+    client = serve(admin_token=TOKEN)
+
+    form = client.get("/dashboard/login", params={"to": to})
+    signed_in = login(client, TOKEN, to=to)
+    again = client.get("/dashboard/login", params={"to": to})
+
+    assert 'name="to"' not in form.text
+    assert signed_in.headers["location"] == again.headers["location"] == "/dashboard"
+
+
+def test_a_form_of_a_session_that_has_ended_is_answered_with_a_page_and_changes_nothing(
+    serve: Serve, guard: Fake
+) -> None:
+    """It was a line of text for programs: what becomes of the ban that was just decided?"""
+    client = serve(admin_token=TOKEN)
+    origin = {"origin": str(client.base_url).rstrip("/")}
+
+    answer = client.post(ACCOUNT, data={"ruling": "ban", "reason": "x"}, headers=BROWSER | origin)
+    page = client.get(answer.headers["location"])
+
+    assert answer.status_code == 303
+    assert "You were signed out, so nothing was changed" in page.text
+    assert f'name="to" value="{ACCOUNT}"' in page.text
+    assert not guard.told
 
 
 @pytest.mark.parametrize(("token", "pages", "decided", "usage"), [

@@ -24,6 +24,7 @@ from gateway_guard.types import AccountFacts, CampaignFacts
 from tests import build
 
 ACCOUNT = "acct_" + "a" * 16
+REFUSED = "acct_" + "b" * 16
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e"
 REVIEWER = Reader(name="mia", fixed=True, reviews=True, token="t" * 64, leaves=True)
 
@@ -48,6 +49,7 @@ def window(word: str = "") -> Window:
         networks=(NetworkSeen(64500, word or "Example Ltd", 5, 4),),
         flags={word or "tor": Seen(5, 4)},
         accounts=(AccountSeen(word or ACCOUNT, 0.72, 5, 4, build.NOW, word or "BR", "c_0001"),),
+        stopped=(AccountSeen(word or REFUSED, 0.0, 9, 8, build.NOW, word or "BR", ""),),
         bars=(Bar(build.NOW - 60, (0, 0, 0, 0, 0)), Bar(build.NOW, (1, 1, 1, 1, 1))),
     )
 

@@ -273,6 +273,7 @@ def serve(
     )
     check_log(policy, settings)
     pages = admin_port >= 0 and opens(settings, admin_host, dashboard, usage=usage_lease > 0)
+    clients, forwarded = descriptors.room(max_connections, forwards=upstream is not None)
     options = Options(
         policy=policy,
         upstream=upstream,
@@ -282,7 +283,8 @@ def serve(
         upstream_ca=upstream_ca,
         preserve_host=preserve_host,
         timeouts=Timeouts(connect=timeout_connect, read=timeout_read, idle=timeout_idle_upstream),
-        max_connections=descriptors.room(max_connections, sides=1 if upstream is None else 2),
+        max_connections=clients,
+        max_upstream=forwarded,
         max_body=max_body,
         limits=Limits(
             head=timeout_header, body=timeout_body, idle=timeout_keep_alive, write=timeout_write
@@ -378,7 +380,7 @@ def serve(
                 status = supervise(workers, work, beside=gather if admin else None, stopping=leave)
     finally:
         if uds:
-            _remove(uds)
+            Path(uds).unlink(missing_ok=True)
     sys.exit(status)
 
 
@@ -395,10 +397,3 @@ def _address(listener: socket.socket) -> str:
         return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)  # noqa: PTH108
-    except FileNotFoundError:
-        return

@@ -82,7 +82,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         upstream_ca: PEM file of the only authorities trusted for it; None for the system's.
         preserve_host: whether the upstream sees the client's Host.
         timeouts: how long the upstream may take.
-        max_connections: open connections, to the upstream and from clients each.
+        max_connections, max_upstream: open connections, from clients and to the upstream.
         max_body: largest request body.
         limits: what clients may take; its `proxies` come from `proxy_protocol`.
         proxy_protocol: whether connections must begin with a PROXY protocol header; believed from
@@ -105,6 +105,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     preserve_host: bool = False
     timeouts: Timeouts = Timeouts()
     max_connections: int = 10_000
+    max_upstream: int = 10_000
     max_body: int = 100 * 1024 * 1024
     limits: Limits = Limits()
     proxy_protocol: bool = False
@@ -166,7 +167,7 @@ class Sidecar:
         return Forwarding(
             self.guard, self.metrics, url=options.upstream, ca=options.upstream_ca,
             preserve_host=options.preserve_host, timeouts=options.timeouts,
-            max_connections=options.max_connections, max_body=options.max_body,
+            max_connections=options.max_upstream, max_body=options.max_body,
         )  # fmt: skip
 
     def _visitors(self, otherwise: ASGIApp | None) -> VerificationApp:

@@ -157,8 +157,8 @@ def files() -> Iterator[int]:
 def test_ten_thousand_idle_connections_stop_nobody_and_take_little(
     tmp_path: Path, files: int
 ) -> None:
-    # Room is kept for one more to the upstream for each of them.
-    count = min(IDLE, max(files // 2 - 500, 10))
+    # Room is kept for one more to the upstream for nearly each of them.
+    count = min(IDLE, max(files // 2 - 100, 10))
     more = ["--max-connections", str(count + 100), "--timeout-header", "600"]
     with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *more) as sidecar:
         sidecar_cpu(sidecar, 200)

@@ -159,7 +159,7 @@ def test_more_connections_than_files_leave_room_for_those_who_look_after_it(
             held.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
 
         assert ask(admin, get("/healthz")).status == 200
-        assert sidecar.heard("open-files limit=96: room for 24 connections")
+        assert sidecar.heard("open-files limit=96: room for 25 connections")
 
 
 def test_sighup_puts_a_new_policy_in_force(tmp_path: Path) -> None:

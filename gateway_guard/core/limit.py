@@ -40,7 +40,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         conditions: scope (`when:`); the limit is charged only where all hold.
         shadow: rehearse only: it counts, and refuses nothing.
         where: `file:line` of its name.
-        key: builds the key; always made from `name` and `per`, whatever is given.
+        key: builds the key; always made from `name`, `unit` and `per`, whatever is given.
         rate: units regained per second before adaptation; always made from `quota` and `window`.
         tests: the tests of `conditions`; always made from them.
         counts: what of a request is charged: 0 the request itself, 1 its tokens, 2 those read, 3
@@ -64,13 +64,26 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
-        force(self, "key", key_builder(self.name, self.per))
+        force(self, "key", key_builder(_counted_as(self.name, self.unit), self.per))
         force(self, "rate", self.quota / self.window if self.window > 0.0 else 0.0)
         force(self, "tests", tests_of(self.conditions))
         force(self, "counts", _COUNTS.get(self.unit, 0))
 
 
 _COUNTS: Final = {"tokens": 1, "input-tokens": 2, "output-tokens": 3}
+
+
+def _counted_as(name: str, unit: str) -> str:
+    """What the keys of a limit begin with: a limit that comes to count something else counts anew.
+
+    Taken for requests, the tokens an account has used would keep it out for days.
+    """
+    return f"{name}/{unit}" if unit in _COUNTS else name
+
+
+def limit_of(counted_as: str) -> str:
+    """The name of the limit whose keys begin like this."""
+    return counted_as.partition("/")[0]
 
 
 #: What the keys of accounts, of requests without one, and of `_organisation` begin with.

@@ -207,12 +207,12 @@ class Windows:
             )  # fmt: skip
             self._limits = limits = dict(kept)
         limits[key] = LimitSeen(
-            charge.limit, self._who(exchange, charge.limit, key), charge.unit, grant.remaining,
+            charge.limit, self._who(exchange, key), charge.unit, grant.remaining,
             charge.capacity, charge.rate, not grant.allowed, at,
         )  # fmt: skip
 
-    def _who(self, exchange: Exchange, limit: str, key: str) -> str:
-        who = key.removeprefix(f"{limit}:")
+    def _who(self, exchange: Exchange, key: str) -> str:
+        who = key.partition(":")[2]
         request = exchange.request
         found = any(part and part in who for part in (request.client_ip, request.subnet))
         return "" if found and not self._addresses else who

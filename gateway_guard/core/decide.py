@@ -92,10 +92,10 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             if not test(request, facts, assessment):
                 break
         else:
+            if facts.vouched and rule.action is _CHALLENGE:
+                continue
             if rule.shadow or not chosen(rule.rollout, rule.name, request):
                 shadow = (*shadow, ShadowHit(rule=rule.name, action=rule.action))
-                continue
-            if facts.vouched and rule.action is _CHALLENGE:
                 continue
             matched = rule
             break
@@ -121,7 +121,12 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=Action.CHALLENGE, rule="guard:challenge", enforced=enforced, shadow=shadow,
             reason="a reviewer asked this account to verify itself",
         )  # fmt: skip
-    if matched is None and request.method == "WEBSOCKET" and policy.websocket == "deny":
+    # A socket cannot be restricted: whoever would be, must not pass where others do not.
+    if (
+        request.method == "WEBSOCKET"
+        and policy.websocket == "deny"
+        and (matched is None or matched.action is _RESTRICT)
+    ):
         return Plan(
             action=Action.DENY, rule="guard:websocket", enforced=enforced, shadow=shadow,
             reason="the policy refuses WebSocket connections (websocket: deny)",
@@ -172,6 +177,7 @@ def _rehearsed(
 #: Properties, and members of enumerations, cost more than the comparison.
 _FULL = Inspection.FULL
 _ALLOW = Action.ALLOW
+_RESTRICT = Action.RESTRICT
 _CHALLENGE = Action.CHALLENGE
 _DENY = Action.DENY
 #: As `Action.refuses` has it.

@@ -48,7 +48,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         enforce: False for `mode: shadow`.
         rollout: share of accounts, in (0, 1], for whom `enforce` acts.
         default: action when no rule matches.
-        websocket: `allow` or `deny` for WebSocket handshakes that no rule judged.
+        websocket: `allow` or `deny` for WebSocket handshakes that no rule judged, or only one that
+            restricts.
         regions: named lists of countries.
         signals: detectors and weights; empty switches assessment off.
         limits: in file order.

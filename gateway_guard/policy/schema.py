@@ -103,7 +103,7 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="default", kind="word", words=("allow", "deny"),
             doc="action when no rule matches (default: allow)"),
         Key(name="websocket", kind="word", words=DENY_OR_ALLOW,
-            doc="WebSocket handshakes no rule judged (default: allow)"),
+            doc="WebSocket handshakes that no rule judged, or one that restricts (default: allow)"),
         Key(name="headers", kind="flag",
             doc="whether answers have rate-limit headers and the request id (default: true)"),
         Key(name="identify", kind="section", of="identify", doc="who is asking, from where"),

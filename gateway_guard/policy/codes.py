@@ -219,7 +219,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG303": Code(
         "rule that never matches",
-        "The conditions contradict each other: no request can satisfy all of them.",
+        "The conditions contradict each other: no request can satisfy all of them. Without an "
+        "account nothing is known of one, where no model is reached no model is named, and only of "
+        "a body that was read it is known what is in it.",
     ),
     "GG304": Code(
         "key does not fit the action",
@@ -258,6 +260,13 @@ CODES: Final[dict[str, Code]] = {
         "A rule challenges, and nobody says where an account could verify itself: there is neither "
         "a `verification:` section, whose links the guard hands out, nor a `url:` on the rule. The "
         "refusal is then one that honest accounts cannot meet, unless a person vouches for them.",
+        _WARNING,
+    ),
+    "GG311": Code(
+        "rule for those who met a challenge",
+        "A rule above challenges everything that this one matches. Challenges are passed over for "
+        "accounts that have met one, or that a person vouched for, so this rule judges them and "
+        "nobody else. Where that is meant, `verified: true` says so.",
         _WARNING,
     ),
     "GG401": Code(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
+from gateway_guard.core.dialects import compile_routes
 from gateway_guard.core.limits import Limit
 from gateway_guard.core.policy import OnError, Policy, Weighted
 from gateway_guard.core.sections import Inspect
@@ -21,7 +22,6 @@ from gateway_guard.policy.judgement import (
     check_corroboration,
     check_default,
     check_preempted,
-    check_reach,
     check_thresholds,
     compile_rules,
 )
@@ -29,6 +29,7 @@ from gateway_guard.policy.locations import country
 from gateway_guard.policy.nodes import MAX_BYTES, compose, decode
 from gateway_guard.policy.overload import compile_overload
 from gateway_guard.policy.quotas import compile_limits
+from gateway_guard.policy.reach import check_reach
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.recognise import mistaken
 from gateway_guard.policy.scope import Scope
@@ -119,6 +120,9 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     default = document.read("default")
     headers = document.read("headers")
     scope.regions = _regions(found, document)
+    identify = compile_identify(found, document.section("identify"))
+    if identify.model_routes:
+        scope.routes = compile_routes(identify.model_routes)
     signals: tuple[Weighted, ...] = ()
     if (node := document.get("signals")) is not None:
         signals = compile_signals(scope, node, known)
@@ -147,7 +151,7 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
         rollout=rollout or 1.0,
         default=action,
         websocket=document.read("websocket") or "allow",
-        identify=compile_identify(found, document.section("identify")),
+        identify=identify,
         inspect=_inspect(document, tuple(scope.phrases), shapes=shapes),
         on_error=on_error,
         regions=scope.regions,

@@ -12,6 +12,7 @@ from gateway_guard.core.adapt import Adapt
 from gateway_guard.core.limits import Limit
 from gateway_guard.policy import units
 from gateway_guard.policy.conditions import compile_when
+from gateway_guard.policy.contradictions import NAME_IT, check_contradictions, reaches_nothing
 from gateway_guard.policy.locations import country
 from gateway_guard.policy.schema import KEYS, UNITS, YEAR, Key
 from gateway_guard.policy.scope import Scope
@@ -121,13 +122,17 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
     adapt = _adapt(scope, section)
     when = section.section("when")
     conditions, shapes = compile_when(scope, when) if when is not None else ((), {})
+    check_contradictions(scope, when, shapes)
     routes = shapes.get("model_route")
-    if "tokens" in "".join(written) and isinstance(routes, Values) and routes.words == {False}:
+    elsewhere = isinstance(routes, Values) and routes.words == {False}
+    if "tokens" in "".join(written) and (elsewhere or reaches_nothing(scope, shapes)):
         found.at(
             "GG307",
             section.place("when"),
             "no tokens are counted where no model is reached",
-            hint="leave out `model_route: false`, or count requests",
+            hint="leave out `model_route: false`, or count requests"
+            if elsewhere
+            else f"{NAME_IT}; else count requests",
         )
     if not (name and per and quota and len(written) == 1):
         return None, shapes

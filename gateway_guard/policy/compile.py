@@ -33,7 +33,7 @@ from gateway_guard.policy.reach import check_reach
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.recognise import mistaken
 from gateway_guard.policy.scope import Scope
-from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs
+from gateway_guard.policy.values import NAME, Section, items, kebab, kind_of, pairs
 from gateway_guard.policy.verification import check_challenges, compile_verification
 from gateway_guard.signals import detectors
 from gateway_guard.types import Action
@@ -187,12 +187,21 @@ def _regions(found: Findings, document: Section) -> dict[str, frozenset[str]]:
         )
         return {}
     regions: dict[str, frozenset[str]] = {}
-    scope = Scope(found)
+    scope = Scope(found, regions=regions)
+    named = {str(key.value) for key, _ in node.value if NAME.fullmatch(str(key.value))}
     for _, key_node, value in pairs(found, node):
         name = kebab(found, key_node, "region")
         codes: set[str] = set()
         countries = items(found, value)
         for item in countries:
+            if item.value in named and item.value not in regions:
+                found.at(
+                    "GG203",
+                    item,
+                    f"unknown region '{item.value[:60]}'",
+                    hint="a region may hold regions that stand above it",
+                )
+                continue
             codes |= country(scope, item) or set()
         if not countries and getattr(value, "style", None) != "*":
             found.at("GG206", key_node, f"region '{key_node.value[:60]}' names no country")

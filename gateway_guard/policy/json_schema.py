@@ -117,10 +117,8 @@ class _Writer:
             "not": lambda: self.below(key.of),
             "sections": lambda: some(self.below(key.of)),
             "named": lambda: by_name(self.below(key.of)),
-            "regions": lambda: by_name(one_or_some({**self.country(), "description": key.doc})),
-            "countries": lambda: one_or_some(
-                {"anyOf": [self.country(), {"type": "string", "pattern": whole(NAME)}]}
-            ),
+            "regions": lambda: by_name({**self.countries(), "description": key.doc}),
+            "countries": self.countries,
             "table": lambda: self.table(key),
             "networks": lambda: one_or_some(
                 {"anyOf": [NETWORK, {"const": UNKNOWN if section == "when" else UNIX}]}
@@ -151,6 +149,10 @@ class _Writer:
             "country",
             lambda: {"enum": list(COUNTRIES), "enumDescriptions": list(COUNTRIES.values())},
         )
+
+    def countries(self) -> Schema:
+        """Country codes and names of regions."""
+        return one_or_some({"anyOf": [self.country(), {"type": "string", "pattern": whole(NAME)}]})
 
     def table(self, key: Key) -> Schema:
         """One of the tables of `adapt`."""

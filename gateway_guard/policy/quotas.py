@@ -17,7 +17,17 @@ from gateway_guard.policy.locations import country
 from gateway_guard.policy.schema import KEYS, UNITS, YEAR, Key
 from gateway_guard.policy.scope import Scope
 from gateway_guard.policy.shapes import Shape, Values
-from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs, plain, quantity, word
+from gateway_guard.policy.values import (
+    Section,
+    items,
+    kebab,
+    kind_of,
+    name_of,
+    pairs,
+    plain,
+    quantity,
+    word,
+)
 
 MAX_LIMITS: Final = 500
 _SHARE: Final = Key(name="share", kind="percent", low=0.0001, high=1.0, doc="share of the quota")
@@ -197,11 +207,15 @@ def _adapt(scope: Scope, section: Section) -> Adapt | None:
                 )
     region: dict[str, float] = {}
     for key_node, share in _table(scope, adapt, "region"):
-        codes = country(scope, key_node)
+        codes = country(scope, key_node, unknown=True)
         for code in codes or ():
             # A country in two regions gets the smaller share, whatever their order.
             region[code] = min(share, region.get(code, share))
-    tier = {key_node.value: share for key_node, share in _table(scope, adapt, "tier")}
+    tier = {
+        key_node.value: share
+        for key_node, share in _table(scope, adapt, "tier")
+        if name_of(found, key_node, "tier", known="name each tier") is not None
+    }
     recover = adapt.read("recover")
     if "recover" in adapt and "risk" not in adapt:
         found.at(

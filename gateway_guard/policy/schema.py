@@ -113,7 +113,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="when what is too much is told to come back (503)"),
         Key(name="verification", kind="section", of="verification",
             doc="how accounts meet a challenge"),
-        Key(name="regions", kind="regions", doc="name → list of country codes"),
+        Key(name="regions", kind="regions",
+            doc="name → list of country codes, and of regions that stand above it"),
         Key(name="signals", kind="signals", doc="detector → weight and parameters"),
         Key(name="limits", kind="named", of="limit", doc="quotas; all that apply must have room"),
         Key(name="rules", kind="sections", of="rule", doc="judgements; first match wins"),
@@ -251,7 +252,7 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
     ),
     "adapt": (
         Key(name="risk", kind="table", doc="risk from which → share of the quota"),
-        Key(name="region", kind="table", doc="region or country → share"),
+        Key(name="region", kind="table", doc="region, country or unknown → share"),
         Key(name="age", kind="table", doc="account younger than → share"),
         Key(name="unknown_age", kind="percent", low=0.0001, high=1,
             doc="share when nobody knows the account's age (default: 100%)"),

@@ -358,6 +358,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG701": Code(
         "policy test without effect",
-        "A case expects nothing, or states a risk the policy's signals cannot reach.",
+        "A case expects nothing, or states what no request is like: a risk the policy's signals "
+        "cannot reach, or something of an account, a model or a body where there is none.",
     ),
 }

@@ -15,7 +15,7 @@ _OF_MODELS: Final = ("model", "stream", "prompt")
 #: What to do where a path does reach one.
 NAME_IT: Final = "name the path in `identify.model_routes` if it reaches a model"
 #: A condition, the only value it accepts, what is then unknown of every request, and why.
-_THEN_UNKNOWN: Final = (
+THEN_UNKNOWN: Final = (
     ("account", UNKNOWN, (
         "organisation", "account_tag", "account_age", "account_country", "tier", "verified",
         "programme", "campaign",
@@ -25,7 +25,7 @@ _THEN_UNKNOWN: Final = (
     ("network", UNKNOWN, ("country", "asn"), "where nothing is known of the network"),
 )  # fmt: skip
 #: What only a body that was read says.
-_OF_BODY: Final = ("stream", "prompt")
+OF_BODY: Final = ("stream", "prompt")
 
 
 def check_contradictions(scope: Scope, when: Section | None, shapes: dict[str, Shape]) -> None:
@@ -41,7 +41,7 @@ def check_contradictions(scope: Scope, when: Section | None, shapes: dict[str, S
                 f"`not` takes back all that '{name}' accepts",
                 hint="narrow the one or the other",
             )
-    for field, only, others, why in _THEN_UNKNOWN:
+    for field, only, others, why in THEN_UNKNOWN:
         given = shapes.get(field)
         if isinstance(given, Values) and given.words == {only}:
             _known(scope, when, shapes, field, others, why)
@@ -54,7 +54,7 @@ def check_contradictions(scope: Scope, when: Section | None, shapes: dict[str, S
             )
     body = shapes.get("body")
     if isinstance(body, Values) and "full" not in body.words:
-        _known(scope, when, shapes, "body", _OF_BODY, "of a body that is not read")
+        _known(scope, when, shapes, "body", OF_BODY, "of a body that is not read")
 
 
 def reaches_nothing(scope: Scope, shapes: dict[str, Shape]) -> bool:

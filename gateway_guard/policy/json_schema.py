@@ -33,7 +33,7 @@ from gateway_guard.policy.json_values import (
     whole,
 )
 from gateway_guard.policy.quotas import TABLES
-from gateway_guard.policy.schema import KEYS, SCHEMA, UNITS, Key
+from gateway_guard.policy.schema import ALWAYS_KNOWN, KEYS, SCHEMA, UNITS, Key
 from gateway_guard.policy.values import NAME, NEVER_EMPTY, QUANTITIES, bounds
 from gateway_guard.policy.verification import WAYS
 from gateway_guard.types import UNKNOWN
@@ -101,7 +101,8 @@ class _Writer:
     def key(self, section: str, key: Key) -> Schema:
         """The value of one key, with what it means."""
         value = self.value(section, key)
-        if section == "given" and key.kind not in ("texts", "scores", "given_indicators"):
+        listed = key.kind in ("texts", "scores", "given_indicators")
+        if section == "given" and not listed and key.name not in ALWAYS_KNOWN:
             value = {"anyOf": [value, {"const": UNKNOWN}]}
         bounded = key.kind in QUANTITIES and key.high < float("inf") and key.low < key.high
         return {**value, "description": bounds(key) if bounded and key.low >= 0 else key.doc}

@@ -334,7 +334,9 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="held_risk", kind="number", low=0, high=1, doc="highest risk seen just now"),
         Key(name="signal", kind="scores", low=0, high=1, doc="name → score"),
         Key(name="campaign", kind="number", low=0, high=1, doc="confidence of membership"),
-        Key(name="prompt", kind="texts", doc="phrases in the prompt"),
+        Key(name="standing", kind="word", words=("banned", "challenged", "vouched"),
+            doc="what became of the account (vouched: it met a challenge, or a person vouched)"),
+        Key(name="prompt", kind="texts", doc="what the prompt says"),
         Key(name="input_tokens", kind="integer", low=0, high=1e9, doc="estimated input tokens"),
         Key(name="max_output_tokens", kind="integer", low=1, high=1e9, doc="cap asked for"),
         Key(name="indicator", kind="given_indicators", of="given_indicator",
@@ -358,6 +360,12 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="limit → quota it has here, e.g. tokens: 80000; none: not charged"),
     ),
 }  # fmt: skip
+
+#: Keys of `given` that cannot be `unknown`.
+ALWAYS_KNOWN: Final = frozenset((
+    "method", "dialect", "model_route", "body", "stream", "authenticated", "risk", "standing",
+    "input_tokens",
+))  # fmt: skip
 
 #: Section → name → key.
 KEYS: Final = {section: {key.name: key for key in keys} for section, keys in SCHEMA.items()}

@@ -235,8 +235,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG306": Code(
         "wrong status",
-        "Refusals answer with a 4xx or 5xx status that fits the action: deny 400, 401, 403, "
-        "404, 410, 451 or 503; throttle 429 or 503; challenge 401, 402 or 403.",
+        "Refusals answer with a 4xx or 5xx status that fits the action: deny 400, 401, 402, "
+        "403, 404, 410, 451 or 503; throttle 429 or 503; challenge 401, 402 or 403.",
     ),
     "GG307": Code(
         "no effect",

@@ -23,7 +23,7 @@ from gateway_guard.types import UNKNOWN, Action, Inspection, Restrictions
 _STATUS: Final = {
     Action.CHALLENGE: (401, 402, 403),
     Action.THROTTLE: (429, 503),
-    Action.DENY: (400, 401, 403, 404, 410, 451, 503),
+    Action.DENY: (400, 401, 402, 403, 404, 410, 451, 503),
 }
 #: Each rule costs about 0.14 µs a request when it does not match (measured), and its comparison
 #: with every earlier one about 3 µs at load.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 from gateway_guard.core.charging import charges_of
 from gateway_guard.core.credentials import AMBIGUOUS
 from gateway_guard.core.policy import Policy
+from gateway_guard.core.rollout import chosen
 from gateway_guard.core.rules import Rule
 from gateway_guard.core.tokens import RETRY
 from gateway_guard.types import (
@@ -30,18 +30,6 @@ _BODY_STATUS = {
     Inspection.CHARSET: 415,
     Inspection.CONTENT_TYPE: 415,
 }
-
-
-def chosen(share: float, salt: str, request: Request) -> bool:
-    """Whether this account falls into `share` of all accounts: by hash, so replays repeat.
-
-    Requests without an account are chosen by address. `salt` keeps two rollouts independent.
-    """
-    if share >= 1.0:
-        return True
-    who = request.account or request.client_ip or ""
-    digest = hashlib.blake2b(f"{salt}\0{who}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
 
 
 def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessment) -> Plan:

@@ -39,6 +39,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         adapt: how risk, region, age and tier shrink it; None for never.
         conditions: scope (`when:`); the limit is charged only where all hold.
         shadow: rehearse only: it counts, and refuses nothing.
+        rollout: share of accounts, in (0, 1], for whom it is in force; for the others it rehearses.
         where: `file:line` of its name.
         key: builds the key; always made from `name`, `unit` and `per`, whatever is given.
         rate: units regained per second before adaptation; always made from `quota` and `window`.
@@ -56,6 +57,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     adapt: Adapt | None = None
     conditions: tuple[Condition, ...] = ()
     shadow: bool = False
+    rollout: float = 1.0
     where: str = ""
     key: KeyBuilder | None = None
     rate: float = 0.0

@@ -89,7 +89,8 @@ def compile_limits(scope: Scope, node: Node) -> tuple[Limit, ...]:
 def _same(other: _Counted, limit: Limit, shapes: dict[str, Shape]) -> bool:
     mine, theirs = limit, other.limit
     # One that is rehearsed may be compared with any other.
-    return not (mine.shadow or theirs.shadow) and (
+    rehearsed = any(limit.shadow or limit.rollout < 1.0 for limit in (mine, theirs))
+    return not rehearsed and (
         set(mine.per) == set(theirs.per)
         and mine.unit == theirs.unit
         and mine.window == theirs.window
@@ -144,6 +145,14 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
             if elsewhere
             else f"{NAME_IT}; else count requests",
         )
+    shadow, rollout = section.read("mode") == "shadow", section.read("rollout") or 1.0
+    if shadow and "rollout" in section:
+        found.at(
+            "GG307",
+            section.place("rollout"),
+            "`rollout` on a limit that only rehearses",
+            hint="leave out `mode: shadow` or `rollout`",
+        )
     if not (name and per and quota and len(written) == 1):
         return None, shapes
     return Limit(
@@ -155,7 +164,8 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
         burst=burst or quota,
         adapt=adapt,
         conditions=conditions,
-        shadow=section.read("mode") == "shadow",
+        shadow=shadow,
+        rollout=rollout,
         where=f"{found.name}:{section.node.start_mark.line + 1}",
     ), shapes
 

@@ -249,6 +249,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="when", kind="section", of="when", doc="charged only where all of these hold"),
         Key(name="mode", kind="word", words=("enforce", "shadow"),
             doc="shadow rehearses the limit: it counts, and refuses nothing"),
+        Key(name="rollout", kind="percent", low=0.0001, high=1,
+            doc="share of accounts, by hash, for whom it is in force; it rehearses for the others"),
     ),
     "adapt": (
         Key(name="risk", kind="table", doc="risk from which → share of the quota"),

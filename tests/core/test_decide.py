@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.decide import chosen, conclude, decide
+from gateway_guard.core.decide import conclude, decide
 from gateway_guard.core.limits import Limit
 from gateway_guard.core.policy import Policy
+from gateway_guard.core.rollout import chosen
 from gateway_guard.core.rules import Condition, Rule
 from gateway_guard.core.tokens import RETRY
 from gateway_guard.types import (

@@ -293,6 +293,9 @@ def _example(key: Key, value: str, example: str) -> str:
             return "one rate per limit; write a second limit for the second rate"
         return f"write {example}"
     if key.kind == "percent":
+        if 1 < bare <= min(key.high, 10):
+            # Twice as much, or 2 %? Whoever is told the wrong one takes nearly all of a quota away.
+            return f"write {bare * 100:g}% or {bare:g}%"
         share = bare * 100 if bare <= 1 else bare
         return f"write {share:g}%"
     if key.kind == "duration":

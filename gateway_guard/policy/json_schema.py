@@ -109,6 +109,8 @@ class _Writer:
 
     def value(self, section: str, key: Key) -> Schema:
         """The value alone."""
+        if (section, key.name) == ("rule", "name"):
+            return {"type": "string", "pattern": whole(NAME), "maxLength": 64}
         if key.kind in PLAIN:
             return PLAIN[key.kind](key)
         if key.kind in QUANTITIES:

@@ -20,7 +20,7 @@ from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import load_policy, read_source
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order, suggest
-from gateway_guard.policy.given import literals
+from gateway_guard.policy.given import as_met, literals
 from gateway_guard.policy.nodes import compose, decode
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.schema import KEYS
@@ -116,7 +116,9 @@ def _cases(found: Findings, node: Node, policy: Policy) -> list[Case]:
                 "the case expects nothing",
                 hint=f"keys: {', '.join(KEYS['expect'])}",
             )
-        got = outcome(policy, request, facts, assessment)
+        rolled_out = given.read("rolled_out") if given is not None else None
+        met = policy if rolled_out is None else as_met(policy, chosen=rolled_out)
+        got = outcome(met, request, facts, assessment)
         wrong = _compare(found, expect, got, policy) if expect is not None else []
         where = f"{found.name}:{item.start_mark.line + 1}"
         cases.append(Case(it=it or "", where=where, got=got, wrong=tuple(wrong)))

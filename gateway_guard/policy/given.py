@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
 from yaml.nodes import MappingNode, Node
 
 from gateway_guard.core import dialects
 from gateway_guard.core.address import parse_ip, subnet_of
+from gateway_guard.core.limit import Limit
 from gateway_guard.core.paths import canonical
 from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.policy import Policy
+from gateway_guard.core.rules import Rule
 from gateway_guard.core.texts import phrases_in
 from gateway_guard.policy.contradictions import OF_BODY, THEN_UNKNOWN
 from gateway_guard.policy.countries import bad_code
@@ -74,6 +77,22 @@ def literals(
     request, facts = _request(values, policy), _facts(values)
     _check_possible(found, given, values, request, facts)
     return request, facts, _assessment(found, given, values, policy)
+
+
+def as_met(policy: Policy, *, chosen: bool) -> Policy:
+    """The policy as an account meets it that is of the share of each `rollout`, or of none."""
+
+    def shadow(part: Rule | Limit) -> bool:
+        return part.shadow or (part.rollout < 1.0 and not chosen)
+
+    replace = msgspec.structs.replace
+    return replace(
+        policy,
+        enforce=policy.enforce and (chosen or policy.rollout >= 1.0),
+        rollout=1.0,
+        rules=tuple(replace(rule, shadow=shadow(rule), rollout=1.0) for rule in policy.rules),
+        limits=tuple(replace(limit, shadow=shadow(limit), rollout=1.0) for limit in policy.limits),
+    )
 
 
 def _check(found: Findings, given: Section, values: dict[str, Any]) -> None:

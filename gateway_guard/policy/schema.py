@@ -338,6 +338,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="campaign", kind="number", low=0, high=1, doc="confidence of membership"),
         Key(name="standing", kind="word", words=("banned", "challenged", "vouched"),
             doc="what became of the account (vouched: it met a challenge, or a person vouched)"),
+        Key(name="rolled_out", kind="flag",
+            doc="whether each `rollout` acts on the account (default: its hash decides)"),
         Key(name="prompt", kind="texts", doc="what the prompt says"),
         Key(name="input_tokens", kind="integer", low=0, high=1e9, doc="estimated input tokens"),
         Key(name="max_output_tokens", kind="integer", low=1, high=1e9, doc="cap asked for"),
@@ -366,7 +368,7 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
 #: Keys of `given` that cannot be `unknown`.
 ALWAYS_KNOWN: Final = frozenset((
     "method", "dialect", "model_route", "body", "stream", "authenticated", "risk", "standing",
-    "input_tokens",
+    "rolled_out", "input_tokens",
 ))  # fmt: skip
 
 #: Section → name → key.

@@ -320,3 +320,43 @@ def test_a_case_states_what_people_and_challenges_made_of_an_account(tmp_path: P
     ran = run_cases(path)
 
     assert [case.wrong for case in ran.cases] == [(), (), (), ()]
+
+
+def test_a_case_states_whether_a_rollout_has_come_to_the_account(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nrules:\n"
+        "  - { name: hidden, when: { network: tor }, then: deny, rollout: 1% }\n"
+        "  - { name: far, when: { country: KP }, then: deny }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n"
+        "  - { it: a, given: { network: tor, rolled_out: true }, expect: { rule: hidden } }\n"
+        "  - it: b\n    given: { network: tor, rolled_out: false }\n"
+        "    expect: { rule: default, shadow: [hidden] }\n"
+        "  - it: c\n    given: { country: KP, rolled_out: false }\n"
+        "    expect: { rule: far, acted: true }\n"
+    )
+
+    ran = run_cases(path)
+
+    assert [case.wrong for case in ran.cases] == [(), (), ()]
+
+
+def test_a_case_states_whether_the_rollout_of_the_policy_has_come_to_the_account(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nrollout: 50%\n"
+        "rules: [{ name: far, when: { country: KP }, then: deny }]\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n"
+        "  - { it: a, given: { country: KP, rolled_out: true }, expect: { acted: true } }\n"
+        "  - { it: b, given: { country: KP, rolled_out: false }, expect: { acted: false } }\n"
+    )
+
+    ran = run_cases(path)
+
+    assert [case.wrong for case in ran.cases] == [(), ()]

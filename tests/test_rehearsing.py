@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway_guard.cli.tally import Tally
+from gateway_guard.core.decide import decide
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.frontends.headers import rate_limit_headers
 from gateway_guard.guard import Guard
@@ -204,3 +205,58 @@ def test_who_leaves_while_a_limit_is_rehearsed_keeps_no_place() -> None:
         await asyncio.wait_for(store.empty.wait(), 10)
 
     run(scenario)
+
+
+ROLLED_OUT = """
+mode: enforce
+limits:
+  requests: { per: account, requests: 60/minute }
+  stricter: { per: account, requests: 2/minute, rollout: 50% }
+"""
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_limit_that_is_rolled_out_binds_its_share_of_accounts_and_rehearses_for_others(
+    store: Any,
+) -> None:
+    async def scenario() -> None:
+        brain = guard(ROLLED_OUT, store=store())
+        keys = [f"sk-{number}" for number in range(60)]
+
+        thirds = [[await one(brain, key=key) for _ in range(3)][2] for key in keys]
+
+        bound = [e for e in thirds if e.decision.action is Action.THROTTLE]
+        others = [e for e in thirds if e.decision.action is Action.ALLOW]
+        assert 15 <= len(bound) <= 45
+        assert {e.decision.rule for e in bound} == {"limit:stricter"}
+        assert [rehearsed(e) for e in others] == [["limit:stricter"]] * (60 - len(bound))
+        assert all(len(e.decision.grants) == 1 for e in others)
+
+    run(scenario)
+
+
+def test_who_is_bound_by_a_rollout_stays_bound_as_it_grows() -> None:
+    brains = [guard(ROLLED_OUT.replace("50%", share)) for share in ("10%", "40%", "100%")]
+    requests = [build.request(account=f"acct_{number}") for number in range(80)]
+
+    bound = [
+        {
+            request.account
+            for request in requests
+            for charge in decide(brain.policy, request, build.facts(), Assessment()).charges
+            if charge.limit == "stricter"
+        }
+        for brain in brains
+    ]
+
+    assert bound[0] < bound[1] < bound[2]
+    assert len(bound[2]) == 80
+
+
+def test_a_limit_that_is_rolled_out_is_told_as_one() -> None:
+    policy = build.policy(ROLLED_OUT)
+
+    words = limit_in_words(policy.limits[1])
+
+    assert "It is in force for 50% of accounts and rehearses for others." in words
+    assert "2 limits and" in summary(policy)

@@ -55,8 +55,10 @@ class Tally:
         self.actions: Counter[Action] = Counter()
         self.rules: Counter[tuple[str, Action]] = Counter()
         self.shadow: Counter[tuple[str, Action]] = Counter()
-        #: Accounts of either; exchanges without one are nobody's.
+        #: Accounts of either, apart: what is rolled out acts for some and rehearses for others.
+        #: Exchanges without one are nobody's.
         self.met: dict[tuple[str, Action], set[str]] = {}
+        self.rehearsed: dict[tuple[str, Action], set[str]] = {}
         self.limits: Counter[str] = Counter()
         self.signals: dict[str, tuple[int, set[str], float]] = {}
         self.tiers: dict[str, list[int]] = {}
@@ -98,7 +100,7 @@ class Tally:
         for hit in decision.shadow:
             self.shadow[hit.rule, hit.action] += 1
             if account:
-                self.met.setdefault((hit.rule, hit.action), set()).add(account)
+                self.rehearsed.setdefault((hit.rule, hit.action), set()).add(account)
         if refused:
             for grant in decision.grants:
                 if not grant.allowed:
@@ -120,8 +122,8 @@ class Tally:
             "accounts_refused": sum(fate.refused > 0 for fate in fates),
             "accounts_contained": sum(fate.contained for fate in fates),
             "actions": {action.word: self.actions[action] for action in Action},
-            "rules": self._by_rule(self.rules),
-            "shadow": self._by_rule(self.shadow),
+            "rules": _by_rule(self.rules, self.met),
+            "shadow": _by_rule(self.shadow, self.rehearsed),
             "limits": dict(self.limits.most_common()),
             "signals": {
                 name: {"exchanges": count, "accounts": len(accounts), "highest": most}
@@ -134,16 +136,19 @@ class Tally:
             "uninspected": dict(self.uninspected),
         }
 
-    def _by_rule(self, counts: Counter[tuple[str, Action]]) -> list[dict[str, Any]]:
-        return [
-            {
-                "rule": rule,
-                "action": action.word,
-                "exchanges": count,
-                "accounts": len(self.met.get((rule, action), ())),
-            }
-            for (rule, action), count in counts.most_common()
-        ]
+
+def _by_rule(
+    counts: Counter[tuple[str, Action]], met: dict[tuple[str, Action], set[str]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "rule": rule,
+            "action": action.word,
+            "exchanges": count,
+            "accounts": len(met.get((rule, action), ())),
+        }
+        for (rule, action), count in counts.most_common()
+    ]
 
 
 def compare(first: Tally, second: Tally) -> list[dict[str, Any]]:

@@ -58,19 +58,17 @@ def factor(adapt: Adapt, facts: Facts, risk: float, now: float) -> float:
     account = facts.account
     if adapt.region:
         share *= adapt.region.get(facts.network.country or UNKNOWN, 1.0)
-    ages = adapt.age
-    if ages:
-        created = account.created_at
-        if created is None:
-            share *= adapt.unknown_age
-        else:
-            age = now - created
-            # Rising, so beyond the last nothing applies.
-            if age < ages[-1][0]:
-                for ceiling, part in ages:
-                    if age < ceiling:
-                        share *= part
-                        break
+    created = account.created_at
+    if created is None:
+        share *= adapt.unknown_age
+    elif adapt.age:
+        ages, age = adapt.age, now - created
+        # Rising, so beyond the last nothing applies.
+        if age < ages[-1][0]:
+            for ceiling, part in ages:
+                if age < ceiling:
+                    share *= part
+                    break
     if adapt.tier:
         share *= adapt.tier.get(account.tier or UNKNOWN, 1.0)
     return share

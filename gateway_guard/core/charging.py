@@ -29,7 +29,7 @@ _MARGIN: Final = 1.0
 #: Conditions that look at nothing but the account and what is known of it.
 _OF_ACCOUNT: Final = frozenset((
     "account", "organisation", "account_tag", "account_country", "tier", "verified", "programme",
-    "campaign",
+    "campaign", "rollout",
 ))  # fmt: skip
 
 

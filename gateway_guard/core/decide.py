@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 from gateway_guard.core.charging import charges_of
 from gateway_guard.core.credentials import AMBIGUOUS
 from gateway_guard.core.policy import Policy
+from gateway_guard.core.rollout import chosen
 from gateway_guard.core.rules import Rule
 from gateway_guard.core.tokens import RETRY
 from gateway_guard.types import (
@@ -30,18 +30,6 @@ _BODY_STATUS = {
     Inspection.CHARSET: 415,
     Inspection.CONTENT_TYPE: 415,
 }
-
-
-def chosen(share: float, salt: str, request: Request) -> bool:
-    """Whether this account falls into `share` of all accounts: by hash, so replays repeat.
-
-    Requests without an account are chosen by address. `salt` keeps two rollouts independent.
-    """
-    if share >= 1.0:
-        return True
-    who = request.account or request.client_ip or ""
-    digest = hashlib.blake2b(f"{salt}\0{who}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
 
 
 def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessment) -> Plan:
@@ -92,10 +80,10 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             if not test(request, facts, assessment):
                 break
         else:
+            if facts.vouched and rule.action is _CHALLENGE:
+                continue
             if rule.shadow or not chosen(rule.rollout, rule.name, request):
                 shadow = (*shadow, ShadowHit(rule=rule.name, action=rule.action))
-                continue
-            if facts.vouched and rule.action is _CHALLENGE:
                 continue
             matched = rule
             break
@@ -121,7 +109,12 @@ def decide(policy: Policy, request: Request, facts: Facts, assessment: Assessmen
             action=Action.CHALLENGE, rule="guard:challenge", enforced=enforced, shadow=shadow,
             reason="a reviewer asked this account to verify itself",
         )  # fmt: skip
-    if matched is None and request.method == "WEBSOCKET" and policy.websocket == "deny":
+    # A socket cannot be restricted: whoever would be, must not pass where others do not.
+    if (
+        request.method == "WEBSOCKET"
+        and policy.websocket == "deny"
+        and (matched is None or matched.action is _RESTRICT)
+    ):
         return Plan(
             action=Action.DENY, rule="guard:websocket", enforced=enforced, shadow=shadow,
             reason="the policy refuses WebSocket connections (websocket: deny)",
@@ -172,6 +165,7 @@ def _rehearsed(
 #: Properties, and members of enumerations, cost more than the comparison.
 _FULL = Inspection.FULL
 _ALLOW = Action.ALLOW
+_RESTRICT = Action.RESTRICT
 _CHALLENGE = Action.CHALLENGE
 _DENY = Action.DENY
 #: As `Action.refuses` has it.

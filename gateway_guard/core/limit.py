@@ -22,10 +22,6 @@ PARTS = (
 #: because the client chooses it and the store keeps it.
 _LONGEST_PART: Final = 96
 
-#: Stands behind the name of a limit of tokens in its keys. A reload may make it one of requests:
-#: tokens used would be taken for requests, and whoever had used thousands be refused for hours.
-OF_TOKENS: Final = "~"
-
 #: What a request is charged under for one limit; None when the limit does not apply to it.
 KeyBuilder = Callable[[Request, Facts], str | None]
 
@@ -43,6 +39,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         adapt: how risk, region, age and tier shrink it; None for never.
         conditions: scope (`when:`); the limit is charged only where all hold.
         shadow: rehearse only: it counts, and refuses nothing.
+        rollout: share of accounts, in (0, 1], for whom it is in force; for the others it rehearses.
         where: `file:line` of its name.
         key: builds the key; always made from `name`, `unit` and `per`, whatever is given.
         rate: units regained per second before adaptation; always made from `quota` and `window`.
@@ -61,6 +58,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     adapt: Adapt | None = None
     conditions: tuple[Condition, ...] = ()
     shadow: bool = False
+    rollout: float = 1.0
     where: str = ""
     key: KeyBuilder | None = None
     rate: float = 0.0
@@ -70,15 +68,27 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
-        counts = _COUNTS.get(self.unit, 0)
-        force(self, "key", key_builder(self.name + OF_TOKENS if counts else self.name, self.per))
+        force(self, "key", key_builder(_counted_as(self.name, self.unit), self.per))
         force(self, "rate", self.quota / self.window if self.window > 0.0 else 0.0)
         force(self, "tests", tests_of(self.conditions))
         force(self, "hidden", "campaign" in self.per)
-        force(self, "counts", counts)
+        force(self, "counts", _COUNTS.get(self.unit, 0))
 
 
 _COUNTS: Final = {"tokens": 1, "input-tokens": 2, "output-tokens": 3}
+
+
+def _counted_as(name: str, unit: str) -> str:
+    """What the keys of a limit begin with: a limit that comes to count something else counts anew.
+
+    Taken for requests, the tokens an account has used would keep it out for days.
+    """
+    return f"{name}/{unit}" if unit in _COUNTS else name
+
+
+def limit_of(counted_as: str) -> str:
+    """The name of the limit whose keys begin like this."""
+    return counted_as.partition("/")[0]
 
 
 #: What the keys of accounts, of requests without one, and of `_organisation` begin with.

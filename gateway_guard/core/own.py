@@ -49,6 +49,7 @@ OWN: Final[Mapping[str, str]] = {
         "believe: 400."
     ),
     "guard:websocket": (
-        "No rule judged a WebSocket handshake, and the policy says `websocket: deny`: 403."
+        "The policy says `websocket: deny`, and no rule judged a WebSocket handshake, or one that "
+        "restricts, which a socket cannot be: 403."
     ),
 }

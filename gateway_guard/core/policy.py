@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway_guard.core.limit import Limit
+from gateway_guard.core.rollout import in_force, in_rehearsal
 from gateway_guard.core.rules import Rule
 from gateway_guard.core.sections import Identify, Inspect, Overload, Verification
 from gateway_guard.signals.base import Detector
@@ -48,7 +49,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         enforce: False for `mode: shadow`.
         rollout: share of accounts, in (0, 1], for whom `enforce` acts.
         default: action when no rule matches.
-        websocket: `allow` or `deny` for WebSocket handshakes that no rule judged.
+        websocket: `allow` or `deny` for WebSocket handshakes that no rule judged, or only one that
+            restricts.
         regions: named lists of countries.
         signals: detectors and weights; empty switches assessment off.
         limits: in file order.
@@ -60,8 +62,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         recover: longest `adapt.recover` of all limits, seconds.
         alone: the rules that may match an account that is in no campaign; always made from `rules`.
         quiet: those of them that may match where no signal is seen; likewise.
-        charged: the limits in force; always made from `limits`.
-        rehearsed: those that only rehearse; likewise.
+        charged: the limits in force, each for whom it is; always made from `limits`.
+        rehearsed: those that only rehearse, each for whom it does; likewise.
     """
 
     digest: str
@@ -90,6 +92,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
         force(self, "alone", tuple(rule for rule in self.rules if rule.alone))
-        force(self, "charged", tuple(limit for limit in self.limits if not limit.shadow))
-        force(self, "rehearsed", tuple(limit for limit in self.limits if limit.shadow))
+        force(self, "charged", tuple(in_force(limit) for limit in self.limits if not limit.shadow))
+        rehearsed = (limit for limit in self.limits if limit.shadow or limit.rollout < 1.0)
+        force(self, "rehearsed", tuple(map(in_rehearsal, rehearsed)))
         force(self, "quiet", tuple(rule for rule in self.rules if rule.quiet))

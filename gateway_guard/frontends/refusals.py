@@ -33,6 +33,7 @@ _VERIFY: Final = "This account must be verified before it can continue."
 _TEXTS: Final[Mapping[str, str]] = {
     "invalid": "The request could not be read.",
     "unauthenticated": "The credential of this request is not valid.",
+    "unpaid": "Payment is required before this account can continue.",
     "challenged": _VERIFY,
     "unverified": _VERIFY,
     "denied": "This request was refused.",
@@ -47,6 +48,7 @@ _TEXTS: Final[Mapping[str, str]] = {
 _KINDS: Final[Mapping[int, str]] = {
     400: "invalid",
     401: "unauthenticated",
+    402: "unpaid",
     413: "too-large",
     415: "unreadable",
     429: "throttled",

@@ -113,6 +113,7 @@ def _phrase(status: int) -> str:
 _OPENAI: Final[Mapping[str, tuple[str, str | None]]] = {
     "invalid": ("invalid_request_error", None),
     "unauthenticated": ("invalid_request_error", "invalid_api_key"),
+    "unpaid": ("insufficient_quota", "insufficient_quota"),
     "challenged": ("request_forbidden", "verification_required"),
     "unverified": ("invalid_request_error", "verification_required"),
     "denied": ("request_forbidden", "request_refused"),
@@ -132,6 +133,7 @@ _OPENAI: Final[Mapping[str, tuple[str, str | None]]] = {
 _ANTHROPIC: Final[Mapping[str, str]] = {
     "invalid": "invalid_request_error",
     "unauthenticated": "authentication_error",
+    "unpaid": "billing_error",
     "challenged": "permission_error",
     "unverified": "authentication_error",
     "denied": "permission_error",
@@ -148,10 +150,11 @@ _ANTHROPIC: Final[Mapping[str, str]] = {
 }
 
 _RPC: Final = "type.googleapis.com/google.rpc."
-#: HTTP status → canonical code. Source: google/rpc/code.proto; of a place that is not served,
-#: what Gemini answers there.
+#: HTTP status → canonical code. Source: google/rpc/code.proto; of a place that is not served
+#: and of what is not paid for, what Gemini answers there.
 _GOOGLE: Final[Mapping[int, str]] = {
     401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
     403: "PERMISSION_DENIED",
     408: "DEADLINE_EXCEEDED",
     429: "RESOURCE_EXHAUSTED",

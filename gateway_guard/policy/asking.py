@@ -43,7 +43,7 @@ def _all(policy: Policy) -> Iterator[tuple[str, str]]:
             yield limit.name, condition
         if "organisation" in limit.per:
             yield limit.name, "organisation"
-        if limit.adapt is not None and limit.adapt.age:
+        if limit.adapt is not None and (limit.adapt.age or limit.adapt.unknown_age != 1.0):
             yield limit.name, "account_age"
         if limit.adapt is not None and limit.adapt.tier:
             yield limit.name, "tier"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from gateway_guard.core.rules import Test
-from gateway_guard.policy.diagnostics import suggest
+from gateway_guard.policy.diagnostics import nearest, suggest
 from gateway_guard.policy.schema import KEYS, Key
 from gateway_guard.policy.scope import Compiled, Scope
 from gateway_guard.policy.shapes import Bands, Named, merged
@@ -27,8 +27,10 @@ def _spans(
     for part in parts:
         if isinstance(part, ScalarNode):
             hint = "write { min: …, max: … }"
-            value = word(scope.found, part, words, key.name) if words else None
-            if not words:
+            meant = part.value in (*words, "known") or nearest(part.value, words) is not None
+            value = word(scope.found, part, words, key.name) if words and meant else None
+            if not (words and meant):
+                hint += f", or {' or '.join(words)}" if words else ""
                 scope.found.at(
                     "GG204", part, f"a band was expected, not {kind_of(part)}", hint=hint
                 )

@@ -8,52 +8,31 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from gateway_guard.core import dialects
-from gateway_guard.core.address import parse_ip, subnet_of
 from gateway_guard.core.decide import conclude, decide
 from gateway_guard.core.own import OWN
-from gateway_guard.core.paths import canonical
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import load_policy, read_source
-from gateway_guard.policy.countries import bad_code
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order, suggest
-from gateway_guard.policy.indicators import given_indicators
+from gateway_guard.policy.given import as_met, literals
 from gateway_guard.policy.nodes import compose, decode
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.schema import KEYS
 from gateway_guard.policy.values import Section, items, kind_of, pairs, quantity, word
 from gateway_guard.types import (
-    UNKNOWN,
-    AccountFacts,
     Assessment,
-    CampaignFacts,
-    CredentialFault,
-    Dialect,
     Facts,
-    Held,
-    IndicatorFacts,
-    Inspection,
-    NetworkFacts,
-    PromptShape,
     Request,
-    Signal,
 )
 
-#: The moment of every case: 2026-01-01 00:00:00 UTC. Only ages depend on it.
-NOW: Final = 1_767_225_600.0
 #: In `expect: { limits: … }`: the limit is not charged.
 NOT_CHARGED: Final = "none"
-#: Kinds of `given` whose values may be lists.
-_LISTS: Final = ("words", "texts", "scores", "given_indicators")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +107,7 @@ def _cases(found: Findings, node: Node, policy: Policy) -> list[Case]:
         section = Section(found, item, "case")
         it = section.read("it")
         given = section.section("given")
-        request, facts, assessment = _given(found, given, policy)
+        request, facts, assessment = literals(found, given, policy)
         expect = section.section("expect")
         if expect is not None and not expect.fields:
             found.at(
@@ -137,7 +116,9 @@ def _cases(found: Findings, node: Node, policy: Policy) -> list[Case]:
                 "the case expects nothing",
                 hint=f"keys: {', '.join(KEYS['expect'])}",
             )
-        got = outcome(policy, request, facts, assessment)
+        rolled_out = given.read("rolled_out") if given is not None else None
+        met = policy if rolled_out is None else as_met(policy, chosen=rolled_out)
+        got = outcome(met, request, facts, assessment)
         wrong = _compare(found, expect, got, policy) if expect is not None else []
         where = f"{found.name}:{item.start_mark.line + 1}"
         cases.append(Case(it=it or "", where=where, got=got, wrong=tuple(wrong)))
@@ -214,174 +195,3 @@ def _show(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     return {None: "none", True: "true", False: "false"}.get(value, str(value))  # type: ignore[call-overload,no-any-return]
-
-
-def _given(
-    found: Findings, given: Section | None, policy: Policy
-) -> tuple[Request, Facts, Assessment]:
-    """The literals of one case; what it does not name is an ordinary chat of a known account."""
-    if given is None:
-        return _request({}, policy), Facts(network=NetworkFacts()), Assessment()
-    values: dict[str, Any] = {}
-    for key, (_, node) in given.fields.items():
-        kind = KEYS["given"][key].kind
-        if kind not in _LISTS and getattr(node, "value", "") == UNKNOWN:
-            values[key] = None
-        elif kind == "texts":
-            values[key] = tuple(item.value for item in items(found, node))
-        elif kind == "words":
-            flags = [
-                word(found, item, KEYS["given"][key].words, key, also=(UNKNOWN,))
-                for item in items(found, node)
-            ]
-            values[key] = tuple(flag for flag in flags if flag)
-        elif kind == "given_indicators":
-            values[key] = given_indicators(found, node)
-        elif kind == "scores":
-            values[key] = _scores(found, node, policy)
-        else:
-            values[key] = given.read(key)
-    _check(found, given, values)
-    return _request(values, policy), _facts(values), _assessment(found, given, values, policy)
-
-
-def _check(found: Findings, given: Section, values: dict[str, Any]) -> None:
-    for key in ("country", "account_country"):
-        code = values.get(key)
-        if code is not None and (hint := bad_code(code)) is not None:
-            found.at("GG212", given.fields[key][1], f"'{code[:60]}' is no country code", hint=hint)
-    address = values.get("client_ip")
-    if address is not None and parse_ip(address) is None:
-        found.at("GG213", given.fields["client_ip"][1], f"'{address[:60]}' is no address")
-        values["client_ip"] = None
-    path = values.get("path")
-    if path is not None and not path.startswith("/"):
-        found.at(
-            "GG219", given.fields["path"][1], f"'{path[:60]}' is no path", hint=f"write /{path}"
-        )
-    elif path is not None and canonical(quote(path).encode()) != path:
-        found.at(
-            "GG219",
-            given.fields["path"][1],
-            f"'{path[:60]}' is no canonical path",
-            hint="rules never see it like that; an ambiguous one is `unknown`",
-        )
-
-
-def _scores(found: Findings, node: Node, policy: Policy) -> dict[str, float]:
-    if not isinstance(node, MappingNode):
-        found.at("GG204", node, f"signals are a mapping name → score, not {kind_of(node)}")
-        return {}
-    names = [weighted.detector.name for weighted in policy.signals]
-    scores: dict[str, float] = {}
-    for name, key_node, value in pairs(found, node):
-        score = quantity(found, value, KEYS["given"]["risk"])
-        if word(found, key_node, names, "signal") is not None and score is not None:
-            scores[name] = score
-    return scores
-
-
-def _request(values: dict[str, Any], policy: Policy) -> Request:
-    """What is not stated follows from the path and method, as it would for a real request."""
-    path, method = values.get("path", "/v1/chat/completions"), values.get("method") or "POST"
-    patterns = dialects.compile_routes(policy.identify.model_routes)
-    spoken = dialects.route(path, patterns) if path is not None else None
-    model_route = values.get("model_route")
-    if model_route is None:
-        model_route = spoken is not None
-    read = model_route and method != "WEBSOCKET"
-    body = Inspection(values.get("body") or ("full" if read else "none"))
-    account = values.get("account", "known")
-    address = values.get("client_ip", "198.51.100.7")
-    ip = parse_ip(address) if address is not None else None
-    prompt = None
-    if body is Inspection.FULL and model_route:
-        prompt = PromptShape(
-            messages=1,
-            phrases=tuple(phrase.lower() for phrase in values.get("prompt", ())),
-            input_tokens=values.get("input_tokens") or 0,
-            max_output_tokens=values.get("max_output_tokens"),
-            stream=bool(values.get("stream")),
-        )
-    return Request(
-        id="r_case",
-        at=NOW,
-        method=method,
-        path=path,
-        dialect=Dialect(values.get("dialect") or spoken or "openai"),
-        model_route=model_route,
-        model=values.get("model", "a-model" if prompt is not None else None),
-        client_ip=ip,
-        subnet=subnet_of(ip) if ip is not None else None,
-        account="acct_case" if account == "known" else account,
-        credential_fault=CredentialFault.BAD_SIGNATURE
-        if values.get("authenticated") is False
-        else None,
-        inspection=body,
-        prompt=prompt,
-    )
-
-
-def _facts(values: dict[str, Any]) -> Facts:
-    flags = values.get("network", ())
-    age = values.get("account_age")
-    held, confidence = values.get("held_risk"), values.get("campaign")
-    return Facts(
-        network=NetworkFacts(
-            country=values.get("country"),
-            asn=values.get("asn"),
-            flags=frozenset(flags) - {UNKNOWN},
-            known=UNKNOWN not in flags,
-        ),
-        account=AccountFacts(
-            organisation=values.get("organisation"),
-            created_at=NOW - age if age is not None else None,
-            country=values.get("account_country"),
-            programme=values.get("programme"),
-            tier=values.get("tier"),
-            verified=values.get("verified"),
-            tags=tuple(tag for tag in values.get("account_tag", ()) if tag != UNKNOWN),
-        ),
-        held=Held(risk=held, at=NOW) if held is not None else None,
-        campaign=CampaignFacts(id="c_case", confidence=confidence)
-        if confidence is not None
-        else None,
-        indicators=tuple(
-            IndicatorFacts(
-                name=one["name"],
-                source=one["source"],
-                kind=one["kind"],
-                confidence=one["confidence"],
-                at=NOW - one["age"],
-            )
-            for one in values.get("indicator", ())
-        ),
-    )
-
-
-def _assessment(
-    found: Findings, given: Section, values: dict[str, Any], policy: Policy
-) -> Assessment:
-    """The risk as stated, else as the policy's weights make it of the stated scores.
-
-    A score above what its detector ever gives (its `ceiling`) counts as that.
-    """
-    highest = {w.detector.name: getattr(w.detector, "ceiling", 1.0) for w in policy.signals}
-    # A detector never says more than its ceiling, whatever the case states.
-    stated: dict[str, float] = values.get("signal", {})
-    scores = {name: min(score, highest[name]) for name, score in stated.items()}
-    weights = {weighted.detector.name: weighted.weight for weighted in policy.signals}
-    risk = values.get("risk")
-    if risk is None:
-        risk = 1.0 - math.prod(1.0 - weights[name] * score for name, score in scores.items())
-    elif risk > 1.0 - math.prod(1.0 - w * highest[name] for name, w in weights.items()) + 1e-9:
-        found.at(
-            "GG701",
-            given.fields["risk"][1],
-            f"the policy's signals cannot reach a risk of {risk:g}",
-            hint="state the scores instead: signal: { … }",
-        )
-    signals: Sequence[Signal] = [
-        Signal(name=name, score=score, evidence="stated") for name, score in scores.items()
-    ]
-    return Assessment(signals=tuple(signals), risk=risk)

@@ -219,7 +219,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG303": Code(
         "rule that never matches",
-        "The conditions contradict each other: no request can satisfy all of them.",
+        "The conditions contradict each other: no request can satisfy all of them. Without an "
+        "account nothing is known of one, where no model is reached no model is named, and only of "
+        "a body that was read it is known what is in it.",
     ),
     "GG304": Code(
         "key does not fit the action",
@@ -233,8 +235,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG306": Code(
         "wrong status",
-        "Refusals answer with a 4xx or 5xx status that fits the action: deny 400, 401, 403, "
-        "404, 410, 451 or 503; throttle 429 or 503; challenge 401, 402 or 403.",
+        "Refusals answer with a 4xx or 5xx status that fits the action: deny 400, 401, 402, "
+        "403, 404, 410, 451 or 503; throttle 429 or 503; challenge 401, 402 or 403.",
     ),
     "GG307": Code(
         "no effect",
@@ -258,6 +260,13 @@ CODES: Final[dict[str, Code]] = {
         "A rule challenges, and nobody says where an account could verify itself: there is neither "
         "a `verification:` section, whose links the guard hands out, nor a `url:` on the rule. The "
         "refusal is then one that honest accounts cannot meet, unless a person vouches for them.",
+        _WARNING,
+    ),
+    "GG311": Code(
+        "rule for those who met a challenge",
+        "A rule above challenges everything that this one matches. Challenges are passed over for "
+        "accounts that have met one, or that a person vouched for, so this rule judges them and "
+        "nobody else. Where that is meant, `verified: true` says so.",
         _WARNING,
     ),
     "GG401": Code(
@@ -356,6 +365,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG701": Code(
         "policy test without effect",
-        "A case expects nothing, or states a risk the policy's signals cannot reach.",
+        "A case expects nothing, or states what no request is like: a risk the policy's signals "
+        "cannot reach, or something of an account, a model or a body where there is none.",
     ),
 }

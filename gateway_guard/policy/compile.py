@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
+from gateway_guard.core.dialects import compile_routes
 from gateway_guard.core.limits import Limit
 from gateway_guard.core.policy import OnError, Policy, Weighted
 from gateway_guard.core.sections import Inspect
@@ -21,7 +22,6 @@ from gateway_guard.policy.judgement import (
     check_corroboration,
     check_default,
     check_preempted,
-    check_reach,
     check_thresholds,
     compile_rules,
 )
@@ -29,10 +29,11 @@ from gateway_guard.policy.locations import country
 from gateway_guard.policy.nodes import MAX_BYTES, compose, decode
 from gateway_guard.policy.overload import compile_overload
 from gateway_guard.policy.quotas import compile_limits
+from gateway_guard.policy.reach import check_reach
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.recognise import mistaken
 from gateway_guard.policy.scope import Scope
-from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs
+from gateway_guard.policy.values import NAME, Section, items, kebab, kind_of, pairs
 from gateway_guard.policy.verification import check_challenges, compile_verification
 from gateway_guard.signals import detectors
 from gateway_guard.types import Action
@@ -119,6 +120,9 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     default = document.read("default")
     headers = document.read("headers")
     scope.regions = _regions(found, document)
+    identify = compile_identify(found, document.section("identify"))
+    if identify.model_routes:
+        scope.routes = compile_routes(identify.model_routes)
     signals: tuple[Weighted, ...] = ()
     if (node := document.get("signals")) is not None:
         signals = compile_signals(scope, node, known)
@@ -147,7 +151,7 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
         rollout=rollout or 1.0,
         default=action,
         websocket=document.read("websocket") or "allow",
-        identify=compile_identify(found, document.section("identify")),
+        identify=identify,
         inspect=_inspect(document, tuple(scope.phrases), shapes=shapes),
         on_error=on_error,
         regions=scope.regions,
@@ -183,12 +187,21 @@ def _regions(found: Findings, document: Section) -> dict[str, frozenset[str]]:
         )
         return {}
     regions: dict[str, frozenset[str]] = {}
-    scope = Scope(found)
+    scope = Scope(found, regions=regions)
+    named = {str(key.value) for key, _ in node.value if NAME.fullmatch(str(key.value))}
     for _, key_node, value in pairs(found, node):
         name = kebab(found, key_node, "region")
         codes: set[str] = set()
         countries = items(found, value)
         for item in countries:
+            if item.value in named and item.value not in regions:
+                found.at(
+                    "GG203",
+                    item,
+                    f"unknown region '{item.value[:60]}'",
+                    hint="a region may hold regions that stand above it",
+                )
+                continue
             codes |= country(scope, item) or set()
         if not countries and getattr(value, "style", None) != "*":
             found.at("GG206", key_node, f"region '{key_node.value[:60]}' names no country")

@@ -37,8 +37,9 @@ def summary(policy: Policy) -> str:
     if rehearsed:
         rules += f" ({rehearsed} in shadow)"
     limits = _count(len(policy.limits), "limit")
-    if policy.rehearsed:
-        limits += f" ({len(policy.rehearsed)} in shadow)"
+    rehearsed = sum(limit.shadow for limit in policy.limits)
+    if rehearsed:
+        limits += f" ({rehearsed} in shadow)"
     return (
         f"{verb} {rules}, {limits} and "
         f"{_count(len(policy.signals), 'signal')}; default {policy.default.word}; "
@@ -108,6 +109,10 @@ def limit_in_words(limit: Limit) -> list[str]:
         lines += conditions_in_words(limit.conditions)
     if limit.shadow:
         lines.append("It only rehearses: what it would refuse is logged and goes on.")
+    elif limit.rollout < 1.0:
+        lines.append(
+            f"It is in force for {show_share(limit.rollout)} of accounts and rehearses for others."
+        )
     adapt = limit.adapt
     if adapt is None:
         return lines

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway_guard.policy.codes import CODES, Code, Severity
+from gateway_guard.policy.schema import KEYS
 
 __all__ = ["CODES", "Code", "Diagnostic", "Severity", "in_order", "nearest", "suggest"]
 
@@ -90,6 +91,7 @@ _CALLED: Final = {
     "org": "organisation", "tenant": "organisation", "team": "organisation",
     "tag": "account_tag", "label": "account_tag", "age": "account_age", "plan": "tier",
     "vpn": "network", "tor": "network", "proxy": "network", "endpoint": "path", "url": "path",
+    "route": "path",
     "block": "deny", "reject": "deny", "refuse": "deny", "ban": "deny", "forbid": "deny",
     "drop": "deny", "accept": "allow", "pass": "allow", "permit": "allow", "verify": "challenge",
     "captcha": "challenge", "limit": "throttle", "slow": "throttle", "degrade": "restrict",
@@ -100,6 +102,9 @@ _CALLED: Final = {
 _TIMES: Final = frozenset(
     ("time", "time_of_day", "hour", "hours", "day", "days", "weekday", "weekdays", "schedule")
 )
+
+
+_ALTERNATIVES: Final = frozenset(("any", "any_of", "anyof", "or", "one_of", "oneof"))
 
 
 #: Words that are all listed where one of them was meant.
@@ -114,12 +119,27 @@ def suggest(word: str, known: Iterable[str]) -> str:
         return "rules do not know the time of day: let cron put the policy of the hour in its place"
     if plain == "known" and "unknown" in known:
         return "what is known is not unknown: not: { KEY: unknown }"
+    if plain in _ALTERNATIVES and "country" in known:
+        return "a list means any of its values; alternatives of several keys are a rule each"
     called = _CALLED.get(plain)
+    if "when" in known and called not in known:
+        condition = _condition(plain)
+        if condition is not None:
+            return f"conditions stand in `when`: when: {{ {condition}: … }}"
     close = called if called in known else nearest(word, known)
     listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= _FEW else ""
     if close is not None:
         return f"did you mean '{close}'?" + (f" ({listed})" if listed else "")
     return listed
+
+
+def _condition(word: str) -> str | None:
+    """The condition that a word names where none may stand."""
+    for name in (word, word.removesuffix("s"), word.removesuffix("es")):
+        condition = name if name in KEYS["when"] else _CALLED.get(name)
+        if condition in KEYS["when"]:
+            return condition
+    return None
 
 
 def in_order(found: Iterable[Diagnostic]) -> Sequence[Diagnostic]:

@@ -33,7 +33,7 @@ from gateway_guard.policy.json_values import (
     whole,
 )
 from gateway_guard.policy.quotas import TABLES
-from gateway_guard.policy.schema import KEYS, SCHEMA, UNITS, Key
+from gateway_guard.policy.schema import ALWAYS_KNOWN, KEYS, SCHEMA, UNITS, Key
 from gateway_guard.policy.values import NAME, NEVER_EMPTY, QUANTITIES, bounds
 from gateway_guard.policy.verification import WAYS
 from gateway_guard.types import UNKNOWN
@@ -101,13 +101,16 @@ class _Writer:
     def key(self, section: str, key: Key) -> Schema:
         """The value of one key, with what it means."""
         value = self.value(section, key)
-        if section == "given" and key.kind not in ("texts", "scores", "given_indicators"):
+        listed = key.kind in ("texts", "scores", "given_indicators")
+        if section == "given" and not listed and key.name not in ALWAYS_KNOWN:
             value = {"anyOf": [value, {"const": UNKNOWN}]}
         bounded = key.kind in QUANTITIES and key.high < float("inf") and key.low < key.high
         return {**value, "description": bounds(key) if bounded and key.low >= 0 else key.doc}
 
     def value(self, section: str, key: Key) -> Schema:
         """The value alone."""
+        if (section, key.name) == ("rule", "name"):
+            return {"type": "string", "pattern": whole(NAME), "maxLength": 64}
         if key.kind in PLAIN:
             return PLAIN[key.kind](key)
         if key.kind in QUANTITIES:
@@ -117,10 +120,8 @@ class _Writer:
             "not": lambda: self.below(key.of),
             "sections": lambda: some(self.below(key.of)),
             "named": lambda: by_name(self.below(key.of)),
-            "regions": lambda: by_name(one_or_some({**self.country(), "description": key.doc})),
-            "countries": lambda: one_or_some(
-                {"anyOf": [self.country(), {"type": "string", "pattern": whole(NAME)}]}
-            ),
+            "regions": lambda: by_name({**self.countries(), "description": key.doc}),
+            "countries": self.countries,
             "table": lambda: self.table(key),
             "networks": lambda: one_or_some(
                 {"anyOf": [NETWORK, {"const": UNKNOWN if section == "when" else UNIX}]}
@@ -151,6 +152,10 @@ class _Writer:
             "country",
             lambda: {"enum": list(COUNTRIES), "enumDescriptions": list(COUNTRIES.values())},
         )
+
+    def countries(self) -> Schema:
+        """Country codes and names of regions."""
+        return one_or_some({"anyOf": [self.country(), {"type": "string", "pattern": whole(NAME)}]})
 
     def table(self, key: Key) -> Schema:
         """One of the tables of `adapt`."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from limits.limits import GRANULARITIES
+
 from gateway_guard.policy import units
 from gateway_guard.policy.schema import Key
 from gateway_guard.policy.values import NAME, QUANTITIES, TOKEN
@@ -53,7 +55,8 @@ PATTERNS: Final = {
     "size": _amount(units.BYTES),
     "length": r"^[0-9]{1,9}\s*characters?$",
     "percent": r"^[+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%$",
-    "rate": r"^[0-9]{1,30}\s*(?:/|per)\s*(?:[1-9][0-9]{0,8}\s*)?[a-z]+$",
+    "rate": r"^[0-9]{1,30}\s*(?:/|per)\s*(?:[1-9][0-9]{0,8}\s*)?"
+    rf"(?:{'|'.join(GRANULARITIES)})s?$",
 }
 #: What a detector's parameter may be spelled as, besides a plain number.
 SHARES: Final = ("duration", "percent")

@@ -153,13 +153,19 @@ def networks(scope: Scope, node: Node, _key: Key) -> Compiled | None:
 _PLACEHOLDER: Final = re.compile(r"/(?:\{[^/]*\}|<[^/]*>|:[^/]*)(?:/|$)")
 
 
+#: What only regular expressions have, and no path or name of a model.
+_REGEX: Final = re.compile(r"^\^|\$$|\\[.dw]|\(.*\||\[.*\][*+]")
+
+
 def path_patterns(found: Findings, nodes: list[ScalarNode]) -> list[str]:
     """The good path patterns of a list."""
     good: list[str] = []
     for item in nodes:
         value = item.value
         wrong = ""
-        if not value.startswith("/"):
+        if _REGEX.search(value):
+            wrong = "patterns are no regular expressions: `*` is one segment, `/**` all below"
+        elif not value.startswith("/"):
             wrong = f"write /{value.lstrip('./')}"
         elif "?" in value or "#" in value:
             wrong = "paths are matched without query string and fragment"
@@ -202,6 +208,12 @@ def paths(scope: Scope, node: Node, _key: Key) -> Compiled | None:
 def models(scope: Scope, node: Node, key: Key) -> Compiled | None:
     nodes = items(scope.found, node)
     if None in [name_of(scope.found, item, key.name, patterns=True) for item in nodes]:
+        return None
+    regular = [item for item in nodes if _REGEX.search(item.value)]
+    for item in regular:
+        hint = "patterns are no regular expressions: `*` is any characters, a list any of them"
+        scope.found.at("GG203", item, f"unknown model '{item.value[:60]}'", hint=hint)
+    if regular:
         return None
     named = [item.value for item in nodes if item.value != UNKNOWN]
     unknown = len(named) < len(nodes)

@@ -12,11 +12,22 @@ from gateway_guard.core.adapt import Adapt
 from gateway_guard.core.limits import Limit
 from gateway_guard.policy import units
 from gateway_guard.policy.conditions import compile_when
+from gateway_guard.policy.contradictions import NAME_IT, check_contradictions, reaches_nothing
 from gateway_guard.policy.locations import country
 from gateway_guard.policy.schema import KEYS, UNITS, YEAR, Key
 from gateway_guard.policy.scope import Scope
 from gateway_guard.policy.shapes import Shape, Values
-from gateway_guard.policy.values import Section, items, kebab, kind_of, pairs, plain, quantity, word
+from gateway_guard.policy.values import (
+    Section,
+    items,
+    kebab,
+    kind_of,
+    name_of,
+    pairs,
+    plain,
+    quantity,
+    word,
+)
 
 MAX_LIMITS: Final = 500
 _SHARE: Final = Key(name="share", kind="percent", low=0.0001, high=1.0, doc="share of the quota")
@@ -78,7 +89,8 @@ def compile_limits(scope: Scope, node: Node) -> tuple[Limit, ...]:
 def _same(other: _Counted, limit: Limit, shapes: dict[str, Shape]) -> bool:
     mine, theirs = limit, other.limit
     # One that is rehearsed may be compared with any other.
-    return not (mine.shadow or theirs.shadow) and (
+    rehearsed = any(limit.shadow or limit.rollout < 1.0 for limit in (mine, theirs))
+    return not rehearsed and (
         set(mine.per) == set(theirs.per)
         and mine.unit == theirs.unit
         and mine.window == theirs.window
@@ -121,13 +133,25 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
     adapt = _adapt(scope, section)
     when = section.section("when")
     conditions, shapes = compile_when(scope, when) if when is not None else ((), {})
+    check_contradictions(scope, when, shapes)
     routes = shapes.get("model_route")
-    if "tokens" in "".join(written) and isinstance(routes, Values) and routes.words == {False}:
+    elsewhere = isinstance(routes, Values) and routes.words == {False}
+    if "tokens" in "".join(written) and (elsewhere or reaches_nothing(scope, shapes)):
         found.at(
             "GG307",
             section.place("when"),
             "no tokens are counted where no model is reached",
-            hint="leave out `model_route: false`, or count requests",
+            hint="leave out `model_route: false`, or count requests"
+            if elsewhere
+            else f"{NAME_IT}; else count requests",
+        )
+    shadow, rollout = section.read("mode") == "shadow", section.read("rollout") or 1.0
+    if shadow and "rollout" in section:
+        found.at(
+            "GG307",
+            section.place("rollout"),
+            "`rollout` on a limit that only rehearses",
+            hint="leave out `mode: shadow` or `rollout`",
         )
     if not (name and per and quota and len(written) == 1):
         return None, shapes
@@ -140,7 +164,8 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
         burst=burst or quota,
         adapt=adapt,
         conditions=conditions,
-        shadow=section.read("mode") == "shadow",
+        shadow=shadow,
+        rollout=rollout,
         where=f"{found.name}:{section.node.start_mark.line + 1}",
     ), shapes
 
@@ -192,11 +217,15 @@ def _adapt(scope: Scope, section: Section) -> Adapt | None:
                 )
     region: dict[str, float] = {}
     for key_node, share in _table(scope, adapt, "region"):
-        codes = country(scope, key_node)
+        codes = country(scope, key_node, unknown=True)
         for code in codes or ():
             # A country in two regions gets the smaller share, whatever their order.
             region[code] = min(share, region.get(code, share))
-    tier = {key_node.value: share for key_node, share in _table(scope, adapt, "tier")}
+    tier = {
+        key_node.value: share
+        for key_node, share in _table(scope, adapt, "tier")
+        if name_of(found, key_node, "tier", known="name each tier") is not None
+    }
     recover = adapt.read("recover")
     if "recover" in adapt and "risk" not in adapt:
         found.at(

@@ -103,7 +103,7 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="default", kind="word", words=("allow", "deny"),
             doc="action when no rule matches (default: allow)"),
         Key(name="websocket", kind="word", words=DENY_OR_ALLOW,
-            doc="WebSocket handshakes no rule judged (default: allow)"),
+            doc="WebSocket handshakes that no rule judged, or one that restricts (default: allow)"),
         Key(name="headers", kind="flag",
             doc="whether answers have rate-limit headers and the request id (default: true)"),
         Key(name="identify", kind="section", of="identify", doc="who is asking, from where"),
@@ -113,7 +113,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="when what is too much is told to come back (503)"),
         Key(name="verification", kind="section", of="verification",
             doc="how accounts meet a challenge"),
-        Key(name="regions", kind="regions", doc="name → list of country codes"),
+        Key(name="regions", kind="regions",
+            doc="name → list of country codes, and of regions that stand above it"),
         Key(name="signals", kind="signals", doc="detector → weight and parameters"),
         Key(name="limits", kind="named", of="limit", doc="quotas; all that apply must have room"),
         Key(name="rules", kind="sections", of="rule", doc="judgements; first match wins"),
@@ -262,10 +263,12 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="when", kind="section", of="when", doc="charged only where all of these hold"),
         Key(name="mode", kind="word", words=("enforce", "shadow"),
             doc="shadow rehearses the limit: it counts, and refuses nothing"),
+        Key(name="rollout", kind="percent", low=0.0001, high=1,
+            doc="share of accounts, by hash, for whom it is in force; it rehearses for the others"),
     ),
     "adapt": (
         Key(name="risk", kind="table", doc="risk from which → share of the quota"),
-        Key(name="region", kind="table", doc="region or country → share"),
+        Key(name="region", kind="table", doc="region, country or unknown → share"),
         Key(name="age", kind="table", doc="account younger than → share"),
         Key(name="unknown_age", kind="percent", low=0.0001, high=1,
             doc="share when nobody knows the account's age (default: 100%)"),
@@ -347,7 +350,11 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
         Key(name="held_risk", kind="number", low=0, high=1, doc="highest risk seen just now"),
         Key(name="signal", kind="scores", low=0, high=1, doc="name → score"),
         Key(name="campaign", kind="number", low=0, high=1, doc="confidence of membership"),
-        Key(name="prompt", kind="texts", doc="phrases in the prompt"),
+        Key(name="standing", kind="word", words=("banned", "challenged", "vouched"),
+            doc="what became of the account (vouched: it met a challenge, or a person vouched)"),
+        Key(name="rolled_out", kind="flag",
+            doc="whether each `rollout` acts on the account (default: its hash decides)"),
+        Key(name="prompt", kind="texts", doc="what the prompt says"),
         Key(name="input_tokens", kind="integer", low=0, high=1e9, doc="estimated input tokens"),
         Key(name="max_output_tokens", kind="integer", low=1, high=1e9, doc="cap asked for"),
         Key(name="indicator", kind="given_indicators", of="given_indicator",
@@ -371,6 +378,12 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="limit → quota it has here, e.g. tokens: 80000; none: not charged"),
     ),
 }  # fmt: skip
+
+#: Keys of `given` that cannot be `unknown`.
+ALWAYS_KNOWN: Final = frozenset((
+    "method", "dialect", "model_route", "body", "stream", "authenticated", "risk", "standing",
+    "rolled_out", "input_tokens",
+))  # fmt: skip
 
 #: Section → name → key.
 KEYS: Final = {section: {key.name: key for key in keys} for section, keys in SCHEMA.items()}

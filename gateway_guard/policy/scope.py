@@ -23,6 +23,7 @@ class Scope:
 
     Attributes:
         found: where findings go.
+        routes: whether a path is a model route of the policy's own; None where it names none.
         regions: region → countries.
         detectors: names of all detectors there are.
         weights: switched-on signal → weight.
@@ -35,6 +36,7 @@ class Scope:
     """
 
     found: Findings
+    routes: Callable[[str], bool] | None = None
     regions: dict[str, frozenset[str]] = field(default_factory=dict)
     detectors: tuple[str, ...] = ()
     weights: dict[str, float] = field(default_factory=dict)

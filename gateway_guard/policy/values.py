@@ -224,17 +224,20 @@ def text(found: Findings, node: Node) -> str | None:
     return str(node.value)
 
 
-def name_of(found: Findings, node: ScalarNode, key: str, *, patterns: bool = False) -> str | None:
+def name_of(
+    found: Findings, node: ScalarNode, key: str, *, patterns: bool = False, known: str = ""
+) -> str | None:
     """What a condition on `key` compares letter for letter, or `unknown`; None when faulty.
 
     What somebody writes who takes it for more would match nobody, in silence. `patterns` says
-    whether `*` has a meaning here.
+    whether `*` has a meaning here, `known` what to write instead of that word where it is not a
+    condition.
     """
     said = text(found, node)
     if said is None:
         return None
     if said == "known":
-        hint = f"write not: {{ {key}: {UNKNOWN} }}"
+        hint = known or f"write not: {{ {key}: {UNKNOWN} }}"
     elif said != said.strip():
         hint = f"write '{said.strip()[:60]}'"
     elif not patterns and "*" in (said[0], said[-1]):
@@ -290,6 +293,9 @@ def _example(key: Key, value: str, example: str) -> str:
             return "one rate per limit; write a second limit for the second rate"
         return f"write {example}"
     if key.kind == "percent":
+        if 1 < bare <= min(key.high, 10):
+            # Twice as much, or 2 %? Whoever is told the wrong one takes nearly all of a quota away.
+            return f"write {bare * 100:g}% or {bare:g}%"
         share = bare * 100 if bare <= 1 else bare
         return f"write {share:g}%"
     if key.kind == "duration":

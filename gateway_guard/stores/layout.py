@@ -6,9 +6,8 @@
     gg:{acct_k3vq…}:o          open reservations, where those never settled are given back
     gg:{9Hx2…}:b               buckets of an address, a country, a model …
 
-What a limit is charged by (`Charge.key` without the limit's name) is a keyed digest already when it
-is an account, and made one when it is anything else; names of limits stand as the policy has them,
-those of tokens with a `~` behind (`core.limit.OF_TOKENS`).
+What a limit is charged by (`Charge.key` behind its first colon) is a keyed digest already when it
+is an account, and made one when it is anything else; names of limits stand as the policy has them.
 What stands in braces decides the slot of a Cluster. A key of several parts lies with the account
 among them: so does every limit of one account, alone or per model, in one slot.
 """

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.core.limit import OF_TOKENS
+from gateway_guard.core.limit import limit_of
 from gateway_guard.errors import StoreError
 from gateway_guard.stores import answers
 from gateway_guard.stores.connect import Address, connect, disconnect, require_library
@@ -226,8 +226,7 @@ def _limits_of(key: bytes, value: bytes) -> dict[str, float]:
         return {tail[2:].split(b":")[0].decode("utf-8", "replace"): 1.0}
     if tail != b"b" and not tail.startswith(b"b:"):
         return {}
-    shares: dict[str, float] = {}
-    for part, size in buckets_in(value):
-        name = part.decode("utf-8", "replace").removesuffix(OF_TOKENS)
-        shares[name] = shares.get(name, 0.0) + size / len(value)
-    return shares
+    shares: Counter[str] = Counter()
+    for name, size in buckets_in(value):
+        shares[limit_of(name.decode("utf-8", "replace"))] += size
+    return {name: size / len(value) for name, size in shares.items()}

@@ -13,7 +13,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         limit: the limit's name in the policy.
-        key: what is charged, namespaced by the limit: `tokens:acct_k3v…`.
+        key: what is charged, namespaced by the limit, and by the tokens it counts where it does:
+            `requests:acct_k3v…`, `tokens/input-tokens:acct_k3v…`.
         unit: `requests`, `tokens`, `input-tokens`, `output-tokens` or `concurrent`.
         cost: units asked for, >= 0.
         capacity: most units that may be outstanding at once, > 0.

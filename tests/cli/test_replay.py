@@ -16,7 +16,7 @@ from gateway_guard.cli.tally import Fate, Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic
 from gateway_guard.errors import SourceError
 from gateway_guard.record.line import line
-from gateway_guard.types import Assessment, Signal
+from gateway_guard.types import Action, Assessment, ShadowHit, Signal
 from tests import build
 from tests.cli.run import ROOT, Ran, run
 
@@ -410,6 +410,19 @@ def test_nobody_is_no_account_of_which_a_signal_was_seen() -> None:
         tally.add(account, judged)
 
     assert tally.as_json()["signals"] == {"odd": {"exchanges": 3, "accounts": 2, "highest": 0.5}}
+
+
+def test_whom_a_rule_met_is_told_apart_from_whom_it_rehearsed_for() -> None:
+    tally = Tally(build.policy(""))
+    hit = ShadowHit(rule="harvesting", action=Action.DENY)
+
+    for account in ("a_1", "a_1", "a_2"):
+        tally.add(account, build.exchange(decision=build.decision(shadow=(hit,))))
+    tally.add("a_3", build.exchange(decision=build.decision(rule="harvesting", action=Action.DENY)))
+
+    told = tally.as_json()
+    assert [row["accounts"] for row in told["rules"] if row["rule"] == "harvesting"] == [1]
+    assert [(row["exchanges"], row["accounts"]) for row in told["shadow"]] == [(3, 2)]
 
 
 def test_names_of_headers_may_be_written_as_http_1_clients_do(bench: Bench) -> None:

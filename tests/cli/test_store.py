@@ -7,7 +7,6 @@ import asyncio
 import msgspec
 import pytest
 
-from gateway_guard.core.limit import OF_TOKENS
 from tests.cli.run import Ran, run
 from tests.servers import Server, needs_redis, shared_cluster, shared_server
 from tests.stores.shared import ACCOUNT, flying, namespace, opened, take, tokens
@@ -33,7 +32,7 @@ def filled(uri: str, name: str, accounts: int = 3) -> None:
         async with opened(uri, namespace=name) as shared:
             for number in range(accounts):
                 who = ACCOUNT[:-1] + "abcdefgh"[number]
-                many = (tokens(limit=f"tokens{OF_TOKENS}", who=who), tokens(limit="day", who=who))
+                many = (tokens(limit="tokens/tokens", who=who), tokens(limit="day", who=who))
                 await take(shared, *many, flying(who=who))
             await take(shared, tokens(limit="ip", who="203.0.113.7"))
 

@@ -157,6 +157,13 @@ def test_an_unknown_age_gets_its_own_share() -> None:
     assert factor(Adapt(age=((DAY, 0.2),), unknown_age=0.4), build.facts(), 0.0, NOW) == 0.4
 
 
+def test_an_unknown_age_gets_its_own_share_also_where_known_ages_change_nothing() -> None:
+    adapt, known = Adapt(unknown_age=0.4), build.facts(account=build.account(created_at=NOW - DAY))
+
+    assert factor(adapt, build.facts(), 0.0, NOW) == 0.4
+    assert factor(adapt, known, 0.0, NOW) == 1.0
+
+
 def test_regions_and_tiers_multiply_and_unknown_is_a_value() -> None:
     adapt = Adapt(region={"NO": 0.5, "unknown": 0.1}, tier={"pro": 3.0, "unknown": 0.5})
     known = build.facts(account=build.account(tier="pro"))

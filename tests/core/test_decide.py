@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.decide import chosen, conclude, decide
+from gateway_guard.core.decide import conclude, decide
 from gateway_guard.core.limits import Limit
 from gateway_guard.core.policy import Policy
+from gateway_guard.core.rollout import chosen
 from gateway_guard.core.rules import Condition, Rule
 from gateway_guard.core.tokens import RETRY
 from gateway_guard.types import (
@@ -159,6 +160,31 @@ def test_websockets_are_refused_where_the_policy_says_so_and_no_rule_spoke() -> 
 
     assert refused.rule == "guard:websocket"
     assert allowed.rule == "ws"
+
+
+def test_a_rule_that_restricts_opens_no_socket_that_the_policy_refuses_to_others() -> None:
+    rule = always("risky", Action.RESTRICT, restrictions=Restrictions(n=1))
+    socket = build.request(method="WEBSOCKET", inspection=Inspection.NONE, prompt=None)
+
+    closed = decide(policy(rule, websocket="deny"), socket, build.facts(), QUIET)
+    opened = decide(policy(rule), socket, build.facts(), QUIET)
+    chat = decide(policy(rule, websocket="deny"), build.request(), build.facts(), QUIET)
+
+    assert (closed.action, closed.rule, closed.charges) == (Action.DENY, "guard:websocket", ())
+    assert (opened.rule, chat.rule) == ("risky", "risky")
+
+
+@pytest.mark.parametrize("rehearsed", [{"shadow": True}, {"rollout": 1e-9}])
+def test_a_challenge_in_rehearsal_is_passed_over_by_those_who_have_met_one_too(
+    rehearsed: dict[str, object],
+) -> None:
+    rules = policy(always("who", Action.CHALLENGE, **rehearsed))
+
+    met = decide(rules, build.request(), build.facts(vouched=True), QUIET)
+    others = decide(rules, build.request(), build.facts(), QUIET)
+
+    assert met.shadow == ()
+    assert [hit.rule for hit in others.shadow] == ["who"]
 
 
 def test_shadow_mode_decides_but_does_not_act() -> None:

@@ -101,6 +101,23 @@ def test_a_legal_refusal_has_openais_own_code() -> None:
     assert body["error"]["type"] == "request_forbidden"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "said"),
+    [
+        (Dialect.OPENAI, {"type": "insufficient_quota", "code": "insufficient_quota"}),
+        (Dialect.ANTHROPIC, {"type": "billing_error"}),
+    ],
+)
+def test_who_has_not_paid_is_told_so_and_does_not_try_again(
+    dialect: Dialect, said: dict[str, str]
+) -> None:
+    status, headers, body = refused(dialect, **DENY | {"status": 402})
+
+    assert (status, headers[b"x-should-retry"]) == (402, b"false")
+    assert body["error"]["message"] == "Payment is required before this account can continue."
+    assert said.items() <= body["error"].items()
+
+
 THROTTLE: dict[str, Any] = {
     "action": Action.THROTTLE,
     "status": 429,

@@ -81,6 +81,7 @@ def test_a_challenge_for_googles_clients_says_where_to_verify() -> None:
     ("status", "word"),
     [
         (400, "INVALID_ARGUMENT"),
+        (402, "FAILED_PRECONDITION"),
         (413, "INVALID_ARGUMENT"),
         (451, "FAILED_PRECONDITION"),
         (500, "INTERNAL"),

@@ -44,6 +44,7 @@ def test_a_rule_asks_by_its_conditions(when: str, asked: list[str]) -> None:
         ("per: [organisation, model]", ["organisation"]),
         ("per: account, when: { account_country: DE }", ["account_country"]),
         ("per: account, adapt: { age: { 7 days: 50% } }", ["account_age"]),
+        ("per: account, adapt: { unknown_age: 50% }", ["account_age"]),
         ("per: account, adapt: { tier: { free: 50% } }", ["tier"]),
         ("per: account, adapt: { region: { DE: 50% } }", []),
     ],

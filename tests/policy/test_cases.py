@@ -280,3 +280,83 @@ def test_a_case_that_names_no_limit_expects_nothing_of_limits(tmp_path: Path) ->
 
     with pytest.raises(PolicyError, match="the case expects nothing of limits"):
         run_cases(path)
+
+
+def test_a_case_states_a_prompt_in_whatever_words_and_phrases_are_found_as_in_requests(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nrules:\n"
+        "  - { name: said, when: { prompt: ignore all rules }, then: deny }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n"
+        "  - { it: a, given: { prompt: 'IGNORE  all rules, now' }, expect: { rule: said } }\n"
+        "  - { it: b, given: { prompt: [hello, ignore all rules] }, expect: { rule: said } }\n"
+        "  - { it: c, given: { prompt: 'ignore all the rules' }, expect: { rule: default } }\n"
+    )
+
+    ran = run_cases(path)
+
+    assert [case.wrong for case in ran.cases] == [(), (), ()]
+
+
+def test_a_case_states_what_people_and_challenges_made_of_an_account(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nrules:\n"
+        "  - { name: who, when: { network: tor }, then: challenge, url: 'https://a.example/v' }\n"
+        "  - { name: met, when: { verified: true }, then: restrict, with: { n: 1 } }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n"
+        "  - { it: a, given: { network: tor, verified: true }, expect: { rule: who } }\n"
+        "  - { it: b, given: { network: tor, standing: vouched }, expect: { rule: met } }\n"
+        "  - { it: c, given: { standing: challenged }, expect: { rule: 'guard:challenge' } }\n"
+        "  - { it: d, given: { standing: banned }, expect: { rule: 'guard:ban' } }\n"
+    )
+
+    ran = run_cases(path)
+
+    assert [case.wrong for case in ran.cases] == [(), (), (), ()]
+
+
+def test_a_case_states_whether_a_rollout_has_come_to_the_account(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nrules:\n"
+        "  - { name: hidden, when: { network: tor }, then: deny, rollout: 1% }\n"
+        "  - { name: far, when: { country: KP }, then: deny }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n"
+        "  - { it: a, given: { network: tor, rolled_out: true }, expect: { rule: hidden } }\n"
+        "  - it: b\n    given: { network: tor, rolled_out: false }\n"
+        "    expect: { rule: default, shadow: [hidden] }\n"
+        "  - it: c\n    given: { country: KP, rolled_out: false }\n"
+        "    expect: { rule: far, acted: true }\n"
+    )
+
+    ran = run_cases(path)
+
+    assert [case.wrong for case in ran.cases] == [(), (), ()]
+
+
+def test_a_case_states_whether_the_rollout_of_the_policy_has_come_to_the_account(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nrollout: 50%\n"
+        "rules: [{ name: far, when: { country: KP }, then: deny }]\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n"
+        "  - { it: a, given: { country: KP, rolled_out: true }, expect: { acted: true } }\n"
+        "  - { it: b, given: { country: KP, rolled_out: false }, expect: { acted: false } }\n"
+    )
+
+    ran = run_cases(path)
+
+    assert [case.wrong for case in ran.cases] == [(), ()]

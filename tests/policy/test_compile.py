@@ -96,6 +96,25 @@ def test_limits_are_compiled_with_their_adaptation() -> None:
     )  # fmt: skip
 
 
+def test_a_region_may_hold_regions_above_it_and_a_quota_know_the_unknown_country() -> None:
+    policy = build.policy(
+        """
+        regions: { benelux: [BE, LU, NL], west: [benelux, FR] }
+        limits:
+          requests:
+            per: account
+            requests: 100/minute
+            adapt: { region: { west: 50%, benelux: 20%, unknown: 10% } }
+        rules: [{ name: far, when: { not: { country: west } }, then: deny }]
+        """
+    )
+
+    (limit,) = policy.limits
+    assert policy.regions["west"] == {"BE", "LU", "NL", "FR"}
+    assert limit.adapt is not None
+    assert limit.adapt.region == {"BE": 0.2, "LU": 0.2, "NL": 0.2, "FR": 0.5, "unknown": 0.1}
+
+
 def test_signals_are_built_with_their_parameters() -> None:
     policy = build.policy("signals: { template-sweep: { weight: 0.6, floor: 80 } }\n")
 

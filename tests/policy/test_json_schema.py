@@ -121,6 +121,8 @@ def test_what_loads_fits_and_what_has_an_unknown_key_does_not(path: Path) -> Non
         ("version: 1\nlimits: { a: { per: account, requests: 5 } }", "5 is not of type 'string'"),
         ("version: 1\nlimits: { a: { per: account } }", "'tokens' is a required property"),
         ("version: 1\nlimits: { A: { per: account, requests: 5/minute } }", "'A' does not match"),
+        ("version: 1\nlimits: { a: { per: account, requests: 5/min } }", "'5/min' does not match"),
+        ("version: 1\nrules: [{ name: New One, then: deny }]", "'New One' does not match"),
         ("version: 1\non_error: { store: open }", "'open' is not one of"),
         ("version: 1\ninspect: {}", "{} should be non-empty"),
         ("version: 1\nrollout: 0.5\nmode: enforce", "0.5 is not of type 'string'"),
@@ -136,6 +138,10 @@ def test_a_mistake_of_one_place_is_found(text: str, said: str) -> None:
         ("policy: p.yaml", "'cases' is a required property"),
         ("policy: p.yaml\ncases: [{ it: x, expect: { action: stop } }]", "'stop' is not one of"),
         ("policy: p.yaml\ncases: [{ it: x, given: { citty: O }, expect: { rule: a } }]", "'citty'"),
+        (
+            "policy: p.yaml\ncases: [{ it: x, given: { body: unknown }, expect: { rule: a } }]",
+            "'unknown' is not one of",
+        ),
     ],
 )
 def test_a_mistake_in_a_policy_test_is_found(text: str, said: str) -> None:

@@ -183,7 +183,7 @@ def test_an_address_is_shown_only_where_the_log_may_hold_it() -> None:
 
 
 def test_an_account_is_shown_without_what_stands_before_it_in_the_key() -> None:
-    charge = build.charge(limit="fair", key="fair~:acct_a", unit="tokens")
+    charge = build.charge(limit="fair", key="fair/tokens:acct_a", unit="tokens")
     windows = Windows(NOW)
     windows.take(exchange(grants=(build.grant(charge=charge, remaining=0.0),)))
 

@@ -46,8 +46,9 @@ def tokens(cost: float = 1.0, *, capacity: float = 10.0, rate: float = 0.0, who:
            limit: str = "tokens") -> Charge:  # fmt: skip
     """Tokens that do not drain, so that no time matters, unless a rate is given."""
     return build.charge(
-        limit=limit, key=f"{limit}:{who}", unit="tokens", cost=cost, capacity=capacity, rate=rate
-    )
+        limit=limit, key=f"{limit}/tokens:{who}", unit="tokens", cost=cost, capacity=capacity,
+        rate=rate,
+    )  # fmt: skip
 
 
 def flying(capacity: float = 2.0, who: str = ACCOUNT) -> Charge:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from gateway_guard.accounts.base import AskedDirectory
-from gateway_guard.core.decide import chosen, conclude
+from gateway_guard.core.decide import conclude
 from gateway_guard.core.policy import Policy
+from gateway_guard.core.rollout import chosen
 from gateway_guard.frontends.envoy.answers import FRAMING
 from gateway_guard.frontends.envoy.limits import Asked, asked, limit_response
 from gateway_guard.frontends.extauth.original import Misasked

@@ -131,11 +131,11 @@ def _row(
     at: float, account_of: AccountOf,
 ) -> Row:  # fmt: skip
     name = entries.get(b"limit", b"").decode("utf-8", "replace")
-    limit = next((limit for limit in policy.limits if limit.name == name), None)
+    limit = next((limit for limit in policy.charged if limit.name == name), None)
     if limit is None:
+        if any(limit.name == name for limit in policy.limits):
+            return Row(why=f"limit {name!r} only rehearses (mode: shadow)")
         return Row(why=f"the policy has no limit {name!r}" if name else "no entry names a limit")
-    if limit.shadow:
-        return Row(why=f"limit {name!r} only rehearses (mode: shadow)")
     if limit.unit == "concurrent":
         return Row(why=f"limit {name!r} counts requests in flight, whose end nobody reports here")
     given = {part for key in entries for part in _GIVES.get(key, ())} | {"everyone"}

@@ -109,7 +109,8 @@ class Filling:
 
 def _into(postings: Postings[Any]) -> Callable[[list[Any]], None]:
     def take(rows: list[Any]) -> None:
-        for value, count, latest, first_at, last_at in rows:
-            postings.put(value, Posting(count, latest, first_at, last_at))
+        for value, count, latest, first_at, last_at, *first in rows:
+            # Once nobody was told who came first.
+            postings.put(value, Posting(count, latest, first_at, last_at, *first))
 
     return take

@@ -175,7 +175,8 @@ def _postings(
         latest = array("Q", [n for n in posting.latest if n in kept])
         count = posting.count if whole else max(mine, len(latest))
         if (latest or mine) and (count > 1 or not mine):
-            yield value, count, latest, posting.first_at, posting.last_at
+            first = posting.first if posting.first in kept else 0
+            yield value, count, latest, posting.first_at, posting.last_at, first
 
 
 def _packed(value: Any) -> msgspec.msgpack.Ext:

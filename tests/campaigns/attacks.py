@@ -12,6 +12,7 @@ from tests.campaigns.nature import (
     HOUR,
     Group,
     Place,
+    Span,
     Talk,
     Whereabouts,
     chat,
@@ -175,14 +176,38 @@ def poison_both(make: Making) -> None:
     _joined(make, frame, pool=exits, created=created)
 
 
+def poison_product(make: Making) -> None:
+    """And sign up whenever users of a product did, as many as they, and say its prompt."""
+    rng, product = make.rng, digests(make.rng, 6)
+    created = [long_ago(rng, make.span, days=30) for _ in range(make.size)]
+    _victims(make, make.size, lambda: fills(rng, product), created=created, steadily=0.0)
+    _joined(make, product, pool=None, created=created, late=True)
+
+
+def poison_class(make: Making) -> None:
+    """And copy a class's assignment, a third of the time through its school, some with its card:
+    the class was there two days before."""
+    rng, frame, group = make.rng, make.frame(), make.group("victims")
+    rooms, card = make.offices(2), make.card()
+    day = make.span.start - 20 * DAY
+    for _ in range(make.size // 2):
+        make.add(
+            group, times=sessions(rng, make.span), at=roams(rng, rooms, every=3 * HOUR),
+            say=fills(rng, frame), created=day + rng.uniform(0, 1200), payment=card,
+        )  # fmt: skip
+    _joined(make, frame, pool=rooms, created=None, late=True, card=card)
+
+
 def _joined(
     make: Making, frame: tuple[int, ...], *, pool: Sequence[Place] | None,
-    created: Sequence[float] | None,
+    created: Sequence[float] | None, late: bool = False, card: str | None = None,
 ) -> None:  # fmt: skip
-    """Poisoners: convictable by their shared cards and whatever they join."""
-    rng, net = make.rng, make.net
+    """Poisoners: convictable by their shared cards and whatever they join; `late`: from the third
+    day on. `card`: what some of them pay with."""
+    rng, net, span = make.rng, make.net, make.span
+    working = Span(span.start + 2 * DAY, span.end) if late else span
     group = make.group("campaign", attack=True)
-    cards = [make.card() for _ in range(max(make.size // 10, 1))]
+    cards = [make.card() for _ in range(max(make.size // 10, 1))] + ([card] if card else [])
     own = [net.fixed(rng) for _ in range(make.size // 5)]
     for i in range(make.size):
         if created is None:
@@ -193,7 +218,7 @@ def _joined(
         if pool:  # an exit is shared to the very address
             places.append(rng.choice(pool))
         make.add(
-            group, times=steady(rng, make.span, daily=26), at=roams(rng, places, every=3 * HOUR),
+            group, times=steady(rng, working, daily=26), at=roams(rng, places, every=3 * HOUR),
             say=fills(rng, frame), created=signed, payment=rng.choice(cards),
         )  # fmt: skip
 
@@ -241,4 +266,6 @@ ATTACKS: Final[dict[str, tuple[Maker, int]]] = {
     "poison: joins VPN": (poison_vpn, 100),
     "poison: joins sign-up": (poison_sign_up, 100),
     "poison: joins both": (poison_both, 100),
+    "poison: joins product": (poison_product, 100),
+    "poison: joins class": (poison_class, 100),
 }

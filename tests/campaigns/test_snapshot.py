@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from typing import Final
 
 import msgspec
@@ -10,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_guard.campaigns.filling import Filling
 from gateway_guard.campaigns.journal import Applied
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.membership import Signature
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.rows import head_of
 from gateway_guard.campaigns.sealed import VERSION
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.campaigns.snapshot import MOST_ACCOUNTS, Snapshot, freeze, thaw
@@ -103,6 +107,45 @@ def test_the_restarted_linker_judges_what_follows_like_the_one_that_never_stoppe
     for account, facts in going.cases.verdicts.items():
         assert again.cases.verdicts[account].id == facts.id
         assert again.cases.verdicts[account].confidence == pytest.approx(facts.confidence, abs=0.01)
+
+
+def test_whoever_used_a_template_first_is_not_held_to_imitate_it_after_a_restart_either() -> None:
+    linker = Linker()
+    for number in range(4):
+        linker.learn(Sighting(at=build.NOW + number, account=f"a{number}", keys=(7,)))
+    victim = linker.memory.numbers["a0"]
+
+    for one in (linker, restarted(linker).linker):
+        memory, elsewhere = one.memory, one.cases.elsewhere
+        posting, base = memory.templates.shared.get(7), elsewhere.base()
+        assert posting is not None
+        assert posting.first == victim
+        assert [
+            7 in elsewhere.outside(memory.traces[number], Signature(), base).keys
+            for number in sorted(memory.traces)
+        ] == [False, True, True, True]
+
+
+def test_of_a_first_user_who_is_left_out_nothing_is_remembered() -> None:
+    linker = Linker()
+    for number in range(4):
+        linker.learn(Sighting(at=build.NOW + number, account=f"a{number}", keys=(7,)))
+
+    posting = restarted(linker, accounts=3).linker.memory.templates.shared.get(7)
+
+    assert posting is not None
+    assert posting.first == 0
+
+
+def test_a_snapshot_of_before_first_users_were_saved_is_taken() -> None:
+    linker = Linker()
+    head = head_of(linker, saved_at=build.NOW, applied=Applied())
+
+    Filling(linker, head).take("shared", [[7, 2, array("Q", (1, 2)), build.NOW, build.NOW]])
+
+    posting = linker.memory.templates.shared.get(7)
+    assert posting is not None
+    assert (posting.count, posting.first) == (2, 0)
 
 
 def test_reviews_in_force_survive_and_bans_stand_without_any_evidence() -> None:

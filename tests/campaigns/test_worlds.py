@@ -37,6 +37,8 @@ KNOWN: Final = {
     "poison: joins VPN": 1.0,
     "poison: joins sign-up": 1.0,
     "poison: joins both": 1.0,
+    # The same of a whole class whose prompt, school and card they share.
+    "poison: joins class": 1.0,
 }
 
 #: Share of a campaign's accounts held at least: what is measured less a tenth or so. Campaigns that
@@ -55,6 +57,7 @@ FOUND: Final = {
     "poison: joins VPN": 0.9,
     "poison: joins sign-up": 0.9,
     "poison: joins both": 0.9,
+    "poison: joins class": 0.9,
     "poison: popular template": 0.9,
 }
 BYSTANDERS: Final = [

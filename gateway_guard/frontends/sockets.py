@@ -138,6 +138,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's side towards one client, bounded where that is not."""
 
     limits: Limits = Limits()
+    # uvicorn's, said again: mypyc, which meets this file before uvicorn's, cannot tell what they are.
+    frames: list[bytes]
+    read_paused: bool
     _intake: Intake | None = None
     _pong = b""  # answers the pings of a client that reads nothing; the last few only
     _closed = False  # our close frame is written

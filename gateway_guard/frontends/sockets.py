@@ -138,7 +138,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's side towards one client, bounded where that is not."""
 
     limits: Limits = Limits()
-    # uvicorn's, said again for mypyc, which meets this file first and cannot tell what they are.
+    # uvicorn's, said again: the compiled build is made without it, and could not tell.
     frames: list[bytes]
     read_paused: bool
     _intake: Intake | None = None

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -34,6 +34,7 @@ from gateway_guard.core.profile import Profiles, observe, observe_usage
 from gateway_guard.core.stated import stated
 from gateway_guard.core.unjudged import failed, turned_away
 from gateway_guard.errors import StoreError
+from gateway_guard.failures import Failures
 from gateway_guard.ids import request_ids
 from gateway_guard.intel.file import Indicators
 from gateway_guard.linking import Linking
@@ -60,8 +61,6 @@ from gateway_guard.types import (
     Usage,
     Wire,
 )
-
-log = logging.getLogger(__name__)
 
 #: Told of every exchange once it is settled; must not block or raise.
 Learner = Callable[[Exchange], None]
@@ -117,12 +116,13 @@ class Guard:
         #: Which accounts did, and which were asked to; read with every request.
         self.standing = self.register.standing
         #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
-        self.failures: dict[str, int] = {}
+        self.failures = Failures()
         self._secret = secret
         #: Keys digests of templates and client software; all others are keyed with the secret.
         self._group_key = group_key
         self._jwt = jwt
-        jwt.on_failure = self._keys_failed
+        # Why is in the log already, from where it was fetched.
+        jwt.on_failure = partial(self.failures.add, "jwks")
         self._campaign_of = campaign_of
         #: The directory, where it knows only what it was told when it was asked.
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
@@ -236,7 +236,7 @@ class Guard:
                     else:
                         grants = await self.store.reserve(charges, id=request.id, now=request.at)
                 except StoreError as error:
-                    self._count("store", error)
+                    self.failures.tell("store", error)
                     grants = self._uncounted(policy, charges, request.id, request.at)
                     degraded = (*degraded, "store")
                 decision = conclude(policy, plan, grants, degraded)
@@ -250,7 +250,7 @@ class Guard:
             )
             if plan.rehearsed and not decision.action.refuses:
                 try:
-                    hits = await rehearse(self.store, exchange, plan, self._count)
+                    hits = await rehearse(self.store, exchange, plan, self.failures.tell)
                 except BaseException:
                     # Whoever asked has left meanwhile and is told of no exchange to settle.
                     await self.settle(exchange, Usage(outcome=Outcome.CLIENT_GONE))
@@ -272,7 +272,7 @@ class Guard:
         try:
             grants = await self.store.reserve(charges, id=id, now=now)
         except StoreError as error:
-            self._count("store", error)
+            self.failures.tell("store", error)
             grants, degraded = self._uncounted(policy, charges, id, now), ("store",)
         if grants and all(map(_ALLOWED, grants)):
             try:
@@ -280,7 +280,7 @@ class Guard:
                 costs = [charge.cost for charge in charges]
                 await self.store.settle(charges, costs, id=id, now=now)
             except StoreError as error:
-                self._count("store", error)
+                self.failures.tell("store", error)
         return grants, degraded
 
     async def settle(self, exchange: Exchange, usage: Usage, *, now: float | None = None) -> None:
@@ -307,12 +307,12 @@ class Guard:
                 else:
                     await self.store.settle(charges, costs, id=request.id, now=now)
         except StoreError as error:
-            self._count("store", error)
+            self.failures.tell("store", error)
         except Exception as error:  # noqa: BLE001 - settling must never break a response
-            self._count("settle", error)
+            self.failures.tell("settle", error)
         if exchange.rehearsed:
             at = self.clock() if now is None else now
-            await settle_rehearsed(self.store, exchange, usage, now=at, failed=self._count)
+            await settle_rehearsed(self.store, exchange, usage, now=at, failed=self.failures.tell)
         profile = exchange.facts.profile
         if profile is not None and usage.outcome is not _REFUSED:
             observe_usage(profile, request, usage)
@@ -323,7 +323,7 @@ class Guard:
             try:
                 learner(exchange)
             except Exception as error:  # noqa: BLE001 - a learner must never break a response
-                self._count("learn", error)
+                self.failures.tell("learn", error)
 
     def changed(self) -> bool:
         """Whether a file that `reload` reads has changed, and rests (`files.Files`)."""
@@ -396,15 +396,5 @@ class Guard:
         return shared.local.reserve_now(charges, id=id, now=now)
 
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
-        self._count("guard", error)
+        self.failures.tell("guard", error)
         return Exchange(request=request, decision=failed(policy, error))
-
-    def _keys_failed(self) -> None:
-        self.failures["jwks"] = self.failures.get("jwks", 0) + 1
-
-    def _count(self, dependency: str, error: Exception) -> None:
-        count = self.failures[dependency] = self.failures.get(dependency, 0) + 1
-        # At 1, 2, 4, 8, …: what fails for every request must not fill a disk.
-        if not count & (count - 1):
-            # The type only: the message of a foreign exception may quote what it choked on.
-            log.error("%s failed: %s (%d times)", dependency, type(error).__name__, count)

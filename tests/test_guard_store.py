@@ -287,7 +287,7 @@ def test_a_store_that_fails_for_every_request_does_not_fill_the_log(
     with caplog.at_level(logging.ERROR):
         hurried(scenario)
 
-    assert sum(record.name == "gateway_guard.guard" for record in caplog.records) == 7
-    assert [r.message for r in caplog.records if r.name != "gateway_guard.guard"] == [
+    assert sum(record.name == "gateway_guard.failures" for record in caplog.records) == 7
+    assert [r.message for r in caplog.records if r.name != "gateway_guard.failures"] == [
         "store-down reason=connection refused"
     ]

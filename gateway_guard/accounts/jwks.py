@@ -63,7 +63,7 @@ class JwtKeys:
         #: URL → why its last fetch failed; empty when all is well.
         self.errors: dict[str, str] = {}
         #: Told of every fetch that failed; must not raise.
-        self.on_failure: Callable[[], None] | None = None
+        self.on_failure: Callable[[], object] | None = None
         self._transport = transport
         self._now = now
         #: URL → when it may be asked again.

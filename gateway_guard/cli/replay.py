@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import ipaddress
 import sys
 import time
@@ -24,11 +22,11 @@ from gateway_guard.building import build_guard
 from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds
-from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli import CLEAN, FINDINGS
 from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.outputs import check_outputs
+from gateway_guard.cli.replay_files import DecidedLine, Sink, write_campaigns, write_snapshot
 from gateway_guard.cli.report import Outcomes, print_report, report_of
 from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
@@ -39,7 +37,6 @@ from gateway_guard.guard import Guard
 from gateway_guard.linking import address_seed
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
-from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange, Outcome, Request, Usage
 
@@ -53,16 +50,6 @@ _EVERYWHERE: Final = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network(":
 _REFUSED: Final = Usage(outcome=Outcome.REFUSED)
 _STEP: Final = 256
 _GAVE_UP: Final = 20
-
-
-class DecidedLine(msgspec.Struct, gc=False):
-    """One line of `--decisions`."""
-
-    id: str | int
-    action: str
-    risk: float
-    rule: str | None
-    campaign: str | None
 
 
 class Judge:
@@ -276,7 +263,7 @@ def register(app: typer.Typer) -> None:
         complain = _Complaints(traffic)
         with ExitStack() as stack:
             source = stack.enter_context(closing(Traffic(traffic)))
-            sink = stack.enter_context(closing(_Sink(decisions))) if decisions is not None else None
+            sink = stack.enter_context(closing(Sink(decisions))) if decisions is not None else None
             advance = stack.enter_context(_progress(source))
             seen = replay(
                 source, judge, other,
@@ -294,9 +281,9 @@ def register(app: typer.Typer) -> None:
                     err=True,
                 )
         if campaigns is not None:
-            _write_campaigns(campaigns, judge)
+            write_campaigns(campaigns, judge.linker, judge.recorded)
         if snapshot is not None:
-            _write_snapshot(snapshot, judge)
+            write_snapshot(snapshot, judge.linker, REPLAY_SECRET)
         failures = judge.guard.failures
         if not seen.exchanges:
             raise SourceError(
@@ -313,31 +300,6 @@ def register(app: typer.Typer) -> None:
         else:
             print_report(report, console())
         raise typer.Exit(FINDINGS if seen.malformed or failures else CLEAN)
-
-
-class _Sink:
-    """The decisions file."""
-
-    def __init__(self, path: Path) -> None:
-        self._encode = msgspec.json.Encoder().encode
-        try:
-            raw = path.open("wb")
-        except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from error
-        self._raw = raw
-        self._file: io.BufferedIOBase = raw
-        if path.suffix == ".gz":
-            # Neither name nor time in it: two equal replays write equal files.
-            self._file = gzip.GzipFile(
-                filename="", fileobj=raw, mode="wb", compresslevel=5, mtime=0
-            )
-
-    def write(self, decided: DecidedLine) -> None:
-        self._file.write(self._encode(decided) + b"\n")
-
-    def close(self) -> None:
-        self._file.close()
-        self._raw.close()
 
 
 class _Complaints:
@@ -374,33 +336,3 @@ class _progress:  # noqa: N801 - reads as the function it stands for
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
-
-
-def _write_campaigns(path: Path, judge: Judge) -> None:
-    held = [
-        {
-            "id": campaign.id,
-            "accounts": sorted(
-                judge.recorded.get(account, account) for account in campaign.members
-            ),
-            "alarm_at": campaign.alarm_at,
-            "confidence": round(campaign.confidence, 4),
-            "evidence": campaign.evidence,
-        }
-        for campaign in judge.linker.campaigns()
-    ]
-    try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(held), indent=1) + b"\n")
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-
-
-def _write_snapshot(path: Path, judge: Judge) -> None:
-    traces = judge.linker.memory.traces.values()
-    data = freeze(
-        judge.linker, REPLAY_SECRET, saved_at=max((trace.last_at for trace in traces), default=0.0)
-    )
-    try:
-        SnapshotFile(path).save(data)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error

@@ -18,7 +18,6 @@ from gateway_guard.core.usage_encoding import (
 from gateway_guard.core.usage_estimate import tokens
 from gateway_guard.core.usage_events import (
     Counts,
-    both_in,
     counts_in,
     is_usage_chunk,
     last_of_array,
@@ -41,7 +40,7 @@ from gateway_guard.types import Dialect, Outcome, Usage
 _HOLD: Final = 64 * 1024
 #: Most bytes of one event or one JSON body kept to look for usage, and how much of the end is
 #: kept beyond that: usage stands near the end of every known body.
-_KEEP: Final = 1024 * 1024
+KEEP: Final = 1024 * 1024
 _TAIL: Final = 64 * 1024
 #: Events kept to estimate what was delivered: the first ones, then one in `_EVERY`.
 _FIRST: Final = 8
@@ -55,29 +54,6 @@ _NULLS: Final = (b'":null', b'": null')
 _GULP: Final = 64 * 1024
 #: Longest array whose last whole element is looked for, of a body that was cut.
 _ARRAY: Final = 256 * 1024
-
-
-def usage_of(body: bytes, outcome: Outcome, status: int) -> Usage:
-    """As a `UsageReader` that was fed all of a plain JSON body at once, for a third of the cost."""
-    both = both_in(body) if len(body) <= _KEEP else None
-    if both is not None:
-        return Usage(
-            input_tokens=both[0], output_tokens=both[1], outcome=outcome, status=status,
-            reported=True,
-        )  # fmt: skip
-    counts = counts_in(body) if len(body) <= _KEEP else None
-    if counts is not None and not counts.opening:
-        read, written = counts.read, counts.written
-        if written is None and read is not None and counts.total is not None:
-            written = max(0, counts.total - read)
-        if written is not None:
-            return Usage(
-                input_tokens=read, output_tokens=written, outcome=outcome, status=status,
-                reported=True,
-            )  # fmt: skip
-    reader = UsageReader(Dialect.OTHER)
-    reader.feed(body)
-    return reader.usage(outcome, status)
 
 
 class UsageReader:
@@ -287,7 +263,7 @@ class UsageReader:
         carry = self._carry
         if self._hide:
             return b"" if len(carry) <= _HOLD else self._stop_hiding()
-        if len(carry) > _KEEP:
+        if len(carry) > KEEP:
             dropped = len(carry) - _TAIL
             self._bytes += dropped
             if not self._cut:
@@ -389,7 +365,7 @@ class UsageReader:
     def _collect(self, chunk: bytes) -> None:
         carry = self._carry
         carry += chunk
-        if len(carry) > _KEEP:
+        if len(carry) > KEEP:
             del carry[:-_TAIL]
             self._cut = True
 

@@ -69,7 +69,7 @@ _PLAIN_JSON: Final = (JSON, b"")
 
 @lru_cache(maxsize=256)
 def is_plain_json(content_type: bytes, content_encoding: bytes) -> bool:
-    """Whether `usage.usage_of` reads such a response when it comes in one piece."""
+    """Whether `usage_whole.usage_of` reads such a response when it comes in one piece."""
     return form(content_type, content_encoding) == _PLAIN_JSON
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.core.usage import UsageReader, usage_of
+from gateway_guard.core.usage import UsageReader
 from gateway_guard.core.usage_encoding import is_plain_json
+from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.frontends.admission import Waiting
 from gateway_guard.frontends.background import Settle
 from gateway_guard.frontends.headers import merge, named, rate_limit_headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import logging
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ from gateway_guard.errors import SettingsError
 log = logging.getLogger(__name__)
 
 
-class Renewed:
+class Renewed(abc.ABC):
     """Files of which the last good content serves, whatever is written there meanwhile.
 
     Attributes:
@@ -38,10 +39,10 @@ class Renewed:
         self.error = None
         return True
 
+    @abc.abstractmethod
     def _read(self) -> None:
         """Read the files and put them in use.
 
         Raises:
             SettingsError: they cannot be used; nothing has changed.
         """
-        raise NotImplementedError

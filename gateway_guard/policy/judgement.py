@@ -12,6 +12,7 @@ from yaml.nodes import Node, SequenceNode
 
 from gateway_guard.core.policy import OnError
 from gateway_guard.core.rules import Rule
+from gateway_guard.policy.acting import acting
 from gateway_guard.policy.conditions import compile_when
 from gateway_guard.policy.contradictions import check_contradictions
 from gateway_guard.policy.schema import KEYS
@@ -106,15 +107,7 @@ def _rule(scope: Scope, section: Section, before: int) -> Read:
     when = section.section("when")
     conditions, shapes = compile_when(scope, when) if when is not None else ((), {})
     check_contradictions(scope, when, shapes)
-    shadow = section.read("mode") == "shadow"
-    rollout = section.read("rollout") or 1.0
-    if shadow and "rollout" in section:
-        found.at(
-            "GG307",
-            section.place("rollout"),
-            "`rollout` on a rule that only rehearses",
-            hint="leave out `mode: shadow` or `rollout`",
-        )
+    shadow, rollout = acting(section, "rule")
     status, tarpit = section.read("status"), section.read("tarpit")
     url, retry_after = section.read("url"), section.read("retry_after")
     restrictions = _restrictions(section)

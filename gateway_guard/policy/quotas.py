@@ -11,6 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from gateway_guard.core.adapt import Adapt
 from gateway_guard.core.limits import Limit
 from gateway_guard.policy import units
+from gateway_guard.policy.acting import acting
 from gateway_guard.policy.conditions import compile_when
 from gateway_guard.policy.contradictions import NAME_IT, check_contradictions, reaches_nothing
 from gateway_guard.policy.locations import country
@@ -145,14 +146,7 @@ def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dic
             if elsewhere
             else f"{NAME_IT}; else count requests",
         )
-    shadow, rollout = section.read("mode") == "shadow", section.read("rollout") or 1.0
-    if shadow and "rollout" in section:
-        found.at(
-            "GG307",
-            section.place("rollout"),
-            "`rollout` on a limit that only rehearses",
-            hint="leave out `mode: shadow` or `rollout`",
-        )
+    shadow, rollout = acting(section, "limit")
     if not (name and per and quota and len(written) == 1):
         return None, shapes
     return Limit(

@@ -92,6 +92,24 @@ _WHEN: Final = (
 )  # fmt: skip
 
 #: Section → its keys. `policy` is the document, `file` a test file; the others hang below them.
+
+
+def _of_accounts(where: str) -> tuple[Key, ...]:
+    """What may be said of an account in a `header` that a proxy sets, or in a `claim`."""
+    said = {
+        "organisation": "who pays",
+        "created_at": "when it signed up (Unix, ISO 8601)",
+        "country": "the country declared at sign-up",
+        "payment": "a digest of the means of payment",
+        "programme": "edu, research, startup, …",
+        "tier": "the tier",
+        "verified": "true or false",
+        "tags": "labels, separated by commas or spaces; in a claim perhaps a list",
+    }
+    kind = "header" if where == "header" else "text"
+    return tuple(Key(name=name, kind=kind, doc=f"{where} with {doc}") for name, doc in said.items())
+
+
 SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
     "policy": (
         Key(name="version", kind="integer", low=1, high=1, required=True,
@@ -132,30 +150,12 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="headers in which a trusted proxy says what it knows of the account"),
         Key(name="model_routes", kind="paths", doc="further paths that reach a model"),
     ),
-    "attributes": (
-        Key(name="organisation", kind="header", doc="header with who pays"),
-        Key(name="created_at", kind="header", doc="header with when it signed up (Unix, ISO 8601)"),
-        Key(name="country", kind="header", doc="header with the country declared at sign-up"),
-        Key(name="payment", kind="header", doc="header with a digest of the means of payment"),
-        Key(name="programme", kind="header", doc="header with edu, research, startup, …"),
-        Key(name="tier", kind="header", doc="header with the tier"),
-        Key(name="verified", kind="header", doc="header with true or false"),
-        Key(name="tags", kind="header", doc="header with labels, separated by commas or spaces"),
-    ),
+    "attributes": _of_accounts("header"),
+    "claims": _of_accounts("claim"),
     "account": (
         Key(name="header", kind="header", doc="a header; for authorization its Bearer token"),
         Key(name="jwt", kind="section", of="jwt", doc="a claim of a JSON Web Token"),
         Key(name="state", kind="text", doc='key in scope["state"]["gateway_guard"]'),
-    ),
-    "claims": (
-        Key(name="organisation", kind="text", doc="claim with who pays"),
-        Key(name="created_at", kind="text", doc="claim with when it signed up (Unix, ISO 8601)"),
-        Key(name="country", kind="text", doc="claim with the country declared at sign-up"),
-        Key(name="payment", kind="text", doc="claim with a digest of the means of payment"),
-        Key(name="programme", kind="text", doc="claim with edu, research, startup, …"),
-        Key(name="tier", kind="text", doc="claim with the tier"),
-        Key(name="verified", kind="text", doc="claim with true or false"),
-        Key(name="tags", kind="text", doc="claim with labels: a list, or a text of them"),
     ),
     "tls_fingerprint": (
         Key(name="header", kind="header", required=True, doc="header with the JA4, e.g. x-ja4"),

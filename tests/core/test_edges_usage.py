@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway_guard.core.usage import UsageReader, usage_of
+from gateway_guard.core.usage import UsageReader
 from gateway_guard.core.usage_encoding import is_plain_json
 from gateway_guard.core.usage_events import (
     Counts,
@@ -18,6 +18,7 @@ from gateway_guard.core.usage_events import (
     payload,
 )
 from gateway_guard.core.usage_text import delta_bytes
+from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.types import Dialect, Outcome, Usage
 
 DONE = Outcome.COMPLETED

@@ -15,9 +15,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_guard.core.usage import UsageReader, usage_of
+from gateway_guard.core.usage import UsageReader
 from gateway_guard.core.usage_encoding import is_plain_json
 from gateway_guard.core.usage_text import delta_bytes
+from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.types import Dialect, Outcome, Usage
 from tests.core import streams
 from tests.core.streams import SAMPLES, SSE, Sample

@@ -14,10 +14,11 @@ import pytest
 import zstandard
 
 from gateway_guard.core import usage, usage_events
-from gateway_guard.core.usage import UsageReader, usage_of
+from gateway_guard.core.usage import UsageReader
 from gateway_guard.core.usage_encoding import decoder_for
 from gateway_guard.core.usage_events import counts_in, last_usage
 from gateway_guard.core.usage_pieces import LONG, each, parted, repeated, split, worth
+from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.types import Dialect, Outcome, Usage
 from tests.core import streams
 from tests.core.streams import SSE

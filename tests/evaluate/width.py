@@ -19,7 +19,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.cli.replay import REPLAY_SECRET, DecidedLine
+from gateway_guard.cli.replay import REPLAY_SECRET
+from gateway_guard.cli.replay_files import DecidedLine
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
 from gateway_guard.core.identify import identify
 from gateway_guard.core.sections import Identify, Inspect

@@ -150,6 +150,11 @@ class Oracle:
         if variant is None:
             self._mistake("a policy nobody wrote, or a bad one", line)
             return
+        if line.rule == "guard:overload" and line.status == 503:
+            # Nobody looked at it; whether there was too much to do, `report` says.
+            self.decisions["turned away (503)"] += 1
+            self.statuses[number] = 503
+            return
         if (line.method, line.client_ip, line.model) != (
             one.method,
             one.address,

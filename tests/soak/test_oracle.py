@@ -86,6 +86,18 @@ def test_what_a_guard_without_a_mistake_decides_is_right() -> None:
     assert set(checks.decisions) == {"allowed", "denied by a rule"}
 
 
+def test_who_is_turned_away_unseen_is_no_wrong_decision_but_counted() -> None:
+    checks, one = oracle(GOOD), first(GOOD, "allow")
+    unseen = {"client_ip": None, "model": None, "account": None, "country": None}
+    refusal = {"action": "deny", "rule": "guard:overload", "status": 503}
+
+    checks.check(line(GOOD, one, **unseen, **refusal), NOW)
+
+    assert not checks.wrong
+    assert checks.decisions == {"turned away (503)": 1}
+    assert checks.statuses == {one.number: 503}
+
+
 @pytest.mark.parametrize(
     ("action", "changed"),
     [

@@ -13,7 +13,8 @@ from typing import Any, Final
 import brotli
 import zstandard
 
-from gateway_guard.core.usage import UsageReader, usage_of
+from gateway_guard.core.usage import UsageReader
+from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.types import Dialect, Outcome, Usage
 from tests.fuzz.taken import Taken, cut
 

@@ -45,8 +45,8 @@ def main() -> int:
     minutes = float(os.environ.get("SOAK_MINUTES") or 10)
     oracle = Oracle(Windows(), Windows())
     first = variant(0)
-    oracle.add(first)
-    oracle.versions = (0,)
+    oracle.add(first, 0.0)
+    oracle.versions.put(0, 0.0)
     with tempfile.TemporaryDirectory(prefix="gg-soak-") as name, world(Path(name), first) as there:
         reading = Reading(there.log, oracle)
         asking = Asking(there.sidecar.port, Path(name))

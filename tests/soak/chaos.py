@@ -76,10 +76,10 @@ class Chaos:
     def do_good(self) -> None:
         self.policies += 1
         new = variant(self.policies)
-        self.oracle.add(new)
+        self.oracle.add(new, time.time())
         if self.policies % 2 or self.broken:
             self.databases += 1
-            self.oracle.versions = (*self.oracle.versions, self.databases)
+            self.oracle.versions.put(self.databases, time.time())
             self.there.replace("own.mmdb", database(self.databases))
         self.there.replace("policy.yaml", new.text.encode())
 

@@ -21,10 +21,11 @@ def report(
     """Print what happened; 1 where anything did that must not."""
     broke = [f"wrong decisions: {count} × {kind}" for kind, count in oracle.wrong.items()]
     statuses = Counter(status for _, status, _, _ in seen)
+    # A worker less, and there may be too much to do for the rest.
     unexplained = [
         (number, status) for number, status, _, at in seen
-        if (status >= 500 and not oracle.faults.hold(at))
-        or (status == 0 and not oracle.kills.hold(at))
+        if not oracle.kills.hold(at) or (status >= 500 and number not in oracle.turned_away)
+        if status == 0 or (status >= 500 and not oracle.faults.hold(at))
     ]  # fmt: skip
     if unexplained:
         broke.append(f"{len(unexplained)} errors nobody injected, e.g. {unexplained[:5]}")

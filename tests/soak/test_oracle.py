@@ -18,7 +18,7 @@ from gateway_guard.settings import Settings
 from gateway_guard.types import Wire
 from tests import build
 from tests.soak.asks import COLD, Ask, ask, draw, number_of, raw
-from tests.soak.oracle import Line, Oracle, Windows, judge, unequal
+from tests.soak.oracle import RELOADS, Line, Oracle, Windows, judge, unequal
 from tests.soak.policies import (
     BURST,
     RATE,
@@ -37,9 +37,9 @@ NOW = 1_800_000_000.0
 
 def oracle(*variants: Variant) -> Oracle:
     made = Oracle(Windows(), Windows())
-    made.versions = (0,)
+    made.versions.put(0, 0.0)
     for one in variants:
-        made.add(one)
+        made.add(one, 0.0)
     return made
 
 
@@ -96,6 +96,7 @@ def test_who_is_turned_away_unseen_is_no_wrong_decision_but_counted() -> None:
     assert not checks.wrong
     assert checks.decisions == {"turned away (503)": 1}
     assert checks.statuses == {one.number: 503}
+    assert checks.turned_away == {one.number}
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,33 @@ def test_one_that_is_given_too_much_is_found() -> None:
 
 def test_one_that_is_refused_too_early_is_found() -> None:
     assert quota(*[(0.0, True)] * (BURST - 10), (0.1, False)).wrong == {"quota": 1}
+
+
+def test_those_that_came_while_one_waited_may_have_been_counted_before_it() -> None:
+    early = [(0.0, True)] * (BURST - 8)
+
+    assert not quota(*early, (0.1, False), *[(0.2, True)] * 8, (0.3, False)).wrong
+    assert quota(*early, (0.1, False), *[(3.0, True)] * 8).wrong == {"quota": 1}
+
+
+def test_what_was_replaced_is_in_force_for_a_while_and_no_longer() -> None:
+    other = next(found for found in map(variant, range(100, 200)) if found.digest != GOOD.digest)
+    checks, one = oracle(GOOD), first(GOOD, "allow")
+    checks.add(other, NOW)
+    checks.versions.put(1, NOW)
+
+    checks.check(line(GOOD, one), NOW - 60.0)
+    checks.check(line(GOOD, one), NOW + RELOADS - 0.1)
+    assert not checks.wrong
+    checks.check(line(GOOD, one), NOW + RELOADS + 0.1)
+    assert checks.wrong == {"a policy that was replaced": 1}
+
+    new, old = (country_in(version, one.address) for version in (1, 0))
+    checks = oracle(GOOD)
+    checks.versions.put(1, NOW)
+    for country, at in ((new, NOW - 60.0), (old, NOW + RELOADS + 0.1), (old, NOW + 1.0)):
+        checks.check(line(GOOD, one, country=country), at)
+    assert checks.wrong == {"a country that no database in force has for it": 2}
 
 
 def test_what_could_not_be_counted_may_have_been_and_is_not_held_against_the_guard() -> None:

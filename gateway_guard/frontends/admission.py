@@ -36,18 +36,29 @@ Send = Callable[[Message], Awaitable[None]]
 #: and a request takes about four turns. Hundreds of clients that each wait for their answer before
 #: they ask again stay below it. An application's own loop may be as slow as it likes.
 SIDECAR_LAG: Final = 0.02
-#: Seconds after which those turned away may come back, spread so that they do not all do at once.
-#: Not measured.
+#: Seconds after which those turned away may come back, spread so that they do not all do at once:
+#: while next to everybody is taken. Not measured.
 SOONEST: Final = 1
 LATEST: Final = 3
+#: Longest of them, however few are taken. Vendors' SDKs keep to a wait of up to a minute, beyond
+#: that older releases come back after half a second.
+LONGEST: Final = 60
 
 PROCESS: Final = "this process has more to do than it can"
 CROWDED: Final = "bodies that are still coming take more memory than they may"
 
 
-def come_back(id: str) -> float:
-    """Seconds until the request `id` should be tried again, in [`SOONEST`, `LATEST`]."""
-    return float(SOONEST + zlib.crc32(id.encode()) % (LATEST - SOONEST + 1))
+def come_back(id: str, share: float = 1.0) -> float:
+    """Whole seconds until the request `id` should be tried again, in [`SOONEST`, `LONGEST`].
+
+    They are the more the smaller the `share`, in [0, 1], of requests that is taken. Otherwise those
+    who come back after a pause are more than there is time even to turn away, next to nobody is
+    served, and it never ends: at half of what the sidecar could do, with clients that all kept to
+    1 to 3 s, 3 s without the process left a tenth of them served a quarter of a minute later.
+    """
+    scale = min(1.0 / share, LONGEST / LATEST) if share > 0.0 else LONGEST / LATEST
+    soonest, latest = round(SOONEST * scale), round(LATEST * scale)
+    return float(soonest + zlib.crc32(id.encode()) % (latest - soonest + 1))
 
 
 class Waiting:
@@ -101,6 +112,10 @@ class Admission:
         self.gradient: Gradient | None = None
         self.holding = Holding()
 
+    def come_back(self, id: str) -> float:
+        """Seconds until a request that is turned away now should be tried again."""
+        return come_back(id, self.turnstile.shedding.share)
+
     def turns_away(self, overload: Overload) -> bool:
         """Whether the request that has just come is one too many for this process."""
         lag = overload.lag
@@ -126,7 +141,8 @@ class Admission:
         plan = exchange.plan
         if plan is not None and plan.enforced:
             exchange.decision = overruled(
-                exchange, rule=OVERLOADED, status=503, retry_after=come_back(exchange.request.id),
+                exchange, rule=OVERLOADED, status=503,
+                retry_after=self.come_back(exchange.request.id),
                 reason=f"{gradient.waiting} requests wait for the upstream's first token, "
                 f"{gradient.ratio:.1f} times as long as usual; at most {int(gradient.bound)} may",
             )  # fmt: skip

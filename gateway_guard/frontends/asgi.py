@@ -26,7 +26,7 @@ from gateway_guard.clock import Clock
 from gateway_guard.core.fields import lines
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import GuardError
-from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting, come_back
+from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
 from gateway_guard.frontends.handshake import Handshake
@@ -216,7 +216,9 @@ class GuardMiddleware:
         overload = guard.policies.current.overload
         admission = self.admission
         if LET_IN not in scope and admission.turns_away(overload):
-            exchange = guard.unjudged(wire, rule=OVERLOADED, reason=PROCESS, retry_after=come_back)
+            exchange = guard.unjudged(
+                wire, rule=OVERLOADED, reason=PROCESS, retry_after=admission.come_back
+            )
             if exchange.decision.acted:
                 await self._refuse(scope, exchange, headers, receive, send, unread=False)
                 return
@@ -229,7 +231,7 @@ class GuardMiddleware:
                 return
             if inbox.crowded:
                 exchange = guard.unjudged(
-                    wire, rule=OVERLOADED, reason=CROWDED, retry_after=come_back
+                    wire, rule=OVERLOADED, reason=CROWDED, retry_after=admission.come_back
                 )
                 if exchange.decision.acted:
                     await self._refuse(scope, exchange, headers, receive, send, unread=True)

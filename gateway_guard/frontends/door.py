@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from gateway_guard.core.fields import lines
-from gateway_guard.frontends.admission import PROCESS, Admission, come_back
+from gateway_guard.frontends.admission import PROCESS, Admission
 from gateway_guard.frontends.head import Head
 from gateway_guard.frontends.refusals import OVERLOADED, Answer, refusal
 from gateway_guard.guard import Guard
@@ -44,15 +44,17 @@ class Door:
 
     def refuses(self, method: str, head: Head) -> Answer | None:
         """The answer to a request that is one too many; None lets it in."""
-        guard = self._guard
+        guard, admission = self._guard, self._admission
         policy = guard.policies.current
-        if not self._admission.turns_away(policy.overload):
+        if not admission.turns_away(policy.overload):
             return None
         visitors = policy.verification
         if visitors is not None and head.raw_path.startswith(visitors.path.encode()):
             return None  # people, at a page, and few
         wire = Wire(method=method, raw_path=head.raw_path, headers=head.headers, peer=None)
-        exchange = guard.unjudged(wire, rule=OVERLOADED, reason=PROCESS, retry_after=come_back)
+        exchange = guard.unjudged(
+            wire, rule=OVERLOADED, reason=PROCESS, retry_after=admission.come_back
+        )
         if not exchange.decision.acted:
             return None
         guard.turned_away(

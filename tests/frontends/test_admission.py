@@ -329,6 +329,22 @@ def test_those_turned_away_do_not_all_come_back_at_once() -> None:
     assert set(waits) == {float(wait) for wait in range(SOONEST, LATEST + 1)}
 
 
+def test_the_fewer_a_process_takes_the_later_the_others_are_to_come_back() -> None:
+    async def main() -> None:
+        asked = Asked(lag=0.05)
+        admission = asked.middleware.admission
+        swamp(admission)
+        admission.turnstile.shedding.share = 0.1
+
+        clients = [await asked.request(body=b"{") for _ in range(10)]
+
+        waits = [int(client.headers[b"retry-after"]) for client in clients]
+        assert all(10 * SOONEST <= wait <= 10 * LATEST for wait in waits)
+        await asked.end()
+
+    run(main)
+
+
 def test_what_is_turned_away_is_shown() -> None:
     async def main() -> None:
         asked = Asked()

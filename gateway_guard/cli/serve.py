@@ -296,6 +296,7 @@ def serve(
         log_format=log_format.value,
         otel=otel,
         snapshot_dir=snapshot_dir,
+        shared=workers > 1,
     )
     if ssl_keyfile and not ssl_certfile:
         raise typer.BadParameter("--ssl-keyfile needs --ssl-certfile")

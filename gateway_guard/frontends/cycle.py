@@ -246,7 +246,7 @@ class Cycle:
             lines.append(b"transfer-encoding: chunked")
         else:
             self._until_close = True
-        if not self.keep_alive or protocol.draining:
+        if not self.keep_alive or protocol.ends:
             self.keep_alive = False
             lines.append(b"connection: close")
         lines += _END

@@ -67,6 +67,7 @@ class EndingProtocol(HttpToolsProtocol):
         self._parted = 0.0  # loop time at which it was first seen to be closing; 0 before
         self._error: tuple[int, str] | None = None
         self._deaf = False  # nothing more is parsed
+        self._retiring = False  # it ends with the answer to the last request that has come
         self._lingering = -1  # bytes still thrown away; -1 when not lingering
 
     @property
@@ -79,6 +80,11 @@ class EndingProtocol(HttpToolsProtocol):
         """Whether an answer has begun and is not complete."""
         current = self._current
         return current is not None and current.started and not current.complete
+
+    @property
+    def ends(self) -> bool:
+        """Whether the answer that begins now is the connection's last."""
+        return self.draining or (self._retiring and not self._waiting)
 
     def cut(self) -> None:
         """Break the connection so that no response in progress can look complete."""

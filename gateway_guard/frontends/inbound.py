@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -37,6 +38,7 @@ from gateway_guard.frontends.head import (
     read_head,
     underscored,
 )  # fmt: skip
+from gateway_guard.frontends.parting import Parting
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.pieces import Pieces
 from gateway_guard.frontends.proxy_protocol import ProxyProtocolError, ProxyReader
@@ -60,16 +62,19 @@ class GuardProtocol(EndingProtocol):
     Attributes:
         door: asked about every request that others of its connection do not keep waiting; None
             lets everything in.
+        parting: whether connections last; None where nobody else accepts any at this listener.
     """
 
     door: Doorkeeper | None = None
+    parting: Parting | None = None
 
     @classmethod
     def bound(
-        cls, limits: Limits, door: Doorkeeper | None = None, *, asked: bool = False
-    ) -> type[GuardProtocol]:
-        """A subclass with `limits`, `door` and `asked`."""
-        own = {"limits": limits, "door": door, "asked": asked}
+        cls, limits: Limits, door: Doorkeeper | None = None, *, asked: bool = False,
+        parting: Parting | None = None,
+    ) -> type[GuardProtocol]:  # fmt: skip
+        """A subclass with `limits`, `door`, `asked` and `parting`."""
+        own = {"limits": limits, "door": door, "asked": asked, "parting": parting}
         bound = type("BoundGuardProtocol", (cls,), own)
         return cast("type[GuardProtocol]", bound)
 
@@ -96,6 +101,7 @@ class GuardProtocol(EndingProtocol):
         # The head and the answer of a request turned away whose body is still coming.
         self._turned_away: tuple[Head, Answer] | None = None
         self._held_back = False  # reading waits until the client reads
+        self._retires = math.inf  # loop time from which on it takes no further request
 
     # -- asyncio.Protocol -----------------------------------------------------------------------
 
@@ -107,6 +113,8 @@ class GuardProtocol(EndingProtocol):
             self.transport.abort()
             return
         self.connections.add(self)
+        if self.parting is not None:
+            self._retires = self.parting.until(self._since)
         self.server = get_local_addr(self.transport)
         self.client = get_remote_addr(self.transport)
         self.scheme = "https" if is_ssl(self.transport) else "http"
@@ -217,6 +225,8 @@ class GuardProtocol(EndingProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._deaf:
+            return  # behind a request whose answer was the last
         self._head_bytes = self._wire = self._useful = self._trailers = 0
         self._heads += 1
         self._heads_fields += len(self._fields)
@@ -241,6 +251,8 @@ class GuardProtocol(EndingProtocol):
             if answer is not None:
                 self._turned_away = head, answer
                 return
+        if self.parting is not None and not busy:
+            self._retiring = self._since >= self._retires or self.parting.lets_go(self._since)
         path = head.raw_path.decode("ascii")
         scope: dict[str, Any] = {
             "type": "http",
@@ -332,6 +344,8 @@ class GuardProtocol(EndingProtocol):
         self._head_bytes = 0
         version = self.parser.get_http_version()
         close = unread or version != "1.1" or head.close or self.draining
+        if self.parting is not None and not close:
+            close = self.parting.lets_go(self._since, turned_away=True)
         silent = self.parser.get_method() == b"HEAD"
         self.transport.write(on_the_wire(answer, self.default_lines(), silent=silent, close=close))
         if close:

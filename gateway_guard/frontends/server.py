@@ -36,6 +36,7 @@ from gateway_guard.frontends.forwarded import TrustedPeers
 from gateway_guard.frontends.forwarding import Forwarding
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.instruments import Instruments
+from gateway_guard.frontends.parting import Parting
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.reload import Reloader
 from gateway_guard.frontends.renewed import Renewed
@@ -94,6 +95,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         log_format: schema of the decision log (`record.exporting`).
         otel: whether spans and metrics are sent over OTLP, too.
         snapshot_dir: where a snapshot that SIGUSR1 asks for is put; None for standard error.
+        shared: whether other processes accept connections at the same listeners.
     """
 
     policy: str
@@ -115,6 +117,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str = OWN
     otel: bool = False
     snapshot_dir: str | None = None
+    shared: bool = False
 
 
 class Sidecar:
@@ -226,7 +229,10 @@ class Sidecar:
     ) -> None:
         """As `run`, inside a running loop."""
         front = self._front
-        protocol = GuardProtocol.bound(self._limits(), front.door, asked=not front.public)
+        parting = Parting() if self.options.shared and front.public else None
+        protocol = GuardProtocol.bound(
+            self._limits(), front.door, asked=not front.public, parting=parting
+        )
         app: ASGIApp = front.http
         if visitors is None and front.public:
             app = self._visitors(app).route

@@ -71,7 +71,6 @@ class Process:
         self._shedding.turned(took, SIDECAR_LAG, self.now)
 
 
-
 def test_everybody_is_served_again_soon_after_a_pause() -> None:
     process = Process(rate=2500.0)
     process.run(2.0)

@@ -18,7 +18,7 @@ class Flow:
 class Connection:
     """What a cycle needs of its protocol; it is its own transport."""
 
-    draining = False
+    ends = False
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()

@@ -23,6 +23,10 @@ from both:
   they wait as long as before, the upstream has become slower and is not overrun, and that wait is
   the new baseline.
 - A wait counts only for the window in which it began, so each window tells of its own bound.
+- Who is never answered does not hold a place for ever: a host that is gone leaves requests behind
+  that wait until they time out, minutes, and at the floor nobody else would be let in. So where a
+  window was stalled and nobody at all was answered, one more is let in; where that one is answered
+  before those who came earlier, they are lost, and count no longer.
 """
 
 from __future__ import annotations
@@ -115,6 +119,11 @@ class Gradient:
         self.ratio = 1.0
         self._began: float | None = None
         self._kinds: dict[str, _Kind] = {}
+        #: Whether anybody was answered in this window.
+        self._heard = False
+        #: Of those who wait, how many came before this time, and how many take no place.
+        self._earlier = -math.inf
+        self._old = self._lost = 0
         #: How many waited when each of the samples came.
         self._places: list[int] = []
         self._peak = 0
@@ -123,7 +132,8 @@ class Gradient:
         self._before: tuple[float, float] | None = None
 
     def enter(self, now: float) -> int:
-        """How many wait with one more request that goes to the upstream `now`, itself included.
+        """How many wait with one more request that goes to the upstream `now`, itself included, the
+        lost ones not.
 
         0 when it may not: too many wait already.
         """
@@ -132,14 +142,15 @@ class Gradient:
             self._began = now
         elif now - began >= self.setting.window:
             self._turn(now, now - began)
-        waiting = self.waiting
-        if waiting >= self.bound:
+        place = self.waiting - self._lost
+        if place >= self.bound:
             self.refused += 1
             return 0
-        self.waiting = waiting = waiting + 1
-        if waiting > self._peak:
-            self._peak = waiting
-        return waiting
+        self.waiting += 1
+        place += 1
+        if place > self._peak:
+            self._peak = place
+        return place
 
     def leave(
         self, since: float, now: float, *, place: int, answered: bool, kind: str = ""
@@ -150,6 +161,13 @@ class Gradient:
         only one that has waited too long already says anything: how late the upstream is at least.
         """
         self.waiting -= 1
+        if since < self._earlier:
+            self._old -= 1
+            self._lost = min(self._lost, self._old)
+        elif answered:
+            # Before those who came earlier: they were lost.
+            self._lost = self._old
+        self._heard = self._heard or answered
         began = self._began
         if began is None or since < began or len(self._places) >= MOST_SAMPLES:
             return
@@ -184,12 +202,16 @@ class Gradient:
         elif self.waiting >= self.setting.floor and lasted > self._too_long():
             # The upstream hangs: nobody comes back to say how long it took.
             self._squeeze(STEEPEST)
+            if not self._heard:
+                self._earlier, self._old = now, self.waiting
+                self._lost = max(self._lost, self.waiting + 1 - int(self.bound))
         else:
             return
         self.windows += 1
         self._began = now
+        self._heard = False
         self._places.clear()
-        self._peak = self.waiting
+        self._peak = self.waiting - self._lost
 
     def _too_long(self) -> float:
         """Seconds after which a window should long have had its waits; infinite while unknown."""

@@ -32,6 +32,11 @@ LARGEST: Final = 64 * 1024
 #: Most accounts asked about at a time. More are unknown for the moment: whoever invents a new key
 #: for each request must not make the guard a burden to its directory.
 MOST_RUNNING: Final = 64
+#: Half as many after each question that fails, one more after each that is answered within so many
+#: seconds. After an outage next to everybody is to be asked about at once: a directory that answers
+#: 30 a second answered 9, because all 64 waited longer than `TIMEOUT`, for as long as they were
+#: asked for.
+QUICKLY: Final = 0.25
 #: Seconds one question may take, while the requests that wait for it have long gone on.
 TIMEOUT: Final = 1.0
 #: Seconds an answer is kept for the case that the directory does not answer any more.
@@ -100,6 +105,8 @@ class HttpDirectory:
         #: Answers from before count as old.
         self._since = now()
         self._running: dict[str, asyncio.Task[None]] = {}
+        #: Most that may run, in [1, `MOST_RUNNING`].
+        self._room = MOST_RUNNING
         self.breaker = Breaker()
         self.counts = dict.fromkeys(RESULTS, 0)
         self._why = ""
@@ -139,7 +146,7 @@ class HttpDirectory:
         """Ask about the account, within the budget; whether there is a fresh answer now."""
         task = self._running.get(account)
         if task is None:
-            full = len(self._running) >= MOST_RUNNING
+            full = len(self._running) >= self._room
             ticket = None if full else self.breaker.admit(self._now())
             if ticket is None:
                 self.counts["not_asked"] += 1
@@ -189,6 +196,7 @@ class HttpDirectory:
             await self._client.aclose()
 
     async def _question(self, account: str, ticket: int) -> None:
+        began = self._now()
         try:
             async with asyncio.timeout(TIMEOUT):
                 status, content = await self._get(self._url.replace(PLACE, account))
@@ -201,6 +209,8 @@ class HttpDirectory:
             return
         self.breaker.succeeded(ticket)
         now = self._now()
+        if now - began <= QUICKLY:
+            self._room = min(self._room + 1, MOST_RUNNING)
         if facts is None:
             self.counts["stranger"] += 1
             self._known.pop(account, None)
@@ -224,6 +234,7 @@ class HttpDirectory:
         # Of foreign exceptions the type only: their messages may quote what they choked on.
         self._why = str(error) if isinstance(error, SourceError) else type(error).__name__
         self.counts["failed"] += 1
+        self._room = max(self._room // 2, 1)
         closed = self.breaker.state is State.CLOSED
         self.breaker.failed(ticket, self._now())
         if closed and self.breaker.state is not State.CLOSED:

@@ -295,6 +295,46 @@ def test_only_so_many_accounts_are_asked_for_at_a_time() -> None:
     run(main)
 
 
+async def at_a_time(directory: HttpDirectory, service: Service) -> int:
+    """How many of a hundred accounts are asked about at once."""
+    service.go.clear()
+    asking = [asyncio.create_task(directory.ask(f"acct_{number}")) for number in range(100)]
+    await asyncio.sleep(0)
+    running = len(directory._running)
+    service.go.set()
+    await asyncio.gather(*asking)
+    return running
+
+
+@pytest.mark.parametrize(
+    ("failures", "answers", "takes", "most"),
+    [
+        (0, 1, 0.0, http.MOST_RUNNING),
+        (1, 0, 0.0, 32),
+        (4, 0, 0.0, 4),
+        (4, 5, http.QUICKLY / 2, 9),
+        (4, 5, http.QUICKLY * 2, 4),
+    ],
+)
+def test_a_directory_that_failed_is_asked_less_at_a_time_until_it_answers_quickly(
+    failures: int, answers: int, takes: float, most: int
+) -> None:
+    async def main() -> None:
+        async with serving() as (directory, service, clock):
+            for number in range(failures + answers):
+                service.status = 500 if number < failures else 200
+                service.go.clear()
+                asking = asyncio.create_task(directory.ask(f"acct_first_{number}"))
+                await service.arrived.acquire()
+                clock.now += takes
+                service.go.set()
+                await asking
+
+            assert await at_a_time(directory, service) == most
+
+    run(main)
+
+
 def test_invented_keys_displace_nobody_who_is_known() -> None:
     async def main() -> None:
         async with serving(size=4) as (directory, service, _):

@@ -5,6 +5,8 @@
     SIGUSR2           each worker is replaced, one after the other: its successor is started, and
                       told apart from one that cannot start, before the old one drains
 
+A supervisor that is killed takes its workers along (`lifeline`): they drain and end.
+
 All share one listener, so that connections wait in one queue whoever is being replaced.
 """
 
@@ -23,6 +25,7 @@ from typing import Final
 import msgspec
 
 from gateway_guard.errors import GuardError
+from gateway_guard.frontends.lifeline import Lifeline
 from gateway_guard.record.gather import Worker
 
 log = logging.getLogger(__name__)
@@ -93,6 +96,7 @@ class _Supervisor:
         #: When to replace whom; None is the process beside.
         self._later: list[tuple[float, int | None]] = []
         self._selector = selectors.DefaultSelector()
+        self._lifeline = Lifeline()
 
     def run(self) -> int:
         wake, woken = socket.socketpair()
@@ -112,6 +116,7 @@ class _Supervisor:
         finally:
             signal.set_wakeup_fd(before)
             self._selector.close()
+            self._lifeline.close()
             wake.close()
             woken.close()
         return self._status
@@ -195,6 +200,7 @@ class _Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         status = 3
         try:
+            self._lifeline.hold()
             if worker is not None:
                 self._work(worker, lambda: _say(pipe))
             elif self._beside is not None:

@@ -341,11 +341,11 @@ def test_two_workers_serve_one_port_and_stop_together(tmp_path: Path) -> None:
 
 def version_6() -> bool:
     """Whether this machine has it."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::1", 0))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
 
 

@@ -47,7 +47,7 @@ def crowded():
 
 def work(worker, ready):
     name = f"{worker.number}.{worker.generation} {os.getpid()}."
-    print("serving", name, file=sys.stderr, flush=True)
+    os.write(2, f"serving {name}\n".encode())
     ready()
     signal.pause()
 

@@ -47,7 +47,7 @@ def crowded():
 
 def work(worker, ready):
     name = f"{worker.number}.{worker.generation} {os.getpid()}."
-    os.write(2, f"serving {name}\n".encode())
+    os.write(2, f"serving {name}\\n".encode())
     ready()
     signal.pause()
 

@@ -47,8 +47,8 @@ def crowded():
 
 def work(worker, ready):
     name = f"{worker.number}.{worker.generation} {os.getpid()}."
-    os.write(2, f"serving {name}\\n".encode())
     ready()
+    os.write(2, f"serving {name}\\n".encode())
     signal.pause()
 
 os.fork = crowded

@@ -33,9 +33,11 @@ class _Numbers(msgspec.Struct, gc=False):
     input_tokens: float | None = None
     output_tokens: float | None = None
     cache_creation_input_tokens: float | None = None
+    cache_read_input_tokens: float | None = None
     total_tokens: float | None = None
     input_bedrock: float | None = msgspec.field(default=None, name="inputTokens")
     output_bedrock: float | None = msgspec.field(default=None, name="outputTokens")
+    cached_bedrock: float | None = msgspec.field(default=None, name="cacheWriteInputTokens")
     tokens: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -86,18 +88,14 @@ class _Loose(msgspec.Struct, gc=False):
     gemini: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="usageMetadata")
 
 
-class _Shape(msgspec.Struct, gc=False):
-    choices: list[msgspec.Raw] | None = None
-    usage: _Numbers | None = None
-
-
 class Counts(msgspec.Struct, frozen=True, gc=False):
     """Token counts one event reports; None for what it does not say.
 
     Attributes:
-        read: input tokens; Anthropic's cache writes included, its cache reads not, as its own
-            limits count (REFERENCE §4).
-        written: output tokens.
+        read: input tokens; Anthropic's cache writes included, also on Bedrock, its cache reads not,
+            as its own limits count (REFERENCE §4).
+        written: output tokens, thoughts included: where an upstream leaves them out, they are in
+            its total only (xAI, Gemini in OpenAI's form).
         total: both together.
         opening: stated before anything was written (Anthropic's `message_start`).
         answer: which of several answers they are of, where each is counted by itself (SGLang's).
@@ -118,7 +116,6 @@ _loose: Final = msgspec.json.Decoder(_Loose).decode
 _others: Final = msgspec.json.Decoder(_Others).decode
 _gemini: Final = msgspec.json.Decoder(_Gemini).decode
 _pair: Final = msgspec.json.Decoder(_Pair).decode
-_shape: Final = msgspec.json.Decoder(_Shape).decode
 _several: Final = msgspec.json.Decoder(list[_Others]).decode
 _index: Final = msgspec.json.Decoder(int).decode
 #: Most answers of SGLang's told apart in one stream.
@@ -266,10 +263,11 @@ def both_in(body: bytes) -> tuple[int, int] | None:
         return None
     if usage is None:
         return None
-    asked, answered = usage.prompt_tokens, usage.completion_tokens
+    asked, answered, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
     if (
         asked is None or answered is None
         or not 0.0 <= asked <= _MOST or not 0.0 <= answered <= _MOST
+        or (total is not None and total > asked + answered)
     ):  # fmt: skip
         return None
     return int(asked), int(answered)
@@ -356,11 +354,13 @@ def _closed(text: bytes) -> int:
 
 def _counts(numbers: _Numbers, *, opening: bool = False) -> Counts | None:
     asked, answered = numbers.prompt_tokens, numbers.completion_tokens
+    total = numbers.total_tokens
     if (
         asked is not None
         and answered is not None
         and 0.0 <= asked <= _MOST
         and 0.0 <= answered <= _MOST
+        and (total is None or total <= asked + answered)
     ):
         # What nearly every answer says needs no second thought; nor a total beside both its parts.
         return Counts(int(asked), int(answered), None, opening)
@@ -369,32 +369,29 @@ def _counts(numbers: _Numbers, *, opening: bool = False) -> Counts | None:
         with contextlib.suppress(*UNDECODABLE):
             pair = _pair(numbers.tokens)
             numbers.input_tokens, numbers.output_tokens = pair.input_tokens, pair.output_tokens
+    # Where caches are counted apart, a total may hold what was read from them.
+    cached, parts = _whole(numbers.cache_creation_input_tokens), True
     if read is None:
         read = _whole(numbers.input_tokens)
+        parts = cached is None and not numbers.cache_read_input_tokens
         if read is None:
             read = _whole(numbers.input_bedrock)
-        cached = _whole(numbers.cache_creation_input_tokens)
-        if cached is not None:
-            read = (read or 0) + cached
+            cached = _whole(numbers.cached_bedrock) if read is not None else cached
+        # What went into a cache alone, as a delta of Anthropic's may say, is not all that was read.
+        if read is not None and cached is not None:
+            read += cached
     if written is None:
         written = _whole(numbers.output_tokens)
         if written is None:
             written = _whole(numbers.output_bedrock)
-    total = _whole(numbers.total_tokens)
+    both = _whole(total)
     if read is None and written is None:
         # A total alone is what rankers say, which write nothing.
-        return None if total is None else Counts(total, 0, total, opening)
-    return Counts(read, written, total, opening)
+        return None if both is None else Counts(both, 0, both, opening)
+    if parts and both is not None and read is not None and written is not None:
+        written = max(written, both - read)
+    return Counts(read, written, both, opening)
 
 
 def _whole(number: float | None) -> int | None:
     return int(number) if number is not None and 0 <= number <= _MOST else None
-
-
-def is_usage_chunk(event: bytes) -> bool:
-    """Whether an event carries usage and nothing else: the one `include_usage` adds (OpenAI)."""
-    try:
-        found = _shape(payload(event))
-    except UNDECODABLE:
-        return False
-    return found.choices == [] and found.usage is not None

@@ -66,6 +66,11 @@ def sse(body: bytes, dialect: Dialect = Dialect.OPENAI) -> Sample:
         ({"input_tokens": 90}, {"input_tokens": 80, "output_tokens": 7}, (80, 7)),
         ({"input_tokens": 0}, {"input_tokens": 0, "output_tokens": 0}, (0, 0)),
         ({"input_tokens": 9, "output_tokens": 7}, {"input_tokens": 0, "output_tokens": 0}, (9, 7)),
+        (
+            {"input_tokens": 10, "cache_creation_input_tokens": 100},
+            {"input_tokens": None, "cache_creation_input_tokens": 100, "output_tokens": 7},
+            (110, 7),
+        ),
     ],
 )
 def test_a_0_behind_a_count_is_what_a_translator_did_not_know(

@@ -104,6 +104,36 @@ def streamed(*chunks: bytes, hide: bool = False, kind: bytes = b"text/event-stre
             Counts(8, 4),
         ),
         ({"input_tokens": 1, "inputTokens": 3, "outputTokens": 4}, Counts(1, 4)),
+        ({"inputTokens": 3, "outputTokens": 4, "cacheWriteInputTokenCount": 5}, Counts(8, 4)),
+        (
+            {
+                "inputTokens": 3,
+                "outputTokens": 4,
+                "cacheWriteInputTokenCount": 5,
+                "cacheWriteInputTokens": 5,
+            },
+            Counts(8, 4),
+        ),
+        # Gemini's interactions
+        (
+            {
+                "total_input_tokens": 7,
+                "total_output_tokens": 20,
+                "total_thought_tokens": 22,
+                "total_cached_tokens": 3,
+                "total_tokens": 49,
+            },
+            Counts(7, 42, 49),
+        ),
+        (
+            {
+                "total_input_tokens": 7,
+                "total_tool_use_tokens": 2,
+                "total_output_tokens": 20,
+                "total_tokens": 29,
+            },
+            Counts(9, 20, 29),
+        ),
         ({"total_tokens": 7}, Counts(7, 0, 7)),
         ({"total_tokens": 7, "prompt_tokens": 3}, Counts(3, None, 7)),
         ({"tokens": {"input_tokens": 3, "output_tokens": 4}}, Counts(3, 4)),
@@ -145,6 +175,11 @@ def test_whoever_counts_is_understood(usage: dict[str, Any], counts: Counts | No
         ({"meta": {"tokens": {"input_tokens": 1}, "billed_units": {"input_tokens": 3}}},
          Counts(1, None)),
         ({"meta": {}}, None),
+        ({"interaction": {"usage": {"total_input_tokens": 3, "total_output_tokens": 4}}},
+         Counts(3, 4)),
+        ({"interaction": {"id": "x"}}, None),
+        ({"choices": [], "x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}},
+         Counts(3, 4)),
         ({"delta": "text", "eval_count": 4}, Counts(None, 4)),
         ({"anything": "else"}, None),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -141,6 +142,7 @@ def streams(path: str | None, body: Mapping[str, Any]) -> bool:
 #: Google's model APIs, whatever they are mounted under; and Ollama's, whose words others use, too.
 _GOOGLE: Final = re.compile(
     r".*/(?:(?:tuned)?models|endpoints)/[^/:]+:[a-z]+|.*/v[0-9]++(?:alpha|beta)[0-9]*+/.+"
+    r"|.*/v[0-9]++/interactions"
 )
 _OLLAMA: Final = re.compile(r"(?:/ollama)?/api/(?:chat|generate|embed|embeddings|tags|show|ps)")
 
@@ -153,6 +155,17 @@ def google(path: str) -> bool:
 def ollama(path: str) -> bool:
     """Whether a path of neither OpenAI's nor Anthropic's is one of Ollama's."""
     return _OLLAMA.fullmatch(path.casefold().rstrip("/")) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def own_words(path: str) -> bool:
+    """Whether the path alone says that Google's or Ollama's clients ask, who read no other errors
+    than theirs; their bodies and headers may well look like OpenAI's.
+
+    Not so of raw predictions: what Vertex hands on to others' models is in their words.
+    """
+    low = path.casefold().rstrip("/")
+    return (google(path) or ollama(path)) and not low.endswith("rawpredict")
 
 
 _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNORECASE)

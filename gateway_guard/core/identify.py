@@ -135,9 +135,10 @@ def identify(
             if dialect is _OTHER:
                 if shape is not None and not shape.stream and dialects.streams(path, document):
                     shape = msgspec.structs.replace(shape, stream=True)
-                dialect = dialects.by_headers(fields)
-                if dialect is _OTHER:
-                    dialect = dialects.by_body(document)
+                if not dialects.own_words(path or ""):
+                    dialect = dialects.by_headers(fields)
+                    if dialect is _OTHER:
+                        dialect = dialects.by_body(document)
     else:
         # Nothing is asked of it, but where the path decides it is that model; sockets say it in
         # their query.

@@ -109,6 +109,16 @@ def by_headers(headers: Mapping[bytes, bytes]) -> Dialect:
     return Dialect.OTHER
 
 
+def by_client(path: str | None, headers: Mapping[bytes, bytes]) -> Dialect:
+    """The dialect of a request that asks no model: by what its client is, at a canonical path."""
+    if path is not None and own_words(path):
+        return Dialect.OTHER
+    found = by_headers(headers)
+    # The SDKs of OpenAI and of many who speak its dialect. So do Anthropic's, which say more, but
+    # for those of Bedrock and Vertex, and these only ask models.
+    return Dialect.OPENAI if found is Dialect.OTHER and b"x-stainless-lang" in headers else found
+
+
 def by_body(body: Mapping[str, Any]) -> Dialect:
     """The dialect of a body on a route of the policy's own."""
     if "messages" in body:

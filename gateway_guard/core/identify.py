@@ -94,7 +94,7 @@ def identify(
     shape: PromptShape | None = None
     document: dict[str, Any] | None = None
     if dialect is None:
-        dialect = dialects.by_headers(fields)
+        dialect = dialects.by_client(path, fields)
     elif wire.body_too_large:
         inspection = Inspection.TOO_LARGE
     elif wire.unseen:
@@ -152,7 +152,7 @@ def identify(
                 inspection = Inspection.SHAPE
     if front and not front_page.asks(inspection, document):
         model_route, inspection, model, shape = False, _NONE, None, None
-        dialect = dialects.by_headers(fields)
+        dialect = dialects.by_client(path, fields)
     # At most 15 members in one call, here and in `prompt.shape`: beyond that CPython passes them in
     # a dict, which costs 0.5 µs, ten times the record. So the rarest members are put in afterwards.
     request = Request(

@@ -120,13 +120,25 @@ _INPUT: dict[str, Any] = {"model": "m", "input": "hi"}
         # What Vertex hands on to others' models is in theirs.
         ("/v1/projects/p/locations/eu/publishers/anthropic/models/c:rawPredict",
          _MESSAGES | {"anthropic_version": "vertex-2023-10-16"}, {}, "anthropic"),
+        ("/model/anthropic.claude/invoke", _MESSAGES | {"anthropic_version": "bedrock-2023-05-31"},
+         {"x-stainless-lang": "python"}, "anthropic"),
         ("/v2/chat", _MESSAGES, {}, "openai"),
+        # Where no model is asked.
+        ("/api/tags", None, {"x-api-key": "k"}, "ollama"),
+        ("/v1beta/models", None, {"x-api-key": "k"}, "google"),
+        ("/v1/models", None, {"x-api-key": "k"}, "anthropic"),
+        ("/v1/models", None, {"x-stainless-lang": "python", "authorization": "Bearer k"}, "openai"),
+        ("/v1/files", None,
+         {"x-stainless-lang": "js", "authorization": "Bearer k", "anthropic-version": "2023-06-01"},
+         "anthropic"),
     ],
 )  # fmt: skip
 def test_a_request_as_it_comes_is_refused_in_its_clients_words(
-    path: str, body: dict[str, Any], headers: dict[str, str], words: str
+    path: str, body: dict[str, Any] | None, headers: dict[str, str], words: str
 ) -> None:
-    wire = build.wire(path, body=msgspec.json.encode(body), headers=headers, key=None)
+    content = None if body is None else msgspec.json.encode(body)
+    method = "GET" if body is None else "POST"
+    wire = build.wire(path, method=method, body=content, headers=headers, key=None)
     request = identify(
         wire, Identify(), Inspect(), id="r_1", at=build.NOW, secret=build.SECRET, keys={}
     )

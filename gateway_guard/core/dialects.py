@@ -167,15 +167,25 @@ def ollama(path: str) -> bool:
     return _OLLAMA.fullmatch(path.casefold().rstrip("/")) is not None
 
 
-@functools.lru_cache(maxsize=1024)
+#: Longest path remembered, characters: a table of longer ones would be as large as clients like.
+_REMEMBERED: Final = 256
+
+
 def own_words(path: str) -> bool:
     """Whether the path alone says that Google's or Ollama's clients ask, who read no other errors
     than theirs; their bodies and headers may well look like OpenAI's.
 
     Not so of raw predictions: what Vertex hands on to others' models is in their words.
     """
+    return _remembered(path) if len(path) <= _REMEMBERED else _own_words(path)
+
+
+def _own_words(path: str) -> bool:
     low = path.casefold().rstrip("/")
     return (google(path) or ollama(path)) and not low.endswith("rawpredict")
+
+
+_remembered: Final = functools.lru_cache(maxsize=1024)(_own_words)
 
 
 _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNORECASE)

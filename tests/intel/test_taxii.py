@@ -164,6 +164,8 @@ def test_what_has_not_changed_is_not_sent_again(held: Collection) -> None:
         ("/shared/status/1/", (), {}, 404),
         ("objects/", (), {"accept": "application/json"}, 406),
         ("objects/", (), {"accept": "application/taxii+json;version=2.0"}, 406),
+        ("objects/", (), {"accept": "application/taxii+json;version=2.1;q=0"}, 406),
+        ("objects/", (), {"accept": "*/*; q=0.000, text/html"}, 406),
         ("objects/", (), {"method": "POST"}, 403),
         ("objects/x--1/", (), {"method": "DELETE"}, 403),
         ("manifest/", (), {"method": "PUT"}, 405),
@@ -189,6 +191,7 @@ def test_every_refusal_is_a_taxii_error_that_says_what_to_do(
 
 @pytest.mark.parametrize(
     "accept", ["*/*", "application/*", "application/taxii+json", "text/html, */*;q=0.1",
+               "Application/TAXII+JSON;Version=2.1", "*/*;q=0, application/taxii+json;q=0.01",
                'application/taxii+json; version="2.1"'],
 )  # fmt: skip
 def test_media_types_are_read_as_http_has_them(held: Collection, accept: str) -> None:
@@ -476,6 +479,21 @@ def test_a_damaged_collection_is_told_once_and_keeps_no_reader_who_was_taken_out
     assert [line.getMessage()[:10] for line in caplog.records if "taxii" in line.name] == [
         "taxii-kept"
     ]
+
+
+def test_several_lines_of_accept_are_one_list(tmp_path: Path, held: Collection) -> None:
+    collection, users = tmp_path / "collection", tmp_path / "users"
+    collection.write_bytes(encode(held))
+    users.write_text("me 0123456789abcdef\n")
+    app = TaxiiApp(collection, users, "title")
+    lines = [("authorization", AUTH), ("accept", MEDIA_TYPE), ("accept", "text/html")]
+
+    async def scenario() -> int:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport) as web:
+            return (await web.get("http://taxii.test/taxii2/", headers=lines)).status_code
+
+    assert asyncio.run(scenario()) == 200
 
 
 def test_something_else_at_the_address_is_no_taxii_server() -> None:

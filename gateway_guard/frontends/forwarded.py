@@ -94,7 +94,8 @@ _CLIENT_ADDRESS: Final = re.compile(
 _CLIENT_PLACE: Final = re.compile(
     rb"cf-(?:ip[a-z]+|region|region-code|metro-code|postal-code|timezone)"
     rb"|cloudfront-(?:viewer|forwarded)-.*|x-(?:appengine|vercel-ip)-.*|x-akamai-edgescape"
-    rb"|(?:x-)?(?:client-|viewer-|visitor-)?(?:geo|geoip2?)(?:-.*)?|x-(?:.*-)?country(?:-.*)?"
+    rb"|(?:x-)?(?:client-|viewer-|visitor-)?(?:geo|geoip2?)(?:-.*)?"
+    rb"|x-(?:client-|viewer-|visitor-|ip-)?country(?:-(?:code|name))?"
     rb"|front-end-https|x-(?:url-)?scheme"
 )
 

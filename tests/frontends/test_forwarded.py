@@ -113,7 +113,9 @@ def test_where_a_client_is_and_by_which_scheme_it_came_is_told_by_trusted_peers_
     assert request_fields(headers, trusted=True) == [name + b": US\r\n"]
 
 
-@pytest.mark.parametrize("name", [b"x-geometry", b"cf-ray", b"x-schema", b"x-country2", b"geode"])
+@pytest.mark.parametrize(
+    "name", [b"x-geometry", b"cf-ray", b"x-schema", b"x-country2", b"x-billing-country", b"geode"]
+)
 def test_a_field_that_only_sounds_like_it_passes(name: bytes) -> None:
     assert request_fields([(name, b"v")], trusted=False) == [name + b": v\r\n"]
 

@@ -22,7 +22,9 @@ from both:
 - Nobody is refused in order to measure. A shrinking bound is the measurement: where fewer wait and
   they wait as long as before, the upstream has become slower and is not overrun, and that wait is
   the new baseline.
-- A wait counts only for the window in which it began, so each window tells of its own bound.
+- A wait counts only for the window in which it began, so each window tells of its own bound. Only
+  at the floor it may have begun in one before in which next to nobody was answered: otherwise an
+  upstream that takes longer than such a window would never be heard, and held there for good.
 """
 
 from __future__ import annotations
@@ -114,6 +116,8 @@ class Gradient:
         self.windows = 0
         self.ratio = 1.0
         self._began: float | None = None
+        #: Waits that began before say nothing any more.
+        self._told = 0.0
         self._kinds: dict[str, _Kind] = {}
         #: How many waited when each of the samples came.
         self._places: list[int] = []
@@ -129,7 +133,7 @@ class Gradient:
         """
         began = self._began
         if began is None:
-            self._began = now
+            self._began = self._told = now
         elif now - began >= self.setting.window:
             self._turn(now, now - began)
         waiting = self.waiting
@@ -150,8 +154,7 @@ class Gradient:
         only one that has waited too long already says anything: how late the upstream is at least.
         """
         self.waiting -= 1
-        began = self._began
-        if began is None or since < began or len(self._places) >= MOST_SAMPLES:
+        if self._began is None or since < self._told or len(self._places) >= MOST_SAMPLES:
             return
         known = self._kinds.get(kind)
         wait = now - since
@@ -183,12 +186,21 @@ class Gradient:
             self._measured()
         elif self.waiting >= self.setting.floor and lasted > self._too_long():
             # The upstream hangs: nobody comes back to say how long it took.
+            if self.bound <= self.setting.floor:
+                # Nor will those who go there next, before another such window has ended.
+                self._at_floor += 1
+                self._open(now, self._told)
+                return
             self._squeeze(STEEPEST)
         else:
             return
-        self.windows += 1
-        self._began = now
         self._places.clear()
+        self._open(now, now)
+
+    def _open(self, now: float, told: float) -> None:
+        """The next window begins; waits count in it that began at `told` or later."""
+        self.windows += 1
+        self._began, self._told = now, told
         self._peak = self.waiting
 
     def _too_long(self) -> float:

@@ -24,7 +24,7 @@ from gateway_guard.core.adapt import hold
 from gateway_guard.core.assess import assess
 from gateway_guard.core.credentials import digest
 from gateway_guard.core.decide import conclude, decide
-from gateway_guard.core.dialects import by_headers, route
+from gateway_guard.core.dialects import by_client, route
 from gateway_guard.core.identify import identify, needs_body
 from gateway_guard.core.limits import actuals
 from gateway_guard.core.links import NONCE, linked
@@ -191,7 +191,7 @@ class Guard:
         request_id = self._next_id()
         request = Request(
             id=request_id, at=self.clock(), method=wire.method, path=path,
-            dialect=(route(path) if path else None) or by_headers(dict(wire.headers)),
+            dialect=(route(path) if path else None) or by_client(path, dict(wire.headers)),
         )  # fmt: skip
         wait = retry_after(request_id)
         decision = turned_away(policy, rule=rule, reason=reason, retry_after=wait)

@@ -26,7 +26,9 @@ from gateway_guard.network.build import (
     read_countries,
 )
 from gateway_guard.network.database import NetworkDatabase
+from gateway_guard.network.ip2proxy import read_ip2proxy
 from gateway_guard.network.mmdb import open_bytes
+from gateway_guard.network.ranges import Range
 from gateway_guard.network.update import Feed, update
 from gateway_guard.pages.words import many
 from gateway_guard.settings import Settings
@@ -72,17 +74,20 @@ def _build(
     countries: list[Path],
     systems: list[Path],
     lists: list[FlagList],
+    proxies: list[Path],
     out: Path,
     built: date,
 ) -> dict[str, Any]:
     flag_lists = (known_lists(sources) if sources is not None else []) + lists
-    if not flag_lists and not countries and not systems:
-        raise typer.BadParameter("nothing to build from: --sources, --country, --asn or --list")
+    if not (flag_lists or countries or systems or proxies):
+        raise typer.BadParameter(
+            "nothing to build from: --sources, --country, --asn, --list or --ip2proxy"
+        )
     if any(entry.asns for entry in lists) and not systems:
         raise typer.BadParameter("--asn-list needs --asn: whose addresses are those of a number?")
     files = [file for path in systems for file in _as_files(path)]
     listed = [Path(one.file) for one in flag_lists]
-    check_outputs({"--out": out}, *countries, *files, *listed)
+    check_outputs({"--out": out}, *countries, *files, *listed, *proxies)
     with _progress() as bar:
         task = bar.add_task("reading countries")
         country_ranges = [entry for path in countries for entry in read_countries(path)]
@@ -90,10 +95,16 @@ def _build(
         as_ranges: list[AsRange] = []
         for file in files:
             as_ranges += read_as_ranges(file)
+        by_flag: dict[str, list[Range]] = {}
+        for path in proxies:
+            bar.update(task, description=f"reading {path.name}")
+            for flag, ranges in read_ip2proxy(path).items():
+                by_flag.setdefault(flag, []).extend(ranges)
         made = build(
             countries=country_ranges,
             systems=as_ranges,
             lists=flag_lists,
+            ranges_by_flag=by_flag,
             build_epoch=int(datetime(built.year, built.month, built.day, tzinfo=UTC).timestamp()),
             progress=lambda step: bar.update(task, description=step),
         )
@@ -177,6 +188,10 @@ def register(app: typer.Typer) -> None:
         asn_list: Annotated[
             list[str] | None, typer.Option("--asn-list", help="FLAG=FILE of AS numbers.")
         ] = None,
+        ip2proxy: Annotated[
+            list[Path] | None,
+            typer.Option("--ip2proxy", help="CSV of IP2Proxy, with CIDR or ranges; repeatable."),
+        ] = None,
         built: Annotated[
             str, typer.Option("--date", help="Build date YYYY-MM-DD; today when left out.")
         ] = "",
@@ -197,6 +212,7 @@ def register(app: typer.Typer) -> None:
             country or [],
             asn or [],
             _option_list(flag_list or [], asns=False) + _option_list(asn_list or [], asns=True),
+            ip2proxy or [],
             out,
             day,
         )

@@ -272,6 +272,7 @@ def serve(
         decision_log=decision_log or settings.decision_log,
     )
     check_log(policy, settings)
+    host, admin_host = listen.bare(host), listen.bare(admin_host)
     pages = admin_port >= 0 and opens(settings, admin_host, dashboard, usage=usage_lease > 0)
     clients, forwarded = descriptors.room(max_connections, forwards=upstream is not None)
     options = Options(

@@ -42,6 +42,8 @@ _READ: Final = (
     ("/infill", ("n_predict",)),
     ("/converse", _CONVERSE),
     ("/converse-stream", _CONVERSE),
+    # Gemini's
+    ("/interactions", ("generation_config.max_output_tokens",)),
     (":generatecontent", _GEMINI),
     (":streamgeneratecontent", _GEMINI),
 )  # fmt: skip

@@ -216,6 +216,8 @@ def _prompt(name: str, value: Any, reader: Reader) -> int:
         reader.add(value)
         return 1
     if type(value) is dict:
+        if name == "input":
+            return _input(value, reader)
         # A stored prompt and its variables (Responses).
         reader.loose(value)
         return 1
@@ -232,6 +234,23 @@ def _prompt(name: str, value: Any, reader: Reader) -> int:
         return max(len(value), 1)
     # What is one conversation has objects for turns, and what is compared stands in lists.
     return max(sum([type(one) is str for one in value]), 1) if name in _ANSWERED else 1
+
+
+def _input(value: dict[str, Any], reader: Reader) -> int:
+    """Read an input that is one object: a turn or its content (Gemini's interactions), or what
+    holds the prompt (Replicate).
+    """
+    if not MESSAGE_MEMBERS.isdisjoint(value):
+        reader.conversation([value])
+        return 1
+    held = {name: value[name] for name, kind in _HELD.items() if isinstance(value.get(name), kind)}
+    prompts = read_texts(held, reader)
+    reader.loose({name: told for name, told in value.items() if name not in held})
+    return prompts
+
+
+#: What such an object holds that is read, and as what.
+_HELD: Final[Mapping[str, type]] = {"prompt": str, "system_prompt": str, "messages": list}
 
 
 def _encoded(value: Any, reader: Reader) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -108,6 +109,16 @@ def by_headers(headers: Mapping[bytes, bytes]) -> Dialect:
     return Dialect.OTHER
 
 
+def by_client(path: str | None, headers: Mapping[bytes, bytes]) -> Dialect:
+    """The dialect of a request that asks no model: by what its client is, at a canonical path."""
+    if path is not None and own_words(path):
+        return Dialect.OTHER
+    found = by_headers(headers)
+    # The SDKs of OpenAI and of many who speak its dialect. So do Anthropic's, which say more, but
+    # for those of Bedrock and Vertex, and these only ask models.
+    return Dialect.OPENAI if found is Dialect.OTHER and b"x-stainless-lang" in headers else found
+
+
 def by_body(body: Mapping[str, Any]) -> Dialect:
     """The dialect of a body on a route of the policy's own."""
     if "messages" in body:
@@ -141,6 +152,7 @@ def streams(path: str | None, body: Mapping[str, Any]) -> bool:
 #: Google's model APIs, whatever they are mounted under; and Ollama's, whose words others use, too.
 _GOOGLE: Final = re.compile(
     r".*/(?:(?:tuned)?models|endpoints)/[^/:]+:[a-z]+|.*/v[0-9]++(?:alpha|beta)[0-9]*+/.+"
+    r"|.*/v[0-9]++/interactions"
 )
 _OLLAMA: Final = re.compile(r"(?:/ollama)?/api/(?:chat|generate|embed|embeddings|tags|show|ps)")
 
@@ -153,6 +165,27 @@ def google(path: str) -> bool:
 def ollama(path: str) -> bool:
     """Whether a path of neither OpenAI's nor Anthropic's is one of Ollama's."""
     return _OLLAMA.fullmatch(path.casefold().rstrip("/")) is not None
+
+
+#: Longest path remembered, characters: a table of longer ones would be as large as clients like.
+_REMEMBERED: Final = 256
+
+
+def own_words(path: str) -> bool:
+    """Whether the path alone says that Google's or Ollama's clients ask, who read no other errors
+    than theirs; their bodies and headers may well look like OpenAI's.
+
+    Not so of raw predictions: what Vertex hands on to others' models is in their words.
+    """
+    return _remembered(path) if len(path) <= _REMEMBERED else _own_words(path)
+
+
+def _own_words(path: str) -> bool:
+    low = path.casefold().rstrip("/")
+    return (google(path) or ollama(path)) and not low.endswith("rawpredict")
+
+
+_remembered: Final = functools.lru_cache(maxsize=1024)(_own_words)
 
 
 _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNORECASE)

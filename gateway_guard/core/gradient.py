@@ -22,7 +22,9 @@ from both:
 - Nobody is refused in order to measure. A shrinking bound is the measurement: where fewer wait and
   they wait as long as before, the upstream has become slower and is not overrun, and that wait is
   the new baseline.
-- A wait counts only for the window in which it began, so each window tells of its own bound.
+- A wait counts only for the window in which it began, so each window tells of its own bound. Only
+  at the floor it may have begun in one before in which next to nobody was answered: otherwise an
+  upstream that takes longer than such a window would never be heard, and held there for good.
 - Who is never answered does not hold a place for ever: a host that is gone leaves requests behind
   that wait until they time out, minutes, and at the floor nobody else would be let in. So where a
   window was stalled and nobody at all was answered, one more is let in; where that one is answered
@@ -118,6 +120,8 @@ class Gradient:
         self.windows = 0
         self.ratio = 1.0
         self._began: float | None = None
+        #: Waits that began before say nothing any more.
+        self._told = 0.0
         self._kinds: dict[str, _Kind] = {}
         #: Whether anybody was answered in this window.
         self._heard = False
@@ -139,7 +143,7 @@ class Gradient:
         """
         began = self._began
         if began is None:
-            self._began = now
+            self._began = self._told = now
         elif now - began >= self.setting.window:
             self._turn(now, now - began)
         place = self.waiting - self._lost
@@ -168,8 +172,7 @@ class Gradient:
             # Before those who came earlier: they were lost.
             self._lost = self._old
         self._heard = self._heard or answered
-        began = self._began
-        if began is None or since < began or len(self._places) >= MOST_SAMPLES:
+        if self._began is None or since < self._told or len(self._places) >= MOST_SAMPLES:
             return
         known = self._kinds.get(kind)
         wait = now - since
@@ -201,16 +204,30 @@ class Gradient:
             self._measured()
         elif self.waiting >= self.setting.floor and lasted > self._too_long():
             # The upstream hangs: nobody comes back to say how long it took.
+            if self.bound <= self.setting.floor:
+                # Nor will those who go there next, before another such window has ended.
+                self._at_floor += 1
+                self._try_one(now)
+                self._open(now, self._told)
+                return
             self._squeeze(STEEPEST)
-            if not self._heard:
-                self._earlier, self._old = now, self.waiting
-                self._lost = max(self._lost, self.waiting + 1 - int(self.bound))
+            self._try_one(now)
         else:
             return
-        self.windows += 1
-        self._began = now
-        self._heard = False
         self._places.clear()
+        self._open(now, now)
+
+    def _try_one(self, now: float) -> None:
+        """Let one more in where nobody at all was answered: perhaps those who wait are lost."""
+        if not self._heard:
+            self._earlier, self._old = now, self.waiting
+            self._lost = max(self._lost, self.waiting + 1 - int(self.bound))
+
+    def _open(self, now: float, told: float) -> None:
+        """The next window begins; waits count in it that began at `told` or later."""
+        self.windows += 1
+        self._began, self._told = now, told
+        self._heard = False
         self._peak = self.waiting - self._lost
 
     def _too_long(self) -> float:

@@ -94,7 +94,7 @@ def identify(
     shape: PromptShape | None = None
     document: dict[str, Any] | None = None
     if dialect is None:
-        dialect = dialects.by_headers(fields)
+        dialect = dialects.by_client(path, fields)
     elif wire.body_too_large:
         inspection = Inspection.TOO_LARGE
     elif wire.unseen:
@@ -135,9 +135,10 @@ def identify(
             if dialect is _OTHER:
                 if shape is not None and not shape.stream and dialects.streams(path, document):
                     shape = msgspec.structs.replace(shape, stream=True)
-                dialect = dialects.by_headers(fields)
-                if dialect is _OTHER:
-                    dialect = dialects.by_body(document)
+                if not dialects.own_words(path or ""):
+                    dialect = dialects.by_headers(fields)
+                    if dialect is _OTHER:
+                        dialect = dialects.by_body(document)
     else:
         # Nothing is asked of it, but where the path decides it is that model; sockets say it in
         # their query.
@@ -151,7 +152,7 @@ def identify(
                 inspection = Inspection.SHAPE
     if front and not front_page.asks(inspection, document):
         model_route, inspection, model, shape = False, _NONE, None, None
-        dialect = dialects.by_headers(fields)
+        dialect = dialects.by_client(path, fields)
     # At most 15 members in one call, here and in `prompt.shape`: beyond that CPython passes them in
     # a dict, which costs 0.5 µs, ten times the record. So the rarest members are put in afterwards.
     request = Request(

@@ -53,6 +53,8 @@ MORE: Final = 0.05
 WINDOW: Final = 0.5
 HARDLY: Final = 0.02
 FITS: Final = 0.9
+#: Requests taken, or five times as many turned away, whose work tells what one costs. Not measured.
+ENOUGH: Final = 10
 #: Seconds of CPU up to which a turn does nothing: while it is crowded the loop does not rest, and
 #: turns without work show what time is left. 3 to 8 us with uvloop.
 EMPTY: Final = 20e-6
@@ -156,14 +158,16 @@ class Shedding:
         self._all_taken += taken
         self._all_turned_away += away
         self._taken = self._turned_away = 0
+        like = self._all_taken + CHEAPER * self._all_turned_away
+        if like >= ENOUGH:
+            self._cost = self._worked / like
 
     def _judge(self, now: float) -> None:
         taken, away = self._all_taken, self._all_turned_away
         asked = taken + away
-        if asked:
-            # Those turned away cost only a part of it.
-            self._cost = self._worked / (taken + CHEAPER * away)
-        if away <= HARDLY * asked or self._cost * asked <= FITS * self._spent:
+        # What all of them would have taken: those turned away cost only a part of it.
+        would = self._worked * asked / max(1.0, taken + CHEAPER * away)
+        if away <= HARDLY * asked or would <= FITS * self._spent:
             self.forget()
         else:
             self.share = taken / asked

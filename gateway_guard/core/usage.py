@@ -19,7 +19,6 @@ from gateway_guard.core.usage_estimate import tokens
 from gateway_guard.core.usage_events import (
     Counts,
     counts_in,
-    is_usage_chunk,
     last_of_array,
     last_usage,
 )
@@ -34,6 +33,7 @@ from gateway_guard.core.usage_pieces import (
     repeats,
     worth,
 )
+from gateway_guard.core.usage_text import is_usage_chunk
 from gateway_guard.types import Dialect, Outcome, Usage
 
 #: Most bytes of a partial event held back from the client while hiding.

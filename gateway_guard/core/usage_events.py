@@ -9,6 +9,21 @@ from typing import Final
 import msgspec
 
 from gateway_guard.core.usage_deeper import deeper
+from gateway_guard.core.usage_shapes import (
+    Gemini,
+    Holder,
+    Numbers,
+    Others,
+    decode_event,
+    decode_gemini,
+    decode_holder,
+    decode_index,
+    decode_loose,
+    decode_numbers,
+    decode_others,
+    decode_pair,
+    decode_several,
+)
 from gateway_guard.errors import UNDECODABLE
 
 #: No upstream counts more tokens than this in one response; a larger number is noise. The largest
@@ -22,82 +37,14 @@ _AFTER: Final = 64 * 1024
 _TRIED: Final = 16
 
 
-class _Pair(msgspec.Struct, gc=False):  # Cohere's
-    input_tokens: float | None = None
-    output_tokens: float | None = None
-
-
-class _Numbers(msgspec.Struct, gc=False):
-    prompt_tokens: float | None = None
-    completion_tokens: float | None = None
-    input_tokens: float | None = None
-    output_tokens: float | None = None
-    cache_creation_input_tokens: float | None = None
-    total_tokens: float | None = None
-    input_bedrock: float | None = msgspec.field(default=None, name="inputTokens")
-    output_bedrock: float | None = msgspec.field(default=None, name="outputTokens")
-    tokens: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _Gemini(msgspec.Struct, gc=False, rename="camel"):
-    prompt_token_count: float | None = None
-    tool_use_prompt_token_count: float | None = None
-    candidates_token_count: float | None = None
-    thoughts_token_count: float | None = None
-    total_token_count: float | None = None
-
-
-class _Holder(msgspec.Struct, gc=False):
-    usage: _Numbers | None = None
-
-
-class _Meta(msgspec.Struct, gc=False):
-    tokens: _Pair | None = None
-    billed_units: _Pair | None = None
-
-
-class _Event(msgspec.Struct, gc=False):
-    usage: _Numbers | None = None
-    message: _Holder | None = None
-    response: _Holder | None = None
-
-
-class _Others(msgspec.Struct, gc=False):
-    """Where other APIs count."""
-
-    gemini: _Gemini | None = msgspec.field(default=None, name="usageMetadata")
-    prompt_eval_count: float | None = None
-    eval_count: float | None = None
-    tokens_evaluated: float | None = None
-    tokens_predicted: float | None = None
-    meta: _Meta | None = None
-    delta: _Holder | str | None = None
-    meta_info: _Numbers | None = None
-    index: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _Loose(msgspec.Struct, gc=False):
-    """An event whose other members are of no known shape."""
-
-    usage: msgspec.Raw = msgspec.Raw(b"")
-    response: msgspec.Raw = msgspec.Raw(b"")
-    message: msgspec.Raw = msgspec.Raw(b"")
-    delta: msgspec.Raw = msgspec.Raw(b"")
-    gemini: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="usageMetadata")
-
-
-class _Shape(msgspec.Struct, gc=False):
-    choices: list[msgspec.Raw] | None = None
-    usage: _Numbers | None = None
-
-
 class Counts(msgspec.Struct, frozen=True, gc=False):
     """Token counts one event reports; None for what it does not say.
 
     Attributes:
-        read: input tokens; Anthropic's cache writes included, its cache reads not, as its own
-            limits count (REFERENCE §4).
-        written: output tokens.
+        read: input tokens; Anthropic's cache writes included, also on Bedrock, its cache reads not,
+            as its own limits count (REFERENCE §4).
+        written: output tokens, thoughts included: where an upstream leaves them out, they are in
+            its total only (xAI, Gemini in OpenAI's form).
         total: both together.
         opening: stated before anything was written (Anthropic's `message_start`).
         answer: which of several answers they are of, where each is counted by itself (SGLang's).
@@ -111,16 +58,6 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
 
 
 _JSON: Final = (b"{", b"[")
-_event: Final = msgspec.json.Decoder(_Event).decode
-_numbers: Final = msgspec.json.Decoder(_Numbers).decode
-_holder: Final = msgspec.json.Decoder(_Holder).decode
-_loose: Final = msgspec.json.Decoder(_Loose).decode
-_others: Final = msgspec.json.Decoder(_Others).decode
-_gemini: Final = msgspec.json.Decoder(_Gemini).decode
-_pair: Final = msgspec.json.Decoder(_Pair).decode
-_shape: Final = msgspec.json.Decoder(_Shape).decode
-_several: Final = msgspec.json.Decoder(list[_Others]).decode
-_index: Final = msgspec.json.Decoder(int).decode
 #: Most answers of SGLang's told apart in one stream.
 _MOST_ANSWERS: Final = 4096
 
@@ -151,7 +88,7 @@ def counts_in(event: bytes, *, fragment: bool = False) -> Counts | None:
         return last_usage(event)
     data = payload(event)
     try:
-        found = _event(data)
+        found = decode_event(data)
     except UNDECODABLE:
         return _otherwise(data) or _loosely(data)
     usage = found.usage
@@ -167,18 +104,18 @@ def counts_in(event: bytes, *, fragment: bool = False) -> Counts | None:
 def _loosely(data: bytes) -> Counts | None:
     """As `counts_in`, where a member beside the counts is not what it should be."""
     try:
-        found = _loose(data)
+        found = decode_loose(data)
     except UNDECODABLE:
         return None
     with contextlib.suppress(*UNDECODABLE):
-        return _counts(_numbers(found.usage))
+        return _counts(decode_numbers(found.usage))
     for holder, opening in ((found.response, False), (found.message, True), (found.delta, False)):
         with contextlib.suppress(*UNDECODABLE):
-            usage = _holder(holder).usage
+            usage = decode_holder(holder).usage
             if usage is not None:
                 return _counts(usage, opening=opening)
     with contextlib.suppress(*UNDECODABLE):
-        return _of_gemini(_gemini(found.gemini))
+        return _of_gemini(decode_gemini(found.gemini))
     return None
 
 
@@ -186,16 +123,19 @@ def _otherwise(data: bytes) -> Counts | None:
     """The counts of APIs that have no `usage` at the top: Gemini, Ollama, llama.cpp, Cohere."""
     try:
         if data.startswith(b"["):
-            return _together(_several(data)) or _told(*deeper(data))
-        found = _others(data)
+            return _together(decode_several(data)) or _told(*deeper(data))
+        found = decode_others(data)
     except UNDECODABLE:
         return None
     if found.meta_info is not None:
         return _answered(found, found.meta_info)
     if found.gemini is not None:
         return _of_gemini(found.gemini)
+    for holder in (found.interaction, found.x_groq):
+        if holder is not None and holder.usage is not None:
+            return _counts(holder.usage)
     delta, meta = found.delta, found.meta
-    if isinstance(delta, _Holder) and delta.usage is not None:
+    if isinstance(delta, Holder) and delta.usage is not None:
         return _counts(delta.usage)
     if meta is not None:
         pair = meta.tokens or meta.billed_units
@@ -208,11 +148,11 @@ def _otherwise(data: bytes) -> Counts | None:
     return _told(read, written)
 
 
-def _answered(found: _Others, numbers: _Numbers) -> Counts | None:
+def _answered(found: Others, numbers: Numbers) -> Counts | None:
     """What one of SGLang's answers counts, which stand for themselves."""
     counts = _counts(numbers)
     try:
-        answer = _index(found.index or b"0")
+        answer = decode_index(found.index or b"0")
     except UNDECODABLE:
         return None
     if counts is None or not 0 <= answer < _MOST_ANSWERS:
@@ -220,7 +160,7 @@ def _answered(found: _Others, numbers: _Numbers) -> Counts | None:
     return Counts(counts.read, counts.written, answer=answer)
 
 
-def _together(answers: list[_Others]) -> Counts | None:
+def _together(answers: list[Others]) -> Counts | None:
     """What all of SGLang's or llama.cpp's answers count; None where one of them does not."""
     read: int | None = 0
     written = 0
@@ -243,7 +183,7 @@ def _told(read: float | None, written: float | None) -> Counts | None:
     return None if asked is None and answered is None else Counts(asked, answered)
 
 
-def _of_gemini(numbers: _Gemini) -> Counts | None:
+def _of_gemini(numbers: Gemini) -> Counts | None:
     """Thoughts are written, results of tools are read. Numbers that are 0 are left out (proto3)."""
     read, total = _whole(numbers.prompt_token_count), _whole(numbers.total_token_count)
     if read is not None:
@@ -261,15 +201,16 @@ def both_in(body: bytes) -> tuple[int, int] | None:
     if not body.startswith(b"{"):
         return None
     try:
-        usage = _event(body).usage
+        usage = decode_event(body).usage
     except UNDECODABLE:
         return None
     if usage is None:
         return None
-    asked, answered = usage.prompt_tokens, usage.completion_tokens
+    asked, answered, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
     if (
         asked is None or answered is None
         or not 0.0 <= asked <= _MOST or not 0.0 <= answered <= _MOST
+        or (total is not None and total > asked + answered)
     ):  # fmt: skip
         return None
     return int(asked), int(answered)
@@ -339,7 +280,7 @@ def _usage_at(text: bytes, at: int) -> tuple[Counts, int] | None:
         return None
     try:
         plain = name == b'"'
-        counts = _counts(_numbers(whole[0])) if plain else _of_gemini(_gemini(whole[0]))
+        counts = _counts(decode_numbers(whole[0])) if plain else _of_gemini(decode_gemini(whole[0]))
     except UNDECODABLE:
         return None
     return None if counts is None else (counts, whole.end())
@@ -354,47 +295,58 @@ def _closed(text: bytes) -> int:
     return bare.count(b"}") + bare.count(b"]") - bare.count(b"{") - bare.count(b"[")
 
 
-def _counts(numbers: _Numbers, *, opening: bool = False) -> Counts | None:
+def _counts(numbers: Numbers, *, opening: bool = False) -> Counts | None:
     asked, answered = numbers.prompt_tokens, numbers.completion_tokens
+    total = numbers.total_tokens
     if (
         asked is not None
         and answered is not None
         and 0.0 <= asked <= _MOST
         and 0.0 <= answered <= _MOST
+        and (total is None or total <= asked + answered)
     ):
         # What nearly every answer says needs no second thought; nor a total beside both its parts.
         return Counts(int(asked), int(answered), None, opening)
     read, written = _whole(asked), _whole(answered)
     if numbers.tokens:
         with contextlib.suppress(*UNDECODABLE):
-            pair = _pair(numbers.tokens)
+            pair = decode_pair(numbers.tokens)
             numbers.input_tokens, numbers.output_tokens = pair.input_tokens, pair.output_tokens
+    # Where caches are counted apart, a total may hold what was read from them.
+    cached, parts = _whole(numbers.cache_creation_input_tokens), True
     if read is None:
         read = _whole(numbers.input_tokens)
+        parts = cached is None and not numbers.cache_read_input_tokens
         if read is None:
             read = _whole(numbers.input_bedrock)
-        cached = _whole(numbers.cache_creation_input_tokens)
-        if cached is not None:
-            read = (read or 0) + cached
+            if read is not None:
+                cached = _whole(numbers.cached_bedrock)
+                cached = _whole(numbers.cached_nova) if cached is None else cached
+            else:
+                read = _sum(numbers.total_input_tokens, numbers.total_tool_use_tokens)
+        # What went into a cache alone, as a delta of Anthropic's may say, is not all that was read.
+        if read is not None and cached is not None:
+            read += cached
     if written is None:
         written = _whole(numbers.output_tokens)
         if written is None:
             written = _whole(numbers.output_bedrock)
-    total = _whole(numbers.total_tokens)
+            if written is None:
+                written = _sum(numbers.total_output_tokens, numbers.total_thought_tokens)
+    both = _whole(total)
     if read is None and written is None:
         # A total alone is what rankers say, which write nothing.
-        return None if total is None else Counts(total, 0, total, opening)
-    return Counts(read, written, total, opening)
+        return None if both is None else Counts(both, 0, both, opening)
+    if parts and both is not None and read is not None and written is not None:
+        written = max(written, both - read)
+    return Counts(read, written, both, opening)
+
+
+def _sum(one: float | None, other: float | None) -> int | None:
+    """Both parts of a count together; None when the first is not told."""
+    first = _whole(one)
+    return None if first is None else first + (_whole(other) or 0)
 
 
 def _whole(number: float | None) -> int | None:
     return int(number) if number is not None and 0 <= number <= _MOST else None
-
-
-def is_usage_chunk(event: bytes) -> bool:
-    """Whether an event carries usage and nothing else: the one `include_usage` adds (OpenAI)."""
-    try:
-        found = _shape(payload(event))
-    except UNDECODABLE:
-        return False
-    return found.choices == [] and found.usage is not None

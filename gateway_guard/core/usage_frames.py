@@ -29,6 +29,7 @@ class _Part(msgspec.Struct):
 class _Metrics(msgspec.Struct):
     read: int = msgspec.field(name="inputTokenCount")
     written: int = msgspec.field(name="outputTokenCount")
+    cached: int = msgspec.field(name="cacheWriteInputTokenCount", default=0)
 
 
 class _Last(msgspec.Struct):
@@ -84,6 +85,7 @@ def _line(payload: bytes) -> bytes:
             except UNDECODABLE:
                 return b"\n"
             # After what the model says of itself, which leaves some of it out.
-            counts = b'{"usage":{"input_tokens":%d,"output_tokens":%d}}' % (told.read, told.written)
+            read = told.read + told.cached  # what went into a cache counts, what came from it not
+            counts = b'{"usage":{"input_tokens":%d,"output_tokens":%d}}' % (read, told.written)
             return payload.replace(b"\n", b" ") + b"\n" + counts + b"\n"
     return payload.replace(b"\n", b" ") + b"\n"

@@ -9,7 +9,23 @@ import msgspec
 from gateway_guard.core.usage_events import payload
 from gateway_guard.errors import UNDECODABLE
 
+
+class _Shape(msgspec.Struct, gc=False):
+    choices: list[msgspec.Raw] | None = None
+    usage: dict[str, msgspec.Raw] | None = None
+
+
 _any: Final = msgspec.json.Decoder().decode
+_shape: Final = msgspec.json.Decoder(_Shape).decode
+
+
+def is_usage_chunk(event: bytes) -> bool:
+    """Whether an event carries usage and nothing else: the one `include_usage` adds (OpenAI)."""
+    try:
+        found = _shape(payload(event))
+    except UNDECODABLE:
+        return False
+    return found.choices == [] and found.usage is not None
 
 
 def delta_bytes(event: bytes) -> int | None:

@@ -11,8 +11,8 @@ A request's fields are copied byte for byte except these:
   replaced.
 - `X-Guard-*`, always the guard's own.
 - fields that make an upstream see another method, path or client than was judged (`ALIASES`,
-  `CLIENT_ADDRESS`): the latter pass from trusted peers, the former where the policy knows its
-  accounts by them.
+  `CLIENT_ADDRESS`, also its country and scheme): the latter pass from trusted peers, the former
+  where the policy knows its accounts by them.
 """
 
 from __future__ import annotations
@@ -88,6 +88,16 @@ _CLIENT_ADDRESS: Final = re.compile(
     rb"|connecting|connection)-?(?:ip|ips|addr|address)|forward(?:ed)?-for|coming-from)"
     rb"|x-(?:envoy-.*|ips?)|ip"
 )
+#: Fields in which edges hand over where the client is, by which upstreams refuse countries; and the
+#: scheme it came by. Source: Cloudflare's, CloudFront's, App Engine's, Vercel's, Akamai's and
+#: Google's documentation; nginx's and ingress-nginx's usual names.
+_CLIENT_PLACE: Final = re.compile(
+    rb"cf-(?:ip[a-z]+|region|region-code|metro-code|postal-code|timezone)"
+    rb"|cloudfront-(?:viewer|forwarded)-.*|x-(?:appengine|vercel-ip)-.*|x-akamai-edgescape"
+    rb"|(?:x-)?(?:client-|viewer-|visitor-)?(?:geo|geoip2?)(?:-.*)?"
+    rb"|x-(?:client-|viewer-|visitor-|ip-)?country(?:-(?:code|name))?"
+    rb"|front-end-https|x-(?:url-)?scheme"
+)
 
 #: Fields a client cannot have removed by naming them in `Connection`.
 PROTECTED: Final = frozenset(
@@ -125,7 +135,8 @@ def _sender(name: bytes) -> int:
     elif ALIASES.fullmatch(name):
         who = _KNOWN
     else:
-        who = _TRUSTED if _CLIENT_ADDRESS.fullmatch(name) else _ANYBODY
+        claims = _CLIENT_ADDRESS.fullmatch(name) or _CLIENT_PLACE.fullmatch(name)
+        who = _TRUSTED if claims else _ANYBODY
     if len(name) <= _LONGEST_NAME:
         if len(_senders) >= _MOST_SENDERS:
             _senders.clear()

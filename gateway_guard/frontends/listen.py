@@ -34,7 +34,12 @@ def parse(address: str, *, flag: str) -> tuple[str, int | None]:
     valid = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
     if not colon or not host or not valid:
         raise SettingsError(f"{flag} {address!r}: write host:port, [host]:port or unix:/path")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return bare(host), int(port)
+
+
+def bare(host: str) -> str:
+    """An address without the brackets that URLs put around IPv6; anything else as it is."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:

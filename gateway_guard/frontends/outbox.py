@@ -60,9 +60,10 @@ class Outbox(msgspec.Struct, eq=False):
     status: int | None = None
     _content_encoding: bytes = b""
     _content_type: bytes = b""
-    # TGI says beside its answer what that cost, where it does not say so inside.
+    # TGI and Bedrock say beside an answer what it cost, where it does not say so inside.
     _said_read: bytes = b""
     _said_written: bytes = b""
+    _said_of_all: bool = False
     _ended: Outcome = _COMPLETED
     _left: bool = False
     _reader: UsageReader | None = None
@@ -182,12 +183,20 @@ class Outbox(msgspec.Struct, eq=False):
             return Usage(output_tokens=0, outcome=outcome)
         return Usage(outcome=outcome, status=status)
 
+    def _of_bedrock(self, name: bytes, value: bytes) -> None:
+        """Take note of a field in which Bedrock counts, whatever model it asked."""
+        lower = name.lower()
+        if lower == b"x-amzn-bedrock-input-token-count":
+            self._said_read = bytes(value)
+        elif lower == b"x-amzn-bedrock-output-token-count":
+            self._said_written, self._said_of_all = bytes(value), True
+
     def _beside(self, usage: Usage) -> Usage:
-        """What TGI's fields say; of several answers, they count the one that was best."""
+        """What the fields say; of several answers, TGI's count the one that was best."""
         read, written = self._said_read, self._said_written
         if not (written.isdigit() and len(written) <= _DIGITS):
             return usage
-        prompt = self.exchange.request.prompt
+        prompt = None if self._said_of_all else self.exchange.request.prompt
         return Usage(
             input_tokens=int(read) if read.isdigit() and len(read) <= _DIGITS else None,
             output_tokens=int(written) * (prompt.n if prompt is not None else 1),
@@ -228,6 +237,8 @@ class Outbox(msgspec.Struct, eq=False):
                     self._said_written = bytes(value)
                 elif size == 15 and name.lower() == b"x-prompt-tokens":
                     self._said_read = bytes(value)
+                elif size > 31:
+                    self._of_bedrock(name, value)
         headers: list[tuple[bytes, bytes]]
         if self.hide_usage and b"event-stream" in self._content_type:
             # What is hidden makes the body shorter than an application may have announced.

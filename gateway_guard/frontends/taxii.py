@@ -33,6 +33,7 @@ MOST_USERS = 1_000
 SHORTEST = 16
 _LONGEST_QUERY = 8_192
 _MOST_LIST = 1 << 20
+_LISTS = frozenset(("accept", "if-none-match"))
 
 
 def read_users(text: str, where: str) -> dict[str, bytes]:
@@ -125,8 +126,12 @@ class TaxiiApp:
 
     def _answer(self, scope: Scope) -> Answer:
         query = scope["query_string"][:_LONGEST_QUERY].decode("latin-1")
-        headers = {name.decode("latin-1"): value.decode("latin-1")
-                   for name, value in scope["headers"]}  # fmt: skip
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            key, said = name.decode("latin-1"), value.decode("latin-1")
+            # Of what clients may choose from, several lines are one list (RFC 9110 §5.3).
+            before = headers.get(key) if key in _LISTS else None
+            headers[key] = said if before is None else f"{before}, {said}"
         try:
             pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50)
         except ValueError:

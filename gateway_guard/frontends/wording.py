@@ -240,21 +240,29 @@ def form_for(dialect: Dialect, accept: bytes, path: str | None) -> Form:
 
 
 def _prefers_problem(accept: bytes) -> bool:
-    """Whether `application/problem+json` is wanted at least as much as `application/json`."""
-    wanted = {b"application/problem+json": 0.0, b"application/json": 0.0}
+    """Whether `application/problem+json` is wanted at least as much as `application/json`.
+
+    It has to be named: a wildcard stands for the dialect's own form, with its weight (RFC 9110
+    §12.5.1: the most specific range that matches counts).
+    """
     accept = accept.lower()
     if b"problem+json" not in accept:
         return False
+    wanted: dict[bytes, float] = {}
     for item in accept.split(b","):
         name, *parameters = (part.strip() for part in item.split(b";"))
-        if name in wanted:
-            quality = 1.0
-            for parameter in parameters:
-                if parameter.startswith(b"q="):
-                    try:
-                        quality = float(parameter[2:])
-                    except ValueError:
-                        quality = 0.0
-            wanted[name] = quality
-    problem = wanted[b"application/problem+json"]
-    return problem > 0.0 and problem >= wanted[b"application/json"]
+        quality = 1.0
+        for parameter in parameters:
+            if parameter.startswith(b"q="):
+                try:
+                    quality = float(parameter[2:])
+                except ValueError:
+                    quality = 0.0
+        wanted[name] = quality
+    problem = wanted.get(b"application/problem+json", 0.0)
+    plain = next((wanted[name] for name in _PLAIN if name in wanted), 0.0)
+    return problem > 0.0 and problem >= plain
+
+
+#: Ranges that `application/json` is in, the most specific first.
+_PLAIN: Final = (b"application/json", b"application/*", b"*/*")

@@ -5,6 +5,8 @@
     SIGUSR2           each worker is replaced, one after the other: its successor is started, and
                       told apart from one that cannot start, before the old one drains
 
+A supervisor that is killed takes its workers along (`lifeline`): they drain and end.
+
 All share one listener, so that connections wait in one queue whoever is being replaced.
 """
 
@@ -23,6 +25,7 @@ from typing import Final
 import msgspec
 
 from gateway_guard.errors import GuardError
+from gateway_guard.frontends.lifeline import Lifeline
 from gateway_guard.record.gather import Worker
 
 log = logging.getLogger(__name__)
@@ -93,6 +96,7 @@ class _Supervisor:
         #: When to replace whom; None is the process beside.
         self._later: list[tuple[float, int | None]] = []
         self._selector = selectors.DefaultSelector()
+        self._lifeline = Lifeline()
 
     def run(self) -> int:
         wake, woken = socket.socketpair()
@@ -104,14 +108,15 @@ class _Supervisor:
         self._selector.register(woken, selectors.EVENT_READ)
         try:
             for number in range(self._count):
-                self._start(number)
+                self._start_or_later(number)
             if self._beside is not None:
-                self._start(None)
+                self._start_or_later(None)
             while self._children or self._later:
                 self._turn(woken)
         finally:
             signal.set_wakeup_fd(before)
             self._selector.close()
+            self._lifeline.close()
             wake.close()
             woken.close()
         return self._status
@@ -131,7 +136,7 @@ class _Supervisor:
         due = [who for when, who in self._later if when <= now]
         self._later = [entry for entry in self._later if entry[0] > now]
         for who in due:
-            self._start(who)
+            self._start_or_later(who)
 
     def _signalled(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
@@ -162,7 +167,12 @@ class _Supervisor:
             self._stopping()
             self._dismiss()
 
-    def _start(self, number: int | None) -> _Child:
+    def _start_or_later(self, number: int | None) -> None:
+        if self._start(number) is None:
+            self._again_in(TOO_SOON, number)
+
+    def _start(self, number: int | None) -> _Child | None:
+        """Another process; None where the machine has no room for one now."""
         worker = None
         if number is not None:
             worker = Worker(number, self._generations[number])
@@ -170,11 +180,17 @@ class _Supervisor:
         ours, theirs = socket.socketpair()
         # A signal in between would be taken by the child with this process's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            self._become(worker, theirs)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        theirs.close()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become(worker, theirs)
+        except OSError as error:
+            ours.close()
+            log.error("worker-not-started worker=%s reason=%s", number, error)
+            return None
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            theirs.close()
         child = _Child(pid=pid, worker=worker, since=time.monotonic(), pipe=ours)
         self._children[pid] = child
         self._selector.register(ours, selectors.EVENT_READ, child)
@@ -195,6 +211,7 @@ class _Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         status = 3
         try:
+            self._lifeline.hold()
             if worker is not None:
                 self._work(worker, lambda: _say(pipe))
             elif self._beside is not None:
@@ -240,8 +257,16 @@ class _Supervisor:
             self._old.extend(range(self._count))
         if self._old:
             self._successor = self._start(self._old.popleft())
+            if self._successor is None:
+                self._stay()
         else:
             log.info("workers-replaced count=%s", self._count)
+
+    def _stay(self) -> None:
+        """Replace nobody any more: what would come instead does not start."""
+        self._successor = None
+        self._old.clear()
+        self._again = False
 
     def _reap(self) -> None:
         while self._children:
@@ -269,9 +294,7 @@ class _Supervisor:
             log.info("worker-left worker=%s", worker.number)
         elif child is self._successor:
             log.error("worker-died-starting worker=%s: the others stay", worker.number)
-            self._successor = None
-            self._old.clear()
-            self._again = False
+            self._stay()
         elif not child.ready and not self._started:
             log.error("worker-died-starting worker=%s", worker.number)
             self._status = 3

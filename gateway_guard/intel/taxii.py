@@ -36,9 +36,12 @@ _MAX_CONTENT: Final = 1_048_576
 #: Values of one filter.
 _MOST_VALUES: Final = 100
 _ACCEPTED: Final = re.compile(
-    r"\s*(?:application/taxii\+json|application/\*|\*/\*)\s*((?:;[^,]*)?)", re.ASCII
+    r"\s*(?:application/taxii\+json|application/\*|\*/\*)\s*((?:;[^,]*)?)",
+    re.ASCII | re.IGNORECASE,
 )
-_VERSION: Final = re.compile(r"""version\s*=\s*"?([^";\s]*)""", re.ASCII)
+_VERSION: Final = re.compile(r"""version\s*=\s*"?([^";\s]*)""", re.ASCII | re.IGNORECASE)
+#: What is not acceptable (RFC 9110 §12.4.2).
+_REFUSED: Final = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.ASCII | re.IGNORECASE)
 
 
 class Ask(Veiled, msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +192,7 @@ def _readable(ask: Ask) -> None:
         return
     for part in accept[:4_096].split(","):
         match = _ACCEPTED.fullmatch(part)
-        if match is not None:
+        if match is not None and _REFUSED.search(match[1]) is None:
             version = _VERSION.search(match[1])
             if version is None or version[1] == "2.1":
                 return

@@ -87,16 +87,35 @@ def poll(
         )  # fmt: skip
         if not more:
             return
-        if not isinstance(token, str) or not 0 < len(token) <= _LONGEST_NEXT:
+        following = _following(token, params, objects, added)
+        if following is None:
             raise IntelError(f"{web.host} says there is more, but not where (`next`)")
         # Some servers call every next page by one name, so the name says nothing; and some leave
         # out of a page what one may not see, up to all of it.
         if reply.body == before:
             raise IntelError(f"{web.host} says there is more, and gives the same again and again")
         before = reply.body
-        params = params | {"next": token}
+        params = following
         headers = {"accept": MEDIA_TYPE}
     raise IntelError(f"{web.host} has more than {MOST_PAGES:,} pages for one poll")
+
+
+def _following(
+    token: object, params: Mapping[str, str], objects: Sequence[object], added: str
+) -> dict[str, str] | None:
+    """How to ask for the page behind one that `params` asked for; None when nobody can know.
+
+    Servers may leave out `next`: then it goes on after the last moment (TAXII 2.1 §3.5), as long as
+    that moves.
+    """
+    if token is None:
+        before, last = parse_stamp(params.get("added_after")), parse_stamp(added)
+        if not objects or last is None or (before is not None and last <= before):
+            return None
+        return {"limit": params["limit"], "added_after": added}
+    if not isinstance(token, str) or not 0 < len(token) <= _LONGEST_NEXT:
+        return None
+    return {**params, "next": token}
 
 
 def push(

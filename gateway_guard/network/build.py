@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import maxminddb
@@ -232,6 +233,7 @@ def build(
     systems: Sequence[AsRange],
     lists: Sequence[FlagList],
     build_epoch: int,
+    ranges_by_flag: Mapping[str, Sequence[Range]] = MappingProxyType({}),
     progress: Callable[[str], None] = lambda _step: None,
 ) -> Built:
     """Compile everything into one MMDB file.
@@ -243,13 +245,14 @@ def build(
         countries, systems: ranges in any order; where some overlap, see `ranges.apart`.
         lists: what flags addresses; several lists may give the same flag.
         build_epoch: Unix seconds for the file's metadata.
+        ranges_by_flag: what else flags addresses, read already.
         progress: told the name of each step.
 
     Raises:
         SourceError: a list cannot be read or has a bad line.
     """
     progress("reading lists")
-    flagged = _flagged(lists, systems)
+    flagged = _flagged(lists, systems, ranges_by_flag)
     progress("merging")
     layers: list[Iterable[tuple[int, int, object]]] = [
         apart(countries),
@@ -287,8 +290,10 @@ def build(
     )
 
 
-def _flagged(lists: Sequence[FlagList], systems: Sequence[AsRange]) -> dict[str, list[Range]]:
-    found: dict[str, list[Range]] = {flag: [] for flag in NETWORK_FLAGS}
+def _flagged(
+    lists: Sequence[FlagList], systems: Sequence[AsRange], more: Mapping[str, Sequence[Range]]
+) -> dict[str, list[Range]]:
+    found: dict[str, list[Range]] = {flag: [*more.get(flag, ())] for flag in NETWORK_FLAGS}
     by_asn: dict[str, set[int]] = {}
     for entry in lists:
         if entry.flag not in found:

@@ -48,7 +48,7 @@ def parse_ranges(source: bytes, name: str) -> list[Range]:
             raise SourceError(
                 f"{name}:{number}: {error}; one address, CIDR or first-last a line"
             ) from None
-        if found[1] - found[0] >= (_WIDEST_V4 if found[1] < V4_END else _WIDEST_V6):
+        if too_wide(found):
             raise SourceError(
                 f"{name}:{number}: {word[:60]!r} is a large part of the Internet; "
                 "no list means that"
@@ -57,6 +57,12 @@ def parse_ranges(source: bytes, name: str) -> list[Range]:
     if not ranges:
         raise SourceError(f"{name}: no address in it; an empty list would clear a flag by accident")
     return ranges
+
+
+def too_wide(named: Range) -> bool:
+    """Whether one entry names more addresses than anybody has."""
+    first, last = named
+    return last - first >= (_WIDEST_V4 if last < V4_END else _WIDEST_V6)
 
 
 def read_asns(path: Path) -> frozenset[int]:

@@ -188,7 +188,7 @@ def _compose(lowered: str, keys: set[str], trait_keys: set[str]) -> Adapter | No
         number, org = asn(traits if nested else record) if asn is not None else (None, None)
         bits = _bits(record, flag_keys, uses) | _bits(traits, trait_flags, trait_uses)
         if types:
-            bits |= _proxy_type(record.get("proxy_type"))
+            bits |= proxy_type(record.get("proxy_type"))
         return code, number, org, bits
 
     return Adapter(kind=_family(lowered, keys), holds=holds, read=read)
@@ -281,7 +281,8 @@ def _bits(
     return bits
 
 
-def _proxy_type(value: Any) -> int:
+def proxy_type(value: Any) -> int:
+    """The flag bits of one of IP2Proxy's types, or of several joined by `/`."""
     if not isinstance(value, str):
         return 0
     bits = 0

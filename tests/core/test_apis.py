@@ -59,6 +59,14 @@ APIS = [
         {"requests": [{"model": "models/g-2", "content": {"parts": [{"text": TEXT}]}}]},
         0, "g-2",
     ),
+    # What stands at the top bounds nothing there.
+    Api(
+        "/v1beta/interactions",
+        {"model": "m", "input": TEXT, "max_output_tokens": 1,
+         "generation_config": {"max_output_tokens": 7}},
+        7,
+    ),
+    Api("/v1beta/interactions", {"model": "m", "input": TEXT, "max_output_tokens": 1}),
     # Ollama
     Api("/api/chat", CHAT | {"options": {"num_predict": 9}}, 9, answer="ollama-chat"),
     Api("/api/generate", {"model": "m", "prompt": TEXT}, answer="ollama-generate"),

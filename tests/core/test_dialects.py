@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway_guard.core import dialects
 from gateway_guard.core.dialects import (
     by_body,
     by_headers,
@@ -248,3 +249,13 @@ def test_no_path_takes_long_to_route_in_no_time(path: str) -> None:
 
     # 3 ms on a quiet machine; it was 1.7 s, and minutes.
     within(0.2, routed)
+
+
+def test_long_paths_are_not_remembered() -> None:
+    before = dialects._remembered.cache_info().currsize
+
+    for number in range(3):
+        assert dialects.own_words(f"/{number}{'x' * 300}/v1beta/models")
+        assert not dialects.own_words(f"/{number}{'x' * 300}/v1/chat")
+
+    assert dialects._remembered.cache_info().currsize == before

@@ -14,10 +14,9 @@ from gateway_guard.core.usage_events import (
     Counts,
     both_in,
     counts_in,
-    is_usage_chunk,
     payload,
 )
-from gateway_guard.core.usage_text import delta_bytes
+from gateway_guard.core.usage_text import delta_bytes, is_usage_chunk
 from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.types import Dialect, Outcome, Usage
 
@@ -47,7 +46,34 @@ def streamed(*chunks: bytes, hide: bool = False, kind: bytes = b"text/event-stre
     ("usage", "counts"),
     [
         ({"prompt_tokens": 3, "completion_tokens": 4}, Counts(3, 4)),
-        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 9}, Counts(3, 4)),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, Counts(3, 4)),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 6}, Counts(3, 4)),
+        # Thoughts that only the total has: xAI's, and Gemini's in OpenAI's form.
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 9}, Counts(3, 6, 9)),
+        ({"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 9}, Counts(3, 6, 9)),
+        ({"input_tokens": 3, "output_tokens": 4, "total_tokens": 9}, Counts(3, 6, 9)),
+        ({"input_tokens": 3, "output_tokens": 4, "total_tokens": 6}, Counts(3, 4, 6)),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 10**9 + 1}, Counts(3, 4)),
+        # A total may have what was read from a cache, too, and that is none of it.
+        (
+            {
+                "input_tokens": 3,
+                "output_tokens": 4,
+                "total_tokens": 57,
+                "cache_read_input_tokens": 50,
+            },
+            Counts(3, 4, 57),
+        ),
+        (
+            {
+                "input_tokens": 3,
+                "output_tokens": 4,
+                "total_tokens": 12,
+                "cache_read_input_tokens": 0,
+                "cache_creation_input_tokens": 5,
+            },
+            Counts(8, 4, 12),
+        ),
         ({"prompt_tokens": 0, "completion_tokens": 0}, Counts(0, 0)),
         ({"prompt_tokens": 3.0, "completion_tokens": 4.9}, Counts(3, 4)),
         ({"prompt_tokens": 3}, Counts(3, None)),
@@ -61,11 +87,53 @@ def streamed(*chunks: bytes, hide: bool = False, kind: bytes = b"text/event-stre
         ({"prompt_tokens": 3, "completion_tokens": 2**32 - 1}, Counts(3, None)),
         ({"input_tokens": 3, "output_tokens": 4}, Counts(3, 4)),
         ({"input_tokens": 3, "output_tokens": 4, "cache_creation_input_tokens": 5}, Counts(8, 4)),
-        ({"cache_creation_input_tokens": 5}, Counts(5, None)),
+        ({"cache_creation_input_tokens": 5}, None),
+        ({"cache_creation_input_tokens": 5, "output_tokens": 4}, Counts(None, 4)),
         # What is read from a cache is none of it.
         ({"input_tokens": 3, "cache_read_input_tokens": 50, "output_tokens": 4}, Counts(3, 4)),
         ({"inputTokens": 3, "outputTokens": 4}, Counts(3, 4)),
+        # Bedrock counts both apart, and has them in its total.
+        (
+            {
+                "inputTokens": 3,
+                "outputTokens": 4,
+                "totalTokens": 62,
+                "cacheWriteInputTokens": 5,
+                "cacheReadInputTokens": 50,
+            },
+            Counts(8, 4),
+        ),
         ({"input_tokens": 1, "inputTokens": 3, "outputTokens": 4}, Counts(1, 4)),
+        ({"inputTokens": 3, "outputTokens": 4, "cacheWriteInputTokenCount": 5}, Counts(8, 4)),
+        (
+            {
+                "inputTokens": 3,
+                "outputTokens": 4,
+                "cacheWriteInputTokenCount": 5,
+                "cacheWriteInputTokens": 5,
+            },
+            Counts(8, 4),
+        ),
+        # Gemini's interactions
+        (
+            {
+                "total_input_tokens": 7,
+                "total_output_tokens": 20,
+                "total_thought_tokens": 22,
+                "total_cached_tokens": 3,
+                "total_tokens": 49,
+            },
+            Counts(7, 42, 49),
+        ),
+        (
+            {
+                "total_input_tokens": 7,
+                "total_tool_use_tokens": 2,
+                "total_output_tokens": 20,
+                "total_tokens": 29,
+            },
+            Counts(9, 20, 29),
+        ),
         ({"total_tokens": 7}, Counts(7, 0, 7)),
         ({"total_tokens": 7, "prompt_tokens": 3}, Counts(3, None, 7)),
         ({"tokens": {"input_tokens": 3, "output_tokens": 4}}, Counts(3, 4)),
@@ -107,6 +175,11 @@ def test_whoever_counts_is_understood(usage: dict[str, Any], counts: Counts | No
         ({"meta": {"tokens": {"input_tokens": 1}, "billed_units": {"input_tokens": 3}}},
          Counts(1, None)),
         ({"meta": {}}, None),
+        ({"interaction": {"usage": {"total_input_tokens": 3, "total_output_tokens": 4}}},
+         Counts(3, 4)),
+        ({"interaction": {"id": "x"}}, None),
+        ({"choices": [], "x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}},
+         Counts(3, 4)),
         ({"delta": "text", "eval_count": 4}, Counts(None, 4)),
         ({"anything": "else"}, None),
     ],
@@ -154,6 +227,8 @@ def test_counts_are_found_in_what_is_left_of_a_body(text: bytes, counts: Counts 
         ({"prompt_tokens": 3, "completion_tokens": 10**9 + 1}, None),
         ({"prompt_tokens": -1, "completion_tokens": 4}, None),
         ({"prompt_tokens": 3, "completion_tokens": -1}, None),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, (3, 4)),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 8}, None),
         ({"prompt_tokens": 3}, None),
         ({"completion_tokens": 4}, None),
         (None, None),

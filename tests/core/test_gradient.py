@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -103,11 +104,11 @@ def test_at_twice_capacity_those_let_in_wait_no_longer_than_twice() -> None:
 
 
 @pytest.mark.parametrize("slots", [50, 20, 10])
-def test_the_bound_follows_an_upstream_that_loses_capacity_within_ten_windows(slots: int) -> None:
+def test_the_bound_follows_an_upstream_that_loses_capacity_within_five_windows(slots: int) -> None:
     upstream, before = overrun()
 
     upstream.slots = slots
-    upstream.run(10)
+    upstream.run(5)
 
     assert upstream.gradient.bound <= before * max(0.75, 1.5 * slots / 100)
     assert upstream.gradient.bound >= SETTING.floor
@@ -124,6 +125,53 @@ def test_it_is_back_within_ten_windows_once_the_capacity_is(slots: int) -> None:
     upstream.run(10)
 
     assert upstream.gradient.bound >= 0.9 * before
+
+
+@pytest.mark.parametrize("slots", [100, 50, 20, 10])
+def test_once_it_has_found_the_bound_it_stays_within_a_quarter_of_it(slots: int) -> None:
+    upstream, _ = overrun()
+    upstream.slots = slots
+    upstream.run(10)
+
+    bounds = []
+    for _ in range(40):
+        upstream.run(1)
+        bounds.append(upstream.gradient.bound)
+
+    middle = median(bounds)
+    assert min(bounds) >= 0.75 * middle
+    assert max(bounds) <= 1.25 * middle
+
+
+@pytest.mark.parametrize("times", [8, 10, 20])
+def test_an_upstream_slower_than_a_window_lasts_is_not_held_at_the_floor(times: int) -> None:
+    # Answers begin when the window has ended without any: who waits must be heard in a later one.
+    upstream = busy(service=0.5 * times, slots=1000, rate=40.0)
+    upstream.run(60)
+    refused = upstream.gradient.refused
+
+    upstream.run(20)
+
+    assert upstream.gradient.refused == refused
+    assert upstream.gradient.bound > upstream.gradient.waiting
+
+
+def test_an_upstream_that_hung_is_asked_by_all_again_within_twelve_windows() -> None:
+    upstream = busy()
+    upstream.slots, working = 0, upstream._busy
+    for place in range(len(working)):
+        working[place] = (working[place][0] + 60.0, *working[place][1:])
+    end = upstream.now + 60.0
+    while upstream.now < end:
+        upstream._step()
+    assert upstream.gradient.bound == SETTING.floor
+
+    upstream.slots = 100
+    upstream.run(12)
+    refused = upstream.gradient.refused
+    upstream.run(10)
+
+    assert upstream.gradient.refused == refused
 
 
 def test_an_upstream_that_only_became_slower_is_not_held_to_what_it_was() -> None:

@@ -342,6 +342,11 @@ def test_other_members_keep_their_bytes(more: dict[str, Any], path: str | None) 
         ("/api/generate", {"model": "m", "prompt": "x"}, {"options": {"num_predict": 100}}),
         ("/model/x/converse", {"messages": []}, {"inferenceConfig": {"maxTokens": 100}}),
         (
+            "/v1beta/interactions",
+            {"model": "m", "input": "x"},
+            {"generation_config": {"max_output_tokens": 100}},
+        ),
+        (
             "/v1beta/models/g:generateContent",
             {"contents": []},
             {"generationConfig": {"maxOutputTokens": 100}},

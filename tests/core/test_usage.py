@@ -66,6 +66,11 @@ def sse(body: bytes, dialect: Dialect = Dialect.OPENAI) -> Sample:
         ({"input_tokens": 90}, {"input_tokens": 80, "output_tokens": 7}, (80, 7)),
         ({"input_tokens": 0}, {"input_tokens": 0, "output_tokens": 0}, (0, 0)),
         ({"input_tokens": 9, "output_tokens": 7}, {"input_tokens": 0, "output_tokens": 0}, (9, 7)),
+        (
+            {"input_tokens": 10, "cache_creation_input_tokens": 100},
+            {"input_tokens": None, "cache_creation_input_tokens": 100, "output_tokens": 7},
+            (110, 7),
+        ),
     ],
 )
 def test_a_0_behind_a_count_is_what_a_translator_did_not_know(
@@ -78,6 +83,21 @@ def test_a_0_behind_a_count_is_what_a_translator_did_not_know(
     _, usage = read(sse(body, Dialect.ANTHROPIC), [body])
 
     assert (usage.input_tokens, usage.output_tokens) == counted
+
+
+@given(_cuts)
+def test_a_stream_of_geminis_interactions_is_read(cuts: list[int]) -> None:
+    usage = {"total_input_tokens": 7, "total_output_tokens": 20, "total_thought_tokens": 22}
+    events = [
+        {"event_type": "interaction.start", "interaction": {"id": "x", "status": "in_progress"}},
+        {"event_type": "content.delta", "delta": {"type": "text", "text": "word"}},
+        {"event_type": "interaction.complete", "interaction": {"id": "x", "usage": usage}},
+    ]
+    body = b"".join(b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events)
+
+    _, found = read(sse(body, Dialect.OTHER), pieces(body, cuts))
+
+    assert (found.input_tokens, found.output_tokens, found.reported) == (7, 42, True)
 
 
 @pytest.mark.parametrize(

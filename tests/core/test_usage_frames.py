@@ -64,6 +64,23 @@ def test_what_bedrock_counted_is_read_however_the_stream_is_cut(
     assert usage.reported
 
 
+def test_what_went_into_a_cache_was_read_and_what_came_from_it_was_not() -> None:
+    cached = METRICS | {"cacheReadInputTokenCount": 900, "cacheWriteInputTokenCount": 50}
+    # As Claude says it on Bedrock, before Bedrock itself does.
+    own = {"input_tokens": 7, "cache_creation_input_tokens": 50, "cache_read_input_tokens": 900}
+    invoked = frame(inner({"type": "message_start", "message": {"usage": own}})) + frame(
+        inner({"type": "message_stop", "amazon-bedrock-invocationMetrics": cached})
+    )
+    conversed = WORDS + frame(
+        {"usage": {"inputTokens": 7, "outputTokens": 80, "totalTokens": 1037,
+                   "cacheReadInputTokens": 900, "cacheWriteInputTokens": 50}}
+    )  # fmt: skip
+
+    for stream in (invoked, conversed):
+        usage = read(stream)
+        assert (usage.input_tokens, usage.output_tokens) == (57, 80)
+
+
 def test_a_stream_cut_before_its_counts_costs_what_was_delivered() -> None:
     usage = read(WORDS)
 

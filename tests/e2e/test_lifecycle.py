@@ -339,6 +339,27 @@ def test_two_workers_serve_one_port_and_stop_together(tmp_path: Path) -> None:
         assert sidecar.process.wait(PATIENCE) == 0
 
 
+def version_6() -> bool:
+    """Whether this machine has it."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not version_6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_version_6_is_listened_on_with_brackets_and_without(tmp_path: Path, host: str) -> None:
+    flags = ["--host", host, "--admin-host", host]
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *flags) as sidecar:
+        for port in (sidecar.port, sidecar.admin):
+            with socket.create_connection(("::1", port), PATIENCE) as client:
+                client.sendall(get("/healthz"))
+                assert client.recv(100).startswith(b"HTTP/1.1 ")
+
+
 @pytest.mark.parametrize(
     ("flags", "hint"),
     [

@@ -82,17 +82,24 @@ def decisions(sidecar: Sidecar) -> float:
     return count(ask(sidecar.admin, get("/metrics")), "gateway_guard_decisions_total")
 
 
+def status(pid: int) -> tuple[str, int]:
+    """State and parent of a process; Z, a zombie's, where there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z", 0
+    return fields[0], int(fields[1])
+
+
+def lives(pid: int) -> bool:
+    """Whether it has not ended, be it that nobody has asked how."""
+    return status(pid)[0] != "Z"
+
+
 def children(pid: int) -> set[int]:
     """The processes `pid` has started and that have not ended."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.add(int(folder.name))
-    return found
+    everybody = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+    return {one for one in everybody if status(one)[1] == pid and lives(one)}
 
 
 def test_a_rolling_restart_under_load_refuses_nobody_and_forgets_no_count(tmp_path: Path) -> None:
@@ -147,6 +154,25 @@ def test_a_worker_that_is_killed_is_replaced_while_the_other_serves(tmp_path: Pa
         assert answers == [200] * 8
         until(lambda: len(children(sidecar.process.pid)) == 3, "another worker")
         until(lambda: healthy(sidecar) == 2, "an answer of it")
+
+
+def test_a_supervisor_that_is_killed_takes_its_workers_along_once_they_have_answered(
+    tmp_path: Path,
+) -> None:
+    with Upstream() as upstream, Sidecar(tmp_path, upstream.url, *FLAGS) as sidecar:
+        sidecar.all_serve(2)
+        family = children(sidecar.process.pid)
+        with Client(sidecar.port) as client:
+            # A request that has begun is finished: workers drain.
+            client.send(b"GET /v1/models HTTP/1.1\r\nHost: api.test\r\n")
+            sidecar.process.kill()
+            sidecar.wait_for("supervisor-gone", times=3)
+            client.send(b"\r\n")
+            assert client.answer().status == 200
+
+        until(lambda: not any(map(lives, family)), "the end of all workers")
+        with pytest.raises(OSError, match="refused"):
+            ask(sidecar.port, get("/v1/models"))
 
 
 SUSPENDED = """\

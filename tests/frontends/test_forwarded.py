@@ -99,6 +99,29 @@ def test_a_field_made_like_a_clients_address_passes_from_trusted_peers_only(name
 
 @pytest.mark.parametrize(
     "name",
+    [b"cf-ipcountry", b"cf-region-code", b"cloudfront-viewer-country", b"x-appengine-country",
+     b"x-vercel-ip-country", b"x-country-code", b"x-client-country", b"x-geo-country",
+     b"geoip-city", b"x-client-geo-location", b"x-akamai-edgescape", b"front-end-https",
+     b"x-scheme"],
+)  # fmt: skip
+def test_where_a_client_is_and_by_which_scheme_it_came_is_told_by_trusted_peers_only(
+    name: bytes,
+) -> None:
+    headers = [(name, b"US")]
+
+    assert request_fields(headers, trusted=False) == []
+    assert request_fields(headers, trusted=True) == [name + b": US\r\n"]
+
+
+@pytest.mark.parametrize(
+    "name", [b"x-geometry", b"cf-ray", b"x-schema", b"x-country2", b"x-billing-country", b"geode"]
+)
+def test_a_field_that_only_sounds_like_it_passes(name: bytes) -> None:
+    assert request_fields([(name, b"v")], trusted=False) == [name + b": v\r\n"]
+
+
+@pytest.mark.parametrize(
+    "name",
     [b"x-original-uri", b"x-rewrite-path", b"x-http-path-override", b"x-host", b"x-accel-mapping",
      b"script-name", b"forwarded-host", b"x-middleware-subrequest"],
 )  # fmt: skip

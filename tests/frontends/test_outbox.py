@@ -12,6 +12,10 @@ from tests.frontends.fakes import FakeGuard
 from tests.frontends.test_asgi import ANSWER, served
 
 TOLD = [(b"x-prompt-tokens", b"11"), (b"X-Generated-Tokens", b"3")]
+BEDROCK = [
+    (b"x-amzn-bedrock-input-token-count", b"11"), (b"X-Amzn-Bedrock-Output-Token-Count", b"3"),
+    (b"x-amzn-bedrock-invocation-latency", b"900"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -21,11 +25,17 @@ TOLD = [(b"x-prompt-tokens", b"11"), (b"X-Generated-Tokens", b"3")]
         (TOLD, b'{"generated_text":"Oslo"}', 2, (11, 6, True)),
         (TOLD, ANSWER, 1, (7, 5, True)),
         (TOLD[1:], b"{}", 1, (None, 3, True)),
+        (BEDROCK, b'{"generation":"Oslo"}', 1, (11, 3, True)),
+        # Bedrock's count all of several answers.
+        (BEDROCK, b'{"generations":[{},{}]}', 2, (11, 3, True)),
+        (BEDROCK, ANSWER, 1, (7, 5, True)),
+        (BEDROCK[1:], b"{}", 1, (None, 3, True)),
+        (BEDROCK[:1], b"{}", 1, (None, None, False)),
         ([(b"x-generated-tokens", b"1" * 10)], b"{}", 1, (None, None, False)),
         ([(b"x-generated-tokens", b"-1")], b"{}", 1, (None, None, False)),
     ],
 )
-def test_what_tgi_says_in_its_headers_is_settled_where_the_body_says_nothing(
+def test_what_is_said_in_headers_is_settled_where_the_body_says_nothing(
     headers: list[tuple[bytes, bytes]], body: bytes, n: int, expected: tuple[Any, ...]
 ) -> None:
     guard = FakeGuard(prompt=build.prompt(n=n))

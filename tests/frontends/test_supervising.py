@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 from tests.processes import Child
@@ -25,5 +27,57 @@ sys.exit(supervise(1, work))
 def test_a_hangup_does_not_end_a_worker_that_is_still_starting() -> None:
     with Child(sys.executable, "-c", STARTING) as supervisor:
         supervisor.wait_for("serving")
+
+        assert supervisor.end() == 0
+
+
+#: The machine has no room for another process, the third time and the fourth that one is wanted.
+CROWDED = """
+import errno, os, signal, sys, time
+from gateway_guard.frontends import workers
+
+fork, wanted = os.fork, 0
+
+def crowded():
+    global wanted
+    wanted += 1
+    if wanted in (3, 4):
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+
+def work(worker, ready):
+    name = f"{worker.number}.{worker.generation} {os.getpid()}."
+    ready()
+    os.write(2, f"serving {name}\\n".encode())
+    signal.pause()
+
+os.fork = crowded
+workers.TOO_SOON = 0.1
+sys.exit(workers.supervise(2, work))
+"""
+
+
+def test_where_there_is_no_room_for_another_process_the_others_stay_and_it_comes_later() -> None:
+    with Child(sys.executable, "-c", CROWDED) as supervisor:
+        victim = int(supervisor.wait_for(r"serving 0\.0 (\d+)\."))
+        supervisor.wait_for(r"serving 1\.0 ")
+        os.kill(victim, signal.SIGKILL)
+        supervisor.wait_for("worker-not-started worker=0 reason=", times=2)
+        supervisor.wait_for(r"serving 0\.\d ")
+
+        assert supervisor.end() == 0
+
+
+def test_a_successor_there_is_no_room_for_leaves_all_as_they_were() -> None:
+    with Child(sys.executable, "-c", CROWDED) as supervisor:
+        supervisor.wait_for(r"serving 0\.0 ")
+        supervisor.wait_for(r"serving 1\.0 ")
+        supervisor.process.send_signal(signal.SIGUSR2)
+        supervisor.wait_for("worker-not-started worker=0 reason=")
+        supervisor.process.send_signal(signal.SIGUSR2)
+        supervisor.wait_for("worker-not-started worker=0 reason=", times=2)
+        supervisor.process.send_signal(signal.SIGUSR2)
+        supervisor.wait_for(r"serving 0\.\d ", times=2)
+        supervisor.wait_for(r"serving 1\.1 ")
 
         assert supervisor.end() == 0

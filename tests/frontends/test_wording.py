@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway_guard.core.identify import identify
+from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.frontends.refusals import OVERLOADED, refusal, upstream_failure
 from gateway_guard.types import Action, Dialect
 from tests import build
@@ -98,6 +100,61 @@ def test_a_denial_for_ollamas_clients(path: str) -> None:
 
     assert (status, headers[b"content-type"]) == (403, b"application/json")
     assert body == {"error": "This request was refused."}
+
+
+_MESSAGES: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+_INPUT: dict[str, Any] = {"model": "m", "input": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "words"),
+    [
+        # Bodies and keys like OpenAI's or Anthropic's: the path says whose clients they are.
+        ("/api/chat", _MESSAGES, {}, "ollama"),
+        ("/api/generate", {"model": "m", "prompt": "hi"}, {}, "ollama"),
+        ("/api/embed", _INPUT, {}, "ollama"),
+        ("/api/chat", _MESSAGES, {"x-api-key": "k"}, "ollama"),
+        ("/v1beta/interactions", _INPUT, {"x-goog-api-key": "k"}, "google"),
+        ("/v1/interactions", _INPUT, {"x-goog-api-key": "k"}, "google"),
+        (GEMINI, {"contents": []}, {"x-api-key": "k"}, "google"),
+        # What Vertex hands on to others' models is in theirs.
+        ("/v1/projects/p/locations/eu/publishers/anthropic/models/c:rawPredict",
+         _MESSAGES | {"anthropic_version": "vertex-2023-10-16"}, {}, "anthropic"),
+        ("/model/anthropic.claude/invoke", _MESSAGES | {"anthropic_version": "bedrock-2023-05-31"},
+         {"x-stainless-lang": "python"}, "anthropic"),
+        ("/v2/chat", _MESSAGES, {}, "openai"),
+        # Where no model is asked.
+        ("/api/tags", None, {"x-api-key": "k"}, "ollama"),
+        ("/v1beta/models", None, {"x-api-key": "k"}, "google"),
+        ("/v1/models", None, {"x-api-key": "k"}, "anthropic"),
+        ("/v1/models", None, {"x-stainless-lang": "python", "authorization": "Bearer k"}, "openai"),
+        ("/v1/files", None,
+         {"x-stainless-lang": "js", "authorization": "Bearer k", "anthropic-version": "2023-06-01"},
+         "anthropic"),
+    ],
+)  # fmt: skip
+def test_a_request_as_it_comes_is_refused_in_its_clients_words(
+    path: str, body: dict[str, Any] | None, headers: dict[str, str], words: str
+) -> None:
+    content = None if body is None else msgspec.json.encode(body)
+    method = "GET" if body is None else "POST"
+    wire = build.wire(path, method=method, body=content, headers=headers, key=None)
+    request = identify(
+        wire, Identify(), Inspect(), id="r_1", at=build.NOW, secret=build.SECRET, keys={}
+    )
+    exchange = build.exchange(request=request, decision=build.decision(**DENIED))
+
+    said = msgspec.json.decode(refusal(exchange)[2])
+
+    text = "This request was refused."
+    assert said == {
+        "ollama": {"error": text},
+        "google": {"error": {"code": 403, "message": text, "status": "PERMISSION_DENIED"}},
+        "anthropic": {"type": "error", "error": {"type": "permission_error", "message": text},
+                      "request_id": "r_1"},
+        "openai": {"error": {"message": text, "type": "request_forbidden", "param": None,
+                             "code": "request_refused"}},
+    }[words]  # fmt: skip
 
 
 def test_a_challenge_for_ollamas_clients_says_where_to_verify() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import re
 import signal
 import socket
 from datetime import UTC, datetime
@@ -163,6 +164,8 @@ def test_what_has_not_changed_is_not_sent_again(held: Collection) -> None:
         ("/shared/status/1/", (), {}, 404),
         ("objects/", (), {"accept": "application/json"}, 406),
         ("objects/", (), {"accept": "application/taxii+json;version=2.0"}, 406),
+        ("objects/", (), {"accept": "application/taxii+json;version=2.1;q=0"}, 406),
+        ("objects/", (), {"accept": "*/*; q=0.000, text/html"}, 406),
         ("objects/", (), {"method": "POST"}, 403),
         ("objects/x--1/", (), {"method": "DELETE"}, 403),
         ("manifest/", (), {"method": "PUT"}, 405),
@@ -188,6 +191,7 @@ def test_every_refusal_is_a_taxii_error_that_says_what_to_do(
 
 @pytest.mark.parametrize(
     "accept", ["*/*", "application/*", "application/taxii+json", "text/html, */*;q=0.1",
+               "Application/TAXII+JSON;Version=2.1", "*/*;q=0, application/taxii+json;q=0.01",
                'application/taxii+json; version="2.1"'],
 )  # fmt: skip
 def test_media_types_are_read_as_http_has_them(held: Collection, accept: str) -> None:
@@ -214,7 +218,9 @@ def test_what_expired_a_month_ago_is_no_longer_served() -> None:
     assert held.entries == ()
 
 
-def served(held: Collection, seen: list[httpx.Request] | None = None) -> Web:
+def served(
+    held: Collection, seen: list[httpx.Request] | None = None, *, tokens: bool = True
+) -> Web:
     def handle(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)
@@ -223,7 +229,8 @@ def served(held: Collection, seen: list[httpx.Request] | None = None) -> Web:
                 query=list(request.url.params.multi_items())),
             held, USERS, "t",
         )  # fmt: skip
-        return httpx.Response(told.status, headers=told.headers, stream=httpx.ByteStream(told.body))
+        content = told.body if tokens else re.sub(rb'"next":"[^"]*",', b"", told.body)
+        return httpx.Response(told.status, headers=told.headers, stream=httpx.ByteStream(content))
 
     return Web(
         f"http://127.0.0.1:1/shared/collections/{held.id}/", auth=("me", "0123456789abcdef"),
@@ -241,6 +248,35 @@ def test_a_poll_reads_every_page_and_the_next_one_only_what_is_new(held: Collect
     with served(held) as web:
         (then,) = poll(web, now=build.NOW, added_after=pages[-1].cursor)
     assert [one["id"] for one in then.objects] == ["x--5"]
+
+
+def test_pages_without_a_next_are_asked_for_by_the_last_moment(held: Collection) -> None:
+    seen: list[httpx.Request] = []
+    with served(held, seen, tokens=False) as web:
+        pages = list(poll(web, now=build.NOW, page=2))
+
+    assert [one["id"] for page in pages for one in page.objects] == [f"x--{n}" for n in range(5)]
+    assert [page.last for page in pages] == [False, False, True]
+    asked = [request.url.params.get("added_after") for request in seen]
+    assert asked == [None, pages[0].cursor, pages[1].cursor]
+    assert all("next" not in request.url.params for request in seen)
+
+
+@pytest.mark.parametrize("moment", ["", "never", stamp(build.NOW - 60.0), stamp(build.NOW - 61.0)])
+def test_pages_without_a_next_whose_last_moment_does_not_move_are_no_pages(moment: str) -> None:
+    document = {"more": True, "objects": [{"id": "x--1"}]}
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, headers={"content-type": MEDIA_TYPE, "x-taxii-date-added-last": moment},
+            stream=httpx.ByteStream(msgspec.json.encode(document)),
+        )  # fmt: skip
+
+    with (
+        Web("http://127.0.0.1:1/c/", transport=httpx.MockTransport(handle)) as web,
+        pytest.raises(IntelError, match="not where"),
+    ):
+        list(poll(web, now=build.NOW, added_after=stamp(build.NOW - 60.0)))
 
 
 def test_a_poll_with_nothing_new_costs_an_empty_answer(held: Collection) -> None:
@@ -443,6 +479,21 @@ def test_a_damaged_collection_is_told_once_and_keeps_no_reader_who_was_taken_out
     assert [line.getMessage()[:10] for line in caplog.records if "taxii" in line.name] == [
         "taxii-kept"
     ]
+
+
+def test_several_lines_of_accept_are_one_list(tmp_path: Path, held: Collection) -> None:
+    collection, users = tmp_path / "collection", tmp_path / "users"
+    collection.write_bytes(encode(held))
+    users.write_text("me 0123456789abcdef\n")
+    app = TaxiiApp(collection, users, "title")
+    lines = [("authorization", AUTH), ("accept", MEDIA_TYPE), ("accept", "text/html")]
+
+    async def scenario() -> int:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport) as web:
+            return (await web.get("http://taxii.test/taxii2/", headers=lines)).status_code
+
+    assert asyncio.run(scenario()) == 200
 
 
 def test_something_else_at_the_address_is_no_taxii_server() -> None:

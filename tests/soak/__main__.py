@@ -23,6 +23,7 @@ from tests.soak.oracle import Oracle, Windows
 from tests.soak.policies import variant
 from tests.soak.reading import Reading
 from tests.soak.report import report
+from tests.soak.speed import Speed, compared
 from tests.soak.watch import Watch
 from tests.soak.world import world
 
@@ -50,23 +51,29 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gg-soak-") as name, world(Path(name), first) as there:
         reading = Reading(there.log, oracle)
         asking = Asking(there.sidecar.port, Path(name))
+        speed, began = Speed(), time.monotonic()
         capacity = len(asking.ask(0, CALIBRATE_SECONDS)) / CALIBRATE_SECONDS
+        chosen = time.monotonic()
         rate = LOAD * capacity
         print(f"takes {capacity:,.0f} requests/s; {minutes:g} min at {rate:,.0f}/s", flush=True)
         among = crowded(asking, min(PACE, rate / 3))
         watch = Watch(there.pids)
         chaos = Chaos(there, oracle, minutes * 60)
+        loaded = time.monotonic()
         with asking.begin(rate, minutes * 60) as process:
             chaos.run(time.monotonic(), process)
             asking.end(process)
+        machine = compared(speed.between(began, chosen), speed.between(loaded, time.monotonic()))
+        speed.stop()
         watch.stop()
         failed_reloads = sum("reload-failed" in line for line in there.sidecar.lines)
         status = there.sidecar.end()
         reading.stop()
         oracle.close_quotas(before=asking.next)
         return report(
-            oracle, chaos, reading, watch, asking.seen, among, failed_reloads, status, minutes
-        )
+            oracle, chaos, reading, watch, asking.seen, among, failed_reloads, status, minutes,
+            machine,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from tests.soak.world import WORKERS
 def report(
     oracle: Oracle, chaos: Chaos, reading: Reading, watch: Watch,
     seen: Sequence[Seen], among: Among, failed_reloads: int, ended: int, minutes: float,
+    machine: str,
 ) -> int:  # fmt: skip
     """Print what happened; 1 where anything did that must not."""
     broke = [f"wrong decisions: {count} × {kind}" for kind, count in oracle.wrong.items()]
@@ -58,6 +59,7 @@ def report(
     keys = {ask(number).key for number, _, _, _ in seen}
     rows = [
         ("minutes", f"{minutes:g}"),
+        ("speed of the machine", machine),
         ("requests", f"{len(seen):,}"),
         ("accounts, addresses", f"{len(keys):,} of {COLD:,}"),
         ("decisions compared", f"{oracle.checked:,}"),

@@ -30,6 +30,7 @@ from tests.soak.policies import (
     variant,
 )
 from tests.soak.reading import Reading
+from tests.soak.speed import compared
 from tests.soak.watch import BYTES, LEAST_LIFE, WARM, Sample, grows
 
 NOW = 1_800_000_000.0
@@ -277,6 +278,15 @@ def test_memory_that_grows_for_ever_is_found_and_one_that_fills_is_not() -> None
     assert grows(fills) is None
     assert grows([one._replace(descriptors=at * 10) for at, one in enumerate(fills)]) is not None
     assert grows(life(*[1])) is None
+
+
+def test_the_machine_is_compared_with_what_it_was() -> None:
+    slower = [0.001] * 200 + [0.002] * 50 + [0.001] * 200
+
+    assert compared([0.001] * 20, slower) == (
+        "1.00 of what it was when the load was chosen, 0.50 in its slowest 10 s"
+    )
+    assert compared([], slower) == compared([0.001], [0.001]) == "not known"
 
 
 def test_a_log_is_read_while_it_is_written(tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ from gateway_guard.types import AccountFacts
 _HERE: Final = f"{HOME}/accounts"
 #: Decisions that are unfolded when the page opens.
 _OPEN: Final = 1
+#: Ways to the parts of a long page.
+_JUMPS: Final = (
+    ("Why: latest decisions", "latest"), ("Decide", "decide"), ("What people decided", "decided"),
+)  # fmt: skip
 
 
 def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "") -> str:
@@ -53,6 +57,7 @@ def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "
         view.account, _HERE, reader,
         notice("", "This account was not seen by these guards, or was forgotten since. It can be "
                "decided on nevertheless.") if nothing else None,
+        tag("p", [tag("a", words, href=f"#{where}") for words, where in _JUMPS], cls="jumps"),
         tag(
             "div",
             tag(
@@ -67,11 +72,11 @@ def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "
             ),
             cls="grid",
         ),
-        card("Latest decisions, and why", *_decisions(part.decisions, now)),
+        card("Latest decisions, and why", *_decisions(part.decisions, now), name="latest"),
         tag(
             "div",
             action_card(reader, "account", done),
-            card("What people decided", *_decided(view.decided)),
+            card("What people decided", *_decided(view.decided), name="decided"),
             cls="grid",
         ),
         heading=heading,

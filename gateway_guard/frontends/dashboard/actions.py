@@ -48,13 +48,17 @@ _HELP: Final = {
     "shadow. Allow: never in a campaign; other rules and limits go on. Ask to verify: each request "
     "is challenged until it has. Vouch: no challenge stops it for 30 days. Clear lifts all of "
     "these.",
-    "campaign": "Release lets the campaign go and leaves its accounts alone for 30 days. Ask all "
-    "to verify: each account listed below is challenged until it has.",
+    "campaign": "Until somebody decides, the policy treats each member by its own confidence. "
+    "Release lets the campaign go and leaves its accounts alone for 30 days: other rules and "
+    "limits go on. Ask all to verify: each of {whom} is challenged until it has. Either is taken "
+    "back account by account, with “Clear ruling” on its page, where it can be banned, too.",
 }
 
 
-def action_card(reader: Reader, what: str, done: str = "") -> Element:
-    """The form for an `account` or a `campaign`; `done` is the ruling that was just made."""
+def action_card(reader: Reader, what: str, done: str = "", *, whom: str = "") -> Element:
+    """The form for an `account` or a `campaign`, of `whom` as its members; `done` is the
+    ruling that was just made.
+    """
     words = {str(ruling): words for ruling, words in DONE.items()}.get(done)
     told = notice("good", words, " Every guard knows within a second or two.") if words else None
     if reader.locked:
@@ -63,7 +67,7 @@ def action_card(reader: Reader, what: str, done: str = "") -> Element:
         body = empty("You may only look. Whoever decides needs GATEWAY_GUARD_ADMIN_TOKEN, or a "
                      "group of GATEWAY_GUARD_ADMIN_REVIEWERS.")  # fmt: skip
     else:
-        body = _form(reader, what)
+        body = _form(reader, what, whom)
     return card("Decide", told, body, name="decide")
 
 
@@ -104,7 +108,7 @@ def each_of(review: Review, members: Sequence[str]) -> list[Review]:
     ]
 
 
-def _form(reader: Reader, what: str) -> Element:
+def _form(reader: Reader, what: str, whom: str) -> Element:
     choices = FOR_ACCOUNTS if what == "account" else FOR_CAMPAIGNS
     fixed = "readonly" if reader.fixed else None
     return tag(
@@ -128,6 +132,6 @@ def _form(reader: Reader, what: str) -> Element:
             ],
             cls="buttons",
         ),
-        tag("p", _HELP[what], cls="note"),
+        tag("p", _HELP[what].format(whom=whom), cls="note"),
         method="post", cls="act",
     )  # fmt: skip

@@ -8,10 +8,10 @@ from typing import Final
 from gateway_guard.campaigns.ended import WORDS, Why
 from gateway_guard.campaigns.report import Report
 from gateway_guard.frontends.dashboard.actions import action_card
+from gateway_guard.frontends.dashboard.members import Asked, members_card, ways
 from gateway_guard.frontends.dashboard.shell import (
     HOME,
     Reader,
-    account_path,
     ago,
     campaign_path,
     card,
@@ -28,6 +28,9 @@ from gateway_guard.pages.words import lasting, many, moment, sure
 
 _HERE: Final = f"{HOME}/campaigns"
 _NETWORKS: Final = 3
+#: A space at which no line breaks.
+_HOLD: Final = "\N{NO-BREAK SPACE}"
+_ALL: Final = Asked()
 #: Parts of a report that come before the form: what it did, and the evidence.
 _FIRST: Final = 2
 #: Ways to the parts of a long page.
@@ -50,10 +53,12 @@ def campaigns_page(view: Campaigns, reader: Reader, now: float) -> str:
 
 
 def campaign_page(
-    report: Report, path: str, reader: Reader, *, done: str = ""
+    report: Report, path: str, reader: Reader, *, done: str = "", asked: Asked = _ALL
 ) -> str:  # fmt: skip
     """One campaign at `path` (`views.Held.path`): evidence, time, graph, members."""
-    parts = sections(report, link=account_path)
+    parts = sections(
+        report, listed=members_card(report, path, asked), ways=ways(report, path, asked)
+    )
     for part in parts:
         part.set("class", f"card {part.get('class', '')}".strip())
     return shell(
@@ -62,10 +67,16 @@ def campaign_page(
         figures(report),
         tag("p", [tag("a", words, href=f"#{where}") for words, where in _JUMPS], cls="jumps"),
         parts[:_FIRST],
-        action_card(reader, "campaign", done),
+        action_card(reader, "campaign", done, whom=_whom(report)),
         parts[_FIRST:],
         heading=(f"Campaign {path} ", tag("small", many(report.size, "account"))),
     )  # fmt: skip
+
+
+def _whom(report: Report) -> str:
+    """Whom a decision about all members reaches."""
+    listed = len(report.members)
+    return f"the {listed:,} surest members" if listed < report.size else many(listed, "member")
 
 
 def ending(view: Campaigns, path: str) -> str:
@@ -96,7 +107,7 @@ def _listed(view: Campaigns, now: float) -> list[Child]:
     rows = []
     for one in view.found:
         names = list(one.networks.items())
-        networks = ", ".join(f"{name} {count:,}" for name, count in names[:_NETWORKS])
+        networks = ", ".join(f"{name}{_HOLD}{count:,}" for name, count in names[:_NETWORKS])
         if len(names) > _NETWORKS:
             networks += f", {len(names) - _NETWORKS} more"
         rows.append(

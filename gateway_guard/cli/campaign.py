@@ -6,6 +6,7 @@ import enum
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -37,7 +38,7 @@ from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SourceError
-from gateway_guard.pages.words import day, many, moment, signed, sure
+from gateway_guard.pages.words import day, let_go, many, moment, signed, sure
 from gateway_guard.streams.post import Post
 
 CampaignArgument = Annotated[str, typer.Argument(metavar="ID", help="Its name: c_0001, …")]
@@ -49,6 +50,8 @@ _DAYS: Final = 14
 _MEMBERS: Final = 20
 #: Campaigns let go that `list` shows.
 _ENDED: Final = 10
+#: Campaigns named where one is asked for that is not held.
+_NAMED: Final = 12
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 
 
@@ -174,9 +177,8 @@ def _release_everywhere(post: Post, name: str, reason: str, by: str, format: For
     told = [facts.id for facts in post.verdicts().values() if facts.id != BANNED]
     accounts = told.count(name)
     if not accounts:
-        held = ", ".join(sorted(set(told))) or "none"
-        typer.echo(f"no campaign '{name}' is held by the guards of the store (held: {held})",
-                   err=True)  # fmt: skip
+        held = _named(set(told))
+        typer.echo(f"no campaign '{name}' is held by the guards of the store ({held})", err=True)
         raise typer.Exit(USAGE)
     review = Review(
         at=time.time(), ruling=Ruling.RELEASE, campaign=name, reason=reason, by=by
@@ -307,9 +309,20 @@ def _report(case: Casefile, name: str) -> Report:
     try:
         return report_of(linker, name, made_at=_as_of(case))
     except LookupError:
-        held = ", ".join(sorted(linker.held)) or "none"
-        typer.echo(f"no campaign '{name}' is held in {case.file.path} (held: {held})", err=True)
+        ended = [one for one in linker.cases.endings.latest if one.id == name]
+        if ended:
+            typer.echo(let_go(ended[-1], name), err=True)
+        else:
+            held = _named(linker.held)
+            typer.echo(f"no campaign '{name}' is held in {case.file.path} ({held})", err=True)
         raise typer.Exit(USAGE) from None
+
+
+def _named(held: Collection[str]) -> str:
+    """Which campaigns there are, where somebody meant another: a few of them by name."""
+    names = sorted(held)
+    more = f" and {len(names) - _NAMED:,} more: `campaign list`" if len(names) > _NAMED else ""
+    return f"held: {', '.join(names[:_NAMED]) or 'none'}{more}"
 
 
 def _as_of(case: Casefile) -> float | None:

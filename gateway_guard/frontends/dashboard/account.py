@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.known import Known
-from gateway_guard.campaigns.membership import JOIN
+from gateway_guard.campaigns.membership import JOIN, PRIOR
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.frontends.dashboard.actions import action_card
 from gateway_guard.frontends.dashboard.overview import COUNTED, accounts_table, limit_level
@@ -28,7 +28,7 @@ from gateway_guard.frontends.dashboard.shell import (
 from gateway_guard.frontends.dashboard.traffic import meter, risk_level
 from gateway_guard.frontends.dashboard.views import AccountView, Campaigns, Told
 from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.words import date, instant, many, moment, short, signed, sure
+from gateway_guard.pages.words import date, in_short, instant, many, moment, short, signed, sure
 from gateway_guard.record.chain import Entry
 from gateway_guard.record.tally import AccountSeen, LimitSeen, Tally
 from gateway_guard.types import AccountFacts
@@ -218,27 +218,27 @@ def _campaign(known: Known | None) -> list[Child]:
         if held.points is not None:
             total = (tag("th", f"Points (a member from {signed(JOIN)} on)", scope="row"),
                      tag("td", tag("strong", signed(held.points)), cls="n"))  # fmt: skip
-            rows.append(total)
+            prior = (tag("th", "What every account starts with", scope="row"),
+                     tag("td", signed(PRIOR), cls="n"))  # fmt: skip
+            rows += [prior, total]
         found.append(listing(("What speaks for it", "Adds >"), rows, "Evidence"))
-    kinds: dict[str, list[int]] = {}
-    for one in known.shares:
-        kinds.setdefault(one.kind, []).append(one.others)
-    if kinds:
-        items = [
-            tag("li", f"{kind}: " + (f"with {many(max(counts), 'other account')}" if max(counts)
-                else "with nobody"))
-            for kind, counts in kinds.items()
-        ]  # fmt: skip
-        found += [tag("h3", "Shares"), tag("ul", items)]
+    lines = in_short(known.shares)
+    if lines:
+        found += [tag("h3", "Shares"), tag("ul", [tag("li", line) for line in lines])]
     return found
 
 
 def _facts(view: AccountView, attributes: AccountFacts) -> Element:
     known = view.known.trace if view.known is not None else None
-    verified = {None: "not known", True: "yes", False: "no"}[attributes.verified]
+    # Where no attributes are at hand: what was known when it was last seen.
+    checked, created = attributes.verified, attributes.created_at
+    if known is not None:
+        checked = known.verified if checked is None else checked
+        created = known.created_at if created is None else created
+    verified = {None: "not known", True: "yes", False: "no"}[checked]
     rows: list[tuple[str, str]] = [
         ("Organisation", attributes.organisation or (known.organisation if known else "") or "–"),
-        ("Signed up", f"{moment(attributes.created_at)}" if attributes.created_at else "–"),
+        ("Signed up", moment(created) if created else "–"),
         ("Tier", attributes.tier or "–"),
         ("Verified", verified),
         ("Declared country", attributes.country or (known.declared if known else None) or "–"),

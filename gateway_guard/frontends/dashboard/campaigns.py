@@ -24,7 +24,7 @@ from gateway_guard.frontends.dashboard.views import Campaigns, LetGo
 from gateway_guard.pages.campaign import figures, lede, sections
 from gateway_guard.pages.campaign_tables import number
 from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.words import lasting, many, moment, sure
+from gateway_guard.pages.words import lasting, let_go, many, moment, sure
 
 _HERE: Final = f"{HOME}/campaigns"
 _NETWORKS: Final = 3
@@ -84,11 +84,7 @@ def ending(view: Campaigns, path: str) -> str:
     one = next((one for one in view.let_go if path in (one.path, one.id)), None)
     if one is None:
         return "No campaign of that name is held (any more)."
-    return (
-        f"{one.path}, held for {lasting(one.ended_at - one.alarm_at)} until {moment(one.ended_at)} "
-        f"UTC, was let go: {WORDS[one.why]}. It had {many(one.members, 'account')}; "
-        f"{one.refused:,} of their {many(one.exchanges, 'exchange')} since the alarm were refused."
-    )
+    return let_go(one, one.path)
 
 
 def _listed(view: Campaigns, now: float) -> list[Child]:

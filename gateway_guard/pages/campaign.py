@@ -319,8 +319,8 @@ def _graph(report: Report, ways: Ways) -> Element:
     return section(
         "Who shares what",
         tag(
-            "figure", tag("ul", legend, cls="legend"), graph(report), tag("figcaption", note),
-            cls="graph",
+            "figure", tag("ul", legend, cls="legend"), graph(report, ways.member),
+            tag("figcaption", note), cls="graph",
         ),
         folded("The same as a table", table(heads, rows, label="Who shares what, as a table")),
     )  # fmt: skip

@@ -6,7 +6,6 @@ import enum
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -30,6 +29,7 @@ from gateway_guard.cli.casefile import (
     ReasonOption,
     author_of,
     bench_of,
+    named,
     opened,
     reason_of,
 )
@@ -50,8 +50,6 @@ _DAYS: Final = 14
 _MEMBERS: Final = 20
 #: Campaigns let go that `list` shows.
 _ENDED: Final = 10
-#: Campaigns named where one is asked for that is not held.
-_NAMED: Final = 12
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 
 
@@ -177,7 +175,7 @@ def _release_everywhere(post: Post, name: str, reason: str, by: str, format: For
     told = [facts.id for facts in post.verdicts().values() if facts.id != BANNED]
     accounts = told.count(name)
     if not accounts:
-        held = _named(set(told))
+        held = named(set(told))
         typer.echo(f"no campaign '{name}' is held by the guards of the store ({held})", err=True)
         raise typer.Exit(USAGE)
     review = Review(
@@ -313,16 +311,9 @@ def _report(case: Casefile, name: str) -> Report:
         if ended:
             typer.echo(let_go(ended[-1], name), err=True)
         else:
-            held = _named(linker.held)
+            held = named(linker.held)
             typer.echo(f"no campaign '{name}' is held in {case.file.path} ({held})", err=True)
         raise typer.Exit(USAGE) from None
-
-
-def _named(held: Collection[str]) -> str:
-    """Which campaigns there are, where somebody meant another: a few of them by name."""
-    names = sorted(held)
-    more = f" and {len(names) - _NAMED:,} more: `campaign list`" if len(names) > _NAMED else ""
-    return f"held: {', '.join(names[:_NAMED]) or 'none'}{more}"
 
 
 def _as_of(case: Casefile) -> float | None:

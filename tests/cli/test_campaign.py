@@ -11,6 +11,7 @@ import pytest
 
 from gateway_guard.campaigns.casebook import BANNED, banned_in
 from gateway_guard.campaigns.snapshot import freeze
+from gateway_guard.cli.casefile import named
 from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.record.reviews import Journal
 from gateway_guard.record.snapshots import SnapshotFile
@@ -166,6 +167,24 @@ def test_list_says_what_was_let_go_lately_and_why(monkeypatch: Patch, capfd: Cap
     assert line.split()[:2] == ["c_0001", "24"]
     assert line.endswith("released by a reviewer")
     assert foot.startswith("0 campaigns among 144 accounts")
+
+
+@pytest.mark.usefixtures("path")
+def test_a_campaign_let_go_is_told_of_by_its_name(monkeypatch: Patch, capfd: Capture) -> None:
+    run(monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", "a reseller")
+
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0001")
+
+    assert ran.code == 2
+    assert ran.err.startswith("c_0001, held for ")
+    assert "was let go: released by a reviewer. It had 24 accounts; " in ran.err
+
+
+def test_of_many_campaigns_a_few_are_named() -> None:
+    said = named({f"c_{i:04}" for i in range(1, 300)})
+
+    assert said.startswith("held: c_0001, c_0002, ")
+    assert said.endswith("c_0012 and 287 more: `campaign list`")
 
 
 @pytest.mark.usefixtures("path")

@@ -57,7 +57,8 @@ def test_a_large_campaign_lists_its_surest_members_and_says_how_many_there_are(
 
 
 def test_every_member_is_on_one_page_and_pages_lead_to_each_other(report: Report) -> None:
-    found, query = [], {}
+    found: list[int] = []
+    query: dict[str, str] = {}
     for _ in range(6):
         html = page(report, **query)
         found += rows(html)

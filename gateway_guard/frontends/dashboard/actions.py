@@ -35,8 +35,9 @@ FOR_CAMPAIGNS: Final = {
 _DANGEROUS: Final = frozenset((Ruling.BAN, Ruling.RELEASE))
 #: What was done, said on the page that is shown next.
 DONE: Final = {
-    Ruling.BAN: "Banned: each of its requests is refused, unless the policy is in shadow.",
-    Ruling.ALLOW: "Allowed: it is never held to be in a campaign.",
+    Ruling.BAN: "Banned: each of its requests is refused, unless the policy is in shadow. “Clear "
+    "ruling” takes that back.",
+    Ruling.ALLOW: "Allowed: it is never held to be in a campaign. “Clear ruling” takes that back.",
     Ruling.CLEAR: "Cleared: it is judged by the evidence alone again.",
     Ruling.NOTE: "The note is in the audit file.",
     Ruling.RELEASE: "Released: its accounts are left alone for 30 days.",
@@ -111,8 +112,12 @@ def each_of(review: Review, members: Sequence[str]) -> list[Review]:
 def _form(reader: Reader, what: str, whom: str) -> Element:
     choices = FOR_ACCOUNTS if what == "account" else FOR_CAMPAIGNS
     fixed = "readonly" if reader.fixed else None
+    # Enter in a field presses the first button of a form: this one, which does nothing, and not the
+    # one that bans or releases.
+    none = tag("button", type="submit", disabled="disabled", hidden="hidden")
     return tag(
         "form",
+        none,
         hidden(reader),
         tag(
             "label", "Reason, for whoever looks at it next (no secrets)",

@@ -165,6 +165,18 @@ def test_the_order_is_kept_while_looking_for_others(report: Report) -> None:
     assert "?find=p1&amp;by=busiest&amp;from=26#members" in html
 
 
+@pytest.mark.parametrize("what", ["account", "campaign"])
+def test_enter_in_a_field_of_a_form_decides_nothing(report: Report, what: str) -> None:
+    html = (
+        page(report) if what == "campaign" else account_page(views.account(), views.REVIEWER, 0.0)
+    )
+
+    form = html[html.index('<form method="post" class="act">') :]
+    first = re.search(r"<(?:button|input type=.submit)[^>]*>", form)
+    assert first is not None
+    assert " disabled" in first[0]
+
+
 def test_the_weights_of_an_account_come_to_its_points() -> None:
     text = account_page(views.account(), views.REVIEWER, 0.0)
 

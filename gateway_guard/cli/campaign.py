@@ -165,7 +165,8 @@ def register(app: typer.Typer) -> None:
         else:
             console().print(
                 f"{name} is released, its {many(report.size, 'account')} left alone for "
-                f"{LEFT_ALONE / 86400:.0f} days; a running guard knows within a second or two"
+                f"{LEFT_ALONE / 86400:.0f} days (`account clear` takes that back for one); a "
+                "running guard knows within a second or two"
             )
 
 

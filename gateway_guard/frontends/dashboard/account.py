@@ -26,7 +26,8 @@ from gateway_guard.frontends.dashboard.shell import (
     shell,
 )
 from gateway_guard.frontends.dashboard.traffic import meter, risk_level
-from gateway_guard.frontends.dashboard.views import AccountView, Campaigns, Told
+from gateway_guard.frontends.dashboard.views import MOST_RULINGS, AccountView, Campaigns, Told
+from gateway_guard.pages.campaign_tables import long
 from gateway_guard.pages.markup import Child, tag
 from gateway_guard.pages.words import date, in_short, instant, many, moment, short, signed, sure
 from gateway_guard.record.chain import Entry
@@ -36,6 +37,9 @@ from gateway_guard.types import AccountFacts
 _HERE: Final = f"{HOME}/accounts"
 #: Decisions that are unfolded when the page opens.
 _OPEN: Final = 1
+#: Rulings, and decisions of people, that are shown before somebody asks for all.
+_RULINGS: Final = 20
+_ENTRIES: Final = 50
 #: Ways to the parts of a long page.
 _JUMPS: Final = (
     ("Why: latest decisions", "latest"), ("Decide", "decide"), ("What people decided", "decided"),
@@ -98,6 +102,7 @@ def accounts_page(
             tag("td", "for ever" if one.until is None else f"until {date(one.until)}"),
         )
         for one in campaigns.rulings
+        if wanted in one.account
     ]  # fmt: skip
     search = tag(
         "form",
@@ -116,12 +121,22 @@ def accounts_page(
             "div",
             card("Riskiest in the last day", *_stood_out(found, tally.now, wanted)),
             card("Stopped most often in the last day", *_stopped(stopped, tally.now, wanted)),
-            card("Decided by people", listing(("Account", "Ruling", "For how long"), rulings,
-                 "Rulings in force") if rulings else empty(
-                 "Nobody is banned or allowed. An account's page has the form for it.")),
+            card("Decided by people", *_ruled(rulings, wanted)),
             cls="grid",
         ),
     )  # fmt: skip
+
+
+def _ruled(rows: Sequence[tuple[Element, ...]], wanted: str) -> list[Child]:
+    if not rows:
+        words = f"Of those with {wanted!r} in it nobody" if wanted else "Nobody"
+        return [empty(f"{words} is banned or allowed. An account's page has the form for it.")]
+    every = listing(("Account", "Ruling", "For how long"), rows, "Rulings in force")
+    note = f"The latest {MOST_RULINGS} in force; what is older is in the audit file."
+    return [
+        long(every, "rulings", _RULINGS),
+        tag("p", note, cls="note") if len(rows) >= MOST_RULINGS else None,
+    ]
 
 
 def _stood_out(found: Sequence[AccountSeen], now: float, wanted: str) -> list[Element]:
@@ -319,4 +334,4 @@ def entries_table(entries: Sequence[Entry], *, about: bool) -> Element:
     heads = ["When (UTC)", "What", "By", "Reason", "?Via"]
     if about:
         heads.insert(2, "About")
-    return listing(heads, rows, "Decisions of people, the latest first")
+    return long(listing(heads, rows, "Decisions of people"), "decisions", _ENTRIES)

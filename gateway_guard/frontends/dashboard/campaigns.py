@@ -22,12 +22,15 @@ from gateway_guard.frontends.dashboard.shell import (
 )
 from gateway_guard.frontends.dashboard.views import Campaigns, LetGo
 from gateway_guard.pages.campaign import figures, lede, sections
-from gateway_guard.pages.campaign_tables import number
+from gateway_guard.pages.campaign_tables import long, number
 from gateway_guard.pages.markup import Child, tag
 from gateway_guard.pages.words import lasting, let_go, many, moment, sure
 
 _HERE: Final = f"{HOME}/campaigns"
 _NETWORKS: Final = 3
+#: Campaigns held, and let go, that are shown before somebody asks for all.
+_HELD: Final = 30
+_ENDED: Final = 20
 #: A space at which no line breaks.
 _HOLD: Final = "\N{NO-BREAK SPACE}"
 _ALL: Final = Asked()
@@ -122,7 +125,7 @@ def _listed(view: Campaigns, now: float) -> list[Child]:
         )
     heads = ("Campaign", "Accounts >", "Sure >", "?Exchanges >", "?Of all >", "?Refused >",
              "?First seen", "?Alarm", "Last seen", "?Networks")  # fmt: skip
-    return [listing(heads, rows, "Campaigns, the largest first")]
+    return [long(listing(heads, rows, "Campaigns, the largest first"), "campaigns", _HELD)]
 
 
 def _let_go(ended: Sequence[LetGo], now: float) -> list[Child]:
@@ -152,7 +155,8 @@ def _let_go(ended: Sequence[LetGo], now: float) -> list[Child]:
     ]
     heads = ("Campaign", "Why", "?Accounts >", "?Exchanges >", "Refused >", "?Held for >",
              "?Alarm", "Let go")  # fmt: skip
-    return [note, listing(heads, rows, "Campaigns let go, the latest first")]
+    every = listing(heads, rows, "Campaigns let go, the latest first")
+    return [note, long(every, "campaigns let go", _ENDED)]
 
 
 def _mistaken(one: LetGo) -> list[Child]:

@@ -86,8 +86,7 @@ def members_card(report: Report, path: str, asked: Asked) -> Element:
     if shown:
         listed = _narrowed(members_table(report, shown, ways(report, path, asked)))
     else:
-        listed = empty("No member has all of these words. ", tag(
-            "a", "Show all members", href=_address(path, Asked(by=asked.by))), ".")  # fmt: skip
+        listed = _nobody(report, path, asked)
     long = len(report.members) > FIRST
     return members_section(
         *([_search(path, asked)] if long else []),
@@ -139,6 +138,16 @@ def _address(path: str, asked: Asked) -> str:
     }
     given = urlencode({name: value for name, value in query.items() if value})
     return f"{campaign_path(path)}{'?' if given else ''}{given}#members"
+
+
+def _nobody(report: Report, path: str, asked: Asked) -> Element:
+    rest = report.size - len(report.members)
+    hint = f" {rest:,} more are not listed: an account's own page says whether it is one of them."
+    return empty(
+        f"None of the {many(len(report.members), 'member')} listed has all of these words.",
+        hint if rest > 0 else None, " ",
+        tag("a", "Show all that are", href=_address(path, Asked(by=asked.by))), ".",
+    )  # fmt: skip
 
 
 def _narrowed(table: Element) -> Element:

@@ -106,7 +106,13 @@ def test_members_are_found_by_what_is_known_of_them(
 
     assert rows(html) == expected
     if not expected:
-        assert "No member has all of these words." in html
+        assert "None of the 130 members listed has all of these words." in html
+
+
+def test_who_is_not_listed_is_looked_for_elsewhere(report: Report) -> None:
+    more = msgspec.structs.replace(report, size=SIZE + 2000)
+
+    assert "2,000 more are not listed: an account's own page says" in page(more, find="zz")
 
 
 def test_a_label_finds_all_who_share_it_and_no_other(report: Report) -> None:

@@ -48,6 +48,7 @@ _NETWORKS: Final = 3
 _TIES: Final = 6
 _DAYS: Final = 14
 _MEMBERS: Final = 20
+_COUNTRIES: Final = 12
 #: Campaigns let go that `list` shows.
 _ENDED: Final = 10
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -221,8 +222,11 @@ def print_report(report: Report, out: Console, members: int) -> None:
     _heading(out, "members")
     if members:
         out.print(_members(report, members))
-    if report.size > members:
-        out.print(f"  and {report.size - members:,} more (--members {report.size})")
+    listed, shown = len(report.members), min(members, len(report.members))
+    if listed > shown:
+        out.print(f"  and {report.size - shown:,} more (--members {listed})")
+    elif report.size > shown:
+        out.print(f"  and {report.size - shown:,} more, less sure, which no report lists")
     _heading(out, "hours of the day, UTC")
     out.print("  00    03    06    09    12    15    18    21")
     most = max(report.active, default=0)
@@ -232,17 +236,25 @@ def print_report(report: Report, out: Console, members: int) -> None:
         out.print(f"  {when:<7} {count:>9,}")
     _heading(out, "networks")
     out.print(_networks(report))
+    rest = report.size - sum(one.members for one in report.networks[:_MEMBERS])
+    if rest > 0:
+        out.print(f"  and smaller ones, with {many(rest, 'member')} together")
     _heading(out, "countries")
     for word, countries in (
         ("declared", Counter(m.declared or "unknown" for m in report.members)),
         ("seen", Counter(m.country or "unknown" for m in report.members)),
     ):
-        shown = ", ".join(f"{name} {count:,}" for name, count in countries.most_common(12))
-        out.print(f"  {word:<8}  {printable(shown)}")
+        names = ", ".join(f"{name} {n:,}" for name, n in countries.most_common(_COUNTRIES))
+        more = len(countries) - _COUNTRIES
+        out.print(f"  {word:<8}  {printable(names)}{f', {more} more' if more > 0 else ''}")
+    _heading(out, "what next")
+    out.print("  one of them    gateway-guard account show ACCT")
+    out.print(f"  to hand it on  gateway-guard campaign export {report.id} --out {report.id}.html")
+    out.print(f"  to let it go   gateway-guard campaign release {report.id} --reason WHY")
 
 
 def _listed(found: list[Summary]) -> Table:
-    table = _table("campaign", "members>", "confidence>", "first seen", "alarm", "exchanges>",
+    table = _table("campaign", "members>", "confidence>", "first seen, UTC", "alarm, UTC", "exchanges>",
                    "share>", "networks")  # fmt: skip
     for one in found:
         names = list(one.networks.items())
@@ -257,7 +269,7 @@ def _listed(found: list[Summary]) -> Table:
 
 
 def _let_go(ended: list[Ended]) -> Table:
-    table = _table("campaign", "members>", "alarm", "let go", "refused>", "because")
+    table = _table("campaign", "members>", "alarm, UTC", "let go, UTC", "refused>", "because")
     for one in reversed(ended):
         table.add_row(
             one.id, f"{one.members:,}", moment(one.alarm_at), moment(one.ended_at),

@@ -254,8 +254,8 @@ def print_report(report: Report, out: Console, members: int) -> None:
 
 
 def _listed(found: list[Summary]) -> Table:
-    table = _table("campaign", "members>", "confidence>", "first seen, UTC", "alarm, UTC", "exchanges>",
-                   "share>", "networks")  # fmt: skip
+    table = _table("campaign", "members>", "confidence>", "first seen, UTC", "alarm, UTC",
+                   "exchanges>", "share>", "networks")  # fmt: skip
     for one in found:
         names = list(one.networks.items())
         networks = ", ".join(f"{name} {count:,}" for name, count in names[:_NETWORKS])

@@ -207,6 +207,24 @@ def releases(browser: Browser, base: str) -> None:
     arrives(browser, r"done=release|/campaigns(#.*)?$")
 
 
+def test_who_is_banned_on_a_guard_that_nobody_has_asked_is_so_before_the_first_request(
+    tmp_path: Path,
+) -> None:
+    with (
+        Upstream({}) as upstream,
+        Sidecar(
+            tmp_path, upstream.url, f"--campaigns-file={tmp_path / 'campaigns'}", policy=ASKS
+        ) as sidecar,
+    ):
+        there = f"/dashboard/accounts/{ACCOUNT}"
+        done = decide(sidecar.admin, there, ruling="ban", by="mia", reason="stolen card")
+        assert done.status_code == 303
+
+        until(lambda: 'class="pill bad">banned' in page(sidecar.admin, there), "it is in force")
+        assert ACCOUNT in page(sidecar.admin, "/dashboard/accounts")
+        assert chat(sidecar.port) == 403
+
+
 @needs_browser
 def test_a_browser_signs_in_and_out(
     tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch

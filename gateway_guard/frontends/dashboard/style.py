@@ -60,6 +60,7 @@ summary:focus-visible, .scroll:focus-visible {
 .notice { margin: 1rem 0 0; padding: .65rem 1rem; border: 1px solid var(--line);
   border-left: 4px solid var(--accent); border-radius: 6px; background: var(--card);
   max-width: none; overflow-wrap: anywhere; }
+.card > .notice { margin: 0 0 .8rem; }
 .notice.good { border-left-color: var(--good); }
 .notice.warn { border-left-color: var(--warn); }
 .notice.bad { border-left-color: var(--bad); }

@@ -32,6 +32,14 @@ ACCOUNT = digest(SECRET, b"sk-e2e")
 TOKEN = "a token for tests only"
 SCREENS: Final[tuple[tuple[Literal["light", "dark"], int], ...]] = (("light", 1280), ("dark", 360))
 
+#: Figures that would be cut off if they were as long as figures get.
+_CUT_OFF: Final = """
+    const every = [...document.querySelectorAll("dl.figures dd")];
+    every.forEach((one) => { one.firstChild.data = "89 minutes"; });
+    const found = every.filter((one) => one.scrollWidth > one.clientWidth);
+    return found.map((one) => one.textContent);
+"""
+
 
 def denied(port: int, key: str) -> int:
     """The status of a request that the policy refuses."""
@@ -140,6 +148,9 @@ def reads_all_pages(browser: Browser, base: str) -> None:
     browser.open(pages["campaign"])
     assert len(browser.all("svg .member")) == ring.MEMBERS
     assert "Payment instrument" in browser.text()
+    # Just wide enough for three in a row.
+    browser.size(405)
+    assert browser.run(_CUT_OFF) == []
     browser.open(pages["account"])
     tree = browser.find(".tree").text
     assert "no-admin" in tree

@@ -119,11 +119,17 @@ class Linking:
         """The campaign `account` is held to belong to; None for none."""
         return self._verdicts.get(account)
 
+    def begin(self) -> None:
+        """Heed the journal of reviews from now on, if there is one: whom somebody bans on a guard
+        that nobody has asked yet is refused the first time.
+        """
+        if self._idle and self.keeper is not None:
+            self._start()
+
     def write(self, exchange: Exchange) -> None:
         """Queue what is to be learnt of a settled exchange."""
-        if self._idle and self.keeper is not None:
-            # Reviews are heeded whatever the policy wants to know of campaigns.
-            self._start()
+        # Reviews are heeded whatever the policy wants to know of campaigns.
+        self.begin()
         if self._asked is not None and not self._asked():
             return
         if len(self._waiting) >= self._limit:

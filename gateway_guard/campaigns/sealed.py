@@ -58,8 +58,9 @@ def _body(data: bytes, secret: bytes) -> bytes:
         )
     if key != key_id(secret):
         raise ForeignSnapshotError(
-            "it was written with another GATEWAY_GUARD_SECRET: without that one its digests mean "
-            "nothing"
+            "it was written with another GATEWAY_GUARD_SECRET, or by `replay --snapshot` (which "
+            "has a secret of its own, for `campaign` and `account` to read): without that one "
+            "its digests mean nothing"
         )
     body = data[_HEADER.size :]
     if len(body) != length:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from gateway_guard.campaigns.casebook import BANNED
-from gateway_guard.campaigns.known import Known, Shared, known_of
+from gateway_guard.campaigns.known import Known, known_of
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import JOIN, PRIOR
 from gateway_guard.campaigns.reviews import Review, Ruling
@@ -34,7 +34,7 @@ from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
 from gateway_guard.core.credentials import ACCOUNT, digest, key_as_sent, name_digest
 from gateway_guard.errors import SettingsError, SourceError
-from gateway_guard.pages.words import many, moment, signed, sure
+from gateway_guard.pages.words import in_short, many, moment, signed, sure
 from gateway_guard.settings import Settings
 
 AccountArgument = Annotated[
@@ -196,7 +196,7 @@ def print_known(known: Known, out: Console) -> None:
             out.print(f"  {'points':<10} {signed(held.points)}  (a member from {signed(JOIN)} on)")
     if known.shares:
         out.print("\nshares", style="bold")
-        for line in _in_short(known.shares):
+        for line in in_short(known.shares):
             out.print(f"  {line}")
     out.print("\nreviews", style="bold")
     standing = Standing()
@@ -216,23 +216,6 @@ def print_known(known: Known, out: Console) -> None:
         out.print(f"  {moment(review.at)} UTC  {said}")
     if not known.reviews and known.ruling is None:
         out.print("  none")
-
-
-def _in_short(shares: tuple[Shared, ...]) -> list[str]:
-    lines = []
-    for kind in dict.fromkeys(one.kind for one in shares):
-        counts = sorted((one.others for one in shares if one.kind == kind), reverse=True)
-        with_others = [count for count in counts if count]
-        if not with_others:
-            lines.append(f"{kind}: with nobody")
-        elif len(counts) == 1:
-            lines.append(f"{kind}: with {many(counts[0], 'other account')}")
-        else:
-            lines.append(
-                f"{kind}: {len(with_others)} of {len(counts)} with others, one of them with "
-                f"{many(with_others[0], 'other account')}"
-            )
-    return lines
 
 
 def _key_of(case: Casefile | None) -> tuple[bool, bytes]:

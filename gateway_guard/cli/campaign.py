@@ -29,6 +29,7 @@ from gateway_guard.cli.casefile import (
     ReasonOption,
     author_of,
     bench_of,
+    named,
     opened,
     reason_of,
 )
@@ -37,7 +38,7 @@ from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SourceError
-from gateway_guard.pages.words import day, many, moment, signed, sure
+from gateway_guard.pages.words import day, let_go, many, moment, signed, sure
 from gateway_guard.streams.post import Post
 
 CampaignArgument = Annotated[str, typer.Argument(metavar="ID", help="Its name: c_0001, …")]
@@ -47,6 +48,7 @@ _NETWORKS: Final = 3
 _TIES: Final = 6
 _DAYS: Final = 14
 _MEMBERS: Final = 20
+_COUNTRIES: Final = 12
 #: Campaigns let go that `list` shows.
 _ENDED: Final = 10
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -164,7 +166,8 @@ def register(app: typer.Typer) -> None:
         else:
             console().print(
                 f"{name} is released, its {many(report.size, 'account')} left alone for "
-                f"{LEFT_ALONE / 86400:.0f} days; a running guard knows within a second or two"
+                f"{LEFT_ALONE / 86400:.0f} days (`account clear` takes that back for one); a "
+                "running guard knows within a second or two"
             )
 
 
@@ -174,9 +177,8 @@ def _release_everywhere(post: Post, name: str, reason: str, by: str, format: For
     told = [facts.id for facts in post.verdicts().values() if facts.id != BANNED]
     accounts = told.count(name)
     if not accounts:
-        held = ", ".join(sorted(set(told))) or "none"
-        typer.echo(f"no campaign '{name}' is held by the guards of the store (held: {held})",
-                   err=True)  # fmt: skip
+        held = named(set(told))
+        typer.echo(f"no campaign '{name}' is held by the guards of the store ({held})", err=True)
         raise typer.Exit(USAGE)
     review = Review(
         at=time.time(), ruling=Ruling.RELEASE, campaign=name, reason=reason, by=by
@@ -220,8 +222,11 @@ def print_report(report: Report, out: Console, members: int) -> None:
     _heading(out, "members")
     if members:
         out.print(_members(report, members))
-    if report.size > members:
-        out.print(f"  and {report.size - members:,} more (--members {report.size})")
+    listed, shown = len(report.members), min(members, len(report.members))
+    if listed > shown:
+        out.print(f"  and {report.size - shown:,} more (--members {listed})")
+    elif report.size > shown:
+        out.print(f"  and {report.size - shown:,} more, less sure, which no report lists")
     _heading(out, "hours of the day, UTC")
     out.print("  00    03    06    09    12    15    18    21")
     most = max(report.active, default=0)
@@ -231,18 +236,26 @@ def print_report(report: Report, out: Console, members: int) -> None:
         out.print(f"  {when:<7} {count:>9,}")
     _heading(out, "networks")
     out.print(_networks(report))
+    rest = report.size - sum(one.members for one in report.networks[:_MEMBERS])
+    if rest > 0:
+        out.print(f"  and smaller ones, with {many(rest, 'member')} together")
     _heading(out, "countries")
     for word, countries in (
         ("declared", Counter(m.declared or "unknown" for m in report.members)),
         ("seen", Counter(m.country or "unknown" for m in report.members)),
     ):
-        shown = ", ".join(f"{name} {count:,}" for name, count in countries.most_common(12))
-        out.print(f"  {word:<8}  {printable(shown)}")
+        names = ", ".join(f"{name} {n:,}" for name, n in countries.most_common(_COUNTRIES))
+        more = len(countries) - _COUNTRIES
+        out.print(f"  {word:<8}  {printable(names)}{f', {more} more' if more > 0 else ''}")
+    _heading(out, "what next")
+    out.print("  one of them    gateway-guard account show ACCT")
+    out.print(f"  to hand it on  gateway-guard campaign export {report.id} --out {report.id}.html")
+    out.print(f"  to let it go   gateway-guard campaign release {report.id} --reason WHY")
 
 
 def _listed(found: list[Summary]) -> Table:
-    table = _table("campaign", "members>", "confidence>", "first seen", "alarm", "exchanges>",
-                   "share>", "networks")  # fmt: skip
+    table = _table("campaign", "members>", "confidence>", "first seen, UTC", "alarm, UTC",
+                   "exchanges>", "share>", "networks")  # fmt: skip
     for one in found:
         names = list(one.networks.items())
         networks = ", ".join(f"{name} {count:,}" for name, count in names[:_NETWORKS])
@@ -256,7 +269,7 @@ def _listed(found: list[Summary]) -> Table:
 
 
 def _let_go(ended: list[Ended]) -> Table:
-    table = _table("campaign", "members>", "alarm", "let go", "refused>", "because")
+    table = _table("campaign", "members>", "alarm, UTC", "let go, UTC", "refused>", "because")
     for one in reversed(ended):
         table.add_row(
             one.id, f"{one.members:,}", moment(one.alarm_at), moment(one.ended_at),
@@ -307,8 +320,12 @@ def _report(case: Casefile, name: str) -> Report:
     try:
         return report_of(linker, name, made_at=_as_of(case))
     except LookupError:
-        held = ", ".join(sorted(linker.held)) or "none"
-        typer.echo(f"no campaign '{name}' is held in {case.file.path} (held: {held})", err=True)
+        ended = [one for one in linker.cases.endings.latest if one.id == name]
+        if ended:
+            typer.echo(let_go(ended[-1], name), err=True)
+        else:
+            held = named(linker.held)
+            typer.echo(f"no campaign '{name}' is held in {case.file.path} ({held})", err=True)
         raise typer.Exit(USAGE) from None
 
 

@@ -18,6 +18,7 @@ from gateway_guard.cli.casefile import (
     ReasonOption,
     author_of,
     bench_of,
+    named,
     opened,
     reason_of,
 )
@@ -76,7 +77,6 @@ def _members(name: str, post: Post | None, case: Casefile | None) -> list[str]:
         found = {a: held.id for held in case.linker.campaigns() for a in held.members}
     members = sorted(account for account, campaign in found.items() if campaign == name)
     if not members:
-        held = ", ".join(sorted(set(found.values()))) or "none"
-        typer.echo(f"no campaign '{name}' is held (held: {held})", err=True)
+        typer.echo(f"no campaign '{name}' is held ({named(set(found.values()))})", err=True)
         raise typer.Exit(USAGE)
     return members

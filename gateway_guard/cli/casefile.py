@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import getpass
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -28,6 +29,8 @@ from gateway_guard.streams.bench import Bench
 from gateway_guard.streams.post import Post
 from gateway_guard.types.veiled import Veiled
 
+#: Campaigns named where one is asked for that is not held.
+_NAMED: Final = 12
 #: `--file`, the same for every command.
 FileOption = Annotated[
     Path | None,
@@ -219,3 +222,10 @@ def author_of(name: str | None) -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""
+
+
+def named(held: Collection[str]) -> str:
+    """Which campaigns there are, where somebody meant another: a few of them by name."""
+    names = sorted(held)
+    more = f" and {len(names) - _NAMED:,} more: `campaign list`" if len(names) > _NAMED else ""
+    return f"held: {', '.join(names[:_NAMED]) or 'none'}{more}"

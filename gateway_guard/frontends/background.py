@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from gateway_guard.linking import Linking
 from gateway_guard.stores.base import ImmediateStore
 from gateway_guard.stores.patience import PatientStore
 from gateway_guard.streams.shared import SharedLinking
@@ -56,8 +57,8 @@ class Background:
             self._watcher = asyncio.get_running_loop().create_task(self._watch(self._reload_every))
 
     async def begin(self) -> None:
-        """See whether a shared store answers, and hear of its verdicts, unless it is down: who is
-        banned is so from the first request on.
+        """See whether a shared store answers, and hear of its verdicts, unless it is down; or heed
+        the journal of reviews: who is banned is so from the first request on.
         """
         if self._closed:
             log.warning(
@@ -70,6 +71,8 @@ class Background:
         linking = getattr(self._guard, "linking", None)
         if isinstance(linking, SharedLinking):
             await asyncio.to_thread(linking.wait, VERDICTS_SECONDS)
+        elif isinstance(linking, Linking) and not self._closed:
+            linking.begin()
 
     async def _shielded(self, exchange: Exchange, usage: Usage) -> None:
         task = asyncio.get_running_loop().create_task(self._guard.settle(exchange, usage))

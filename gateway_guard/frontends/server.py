@@ -46,6 +46,7 @@ from gateway_guard.frontends.sockets import SocketProtocol
 from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
+from gateway_guard.linking import Linking
 from gateway_guard.record.exporting import OWN, encoder
 from gateway_guard.record.line import Addresses
 from gateway_guard.record.log import DecisionLog
@@ -258,6 +259,9 @@ class Sidecar:
         linking = self.guard.linking
         if isinstance(linking, SharedLinking):
             linking.reload = lambda: loop.call_soon_threadsafe(reloader.ask) is not None
+        elif isinstance(linking, Linking):
+            # Here, too: gateways may ask over what has no lifespan.
+            linking.begin()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from typing import Final
 from xml.etree.ElementTree import Element
 
 from gateway_guard import __version__
 from gateway_guard.campaigns.report import Report
+from gateway_guard.pages.campaign_members import members
 from gateway_guard.pages.campaign_tables import (
+    Ways,
     folded,
     links,
-    members,
     networks,
     number,
+    scroller,
     section,
     table,
     templates,
@@ -45,6 +47,9 @@ from gateway_guard.pages.words import (
     sure,
 )
 
+#: All links of the file stay in it.
+_WITHIN: Final = Ways()
+
 
 def render(report: Report) -> str:
     """The document. Equal reports give equal documents."""
@@ -68,12 +73,13 @@ def render(report: Report) -> str:
 
 
 def sections(
-    report: Report, *, link: Callable[[str], str] | None = None
+    report: Report, *, listed: Element | None = None, ways: Ways = _WITHIN
 ) -> tuple[Element, ...]:  # fmt: skip
-    """What the report says, under headings; `link` gives the address of an account's own page."""
+    """What the report says, under headings; `listed` stands for the part that lists members."""
     return (
-        _did(report), _evidence(report), _timeline(report), _clock(report), _graph(report),
-        networks(report), templates(report), members(report, link=link), _method(report),
+        _did(report), _evidence(report), _timeline(report), _clock(report), _graph(report, ways),
+        networks(report), templates(report), members(report) if listed is None else listed,
+        _method(report),
     )  # fmt: skip
 
 
@@ -189,7 +195,7 @@ def _evidence(report: Report) -> Element:
             "organisation counted. A weight is the natural logarithm of the odds; the upright mark "
             "is what chance would give.", cls="note",
         ),
-        table(heads, rows, "Kinds of evidence, strongest first"),
+        table(heads, rows, "Kinds of evidence, strongest first", label="Evidence"),
         tag("h3", "In words"),
         tag("ul", [tag("li", _sentence(sentence)) for sentence in report.evidence]),
     )  # fmt: skip
@@ -234,14 +240,16 @@ def _timeline(report: Report) -> Element:
         "Timeline",
         tag(
             "figure",
-            plot,
+            scroller(plot, "Timeline"),
             legend,
             tag(
                 "figcaption", "Active members are known for the latest week of each account: there "
-                "were at least so many. Exchanges are counted from the alarm on.",
+                "were at least so many. Exchanges are counted from the alarm on. Times are UTC.",
             ),
         ),
-        folded(f"The same as a table, by {each}", table(heads, rows)),
+        folded(
+            f"The same as a table, by {each}", table(heads, rows, label="Timeline as a table")
+        ),
     )  # fmt: skip
 
 
@@ -270,11 +278,14 @@ def _clock(report: Report) -> Element:
                 "over the week last watched of each.",
             ),
         ),
-        folded("The same as a table", table(("Hour (UTC)", "Active >", "Share >"), rows)),
+        folded(
+            "The same as a table",
+            table(("Hour (UTC)", "Active >", "Share >"), rows, label="Hours as a table"),
+        ),
     )  # fmt: skip
 
 
-def _graph(report: Report) -> Element:
+def _graph(report: Report, ways: Ways) -> Element:
     place = {member.account: i for i, member in enumerate(report.members, 1)}
     undrawn, values = layout(report).left_out
     note = (
@@ -292,7 +303,7 @@ def _graph(report: Report) -> Element:
             number(tie.size),
             number(tie.outside),
             tag("td", between(tie.first_at, tie.last_at), cls="w"),
-            tag("td", links(place[account] for account in tie.members)),
+            tag("td", links((place[one] for one in tie.members), tie.label, ways)),
         )
         for tie in report.ties
     ]
@@ -308,10 +319,10 @@ def _graph(report: Report) -> Element:
     return section(
         "Who shares what",
         tag(
-            "figure", tag("ul", legend, cls="legend"), graph(report), tag("figcaption", note),
-            cls="graph",
+            "figure", tag("ul", legend, cls="legend"), graph(report, ways.member),
+            tag("figcaption", note), cls="graph",
         ),
-        folded("The same as a table", table(heads, rows)),
+        folded("The same as a table", table(heads, rows, label="Who shares what, as a table")),
     )  # fmt: skip
 
 

@@ -7,16 +7,34 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from gateway_guard.campaigns.membership import PRIOR
-from gateway_guard.campaigns.report import Member, Report
-from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.plots import gauge, spark
-from gateway_guard.pages.words import date, extent, many, moment, signed, sure
+import msgspec
 
-#: A space at which no line breaks.
-_HOLD: Final = "\N{NO-BREAK SPACE}"
-#: A hyphen at which no line breaks.
-_HYPHEN: Final = "\N{NON-BREAKING HYPHEN}"
+from gateway_guard.campaigns.report import Report
+from gateway_guard.pages.markup import Child, tag
+from gateway_guard.pages.plots import gauge
+from gateway_guard.pages.words import extent, many
+
+#: Rows of a long table that are shown before somebody asks for all.
+_FIRST: Final = 10
+#: Rows for which nothing is folded: to unfold them would take as much room.
+_FEW: Final = 5
+#: Most members named in one cell.
+_NAMED: Final = 40
+
+
+class Ways(msgspec.Struct, frozen=True, kw_only=True):
+    """Where links of a report lead.
+
+    Attributes:
+        account: the address of an account's own page; None where there is none.
+        member: the address of a member's row, by its number.
+        sharing: the address of the members that share the value of a label; None where there is
+            none.
+    """
+
+    account: Callable[[str], str] | None = None
+    member: Callable[[int], str] = "#m{}".format
+    sharing: Callable[[str], str] | None = None
 
 
 def networks(report: Report) -> Element:
@@ -41,7 +59,8 @@ def networks(report: Report) -> Element:
     rest = report.size - sum(one.members for one in report.networks)
     if rest > 0:
         caption += f"; smaller networks, with {many(rest, 'member')} together, are left out"
-    return section("Networks", table(heads, rows, caption, sortable=True))
+    every = table(heads, rows, caption, sortable=True, label="Networks of members")
+    return section("Networks", long(every, "networks"))
 
 
 def templates(report: Report) -> Element:
@@ -70,78 +89,18 @@ def templates(report: Report) -> Element:
         "Content that members of several organisations have in common, by keyed digest; parts that "
         "the very same members share count as one template."
     )
-    return section(
-        "Templates", tag("p", note, cls="note"), table(heads, rows, sortable=True)
-    )  # fmt: skip
-
-
-def members(report: Report, *, link: Callable[[str], str] | None = None) -> Element:
-    """Every member listed; `link` gives the address of an account's own page."""
-    year = date(report.last_at)[-4:]
-    rows = [_member(i, member, year, link) for i, member in enumerate(report.members, 1)]
-    heads = (
-        "# >", "Account", "Paid by", "Confidence >", "What it adds", "Shares", "Signed up",
-        "First seen", "Last seen", "Exchanges >", "Refused >", "Tokens >", "Declared / seen",
-        "Network", "Hours (UTC)",
-    )  # fmt: skip
-    note = (
-        "The surest first. What it adds: weights for and against membership, as natural "
-        f"logarithms, to the {signed(PRIOR)} that every account starts with. Times are UTC, "
-        f"of {year} where no other year is named."
-    )
-    rest = report.size - len(report.members)
-    if rest > 0:
-        note += f" {many(rest, 'more account')} not listed."
-    every = table(heads, rows, sortable=True)
-    every.set("class", "scroll wide")
-    found = section("Members", tag("p", note, cls="note"), every)
-    found.set("class", "members")
-    return found
-
-
-def _member(
-    i: int, member: Member, year: str, link: Callable[[str], str] | None
-) -> tuple[Element, ...]:  # fmt: skip
-    adds = ", ".join(
-        f"{name.replace('-', _HYPHEN)}{_HOLD}{signed(points)}"
-        for name, points in member.adds.items()
-    )
-    verified = " (verified)" if member.verified else None
-    name = tag("code", member.account)
-    if link is not None:
-        name = tag("a", name, href=link(member.account))
-    return (
-        tag("td", i, cls="n", data_v=i, id=f"m{i}"),
-        tag("th", name, verified, cls="w", scope="row"),
-        tag("td", member.organisation, data_v=member.organisation[1:]),
-        tag("td", sure(member.confidence), cls="n", data_v=member.points),
-        tag("td", adds, cls="adds", data_v=member.points),
-        tag("td", " ".join(member.ties), cls="ties"),
-        _when(member.created_at, year),
-        _when(member.first_at, year),
-        _when(member.last_at, year),
-        number(member.exchanges),
-        number(member.refused),
-        number(member.tokens),
-        tag("td", f"{member.declared or '–'} / {member.country or '–'}", cls="w"),
-        tag("td", "–" if member.asn is None else f"AS{member.asn}", data_v=member.asn or 0),
-        tag("td", spark(member.active), data_v=sum(n > 0 for n in member.active)),
-    )
-
-
-def _when(at: float | None, year: str) -> Element:
-    """A cell with a time, which breaks between date and time only; `year` goes without saying."""
-    if at is None:
-        return tag("td", "unknown", data_v=0)
-    before, _, time = moment(at).partition(", ")
-    return tag("td", f"{before.removesuffix(year).strip().replace(' ', _HOLD)}, {time}", data_v=at)
+    note += " Those of the most members first."
+    every = table(heads, rows, sortable=True, label="Templates that members share")
+    return section("Templates", tag("p", note, cls="note"), long(every, "templates"))
 
 
 def table(
     heads: Sequence[str], rows: Iterable[tuple[Element, ...]], caption: str | None = None, *,
-    sortable: bool = False,
+    label: str, sortable: bool = False,
 ) -> Element:  # fmt: skip
-    """A table; a heading that ends in ` >` stands above numbers."""
+    """A table; a heading that ends in ` >` stands above numbers. Where it is wider than the page
+    it is scrolled, by keys as well; `label` is what it is called there.
+    """
     found = tag(
         "table",
         tag("caption", caption) if caption else None,
@@ -161,7 +120,27 @@ def table(
         tag("tbody", [tag("tr", cells) for cells in rows]),
         cls="sortable" if sortable else None,
     )  # fmt: skip
-    return tag("div", found, cls="scroll")
+    return scroller(found, label)
+
+
+def scroller(child: Element, label: str) -> Element:
+    """Something that may be wider than the page."""
+    return tag("div", child, cls="scroll", tabindex=0, role="region", aria_label=label)
+
+
+def long(every: Element, what: str, first: int = _FIRST) -> Element:
+    """A table (as of `table`) whose `first` rows are shown, and the others once a box is ticked;
+    on paper all. A link to a row shows it. `what` the rows are, in the plural.
+    """
+    found, rows = every.find("table"), every.findall("table/tbody/tr")
+    if found is None or len(rows) <= first + _FEW:
+        return every
+    found.set("data-first", str(first))
+    for row in rows[first:]:
+        row.set("class", "rest")
+    words = f" Show all {len(rows):,} {what}, not only the first {first}"
+    box = tag("label", tag("input", type="checkbox", autocomplete="off"), words)
+    return tag("div", tag("div", box, cls="unfold"), every, cls="long")
 
 
 def folded(summary: str, child: Element) -> Element:
@@ -176,13 +155,20 @@ def number(value: float | None, how: str = "{:,}") -> Element:
     return tag("td", how.format(value), cls="n", data_v=value)
 
 
-def links(numbers: Iterable[int]) -> list[Child]:
-    """Numbers of members, each a link to its row."""
+def links(numbers: Iterable[int], label: str, ways: Ways) -> list[Child]:
+    """Numbers of the members that share the value of `label`, each a link to its row; the surest,
+    where there are many.
+    """
+    every = sorted(numbers)
     found: list[Child] = []
-    for i in sorted(numbers):
+    for i in every[:_NAMED]:
         if found:
             found.append(", ")
-        found.append(tag("a", i, href=f"#m{i}"))
+        found.append(tag("a", i, href=ways.member(i)))
+    if len(every) > _NAMED:
+        words = f"{len(every) - _NAMED:,} more"
+        to = ways.sharing(label) if ways.sharing is not None else None
+        found += [" and ", words if to is None else tag("a", words, href=to)]
     return found
 
 

@@ -49,8 +49,9 @@ code { font: .92em ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "D
   monospace; overflow-wrap: anywhere; }
 a { color: inherit; }
 dl.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr));
-  gap: 1px; margin: 1.75rem 0 0; border: 1px solid var(--line); background: var(--line); }
-dl.figures > div { padding: .8rem 1rem; background: var(--paper); }
+  gap: 1px; margin: 1.75rem 0 0; border: 1px solid var(--line); }
+dl.figures > div { padding: .8rem 1rem; background: var(--paper);
+  box-shadow: 0 0 0 1px var(--line); }
 dl.figures dt { color: var(--soft); font-size: .8rem; }
 dl.figures dd { margin: .1rem 0 0; font-size: 1.35rem; font-weight: 600; line-height: 1.2;
   white-space: nowrap; }
@@ -86,6 +87,13 @@ svg .halo { fill: var(--ink); font-weight: 600; stroke: var(--paper); stroke-wid
   list-style: none; font-size: .9rem; }
 .legend li { display: flex; align-items: center; gap: .45rem; margin: 0; }
 .scroll { overflow-x: auto; margin: .75rem 0; }
+.scroll:focus-visible { outline: 3px solid var(--addresses); outline-offset: 2px; }
+figure .scroll { margin: 0; }
+.unfold { display: flex; flex-wrap: wrap; align-items: center; gap: .4rem 1.2rem; margin: .6rem 0;
+  font-size: .9rem; }
+.unfold input[type=search] { width: 22rem; max-width: 100%; padding: .35rem .6rem; font: inherit;
+  border: 1px solid var(--soft); border-radius: 4px; background: var(--paper); color: var(--ink); }
+.unfold output { color: var(--soft); }
 .wide { width: min(100vw - 3rem, 92rem); margin-left: calc(50% - min(50vw - 1.5rem, 46rem)); }
 .wide table { margin: 0 auto; font-size: .8rem; }
 .wide th, .wide td { padding-right: .7rem; }
@@ -97,9 +105,11 @@ th, td { padding: .34rem .9rem .34rem 0; border-bottom: 1px solid var(--line); t
 thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; white-space: nowrap; }
 tbody th { font-weight: 500; }
 .n { text-align: right; white-space: nowrap; }
+.n + :not(.n) { padding-left: .5rem; }
 .w { white-space: nowrap; }
 .adds { min-width: 16.5em; }
 .ties { min-width: 6.5em; }
+.wide th small { display: block; color: var(--soft); font-weight: 400; }
 .text { min-width: 18em; white-space: pre-wrap; overflow-wrap: anywhere; }
 td svg { max-width: none; margin-top: .15rem; }
 tr:has(:target) { background: var(--wash); outline: 2px solid var(--alarm); outline-offset: -1px; }
@@ -109,6 +119,12 @@ th button { text-decoration: underline dotted; text-underline-offset: .25em; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 summary { color: var(--soft); font-size: .9rem; cursor: pointer; }
+@media screen {
+  .long:not(:has(.unfold :checked)) table:not(.found) tr.rest:not(:has(:target)) { display: none; }
+}
+@media (max-width: 45rem) {
+  figure .scroll > svg { width: 44rem; max-width: none; }
+}
 footer { margin-top: 3.5rem; padding-top: 1rem; padding-bottom: 3rem; color: var(--soft);
   font-size: .85rem; }
 @media print {
@@ -128,6 +144,7 @@ footer { margin-top: 3.5rem; padding-top: 1rem; padding-bottom: 3rem; color: var
   figure, tr, dl.figures { break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
+  .unfold { display: none; }
   .members { page: wide; }
   .wide { width: auto; margin-left: 0; }
   .wide table { font-size: 8px; }
@@ -137,7 +154,7 @@ footer { margin-top: 3.5rem; padding-top: 1rem; padding-bottom: 3rem; color: var
 }
 """
 
-#: Lets a reader sort a table by a column. Nothing is lost without it.
+#: Lets a reader sort a table by a column, and find rows of a long one. Nothing is lost without it.
 JS: Final = """
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -160,7 +177,34 @@ for (const table of document.querySelectorAll("table.sortable")) {
       };
       const rows = [...body.rows].sort(order);
       body.append(...(down ? rows.reverse() : rows));
+      const first = Number(table.dataset.first ?? rows.length);
+      [...body.rows].forEach((row, i) => row.classList.toggle("rest", i >= first));
     });
   });
+}
+for (const place of document.querySelectorAll(".unfold")) {
+  const table = place.parentElement.querySelector("table");
+  const rows = [...table.tBodies[0].rows];
+  const input = document.createElement("input");
+  const said = document.createElement("output");
+  input.type = "search";
+  input.placeholder = "Find: words of a row";
+  input.setAttribute("aria-label", "Find rows by words in them");
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\\s+/).filter(Boolean);
+    table.classList.toggle("found", words.length > 0);
+    let count = 0;
+    for (const row of rows) {
+      const cells = [...row.cells].map((cell) => cell.dataset.all ?? cell.textContent);
+      const parts = cells.join(" ").toLowerCase().split(/[\\s,]+/);
+      // T1 is not T12, but a piece of an account finds it.
+      const has = (word) => parts.some(
+        (part) => part === word || (word.length > 3 && part.includes(word)));
+      row.hidden = !words.every(has);
+      count += row.hidden ? 0 : 1;
+    }
+    said.textContent = words.length ? `${count} of ${rows.length}` : "";
+  });
+  place.append(input, said);
 }
 """

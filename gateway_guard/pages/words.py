@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from gateway_guard.campaigns.ended import WORDS, Ended
+from gateway_guard.campaigns.known import Shared
 from gateway_guard.campaigns.traces import MOST_PLACES, MOST_SHARED
 from gateway_guard.campaigns.words import times
 
@@ -100,6 +102,15 @@ def between(first: float | None, last: float | None) -> str:
     return f"{moment(first)}–{moment(last)[-5:]}" if same else f"{moment(first)} – {moment(last)}"
 
 
+def let_go(one: Ended, name: str) -> str:
+    """What became of a campaign held no longer, known as `name`, in two sentences."""
+    return (
+        f"{name}, held for {lasting(one.ended_at - one.alarm_at)} until {moment(one.ended_at)} "
+        f"UTC, was let go: {WORDS[one.why]}. It had {many(one.members, 'account')}; "
+        f"{one.refused:,} of their {many(one.exchanges, 'exchange')} since the alarm were refused."
+    )
+
+
 def lasting(seconds: float) -> str:
     """`40 minutes`, `10.5 hours`, `6.0 days`."""
     if seconds < 5400:
@@ -136,6 +147,24 @@ def signed(points: float) -> str:
 def sure(share: float) -> str:
     """A probability in per cent; never 100 %, which nothing of this is."""
     return "> 99.9%" if share > 0.999 else f"{100 * share:.1f}%"
+
+
+def in_short(shares: Sequence[Shared]) -> list[str]:
+    """What an account shares, a line a kind: of how many values, and with how many others."""
+    lines = []
+    for kind in dict.fromkeys(one.kind for one in shares):
+        counts = sorted((one.others for one in shares if one.kind == kind), reverse=True)
+        with_others = [count for count in counts if count]
+        if not with_others:
+            lines.append(f"{kind}: with nobody")
+        elif len(counts) == 1:
+            lines.append(f"{kind}: with {many(counts[0], 'other account')}")
+        else:
+            lines.append(
+                f"{kind}: {len(with_others)} of {len(counts)} with others, one of them with "
+                f"{many(with_others[0], 'other account')}"
+            )
+    return lines
 
 
 def extent(shortest: int | None, longest: int | None) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
+from rich.console import Console
 
 from gateway_guard.campaigns.casebook import BANNED, banned_in
+from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.snapshot import freeze
+from gateway_guard.cli.campaign import print_report
+from gateway_guard.cli.casefile import named
 from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.record.reviews import Journal
 from gateway_guard.record.snapshots import SnapshotFile
@@ -77,6 +83,33 @@ def test_show_gives_evidence_members_hours_networks_and_countries(
     assert "seen      BR 18, US 6" in ran.out
     # Active from 12 to 23 UTC.
     assert f"\n  {' ' * 24}{'█' * 24}\n" in ran.out
+
+
+def shown(report: Report, members: int) -> str:
+    out = Console(file=io.StringIO(), width=200)
+    print_report(report, out, members)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def test_show_says_what_it_leaves_out_and_what_next() -> None:
+    report = report_of(ring.caught(), "c_0001")
+    more = msgspec.structs.replace(
+        report,
+        size=3200,
+        networks=tuple(msgspec.structs.replace(report.networks[0], members=9) for _ in range(30)),
+        members=tuple(
+            msgspec.structs.replace(report.members[i % 24], country=f"{i:02}") for i in range(100)
+        ),
+    )
+
+    text = shown(more, 100)
+
+    assert "and 3,100 more, less sure, which no report lists" in text
+    assert "and 3,180 more (--members 100)" in shown(more, 20)
+    assert f"and smaller ones, with {3200 - 20 * 9:,} members together" in text
+    assert "09 1, 10 1, 11 1, 88 more" in text
+    assert "gateway-guard campaign release c_0001 --reason WHY" in text
 
 
 @pytest.mark.usefixtures("path")
@@ -162,10 +195,28 @@ def test_list_says_what_was_let_go_lately_and_why(monkeypatch: Patch, capfd: Cap
     _, title, heading, _, line, _, foot = ran.out.splitlines()
     assert ran.code == 0
     assert title == "let go lately"
-    assert heading.split() == ["campaign", "members", "alarm", "let", "go", "refused", "because"]
+    assert " ".join(heading.split()) == "campaign members alarm, UTC let go, UTC refused because"
     assert line.split()[:2] == ["c_0001", "24"]
     assert line.endswith("released by a reviewer")
     assert foot.startswith("0 campaigns among 144 accounts")
+
+
+@pytest.mark.usefixtures("path")
+def test_a_campaign_let_go_is_told_of_by_its_name(monkeypatch: Patch, capfd: Capture) -> None:
+    run(monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", "a reseller")
+
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0001")
+
+    assert ran.code == 2
+    assert ran.err.startswith("c_0001, held for ")
+    assert "was let go: released by a reviewer. It had 24 accounts; " in ran.err
+
+
+def test_of_many_campaigns_a_few_are_named() -> None:
+    said = named({f"c_{i:04}" for i in range(1, 300)})
+
+    assert said.startswith("held: c_0001, c_0002, ")
+    assert said.endswith("c_0012 and 287 more: `campaign list`")
 
 
 @pytest.mark.usefixtures("path")

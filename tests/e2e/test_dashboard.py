@@ -32,6 +32,14 @@ ACCOUNT = digest(SECRET, b"sk-e2e")
 TOKEN = "a token for tests only"
 SCREENS: Final[tuple[tuple[Literal["light", "dark"], int], ...]] = (("light", 1280), ("dark", 360))
 
+#: Figures that would be cut off if they were as long as figures get.
+_CUT_OFF: Final = """
+    const every = [...document.querySelectorAll("dl.figures dd")];
+    every.forEach((one) => { one.firstChild.data = "89 minutes"; });
+    const found = every.filter((one) => one.scrollWidth > one.clientWidth);
+    return found.map((one) => one.textContent);
+"""
+
 
 def denied(port: int, key: str) -> int:
     """The status of a request that the policy refuses."""
@@ -140,6 +148,9 @@ def reads_all_pages(browser: Browser, base: str) -> None:
     browser.open(pages["campaign"])
     assert len(browser.all("svg .member")) == ring.MEMBERS
     assert "Payment instrument" in browser.text()
+    # Just wide enough for three in a row.
+    browser.size(405)
+    assert browser.run(_CUT_OFF) == []
     browser.open(pages["account"])
     tree = browser.find(".tree").text
     assert "no-admin" in tree
@@ -183,7 +194,13 @@ def bans(browser: Browser, base: str) -> None:
     tab_to(browser, "reason")
     browser.press("stolen card <script>alert(1)</script>")
     tab_to(browser, "by")
-    browser.press("mia")
+    # Enter in a field decides nothing.
+    browser.run(
+        "window.sent = 0; document.querySelector('form.act').addEventListener('submit', "
+        "() => { window.sent += 1; })"
+    )
+    browser.press("mia", Keys.ENTER)
+    assert browser.run("return window.sent") == 0
     tab_to(browser, "ban")
     browser.press(Keys.ENTER)
     browser.wait(lambda: "Banned: each of its requests" in browser.text(), "the ban is confirmed")
@@ -199,6 +216,24 @@ def releases(browser: Browser, base: str) -> None:
     browser.press(Keys.ENTER)
     # It shows the campaign with a word, or no longer has it.
     arrives(browser, r"done=release|/campaigns(#.*)?$")
+
+
+def test_who_is_banned_on_a_guard_that_nobody_has_asked_is_so_before_the_first_request(
+    tmp_path: Path,
+) -> None:
+    with (
+        Upstream({}) as upstream,
+        Sidecar(
+            tmp_path, upstream.url, f"--campaigns-file={tmp_path / 'campaigns'}", policy=ASKS
+        ) as sidecar,
+    ):
+        there = f"/dashboard/accounts/{ACCOUNT}"
+        done = decide(sidecar.admin, there, ruling="ban", by="mia", reason="stolen card")
+        assert done.status_code == 303
+
+        until(lambda: 'class="pill bad">banned' in page(sidecar.admin, there), "it is in force")
+        assert ACCOUNT in page(sidecar.admin, "/dashboard/accounts")
+        assert chat(sidecar.port) == 403
 
 
 @needs_browser

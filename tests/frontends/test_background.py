@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 
 from gateway_guard.building import build_guard
+from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.frontends.background import Background
+from gateway_guard.linking import Linking
 from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.record.keeping import Keeper
+from gateway_guard.record.reviews import append
+from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
 from gateway_guard.types import Outcome, Usage
 from tests import build
 from tests.frontends.fakes import FakeGuard, run
 from tests.processes import PATIENCE
+from tests.servers import until
 
 
 def background(guard: FakeGuard, every: float | None = 0.0) -> Background:
@@ -88,6 +94,21 @@ def test_watching_survives_a_failure(caplog: pytest.LogCaptureFixture) -> None:
         run(main)
 
     assert "watching the policy failed: OSError" in caplog.text
+
+
+def test_the_journal_of_reviews_is_heeded_before_the_first_request(tmp_path: Path) -> None:
+    path = tmp_path / "campaigns"
+    links = Linking(build.SECRET, keeper=Keeper(SnapshotFile(path), build.SECRET))
+    guard = FakeGuard()
+    guard.linking = links  # type: ignore[attr-defined]
+
+    run(lambda: background(guard, None).begin())
+    ban = Review(at=build.NOW, ruling=Ruling.BAN, account="acct_bad", reason="why")
+    append(SnapshotFile(path).reviews, ban)
+    try:
+        until(lambda: links.facts("acct_bad") is not None, "the ban is in force")
+    finally:
+        links.close()
 
 
 def test_closing_waits_for_what_is_being_settled_and_closes_once() -> None:

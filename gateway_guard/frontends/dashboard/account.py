@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.known import Known
-from gateway_guard.campaigns.membership import JOIN
+from gateway_guard.campaigns.membership import JOIN, PRIOR
 from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.frontends.dashboard.actions import action_card
 from gateway_guard.frontends.dashboard.overview import COUNTED, accounts_table, limit_level
@@ -26,9 +26,10 @@ from gateway_guard.frontends.dashboard.shell import (
     shell,
 )
 from gateway_guard.frontends.dashboard.traffic import meter, risk_level
-from gateway_guard.frontends.dashboard.views import AccountView, Campaigns, Told
+from gateway_guard.frontends.dashboard.views import MOST_RULINGS, AccountView, Campaigns, Told
+from gateway_guard.pages.campaign_tables import long
 from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.words import date, instant, many, moment, short, signed, sure
+from gateway_guard.pages.words import date, in_short, instant, many, moment, short, signed, sure
 from gateway_guard.record.chain import Entry
 from gateway_guard.record.tally import AccountSeen, LimitSeen, Tally
 from gateway_guard.types import AccountFacts
@@ -36,6 +37,13 @@ from gateway_guard.types import AccountFacts
 _HERE: Final = f"{HOME}/accounts"
 #: Decisions that are unfolded when the page opens.
 _OPEN: Final = 1
+#: Rulings, and decisions of people, that are shown before somebody asks for all.
+_RULINGS: Final = 20
+_ENTRIES: Final = 50
+#: Ways to the parts of a long page.
+_JUMPS: Final = (
+    ("Why: latest decisions", "latest"), ("Decide", "decide"), ("What people decided", "decided"),
+)  # fmt: skip
 
 
 def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "") -> str:
@@ -53,6 +61,7 @@ def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "
         view.account, _HERE, reader,
         notice("", "This account was not seen by these guards, or was forgotten since. It can be "
                "decided on nevertheless.") if nothing else None,
+        tag("p", [tag("a", words, href=f"#{where}") for words, where in _JUMPS], cls="jumps"),
         tag(
             "div",
             tag(
@@ -67,11 +76,11 @@ def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "
             ),
             cls="grid",
         ),
-        card("Latest decisions, and why", *_decisions(part.decisions, now)),
+        card("Latest decisions, and why", *_decisions(part.decisions, now), name="latest"),
         tag(
             "div",
             action_card(reader, "account", done),
-            card("What people decided", *_decided(view.decided)),
+            card("What people decided", *_decided(view.decided), name="decided"),
             cls="grid",
         ),
         heading=heading,
@@ -93,6 +102,7 @@ def accounts_page(
             tag("td", "for ever" if one.until is None else f"until {date(one.until)}"),
         )
         for one in campaigns.rulings
+        if wanted in one.account
     ]  # fmt: skip
     search = tag(
         "form",
@@ -111,12 +121,22 @@ def accounts_page(
             "div",
             card("Riskiest in the last day", *_stood_out(found, tally.now, wanted)),
             card("Stopped most often in the last day", *_stopped(stopped, tally.now, wanted)),
-            card("Decided by people", listing(("Account", "Ruling", "For how long"), rulings,
-                 "Rulings in force") if rulings else empty(
-                 "Nobody is banned or allowed. An account's page has the form for it.")),
+            card("Decided by people", *_ruled(rulings, wanted)),
             cls="grid",
         ),
     )  # fmt: skip
+
+
+def _ruled(rows: Sequence[tuple[Element, ...]], wanted: str) -> list[Child]:
+    if not rows:
+        words = f"Of those with {wanted!r} in it nobody" if wanted else "Nobody"
+        return [empty(f"{words} is banned or allowed. An account's page has the form for it.")]
+    every = listing(("Account", "Ruling", "For how long"), rows, "Rulings in force")
+    note = f"The latest {MOST_RULINGS} in force; what is older is in the audit file."
+    return [
+        long(every, "rulings", _RULINGS),
+        tag("p", note, cls="note") if len(rows) >= MOST_RULINGS else None,
+    ]
 
 
 def _stood_out(found: Sequence[AccountSeen], now: float, wanted: str) -> list[Element]:
@@ -213,27 +233,27 @@ def _campaign(known: Known | None) -> list[Child]:
         if held.points is not None:
             total = (tag("th", f"Points (a member from {signed(JOIN)} on)", scope="row"),
                      tag("td", tag("strong", signed(held.points)), cls="n"))  # fmt: skip
-            rows.append(total)
+            prior = (tag("th", "What every account starts with", scope="row"),
+                     tag("td", signed(PRIOR), cls="n"))  # fmt: skip
+            rows += [prior, total]
         found.append(listing(("What speaks for it", "Adds >"), rows, "Evidence"))
-    kinds: dict[str, list[int]] = {}
-    for one in known.shares:
-        kinds.setdefault(one.kind, []).append(one.others)
-    if kinds:
-        items = [
-            tag("li", f"{kind}: " + (f"with {many(max(counts), 'other account')}" if max(counts)
-                else "with nobody"))
-            for kind, counts in kinds.items()
-        ]  # fmt: skip
-        found += [tag("h3", "Shares"), tag("ul", items)]
+    lines = in_short(known.shares)
+    if lines:
+        found += [tag("h3", "Shares"), tag("ul", [tag("li", line) for line in lines])]
     return found
 
 
 def _facts(view: AccountView, attributes: AccountFacts) -> Element:
     known = view.known.trace if view.known is not None else None
-    verified = {None: "not known", True: "yes", False: "no"}[attributes.verified]
+    # Where no attributes are at hand: what was known when it was last seen.
+    checked, created = attributes.verified, attributes.created_at
+    if known is not None:
+        checked = known.verified if checked is None else checked
+        created = known.created_at if created is None else created
+    verified = {None: "not known", True: "yes", False: "no"}[checked]
     rows: list[tuple[str, str]] = [
         ("Organisation", attributes.organisation or (known.organisation if known else "") or "–"),
-        ("Signed up", f"{moment(attributes.created_at)}" if attributes.created_at else "–"),
+        ("Signed up", moment(created) if created else "–"),
         ("Tier", attributes.tier or "–"),
         ("Verified", verified),
         ("Declared country", attributes.country or (known.declared if known else None) or "–"),
@@ -314,4 +334,4 @@ def entries_table(entries: Sequence[Entry], *, about: bool) -> Element:
     heads = ["When (UTC)", "What", "By", "Reason", "?Via"]
     if about:
         heads.insert(2, "About")
-    return listing(heads, rows, "Decisions of people, the latest first")
+    return long(listing(heads, rows, "Decisions of people"), "decisions", _ENTRIES)

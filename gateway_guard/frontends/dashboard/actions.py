@@ -35,8 +35,9 @@ FOR_CAMPAIGNS: Final = {
 _DANGEROUS: Final = frozenset((Ruling.BAN, Ruling.RELEASE))
 #: What was done, said on the page that is shown next.
 DONE: Final = {
-    Ruling.BAN: "Banned: each of its requests is refused, unless the policy is in shadow.",
-    Ruling.ALLOW: "Allowed: it is never held to be in a campaign.",
+    Ruling.BAN: "Banned: each of its requests is refused, unless the policy is in shadow. “Clear "
+    "ruling” takes that back.",
+    Ruling.ALLOW: "Allowed: it is never held to be in a campaign. “Clear ruling” takes that back.",
     Ruling.CLEAR: "Cleared: it is judged by the evidence alone again.",
     Ruling.NOTE: "The note is in the audit file.",
     Ruling.RELEASE: "Released: its accounts are left alone for 30 days.",
@@ -48,13 +49,17 @@ _HELP: Final = {
     "shadow. Allow: never in a campaign; other rules and limits go on. Ask to verify: each request "
     "is challenged until it has. Vouch: no challenge stops it for 30 days. Clear lifts all of "
     "these.",
-    "campaign": "Release lets the campaign go and leaves its accounts alone for 30 days. Ask all "
-    "to verify: each account listed below is challenged until it has.",
+    "campaign": "Until somebody decides, the policy treats each member by its own confidence. "
+    "Release lets the campaign go and leaves its accounts alone for 30 days: other rules and "
+    "limits go on. Ask all to verify: each of {whom} is challenged until it has. Either is taken "
+    "back account by account, with “Clear ruling” on its page, where it can be banned, too.",
 }
 
 
-def action_card(reader: Reader, what: str, done: str = "") -> Element:
-    """The form for an `account` or a `campaign`; `done` is the ruling that was just made."""
+def action_card(reader: Reader, what: str, done: str = "", *, whom: str = "") -> Element:
+    """The form for an `account` or a `campaign`, of `whom` as its members; `done` is the
+    ruling that was just made.
+    """
     words = {str(ruling): words for ruling, words in DONE.items()}.get(done)
     told = notice("good", words, " Every guard knows within a second or two.") if words else None
     if reader.locked:
@@ -63,7 +68,7 @@ def action_card(reader: Reader, what: str, done: str = "") -> Element:
         body = empty("You may only look. Whoever decides needs GATEWAY_GUARD_ADMIN_TOKEN, or a "
                      "group of GATEWAY_GUARD_ADMIN_REVIEWERS.")  # fmt: skip
     else:
-        body = _form(reader, what)
+        body = _form(reader, what, whom)
     return card("Decide", told, body, name="decide")
 
 
@@ -104,11 +109,15 @@ def each_of(review: Review, members: Sequence[str]) -> list[Review]:
     ]
 
 
-def _form(reader: Reader, what: str) -> Element:
+def _form(reader: Reader, what: str, whom: str) -> Element:
     choices = FOR_ACCOUNTS if what == "account" else FOR_CAMPAIGNS
     fixed = "readonly" if reader.fixed else None
+    # Enter in a field presses the first button of a form: this one, which does nothing, and not the
+    # one that bans or releases.
+    none = tag("button", type="submit", disabled="disabled", hidden="hidden")
     return tag(
         "form",
+        none,
         hidden(reader),
         tag(
             "label", "Reason, for whoever looks at it next (no secrets)",
@@ -128,6 +137,6 @@ def _form(reader: Reader, what: str) -> Element:
             ],
             cls="buttons",
         ),
-        tag("p", _HELP[what], cls="note"),
+        tag("p", _HELP[what].format(whom=whom), cls="note"),
         method="post", cls="act",
     )  # fmt: skip

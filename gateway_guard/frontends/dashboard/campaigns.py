@@ -8,10 +8,10 @@ from typing import Final
 from gateway_guard.campaigns.ended import WORDS, Why
 from gateway_guard.campaigns.report import Report
 from gateway_guard.frontends.dashboard.actions import action_card
+from gateway_guard.frontends.dashboard.members import Asked, members_card, ways
 from gateway_guard.frontends.dashboard.shell import (
     HOME,
     Reader,
-    account_path,
     ago,
     campaign_path,
     card,
@@ -22,12 +22,18 @@ from gateway_guard.frontends.dashboard.shell import (
 )
 from gateway_guard.frontends.dashboard.views import Campaigns, LetGo
 from gateway_guard.pages.campaign import figures, lede, sections
-from gateway_guard.pages.campaign_tables import number
+from gateway_guard.pages.campaign_tables import long, number
 from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.words import lasting, many, moment, sure
+from gateway_guard.pages.words import lasting, let_go, many, moment, sure
 
 _HERE: Final = f"{HOME}/campaigns"
 _NETWORKS: Final = 3
+#: Campaigns held, and let go, that are shown before somebody asks for all.
+_HELD: Final = 30
+_ENDED: Final = 20
+#: A space at which no line breaks.
+_HOLD: Final = "\N{NO-BREAK SPACE}"
+_ALL: Final = Asked()
 #: Parts of a report that come before the form: what it did, and the evidence.
 _FIRST: Final = 2
 #: Ways to the parts of a long page.
@@ -50,10 +56,12 @@ def campaigns_page(view: Campaigns, reader: Reader, now: float) -> str:
 
 
 def campaign_page(
-    report: Report, path: str, reader: Reader, *, done: str = ""
+    report: Report, path: str, reader: Reader, *, done: str = "", asked: Asked = _ALL
 ) -> str:  # fmt: skip
     """One campaign at `path` (`views.Held.path`): evidence, time, graph, members."""
-    parts = sections(report, link=account_path)
+    parts = sections(
+        report, listed=members_card(report, path, asked), ways=ways(report, path, asked)
+    )
     for part in parts:
         part.set("class", f"card {part.get('class', '')}".strip())
     return shell(
@@ -62,10 +70,16 @@ def campaign_page(
         figures(report),
         tag("p", [tag("a", words, href=f"#{where}") for words, where in _JUMPS], cls="jumps"),
         parts[:_FIRST],
-        action_card(reader, "campaign", done),
+        action_card(reader, "campaign", done, whom=_whom(report)),
         parts[_FIRST:],
         heading=(f"Campaign {path} ", tag("small", many(report.size, "account"))),
     )  # fmt: skip
+
+
+def _whom(report: Report) -> str:
+    """Whom a decision about all members reaches."""
+    listed = len(report.members)
+    return f"the {listed:,} surest members" if listed < report.size else many(listed, "member")
 
 
 def ending(view: Campaigns, path: str) -> str:
@@ -73,11 +87,7 @@ def ending(view: Campaigns, path: str) -> str:
     one = next((one for one in view.let_go if path in (one.path, one.id)), None)
     if one is None:
         return "No campaign of that name is held (any more)."
-    return (
-        f"{one.path}, held for {lasting(one.ended_at - one.alarm_at)} until {moment(one.ended_at)} "
-        f"UTC, was let go: {WORDS[one.why]}. It had {many(one.members, 'account')}; "
-        f"{one.refused:,} of their {many(one.exchanges, 'exchange')} since the alarm were refused."
-    )
+    return let_go(one, one.path)
 
 
 def _listed(view: Campaigns, now: float) -> list[Child]:
@@ -96,7 +106,7 @@ def _listed(view: Campaigns, now: float) -> list[Child]:
     rows = []
     for one in view.found:
         names = list(one.networks.items())
-        networks = ", ".join(f"{name} {count:,}" for name, count in names[:_NETWORKS])
+        networks = ", ".join(f"{name}{_HOLD}{count:,}" for name, count in names[:_NETWORKS])
         if len(names) > _NETWORKS:
             networks += f", {len(names) - _NETWORKS} more"
         rows.append(
@@ -115,7 +125,7 @@ def _listed(view: Campaigns, now: float) -> list[Child]:
         )
     heads = ("Campaign", "Accounts >", "Sure >", "?Exchanges >", "?Of all >", "?Refused >",
              "?First seen", "?Alarm", "Last seen", "?Networks")  # fmt: skip
-    return [listing(heads, rows, "Campaigns, the largest first")]
+    return [long(listing(heads, rows, "Campaigns, the largest first"), "campaigns", _HELD)]
 
 
 def _let_go(ended: Sequence[LetGo], now: float) -> list[Child]:
@@ -145,7 +155,8 @@ def _let_go(ended: Sequence[LetGo], now: float) -> list[Child]:
     ]
     heads = ("Campaign", "Why", "?Accounts >", "?Exchanges >", "Refused >", "?Held for >",
              "?Alarm", "Let go")  # fmt: skip
-    return [note, listing(heads, rows, "Campaigns let go, the latest first")]
+    every = listing(heads, rows, "Campaigns let go, the latest first")
+    return [note, long(every, "campaigns let go", _ENDED)]
 
 
 def _mistaken(one: LetGo) -> list[Child]:

@@ -27,7 +27,7 @@ from gateway_guard.frontends.dashboard.views import Campaigns, Overview
 from gateway_guard.frontends.dashboard.world import PLACES, world
 from gateway_guard.pages.campaign_tables import number
 from gateway_guard.pages.markup import Child, tag
-from gateway_guard.pages.words import many, moment, short, sure
+from gateway_guard.pages.words import instant, many, moment, short, sure
 from gateway_guard.policy.countries import COUNTRIES
 from gateway_guard.record.tally import AccountSeen, LimitSeen, Seen, Tally, Window
 
@@ -108,9 +108,7 @@ def _lead(tally: Tally, *, still: bool, day: bool) -> Element:
     else:
         more = f"{window}&still" if window else "still"
         link = tag("a", "stop refreshing", href=f"{HOME}?{more}")
-    since = (
-        f"As of {moment(tally.now)}:{int(tally.now) % 60:02}, counted since {moment(tally.since)}; "
-    )
+    since = f"As of {instant(tally.now)} UTC, counted since {moment(tally.since)}; "
     return tag("p", since, link, ".", cls="lead")
 
 
@@ -183,7 +181,10 @@ def _timeline(window: Window, since: float, span: str) -> list[Element]:
     # Narrow screens scroll it, and begin at its end.
     plot = tag("div", traffic(bars), cls="scroll late", tabindex=0, role="region",
                aria_label="Decisions over time")  # fmt: skip
-    return [plot, legend(window.actions)]
+    each = round(bars[1].at - bars[0].at) // 60 if len(bars) > 1 else 1
+    long = "minute" if each == 1 else f"{each} minutes"
+    words = f"Exchanges decided in every {long}, by action. Times are UTC."
+    return [plot, legend(window.actions), tag("p", words, cls="note")]
 
 
 def _accounts(window: Window, now: float, span: str) -> list[Element]:

@@ -2,7 +2,7 @@
 
     GET  /  /dashboard                       the overview (`?window=day`, `?still`)
     GET  /dashboard/accounts  …/acct_…       a search, one account
-    GET  /dashboard/campaigns  …/c_0001      all, one
+    GET  /dashboard/campaigns  …/c_0001      all, one (`?find=`, `?by=`, `?from=`: its members)
     GET  /dashboard/audit                    decisions of people
     POST /dashboard/accounts/acct_…  /dashboard/campaigns/c_0001       decides something
     GET, POST /dashboard/login   POST /dashboard/logout
@@ -40,6 +40,7 @@ from gateway_guard.frontends.dashboard.campaigns import (
     ending,
 )
 from gateway_guard.frontends.dashboard.desk import Desk
+from gateway_guard.frontends.dashboard.members import asked_of
 from gateway_guard.frontends.dashboard.overview import overview_page
 from gateway_guard.frontends.dashboard.shell import (
     HOME,
@@ -201,7 +202,10 @@ class Dashboard:
             return self._missing(request, ending(await self._desk.campaigns(), path))
         done = request.query_params.get("done", "")
         reader = self._reader(request)
-        page = await asyncio.to_thread(campaign_page, report, path, reader, done=done)
+        asked = asked_of(request.query_params)
+        page = await asyncio.to_thread(
+            campaign_page, report, path, reader, done=done, asked=asked
+        )  # fmt: skip
         return HTMLResponse(page)
 
     async def _audit(self, request: Request) -> Response:

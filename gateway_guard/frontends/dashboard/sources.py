@@ -28,6 +28,7 @@ from gateway_guard.core.explain import explain_tree
 from gateway_guard.errors import SourceError, StoreError
 from gateway_guard.frontends.dashboard.cases import Cases, HereCases
 from gateway_guard.frontends.dashboard.views import (
+    MOST_RULINGS,
     AccountPart,
     Campaigns,
     Held,
@@ -49,7 +50,6 @@ T = TypeVar("T")
 
 #: Decisions shown of an account.
 MOST_TOLD: Final = 20
-_MOST_RULINGS: Final = 100
 _MOST_LET_GO: Final = 50
 #: What is said where nothing looks for campaigns.
 _NO_LINKER: Final = "Nothing looks for campaigns here: the application says who is in one."
@@ -270,7 +270,7 @@ def desk_routes(here: Here) -> list[Route]:
 def _campaigns(linker: Linker, at: float | None) -> Campaigns:
     traces = linker.memory.traces
     found = summaries(linker, sum(trace.exchanges for trace in traces.values()))
-    rulings = list(linker.cases.reviews.rulings.items())[-_MOST_RULINGS:]
+    rulings = list(linker.cases.reviews.rulings.items())[-MOST_RULINGS:]
     ended = list(linker.cases.endings.latest)[-_MOST_LET_GO:]
     return Campaigns(
         found=tuple(

@@ -52,7 +52,7 @@ main section { margin: 1.1rem 0 0; min-width: 0; }
 .grid > section, .grid > div > section:first-child { margin: 0; }
 .grid > div { min-width: 0; }
 .lead { color: var(--soft); margin: .1rem 0 0; max-width: 60rem; }
-a { color: var(--accent); text-underline-offset: .15em; }
+a { color: var(--accent); text-underline-offset: .28em; }
 nav a, .pill, dl.figures a { color: inherit; }
 a:focus-visible, button:focus-visible, input:focus-visible, textarea:focus-visible,
 summary:focus-visible, .scroll:focus-visible {
@@ -60,6 +60,7 @@ summary:focus-visible, .scroll:focus-visible {
 .notice { margin: 1rem 0 0; padding: .65rem 1rem; border: 1px solid var(--line);
   border-left: 4px solid var(--accent); border-radius: 6px; background: var(--card);
   max-width: none; overflow-wrap: anywhere; }
+.card > .notice { margin: 0 0 .8rem; }
 .notice.good { border-left-color: var(--good); }
 .notice.warn { border-left-color: var(--warn); }
 .notice.bad { border-left-color: var(--bad); }
@@ -80,8 +81,8 @@ dl.facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap
   margin: .2rem 0 0; font-size: .93rem; }
 dl.facts dt { color: var(--soft); }
 dl.facts dd { margin: 0; overflow-wrap: anywhere; }
-.switch { display: inline-flex; border: 1px solid var(--line); border-radius: 7px; overflow: hidden;
-  font-size: .87rem; font-weight: 400; letter-spacing: 0; }
+.switch { display: inline-flex; flex-wrap: wrap; border: 1px solid var(--line);
+  border-radius: 7px; overflow: hidden; font-size: .87rem; font-weight: 400; letter-spacing: 0; }
 .switch a { padding: .2rem .75rem; color: inherit; text-decoration: none; }
 .switch a[aria-current] { background: var(--ink); color: var(--paper); }
 .card table { width: 100%; }
@@ -104,6 +105,11 @@ svg.world text { font-size: 10.5px; }
 svg.world .t0 { fill: var(--on0); } svg.world .t1 { fill: var(--on1); }
 svg.world .t2 { fill: var(--on2); } svg.world .t3 { fill: var(--on3); }
 svg.world .t4 { fill: var(--on4); } svg.world .t5 { fill: var(--on5); }
+.unfold input { width: auto; }
+.jumps .off { color: var(--soft); }
+.adds { min-width: 16.5em; }
+.ties { min-width: 8em; }
+.card .wide th, .card .wide td { padding-right: .45rem; }
 .plot { width: 100%; direction: ltr; }
 .late { direction: rtl; }
 .jumps { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: .9rem 0 0; max-width: none; }
@@ -145,6 +151,8 @@ footer { max-width: 84rem; margin-top: 0; }
   main, footer { padding-left: .8rem; padding-right: .8rem; }
   .bar-top { padding: .5rem .8rem; }
   .bar-top .who { margin-left: 0; }
+  .bar-top nav a { padding: .3rem .4rem; }
+  dl.figures dd { white-space: normal; }
   .card { padding: .8rem .85rem; }
   .opt { display: none; }
   .plot { width: auto; max-width: none; height: 11rem; }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -118,6 +118,10 @@ def _path(name: str, worker: str) -> str:
     return f"{name}@{worker}" if worker else name
 
 
+#: Rulings in force that are shown; the latest.
+MOST_RULINGS: Final = 100
+
+
 class Ruled(msgspec.Struct, frozen=True, kw_only=True):
     """An account a person decided on. `until` is Unix seconds, None for ever."""
 
@@ -132,7 +136,7 @@ class Campaigns(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         found: the largest first.
         let_go: the latest first; at most fifty of each guard.
-        rulings: bans and allowances in force, the latest first; at most a hundred.
+        rulings: bans and allowances in force, the latest first; at most `MOST_RULINGS`.
         accounts: accounts remembered to find campaigns among.
         as_of: Unix seconds it is true at; None for now.
         off: why none are looked for; empty where they are.

@@ -607,6 +607,14 @@ def test_a_campaign_let_go_says_what_became_of_it(serve: Serve) -> None:
     ) in answer.text
 
 
+def test_members_are_listed_in_the_order_that_is_asked_for(serve: Serve) -> None:
+    page = "/dashboard/campaigns/c_0001"
+    surest, doubtful = serve().get(page).text, serve().get(f"{page}?by=doubtful").text
+
+    assert re.findall(r' id="m([0-9]+)"', surest)[:2] == ["1", "2"]
+    assert re.findall(r' id="m([0-9]+)"', doubtful)[:2] == ["24", "23"]
+
+
 def test_campaigns_travel_between_processes_as_they_are() -> None:
     found = views.campaigns()
 

@@ -21,6 +21,10 @@ together; and the crowd is over as well once all that came, had it been taken, w
 into the time there was. Otherwise one long pause has clients that ask in bunches turned away for
 ever, at a rate that was none too high before.
 
+Clients that ask again the moment they are turned away are always more than there is time for. So no
+more is spent on turning away than on those taken, and now and then everything is taken on trial: it
+is over after one long turn, and each that fails makes the wait for the next twice as long.
+
 Source: the least delay of an interval as the sign of a standing queue is CoDel's (Nichols and
 Jacobson, "Controlling Queue Delay", 2012), and so is its interval; slow growth and quick reduction
 of what is taken is additive increase, multiplicative decrease (Chiu and Jain, 1989).
@@ -53,6 +57,10 @@ MORE: Final = 0.05
 WINDOW: Final = 0.5
 HARDLY: Final = 0.02
 FITS: Final = 0.9
+#: Seconds of crowd after which everything is taken on trial: at first, and at most. At twice the
+#: capacity a trial delays some 200 of those served by a tenth of a second: of what is served in
+#: eight seconds below one in a hundred.
+TRIAL: Final = (8.0, 64.0)
 #: Requests taken, or five times as many turned away, whose work tells what one costs. Not measured.
 ENOUGH: Final = 10
 #: Seconds of CPU up to which a turn does nothing: while it is crowded the loop does not rest, and
@@ -74,7 +82,8 @@ class Shedding:
 
     __slots__ = (
         "_all_taken", "_all_turned_away", "_cost", "_saved", "_since", "_spent", "_taken",
-        "_turned_away", "_worked", "crowded", "most", "refused", "share", "turn",
+        "_trial", "_tried", "_turned_away", "_wait", "_worked", "crowded", "most", "refused",
+        "share", "turn",
     )  # fmt: skip
 
     crowded: bool
@@ -89,10 +98,16 @@ class Shedding:
     _cost: float
     _saved: float
     _spent: float
+    _trial: float
+    _tried: float
+    _wait: float
     _worked: float
 
     def __init__(self) -> None:
         self.refused = 0
+        self._trial = 0.0
+        self._tried = -TRIAL[1]
+        self._wait = TRIAL[0]
         self.forget()
 
     def turned(self, turn: float, target: float, now: float) -> bool:
@@ -106,11 +121,10 @@ class Shedding:
                 self._judge(now)
         elif turn <= target:
             self._since = -1.0
-            return False
+            return now - self._tried < WINDOW
+        elif now - self._tried < WINDOW or 0.0 <= self._since <= now - INTERVAL:
+            self._crowd(now)
         elif self._since < 0.0:
-            self._since = now
-        elif now - self._since >= INTERVAL:
-            self.crowded = True
             self._since = now
         return True
 
@@ -123,6 +137,9 @@ class Shedding:
             return True
         if self._saved >= self._cost > 0.0:
             self._saved -= self._cost
+            self._taken += 1
+            return True
+        if self._taken <= CHEAPER * self._turned_away:
             self._taken += 1
             return True
         self._turned_away += 1
@@ -139,6 +156,14 @@ class Shedding:
         self._taken = self._turned_away = 0
         self._all_taken = self._all_turned_away = 0
         self._cost = self._saved = self._spent = self._worked = 0.0
+
+    def _crowd(self, now: float) -> None:
+        """There is a standing queue; or still, where everything was taken on trial."""
+        failed = now - self._tried < self._wait
+        self._wait = min(2.0 * self._wait, TRIAL[1]) if failed else TRIAL[0]
+        self._trial = now + self._wait
+        self.crowded = True
+        self._since = now
 
     def _follow(self, turn: float, target: float) -> None:
         taken, away = self._taken, self._turned_away
@@ -167,8 +192,9 @@ class Shedding:
         asked = taken + away
         # What all of them would have taken: those turned away cost only a part of it.
         would = self._worked * asked / max(1.0, taken + CHEAPER * away)
-        if away <= HARDLY * asked or would <= FITS * self._spent:
+        if away <= HARDLY * asked or would <= FITS * self._spent or now >= self._trial:
             self.forget()
+            self._tried = now
         else:
             self.share = taken / asked
             self._all_taken = self._all_turned_away = 0

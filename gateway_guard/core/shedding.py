@@ -21,9 +21,11 @@ together; and the crowd is over as well once all that came, had it been taken, w
 into the time there was. Otherwise one long pause has clients that ask in bunches turned away for
 ever, at a rate that was none too high before.
 
-Clients that ask again the moment they are turned away are always more than there is time for. So no
-more is spent on turning away than on those taken, and now and then everything is taken on trial: it
-is over after one long turn, and each that fails makes the wait for the next twice as long.
+Clients that ask again the moment they are turned away are always more than there is time for. So
+now and then everything is taken on trial: it is over after two long turns, and each that fails
+makes the wait for the next twice as long. Until then, where next to nobody is taken, one in a dozen
+of a turn is, so that a third of the time serves. (One in six would be too many: where three times
+the capacity comes by itself, the queue grows without end.)
 
 Source: the least delay of an interval as the sign of a standing queue is CoDel's (Nichols and
 Jacobson, "Controlling Queue Delay", 2012), and so is its interval; slow growth and quick reduction
@@ -58,9 +60,13 @@ WINDOW: Final = 0.5
 HARDLY: Final = 0.02
 FITS: Final = 0.9
 #: Seconds of crowd after which everything is taken on trial: at first, and at most. At twice the
-#: capacity a trial delays some 200 of those served by a tenth of a second: of what is served in
-#: eight seconds below one in a hundred.
-TRIAL: Final = (8.0, 64.0)
+#: capacity a trial delays some 600 requests by a tenth of a second: less than one in a hundred of
+#: what is served meanwhile, from the second trial on.
+TRIAL: Final = (15.0, 120.0)
+#: Share taken below which those turned away are the trouble, and how many are taken then of a turn
+#: for each that is turned away.
+NOBODY: Final = 0.05
+SOME: Final = 0.1
 #: Requests taken, or five times as many turned away, whose work tells what one costs. Not measured.
 ENOUGH: Final = 10
 #: Seconds of CPU up to which a turn does nothing: while it is crowded the loop does not rest, and
@@ -122,10 +128,10 @@ class Shedding:
         elif turn <= target:
             self._since = -1.0
             return now - self._tried < WINDOW
-        elif now - self._tried < WINDOW or 0.0 <= self._since <= now - INTERVAL:
-            self._crowd(now)
         elif self._since < 0.0:
             self._since = now
+        elif now - self._tried < WINDOW or now - self._since >= INTERVAL:
+            self._crowd(now)
         return True
 
     def takes(self) -> bool:
@@ -139,7 +145,7 @@ class Shedding:
             self._saved -= self._cost
             self._taken += 1
             return True
-        if self._taken <= CHEAPER * self._turned_away:
+        if self.share < NOBODY and self._taken <= SOME * self._turned_away:
             self._taken += 1
             return True
         self._turned_away += 1

@@ -90,11 +90,16 @@ def test_turning_away_is_no_reason_to_take_fewer() -> None:
     assert 7.0 <= shedding.most <= 11.0
 
 
-def test_no_more_is_spent_on_turning_away_than_on_those_taken() -> None:
+def test_where_next_to_nobody_is_taken_one_in_a_dozen_is() -> None:
     shedding = crowded()
     shedding.most = 1.0
+    first = "".join("+" if shedding.takes() else "-" for _ in range(25))
+    shedding.turned(LONG, TARGET, INTERVAL + WINDOW)
+    shedding.most = 1.0
+    second = "".join("+" if shedding.takes() else "-" for _ in range(25))
 
-    assert "".join("+" if shedding.takes() else "-" for _ in range(20)) == "+-----+-----+-----+-"
+    assert first == "+" + 24 * "-"
+    assert second == "+" + 10 * "-" + "+" + 10 * "-" + "+" + 2 * "-"
 
 
 def test_a_bound_that_nobody_met_stays() -> None:
@@ -156,7 +161,7 @@ def test_some_are_always_taken_and_never_more_than_bounded(
         now += turn
         shedding.turned(turn, TARGET, now)
 
-        assert min(asked, bound) <= taken <= max(min(asked, bound), 1 + asked / 6)
+        assert min(asked, bound) <= taken <= max(min(asked, bound), 2 + asked / 11)
         assert 1.0 <= shedding.most <= MOST
         assert 0.0 <= shedding.share <= 1.0
 
@@ -317,13 +322,13 @@ def test_what_comes_together_after_a_rest_has_what_was_saved_and_no_more() -> No
     assert shedding.crowded
     shedding.most = 1.0
     at_once = sum(shedding.takes() for _ in range(20))
-    shedding.turned(0.001 * (4 + 0.2 * 16), TARGET, now + 0.02)
+    shedding.turned(0.001 * (2 + 0.2 * 18), TARGET, now + 0.02)
     for _ in range(100_000):
         shedding.turned(EMPTY / 4, TARGET, now + 0.021)
     shedding.most = 1.0
     rested = sum(shedding.takes() for _ in range(20))
 
-    assert at_once == 4
+    assert at_once == 2  # of 20, where next to nobody is taken
     assert rested == pytest.approx(1 + SAVED * TARGET / 0.001, abs=1.0)
 
 
@@ -353,17 +358,17 @@ def asking_again(seconds: float, *, clients: int, capacity: float) -> tuple[list
 
 
 def test_clients_that_ask_again_at_once_are_all_served_again_where_they_were_before() -> None:
-    served, _ = asking_again(12.0, clients=100, capacity=4000.0)
+    served, _ = asking_again(19.0, clients=100, capacity=4000.0)
 
-    # Half of the time goes into turning away, until it is tried; before, one in thirty was served.
-    assert all(count > 1200 for count in served[1:8])
-    assert all(count > 3900 for count in served[10:12])
+    # A third of the time serves until it is tried; before, one in thirty was served, for ever.
+    assert all(500 < count < 2000 for count in served[1:15])
+    assert all(count > 3900 for count in served[17:19])
 
 
 def test_trials_that_fail_are_soon_over_and_become_rare() -> None:
     # 800 of them are too much: turns would take 70 ms.
-    served, long = asking_again(60.0, clients=800, capacity=4000.0)
+    served, long = asking_again(110.0, clients=800, capacity=4000.0)
 
-    assert all(count > 1200 for count in served[1:60])
-    # After 8, 24 and 56 seconds.
+    assert all(count > 500 for count in served[1:100])
+    # After 15, 45 and 105 seconds.
     assert 3 <= long <= 9

@@ -131,7 +131,8 @@ class Forward:
         if message["type"] == "http.disconnect":
             raise ClientGoneError("the client left before its request was complete")
         watch = Watch(scope, receive)
-        connection: UpstreamConnection | None = None
+        # A list and not one or None: compiled, the last block takes None for one that is there.
+        used: list[UpstreamConnection] = []
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
         last = scope["method"] in _BODILESS and (more or len(body) > 0)
@@ -142,6 +143,7 @@ class Forward:
                     connection = await self.upstream.begin(
                         head, method=scope["method"], attach=watch.attach
                     )
+                    used.append(connection)
                     watch.pump(self._upload(connection, watch, receive, body, announced))
                     answer = await connection.head()
                 else:
@@ -152,6 +154,7 @@ class Forward:
                     connection, answer = await self.upstream.exchange(
                         head + body, method=scope["method"], attach=watch.attach
                     )
+                    used.append(connection)
                     # An answer may take minutes, and its request is read by then.
                     message, body = {}, b""
             except UpstreamError as error:
@@ -165,10 +168,10 @@ class Forward:
             await self._answer(connection, answer, watch, send)
         finally:
             unread = watch.stop()
-            if connection is not None:
+            for done in used:
                 if unread or last:
-                    connection.close()
-                self.upstream.release(connection)
+                    done.close()
+                self.upstream.release(done)
 
     async def _answer(
         self,

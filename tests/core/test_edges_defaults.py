@@ -87,6 +87,8 @@ def test_what_a_path_means_is_remembered_up_to_256_bytes_of_4096_of_them(
     for _ in range(2):
         assert ready.place(b"/" + b"a" * (size - 1))[0] == "/" + "a" * (size - 1)
     assert len(ready.places) == kept
+    if not str(prepared.__file__).endswith(".py"):
+        pytest.skip("a constant that is compiled in cannot be another one")
     monkeypatch.setattr(prepared, "MOST_REMEMBERED", 3)
     ready.places.clear()
     sizes = []

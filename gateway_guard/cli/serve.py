@@ -334,14 +334,14 @@ def serve(
     if admin_port >= 0:
         admin = listen.bind_tcp(admin_host, admin_port, flag="--admin-port")
     scheme = "https" if tls else "http"
-    where = [f"unix:{uds}" if uds else f"{scheme}://{_address(one)}" for one in listeners]
+    where = [f"unix:{uds}" if uds else f"{scheme}://{listen.shown(one)}" for one in listeners]
     where += [f"{name}://{at}" for name, at in (("spoe", spoe), ("grpc", envoy)) if at]
     typer.echo(
         f"gateway-guard listens on {', '.join(where)}, "
         + (f"forwards to {upstream}, " if upstream is not None else "answers gateways, ")
-        + (f"visitors on {scheme}://{_address(visitors)}, " if visitors else "")
-        + (f"admin on http://{_address(admin)}, " if admin else "")
-        + (f"dashboard on http://{_address(admin)}/dashboard, " if admin and pages else "")
+        + (f"visitors on {scheme}://{listen.shown(visitors)}, " if visitors else "")
+        + (f"admin on http://{listen.shown(admin)}, " if admin else "")
+        + (f"dashboard on http://{listen.shown(admin)}/dashboard, " if admin and pages else "")
         + f"policy {policy} {judge.digest} {'enforced' if judge.enforce else 'in shadow'}",
         err=True,
     )
@@ -392,10 +392,3 @@ def _accounts(said: str | None) -> dict[str, str | None]:
         return {}
     asked = said.startswith(("http://", "https://"))
     return {"accounts_file": None if asked else said, "accounts_url": said if asked else None}
-
-
-def _address(listener: socket.socket) -> str:
-    if listener.family == socket.AF_UNIX:
-        return f"unix:{listener.getsockname()}"
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

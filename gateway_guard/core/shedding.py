@@ -45,9 +45,9 @@ INTERVAL: Final = 0.1
 CROWDED: Final = 1.0 / 80.0
 #: What turning one away costs of what taking it does. Measured there.
 CHEAPER: Final = 0.2
-#: What may be saved up while there is nothing to do: work of this part of a long turn. At 1.3 times
-#: the capacity three quarters are served with it, of requests at random, three fifths without;
-#: what is served takes as long. `python -m tests.bench overload`.
+#: What may be saved up while there is nothing to do: work of this part of a long turn. Of 4,500
+#: requests a second at random, somewhat more than there was time for, 77 % were served with it,
+#: 64 % without; what is served took longer (p99 6.9 and 3.3 ms; seven rounds of 2 s in turns).
 SAVED: Final = 1.0 / 4.0
 #: What a turn may begin: at first, at most, and how it follows the work.
 FIRST: Final = 4.0
@@ -59,9 +59,9 @@ MORE: Final = 0.05
 WINDOW: Final = 0.5
 HARDLY: Final = 0.02
 FITS: Final = 0.9
-#: Seconds of crowd after which everything is taken on trial: at first, and at most. At twice the
-#: capacity a trial delays some 600 requests by a tenth of a second: less than one in a hundred of
-#: what is served meanwhile, from the second trial on.
+#: Seconds of crowd after which everything is taken on trial: at first, and at most. A trial of
+#: twice the capacity, reckoned, is over after a tenth of a second that delays some 600 requests:
+#: from the second trial on, less than one in a hundred of what is served meanwhile.
 TRIAL: Final = (15.0, 120.0)
 #: Share taken below which those turned away are the trouble, and how many are taken then of a turn
 #: for each that is turned away.
@@ -70,7 +70,8 @@ SOME: Final = 0.1
 #: Requests taken, or five times as many turned away, whose work tells what one costs. Not measured.
 ENOUGH: Final = 10
 #: Seconds of CPU up to which a turn does nothing: while it is crowded the loop does not rest, and
-#: turns without work show what time is left. 3 to 8 us with uvloop.
+#: turns without work show what time is left. They take 1.4 to 4 us with uvloop (measured, the
+#: median and the 99th of a hundred).
 EMPTY: Final = 20e-6
 
 

@@ -42,6 +42,14 @@ def bare(host: str) -> str:
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
+def shown(listener: socket.socket) -> str:
+    """Where it listens, as `parse` reads it."""
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:
     """A listening socket; port 0 takes a free one.
 

@@ -27,6 +27,10 @@ UPSTREAM_FAILED: Final = "gateway_guard.upstream_failed"
 
 #: Most digits of a count that is believed.
 _DIGITS: Final = 9
+#: Where Bedrock counts, and how long these names are: most fields are not worth a second look.
+_BEDROCK_READ: Final = b"x-amzn-bedrock-input-token-count"
+_BEDROCK_WRITTEN: Final = b"x-amzn-bedrock-output-token-count"
+_OF_BEDROCK: Final = (len(_BEDROCK_READ), len(_BEDROCK_WRITTEN))
 #: The status of an answer that nobody waits for any more, as nginx has it in its logs.
 CLOSED: Final = 499
 
@@ -186,9 +190,9 @@ class Outbox(msgspec.Struct, eq=False):
     def _of_bedrock(self, name: bytes, value: bytes) -> None:
         """Take note of a field in which Bedrock counts, whatever model it asked."""
         lower = name.lower()
-        if lower == b"x-amzn-bedrock-input-token-count":
+        if lower == _BEDROCK_READ:
             self._said_read = bytes(value)
-        elif lower == b"x-amzn-bedrock-output-token-count":
+        elif lower == _BEDROCK_WRITTEN:
             self._said_written, self._said_of_all = bytes(value), True
 
     def _beside(self, usage: Usage) -> Usage:
@@ -237,7 +241,7 @@ class Outbox(msgspec.Struct, eq=False):
                     self._said_written = bytes(value)
                 elif size == 15 and name.lower() == b"x-prompt-tokens":
                     self._said_read = bytes(value)
-                elif size > 31:
+                elif size in _OF_BEDROCK:
                     self._of_bedrock(name, value)
         headers: list[tuple[bytes, bytes]]
         if self.hide_usage and b"event-stream" in self._content_type:

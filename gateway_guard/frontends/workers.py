@@ -177,6 +177,18 @@ class _Supervisor:
         if number is not None:
             worker = Worker(number, self._generations[number])
             self._generations[number] += 1
+        try:
+            ours, pid = self._fork(worker)
+        except OSError as error:
+            log.error("worker-not-started worker=%s reason=%s", number, error)
+            return None
+        child = _Child(pid=pid, worker=worker, since=time.monotonic(), pipe=ours)
+        self._children[pid] = child
+        self._selector.register(ours, selectors.EVENT_READ, child)
+        return child
+
+    def _fork(self, worker: Worker | None) -> tuple[socket.socket, int]:
+        """This side of the child's pipe, and its process id."""
         ours, theirs = socket.socketpair()
         # A signal in between would be taken by the child with this process's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -184,17 +196,13 @@ class _Supervisor:
             pid = os.fork()
             if pid == 0:
                 self._become(worker, theirs)
-        except OSError as error:
+        except OSError:
             ours.close()
-            log.error("worker-not-started worker=%s reason=%s", number, error)
-            return None
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             theirs.close()
-        child = _Child(pid=pid, worker=worker, since=time.monotonic(), pipe=ours)
-        self._children[pid] = child
-        self._selector.register(ours, selectors.EVENT_READ, child)
-        return child
+        return ours, pid
 
     def _become(self, worker: Worker | None, pipe: socket.socket) -> None:
         """Be the child; does not return."""

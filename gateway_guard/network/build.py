@@ -7,7 +7,6 @@ bytes.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +26,7 @@ from gateway_guard.network.ranges import (
     parse_range,
     union,
 )
+from gateway_guard.network.rows import read_rows
 from gateway_guard.network.writer import Value, write_mmdb
 from gateway_guard.policy.countries import known
 from gateway_guard.types import NETWORK_FLAGS
@@ -200,23 +200,14 @@ def read_as_ranges(path: Path) -> list[AsRange]:
             none at all.
     """
     ranges: list[AsRange] = []
-    line = 0
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.reader(file):
-                line += 1
-                first, last, asn = int(row[0]), int(row[1]), int(row[2])
-                if not 0 <= first <= last < 1 << 128 or not 0 < asn < 1 << 32:
-                    raise ValueError("numbers out of range")
-                ranges.append(AsRange(first, last, asn, _org(row[3])))
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path}: not text in UTF-8; is this a CSV file?") from error
-    except (ValueError, IndexError, csv.Error) as error:
-        raise SourceError(
-            f"{path}:{line}: not `first,last,number,name` with addresses as integers"
-        ) from error
+
+    def take(row: list[str], _number: int) -> None:
+        first, last, asn = int(row[0]), int(row[1]), int(row[2])
+        if not 0 <= first <= last < 1 << 128 or not 0 < asn < 1 << 32:
+            raise ValueError("numbers out of range")
+        ranges.append(AsRange(first, last, asn, _org(row[3])))
+
+    read_rows(path, take, form="`first,last,number,name`", binary="is this a CSV file?")
     if not ranges:
         raise SourceError(f"{path}: no range in it")
     return ranges

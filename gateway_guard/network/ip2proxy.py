@@ -9,12 +9,12 @@ own networks (`EPN`), crawlers (`AIC`) and `-` flag nothing.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from gateway_guard.errors import SourceError
 from gateway_guard.network.lists import too_wide
 from gateway_guard.network.ranges import Range, parse_range, union
+from gateway_guard.network.rows import read_rows
 from gateway_guard.network.vendors import FLAG_SETS, proxy_type
 
 _END = 1 << 128
@@ -28,26 +28,18 @@ def read_ip2proxy(path: Path) -> dict[str, list[Range]]:
             nothing.
     """
     found: dict[str, list[Range]] = {}
-    line = 0
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.reader(file):
-                line += 1
-                if not row or (line == 1 and not any(map(str.isdigit, row[0]))):
-                    continue  # a line of nothing, or one of names
-                where, kind = _row(row)
-                for flag in FLAG_SETS[proxy_type(kind)]:
-                    found.setdefault(flag, []).append(where)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f"{path}: not text in UTF-8; is it the BIN edition? Fetch the CSV or CIDR one"
-        ) from error
-    except (ValueError, IndexError, csv.Error) as error:
-        raise SourceError(
-            f"{path}:{line}: not `CIDR,type,…` or `first,last,type,…` with addresses as integers"
-        ) from error
+
+    def take(row: list[str], number: int) -> None:
+        if not row or (number == 1 and not any(map(str.isdigit, row[0]))):
+            return  # a line of nothing, or one of names
+        where, kind = _row(row)
+        for flag in FLAG_SETS[proxy_type(kind)]:
+            found.setdefault(flag, []).append(where)
+
+    read_rows(
+        path, take, form="`CIDR,type,…` or `first,last,type,…`",
+        binary="is it the BIN edition? Fetch the CSV or CIDR one",
+    )  # fmt: skip
     if not found:
         raise SourceError(f"{path}: no proxy in it")
     return {flag: union(ranges) for flag, ranges in found.items()}

@@ -91,8 +91,6 @@ _WHEN: Final = (
     Key(name="not", kind="not", of="when", doc="none of these conditions may hold"),
 )  # fmt: skip
 
-#: Section → its keys. `policy` is the document, `file` a test file; the others hang below them.
-
 
 def _of_accounts(where: str) -> tuple[Key, ...]:
     """What may be said of an account in a `header` that a proxy sets, or in a `claim`."""
@@ -110,6 +108,7 @@ def _of_accounts(where: str) -> tuple[Key, ...]:
     return tuple(Key(name=name, kind=kind, doc=f"{where} with {doc}") for name, doc in said.items())
 
 
+#: Section → its keys. `policy` is the document, `file` a test file; the others hang below them.
 SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
     "policy": (
         Key(name="version", kind="integer", low=1, high=1, required=True,

@@ -360,7 +360,7 @@ def asking_again(seconds: float, *, clients: int, capacity: float) -> tuple[list
 def test_clients_that_ask_again_at_once_are_all_served_again_where_they_were_before() -> None:
     served, _ = asking_again(19.0, clients=100, capacity=4000.0)
 
-    # A third of the time serves until it is tried; before, one in thirty was served, for ever.
+    # A third of the time serves until it is tried; before, next to nobody was, for ever.
     assert all(500 < count < 2000 for count in served[1:15])
     assert all(count > 3900 for count in served[17:19])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.pieces import MOST
 from gateway_guard.frontends.refusals import Answer
 from tests.costs import within
+from tests.frontends.conversation import conversation
 from tests.frontends.transports import Transport, turn, unread
 
 GET = b"GET / HTTP/1.1\r\nHost: api.test\r\n"
@@ -48,22 +48,8 @@ def answers(sent: bytes, ends: bytes, *, app: Any = app, asked: bool = False) ->
     """
     bound = GuardProtocol.bound(Limits(), asked=asked)
 
-    async def main() -> bytes:
-        loop = asyncio.get_running_loop()
-        config = Config(app, http=GuardProtocol, ws="none", log_config=None, access_log=False)
-        config.load()
-        ours, theirs = socket.socketpair()
-        with ours:
-            ours.setblocking(False)
-            ours.send(sent)
-            await loop.connect_accepted_socket(lambda: bound(config, ServerState(), {}), theirs)
-            got = b""
-            async with asyncio.timeout(60):
-                while not got.endswith(ends) and (more := await loop.sock_recv(ours, 65536)):
-                    got += more
-            return got
-
-    return [piece[:3] for piece in asyncio.run(main()).split(b"HTTP/1.1 ")[1:]]
+    got = conversation(bound, app, sent, lambda got: got.endswith(ends))
+    return [piece[:3] for piece in got.split(b"HTTP/1.1 ")[1:]]
 
 
 def test_so_many_requests_at_once_are_answered() -> None:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from gateway_guard.frontends.door import Doorkeeper
 from gateway_guard.frontends.head import Head
@@ -15,6 +10,7 @@ from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.parting import A_SECOND, BUSY, LASTS, LOOK_EVERY, Parting
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.refusals import Answer
+from tests.frontends.conversation import conversation
 from tests.frontends.test_inbound import app
 
 GET = b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n"
@@ -99,24 +95,13 @@ class Retired(Parting):
 
 
 def exchanged(sent: bytes, parting: Parting | None, door: Doorkeeper | None = None) -> bytes:
-    """What comes back for `sent`, until the connection ends or nothing came for a while."""
+    """What comes back for `sent`, until all is answered or the connection ends."""
     bound = GuardProtocol.bound(Limits(), door, parting=parting)
 
-    async def main() -> bytes:
-        loop = asyncio.get_running_loop()
-        config = Config(app, http=GuardProtocol, ws="none", log_config=None, access_log=False)
-        config.load()
-        ours, theirs = socket.socketpair()
-        with ours:
-            ours.setblocking(False)
-            ours.send(sent)
-            await loop.connect_accepted_socket(lambda: bound(config, ServerState(), {}), theirs)
-            got = b""
-            while b"connection: close" not in got and got.count(b"HTTP/1.1 ") < sent.count(b"GET "):
-                got += await loop.sock_recv(ours, 65536)
-            return got
+    def over(got: bytes) -> bool:
+        return b"connection: close" in got or got.count(b"HTTP/1.1 ") >= sent.count(b"GET ")
 
-    return asyncio.run(asyncio.wait_for(main(), 60))
+    return conversation(bound, app, sent, over)
 
 
 @pytest.mark.parametrize("door", [None, Everybody()])

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 
+import pytest
+
 from tests.processes import Child
 
 #: A worker whose log is rotated while it reads its policy.
@@ -33,17 +35,18 @@ def test_a_hangup_does_not_end_a_worker_that_is_still_starting() -> None:
 
 #: The machine has no room for another process, the third time and the fourth that one is wanted.
 CROWDED = """
-import errno, os, signal, sys, time
+import errno, os, signal, socket, sys, time
+from functools import partial
 from gateway_guard.frontends import workers
 
 fork, wanted = os.fork, 0
 
-def crowded():
+def crowded(make=fork, first=3):
     global wanted
     wanted += 1
-    if wanted in (3, 4):
+    if first <= wanted <= first + 1:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-    return fork()
+    return make()
 
 def work(worker, ready):
     name = f"{worker.number}.{worker.generation} {os.getpid()}."
@@ -51,14 +54,24 @@ def work(worker, ready):
     os.write(2, f"serving {name}\\n".encode())
     signal.pause()
 
-os.fork = crowded
+HOW
 workers.TOO_SOON = 0.1
 sys.exit(workers.supervise(2, work))
 """
 
 
-def test_where_there_is_no_room_for_another_process_the_others_stay_and_it_comes_later() -> None:
-    with Child(sys.executable, "-c", CROWDED) as supervisor:
+#: Neither for a process, nor, the supervisor's own pair aside, for what it is heard by.
+SCARCE = (
+    "os.fork = crowded",
+    "socket.socketpair = partial(crowded, socket.socketpair, 4)",
+)
+
+
+@pytest.mark.parametrize("how", SCARCE)
+def test_where_there_is_no_room_for_another_process_the_others_stay_and_it_comes_later(
+    how: str,
+) -> None:
+    with Child(sys.executable, "-c", CROWDED.replace("HOW", how)) as supervisor:
         victim = int(supervisor.wait_for(r"serving 0\.0 (\d+)\."))
         supervisor.wait_for(r"serving 1\.0 ")
         os.kill(victim, signal.SIGKILL)
@@ -69,7 +82,7 @@ def test_where_there_is_no_room_for_another_process_the_others_stay_and_it_comes
 
 
 def test_a_successor_there_is_no_room_for_leaves_all_as_they_were() -> None:
-    with Child(sys.executable, "-c", CROWDED) as supervisor:
+    with Child(sys.executable, "-c", CROWDED.replace("HOW", SCARCE[0])) as supervisor:
         supervisor.wait_for(r"serving 0\.0 ")
         supervisor.wait_for(r"serving 1\.0 ")
         supervisor.process.send_signal(signal.SIGUSR2)

@@ -82,7 +82,7 @@ def children(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _said(module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def said(module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process of ours and the port it listens on."""
     with subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
@@ -102,8 +102,8 @@ def world(folder: Path, first: Variant) -> Iterator[World]:
     (folder / "own.mmdb").write_bytes(database(0))
     with (
         Server() as redis,
-        _said("tests.soak.proxy", str(redis.port)) as (proxy, proxy_port),
-        _said("tests.soak.upstream") as (_, upstream_port),
+        said("tests.soak.proxy", str(redis.port)) as (proxy, proxy_port),
+        said("tests.soak.upstream") as (_, upstream_port),
         Sidecar(
             folder, f"http://127.0.0.1:{upstream_port}",
             *("--workers", str(WORKERS)),

@@ -22,6 +22,8 @@ CORE   := */gateway_guard/core/*,*/gateway_guard/signals/*,*/gateway_guard/campa
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
 # A test that fails is repeated once, shown with its traceback; more than three such fail the run.
 RERUN  := --reruns 1 --rerun-show-tracebacks
+# Where there is a C compiler.
+COMPILES := $(if $(shell command -v cc || command -v gcc),compiled-wheel)
 # Tests at a time: one more than the two cores CI has, as many of them wait for servers. Whoever has
 # nothing left takes over from others, or the last minutes are one worker's.
 JOBS   ?= 3
@@ -58,7 +60,7 @@ EVALUATE ?=
 # Options of the comparison (python -m tests.peers --help).
 PEERS    ?=
 
-.PHONY: help venv demo test lint types unit tree installed suite wheel compiled servers node bench bench-compiled bench-peers evaluate properties fuzz soak mutants audit clean
+.PHONY: help venv demo test lint types unit tree installed suite wheel compiled compiled-wheel compiled-suite servers node bench bench-compiled bench-peers evaluate properties fuzz soak mutants audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -126,7 +128,8 @@ suite:
 # The tree first: what it finds is found within seconds. What takes one processor a minute each is
 # done at once.
 test: servers node lint tree
-	$(MAKE) --jobs 2 --output-sync=target types installed
+	$(MAKE) --jobs 2 --output-sync=target types installed $(COMPILES)
+	$(if $(COMPILES),$(MAKE) compiled-suite,@echo 'no C compiler, so what can be compiled is tested as plain Python only')
 	$(MAKE) suite
 
 # The shared store and the gateways are tested against real servers, pages in a real browser, and one
@@ -156,11 +159,14 @@ build/node/node_modules/openai:
 bench: $(STAMP) servers
 	$(BIN)/python -m tests.bench
 
-# The wheel whose busiest files are compiled to C, and every test of what is compiled, against it.
-# Made from the source distribution, so that nothing compiled is left in the tree.
-compiled: $(STAMP) servers
+# The wheel whose busiest files are compiled to C. Made from the source distribution, so that nothing
+# compiled is left in the tree.
+compiled-wheel: $(STAMP)
 	rm -rf build/compiled && mkdir -p build/compiled/run
 	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/python -m build --outdir build/compiled .
+
+# Every test of what is compiled, against that wheel as it is installed.
+compiled: compiled-wheel servers
 	$(PYTHON) -m venv build/compiled/venv
 	build/compiled/venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	build/compiled/venv/bin/python -m pip install --quiet "$$(ls build/compiled/*.whl)[sidecar,redis]" --group dev
@@ -169,6 +175,14 @@ compiled: $(STAMP) servers
 		-k 'not ($(TIMED))' $(addprefix tests/,accounts campaigns contracts core frontends golden intel network \
 		policy property record signals stores test_guard.py test_guard_keys.py test_guard_store.py \
 		$(addprefix e2e/test_,forwarding.py websockets.py upstream_faults.py hostile_framing.py hostile_heads.py))
+
+# Of those, what `make test` has the time for. The files of that wheel go before the installed ones.
+compiled-suite:
+	$(BIN)/python -m zipfile -e build/compiled/*.whl build/compiled/files
+	cd build/wheel/run && export PYTHONPATH=$(CURDIR)/build/compiled/files \
+		&& ../venv/bin/python -c 'from gateway_guard.core import decide; assert decide.__file__.endswith(".so")' \
+		&& ../venv/bin/python -m pytest --import-mode=importlib $(SPREAD) $(RERUN) -k 'not ($(TIMED))' \
+		$(addprefix tests/,core frontends stores $(addprefix e2e/test_,forwarding.py upstream_faults.py))
 
 # What compiling saves: the same table from both, in turns.
 bench-compiled: $(STAMP) servers

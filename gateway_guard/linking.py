@@ -23,7 +23,9 @@ from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.core.credentials import subkey
 from gateway_guard.record.announcing import Announcer
 from gateway_guard.record.beside import PIECE, Beside, rest
+from gateway_guard.record.herald import Herald
 from gateway_guard.record.keeping import Keeper
+from gateway_guard.record.notices import Notices
 from gateway_guard.record.register import LocalRegister
 from gateway_guard.types import CampaignFacts, Exchange
 
@@ -53,13 +55,14 @@ class Linking:
         lock: held while the linker learns.
         dropped: sightings lost because the queue was full.
         failed: sightings the linker could not take in.
-        keeper: as given.
+        keeper, herald: as given.
         register: which accounts met a challenge.
 
     Args:
         secret: key of the digests of addresses.
         linker: what learns; an empty one when None.
         keeper: brings the linker along that learns, and keeps it over restarts; None for nothing.
+        herald: tells somebody of campaigns held and let go; closed with this. None for nobody.
         asked: whether the policy in force wants campaigns found; nothing is queued while it does
             not. None: always.
         queue: most sightings that wait.
@@ -73,6 +76,7 @@ class Linking:
         *,
         linker: Linker | None = None,
         keeper: Keeper | None = None,
+        herald: Herald | None = None,
         asked: Callable[[], bool] | None = None,
         queue: int = 20_000,
         threaded: bool = True,
@@ -84,7 +88,9 @@ class Linking:
         self.dropped = 0
         self.failed = 0
         self._verdicts = self.linker.cases.verdicts
-        self._announcer = Announcer(self.linker.cases)
+        self.herald = herald
+        notices = Notices(self.linker, herald.tell) if herald is not None else None
+        self._announcer = Announcer(self.linker.cases, notices)
         self._seed = address_seed(secret)
         self._asked = asked
         self._limit = queue
@@ -192,6 +198,8 @@ class Linking:
         )
         if self.keeper is not None:
             self.keeper.publish(metrics)
+        if self.herald is not None:
+            self.herald.publish(metrics)
 
     def close(self) -> None:
         """Learn from what waits, save, end the thread. Blocks; a second call does nothing."""
@@ -202,6 +210,8 @@ class Linking:
             if self.keeper is not None:
                 self.keeper.finish()
             self._announce()
+        if self.herald is not None:
+            self.herald.close()
 
     def _start(self) -> None:
         self._idle = False

@@ -20,6 +20,8 @@
 | `GATEWAY_GUARD_ACCOUNTS_FRESH` | seconds an answer is not asked for again (default 60) |
 | `GATEWAY_GUARD_ACCOUNTS_BUDGET` | milliseconds a request waits for one (default 50) |
 | `GATEWAY_GUARD_CAMPAIGNS_FILE` | what was learnt of campaigns, kept over restarts; needs the key |
+| `GATEWAY_GUARD_WEBHOOK_URL` | who is told of campaigns held and let go; unset for nobody |
+| `GATEWAY_GUARD_WEBHOOK_KEY_FILE` | key its messages are signed with, 24 bytes or `whsec_…` |
 | `GATEWAY_GUARD_INTEL_FILE` | indicators taken in from others (`gateway-guard intel`), reloaded |
 | `GATEWAY_GUARD_INTEL_GROUP_KEY_FILE` | key of template digests, the same in a group of guards |
 | `GATEWAY_GUARD_INTEL_ALLOW` | networks no indicator may touch, separated by `,` |
@@ -76,6 +78,8 @@ VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_ACCOUNTS_FRESH": "seconds an answer is not asked for again, default 60",
     "GATEWAY_GUARD_ACCOUNTS_BUDGET": "milliseconds a request waits for one, default 50",
     "GATEWAY_GUARD_CAMPAIGNS_FILE": "what was learnt of campaigns, kept over restarts",
+    "GATEWAY_GUARD_WEBHOOK_URL": "who is told of campaigns held and let go, https://host/path",
+    "GATEWAY_GUARD_WEBHOOK_KEY_FILE": "key its messages are signed with (Standard Webhooks)",
     "GATEWAY_GUARD_INTEL_FILE": "indicators taken in from others, see gateway-guard intel",
     "GATEWAY_GUARD_INTEL_GROUP_KEY_FILE": "key of template digests that a group of guards shares",
     "GATEWAY_GUARD_INTEL_ALLOW": "networks no indicator may touch, separated by ','",
@@ -128,6 +132,9 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
         accounts_budget: seconds a request waits for an answer, > 0.
         campaigns_file: snapshot of what was learnt of campaigns, the journal of reviews beside it
             under the same name and `.reviews`; None for none.
+        webhook_url: told of campaigns held and let go (`record.herald`), may hold a secret; None
+            for nobody.
+        webhook_key_file: holds the key its messages are signed with; None for unsigned.
         intel_file: table of indicators taken in from others; None for none.
         intel_group_key: key of the digests of templates and client software that guards of one
             group compare, >= 16 bytes; None for `secret`, and then nobody else's can be compared.
@@ -146,7 +153,8 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     """
 
     veiled = frozenset((
-        "secret", "store", "accounts_token", "intel_group_key", "admin_token", "admin_read_token",
+        "secret", "store", "accounts_token", "webhook_url", "intel_group_key", "admin_token",
+        "admin_read_token",
     ))  # fmt: skip
 
     secret: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(32))
@@ -167,6 +175,8 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     accounts_fresh: float = 60.0
     accounts_budget: float = 0.05
     campaigns_file: str | None = None
+    webhook_url: str | None = None
+    webhook_key_file: str | None = None
     intel_file: str | None = None
     intel_group_key: bytes | None = None
     intel_allow: tuple[IPNetwork, ...] = ()
@@ -219,6 +229,8 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
             accounts_fresh=float(_count(env, "GATEWAY_GUARD_ACCOUNTS_FRESH", 60)),
             accounts_budget=_milliseconds(env, "GATEWAY_GUARD_ACCOUNTS_BUDGET", 50.0),
             campaigns_file=env.get("GATEWAY_GUARD_CAMPAIGNS_FILE") or None,
+            webhook_url=(env.get("GATEWAY_GUARD_WEBHOOK_URL") or "").strip() or None,
+            webhook_key_file=env.get("GATEWAY_GUARD_WEBHOOK_KEY_FILE") or None,
             intel_file=env.get("GATEWAY_GUARD_INTEL_FILE") or None,
             intel_group_key=_group_key(env),
             intel_allow=_networks(env, "GATEWAY_GUARD_INTEL_ALLOW"),

@@ -95,22 +95,24 @@ class Linker:
 
     def campaigns(self) -> list[Campaign]:
         """The campaigns held now, oldest alarm first, members as account digests."""
+        oldest_first = sorted(self.held.values(), key=lambda held: (held.alarm_at, held.id))
+        return [self.campaign(held) for held in oldest_first]
+
+    def campaign(self, held: Held) -> Campaign:
+        """One of them, as it stands."""
         traces = self.memory.traces
-        return [
-            Campaign(
-                id=held.id,
-                members={
-                    traces[n].account: confidence(score)
-                    for n, score in held.members.items()
-                    if n in traces
-                },
-                evidence=sentences(held.verdict),
-                confidence=confidence(held.verdict.total - held.verdict.needed + JOIN),
-                first_seen=held.first_seen,
-                alarm_at=held.alarm_at,
-            )
-            for held in sorted(self.held.values(), key=lambda held: (held.alarm_at, held.id))
-        ]
+        return Campaign(
+            id=held.id,
+            members={
+                traces[n].account: confidence(score)
+                for n, score in held.members.items()
+                if n in traces
+            },
+            evidence=sentences(held.verdict),
+            confidence=confidence(held.verdict.total - held.verdict.needed + JOIN),
+            first_seen=held.first_seen,
+            alarm_at=held.alarm_at,
+        )
 
     def review(self, review: Review) -> bool:
         """Put a person's decision in force. False when it names a campaign that is not held."""

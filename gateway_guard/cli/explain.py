@@ -254,7 +254,7 @@ def register(app: typer.Typer) -> None:
         description = _read(request)
         # What is made up here must not be learnt, nor charged to anybody, by the running guard.
         settings = msgspec.structs.replace(
-            Settings.from_environment(), campaigns_file=None, store=None
+            Settings.from_environment(), campaigns_file=None, store=None, webhook_url=None
         )
         clock = [time.time() if description.at is None else description.at]
         guard = build_guard(

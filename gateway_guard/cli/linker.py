@@ -19,6 +19,7 @@ from gateway_guard.cli.log_level import log_to_stderr
 from gateway_guard.cli.post import check_typed
 from gateway_guard.errors import SettingsError
 from gateway_guard.policy.source import PolicySource
+from gateway_guard.record.herald import Herald
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
@@ -89,6 +90,7 @@ def linker(
     process = Process(
         uri, namespace or settings.store_namespace, settings.secret, PolicySource(policy),
         Archive(file, settings.secret, Bounds(accounts=settings.linker_accounts)),
+        Herald.configured(settings),
     )  # fmt: skip
     listener = None
     if admin_port >= 0:
@@ -118,15 +120,17 @@ class Process:
         secret: bytes,
         policies: PolicySource,
         archive: Archive,
+        herald: Herald | None = None,
     ) -> None:
         self.policies = policies
+        self.herald = herald
         keys, key = Keys(namespace), fingerprint(secret)
         address = parse_address(uri)
         self._links = [Link(address) for _ in range(2)]
         # Renewing the lease must not wait for anything else.
         self.leader = Leader(
             self._links[0], keys, key, secret, Lease(self._links[0], keys, key, dedicated=True),
-            archive=archive,
+            archive=archive, tell=herald.tell if herald is not None else None,
         )  # fmt: skip
         self.heart = Heart(self._links[1], keys, key, policy=lambda: self.policies.current.digest)
 
@@ -147,6 +151,8 @@ class Process:
             )
             for link in self._links:
                 await link.close()
+            if self.herald is not None:
+                await asyncio.to_thread(self.herald.close)
 
     async def _reload(self, stop: asyncio.Event, look: asyncio.Event) -> None:
         while not await until(stop, _LOOK_EVERY):
@@ -159,6 +165,8 @@ class Process:
         metrics = Metrics()
         publish_leader(metrics, self.leader)
         publish_heart(metrics, self.heart)
+        if self.herald is not None:
+            self.herald.publish(metrics)
 
         async def healthz(request: Request) -> Response:  # noqa: ARG001
             leader, mine = self.leader, self.policies.current.digest

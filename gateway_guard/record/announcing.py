@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 from gateway_guard.campaigns.casebook import Casebook
-from gateway_guard.campaigns.ended import WORDS, Why
+from gateway_guard.campaigns.ended import WORDS, Ended, Why
+from gateway_guard.campaigns.held import Held
 
 log = logging.getLogger(__name__)
+
+
+class Hears(Protocol):
+    """Whoever else is told, `record.notices.Notices` for one."""
+
+    def held(self, held: Held) -> None:
+        """`held` is held from now on."""
+        ...
+
+    def ended(self, ended: Ended) -> None:
+        """A campaign was let go."""
+        ...
 
 
 class Announcer:
@@ -17,8 +31,10 @@ class Announcer:
     two looks, only the latter is said.
     """
 
-    def __init__(self, cases: Casebook) -> None:
+    def __init__(self, cases: Casebook, hears: Hears | None = None) -> None:
+        """`hears` is told the same; None for nobody."""
         self._cases = cases
+        self._hears = hears
         self._named = cases.named
         self._ended = cases.endings.counts.total()
 
@@ -29,6 +45,8 @@ class Announcer:
             held = cases.held.get(cases.name(number))
             if held is not None:
                 log.warning("campaign %s held: %d accounts", held.id, len(held.members))
+                if self._hears is not None:
+                    self._hears.held(held)
         self._named = cases.named
         ended = cases.endings.counts.total()
         if ended == self._ended:
@@ -39,4 +57,6 @@ class Announcer:
                 "campaign %s let go, %s: %d accounts, %d of %d exchanges since the alarm refused",
                 one.id, WORDS[one.why], one.members, one.refused, one.exchanges,
             )  # fmt: skip
+            if self._hears is not None:
+                self._hears.ended(one)
         self._ended = ended

@@ -13,6 +13,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Snapshot, freeze
 from gateway_guard.errors import GuardError, StoreError
+from gateway_guard.record.notices import Tell
 from gateway_guard.streams.archive import Archive
 from gateway_guard.streams.keys import LASTS, VERDICTS_KEPT, Keys, order
 from gateway_guard.streams.learning import START, Counts, Pupil, position_of
@@ -70,9 +71,10 @@ class Leader:
         *,
         archive: Archive | None = None,
         asked: Callable[[], bool] | None = None,
+        tell: Tell | None = None,
     ) -> None:
         """`key` is the fingerprint of `secret`; `asked` says whether anybody wants campaigns found
-        (None: always).
+        (None: always); `tell` takes notices of those held and let go.
         """
         self.lease = lease
         self.pupil: Pupil | None = None
@@ -88,6 +90,7 @@ class Leader:
         self._key = key
         self._secret = secret
         self._asked = asked
+        self._tell = tell
         self._shelf = Shelf(link, keys)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="linker")
         #: The table as it stands in the store, and the review it is true at.
@@ -231,7 +234,7 @@ class Leader:
             if best is None or later(position.sightings, best.position.sightings):
                 best, source, here = self._pupil(filed), filed, True
         if best is None:
-            best = Pupil(Linker(bounds=self.archive.bounds), counts=self.counts)
+            best = Pupil(Linker(bounds=self.archive.bounds), counts=self.counts, tell=self._tell)
         if best is not self.pupil:
             if source is not None:
                 log.info("campaigns taken over: %d campaigns, %d accounts",
@@ -326,7 +329,7 @@ class Leader:
         )  # fmt: skip
 
     def _pupil(self, snapshot: Snapshot) -> Pupil:
-        return Pupil(snapshot.linker, position_of(snapshot.position), self.counts)
+        return Pupil(snapshot.linker, position_of(snapshot.position), self.counts, self._tell)
 
     async def _end(self, stream: bytes) -> bytes:
         """Id of the last entry that ever stood in a stream."""

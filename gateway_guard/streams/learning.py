@@ -16,6 +16,7 @@ from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.errors import UNDECODABLE
 from gateway_guard.record.announcing import Announcer
+from gateway_guard.record.notices import Notices, Tell
 from gateway_guard.streams.keys import order
 from gateway_guard.streams.wire import Refusal, Told, plausible, read_batch, read_order
 from gateway_guard.types import CampaignFacts
@@ -120,14 +121,17 @@ class Pupil:
         linker: Linker | None = None,
         position: Position | None = None,
         counts: Counts | None = None,
+        tell: Tell | None = None,
     ) -> None:
+        """`tell` takes notices of campaigns held and let go."""
         self.linker = linker or Linker()
         self.counting = position is not None and position.sightings != START
         self.position = position or Position()
         self.counts = counts or Counts()
         self.news = 0
         self.linker.cases.endings.counts = self.counts.let_go
-        self._announcer = Announcer(self.linker.cases)
+        notices = Notices(self.linker, tell) if tell is not None else None
+        self._announcer = Announcer(self.linker.cases, notices)
         self._verdicts = self.linker.cases.verdicts = Noting(self.linker.cases.verdicts)
 
     @property

@@ -6,6 +6,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.linking import Linking
 from gateway_guard.policy.source import PolicySource
+from gateway_guard.record.herald import Herald
 from gateway_guard.record.keeping import Keeper
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.settings import Settings
@@ -26,6 +27,7 @@ def open_linking(
     """
     file = SnapshotFile.configured(settings)
     bounds = Bounds(accounts=settings.linker_accounts)
+    herald = Herald.configured(settings)
 
     def asked() -> bool:
         return policies.current.campaigns
@@ -42,8 +44,9 @@ def open_linking(
             leads=settings.linker == "auto",
             file=file,
             bounds=bounds,
+            herald=herald,
         )
     if file is None:
-        return Linking(settings.secret, linker=Linker(bounds=bounds), asked=asked)
+        return Linking(settings.secret, linker=Linker(bounds=bounds), herald=herald, asked=asked)
     keeper = Keeper(file, settings.secret, bounds=bounds)
-    return Linking(settings.secret, keeper=keeper, asked=asked)
+    return Linking(settings.secret, keeper=keeper, herald=herald, asked=asked)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.linking import address_seed
+from gateway_guard.record.herald import Herald
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.stores.connect import parse_address
 from gateway_guard.streams.archive import Archive
@@ -63,6 +64,7 @@ class SharedLinking:
         leads: whether the linker may run here while no `gateway-guard linker` does.
         file: where it is kept then, besides in the store; None for nowhere.
         bounds: how much it may remember then.
+        herald: tells somebody then of campaigns held and let go; closed with this. None for nobody.
         queue: most sightings that wait.
 
     Raises:
@@ -81,9 +83,11 @@ class SharedLinking:
         leads: bool = True,
         file: SnapshotFile | None = None,
         bounds: Bounds = ROOMY,
+        herald: Herald | None = None,
         queue: int = 20_000,
     ) -> None:
         self.reload: Callable[[], bool] | None = None
+        self.herald = herald
         self._asked = asked
         self._seed = address_seed(secret)
         self._address = parse_address(uri)
@@ -107,6 +111,7 @@ class SharedLinking:
                 link, self._keys, self._key, secret,
                 Lease(link, self._keys, self._key, dedicated=False),
                 archive=Archive(file, secret, bounds), asked=asked,
+                tell=herald.tell if herald is not None else None,
             )  # fmt: skip
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -199,6 +204,8 @@ class SharedLinking:
         publish_guard(metrics, self.sender, self.follower, self.heart)
         if self.leader is not None:
             publish_leader(metrics, self.leader)
+        if self.herald is not None:
+            self.herald.publish(metrics)
 
     def close(self) -> None:
         """Send what waits, save what was learnt here, end the thread. Blocks, at most 10 s; a
@@ -210,8 +217,12 @@ class SharedLinking:
             self._ended = True
             thread = self._thread
         atexit.unregister(self.close)
-        if thread is None:
-            return
+        if thread is not None:
+            self._stopped(thread)
+        if self.herald is not None:
+            self.herald.close()
+
+    def _stopped(self, thread: threading.Thread) -> None:
         # It may not have come far enough yet to be told.
         self._started.wait(_ENDING)
         loop, stop = self._loop, self._stop

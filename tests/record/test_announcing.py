@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from gateway_guard.campaigns.casebook import Casebook
-from gateway_guard.campaigns.ended import Why
+from gateway_guard.campaigns.ended import Ended, Why
+from gateway_guard.campaigns.held import Held
 from gateway_guard.record.announcing import Announcer
 from tests.campaigns.build import NOW
 from tests.campaigns.test_casebook import GUILTY, convict, numbers, scene
@@ -92,3 +93,26 @@ def test_what_was_known_before_is_no_news(caplog: pytest.LogCaptureFixture) -> N
     Announcer(cases).announce()
 
     assert said(caplog) == []
+
+
+def test_notices_are_made_of_what_is_announced() -> None:
+    class Noted:
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def held(self, held: Held) -> None:
+            self.seen.append(f"{held.id} held")
+
+        def ended(self, ended: Ended) -> None:
+            self.seen.append(f"{ended.id} {ended.why}")
+
+    cases, noted = scene("x", "y"), Noted()
+    announcer = Announcer(cases, noted)
+
+    find(cases, "x")
+    announcer.announce()
+    announcer.announce()
+    end(cases, "c_0001", Why.RELEASED)
+    announcer.announce()
+
+    assert noted.seen == ["c_0001 held", "c_0001 released"]

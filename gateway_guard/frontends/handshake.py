@@ -7,7 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.core.fields import lines
 from gateway_guard.frontends.headers import merge, named, rate_limit_headers
+from gateway_guard.frontends.refusals import refusal
+from gateway_guard.frontends.scopes import Scope
 from gateway_guard.frontends.wording import ID_HEADERS
 from gateway_guard.types import Exchange, Outcome, Usage
 
@@ -65,3 +68,15 @@ class Handshake(msgspec.Struct, eq=False):
         headers = merge(theirs, rate_limit_headers(exchange))
         name = next((value for name, value in theirs if name.lower() == called), None)
         return {**message, "headers": headers + named(exchange, name)}
+
+
+async def turn_down(scope: Scope, exchange: Exchange, send: Send) -> None:
+    """Answer a handshake with the refusal that `exchange.decision` asks for."""
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        accept = b", ".join(lines(scope["headers"], b"accept"))
+        status, answer, body = refusal(exchange, accept=accept)
+        await send({"type": "websocket.http.response.start", "status": status, "headers": answer})
+        await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+    else:
+        # Before `accept` servers turn this into a plain 403.
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})

@@ -29,7 +29,7 @@ from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
-from gateway_guard.frontends.handshake import Handshake, turn_down
+from gateway_guard.frontends.handshake import answering, turn_down
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
 from gateway_guard.frontends.outbox import Outbox
@@ -344,12 +344,10 @@ class GuardMiddleware:
             await self._refuse_websocket(scope, exchange, receive, send)
             return
         scope[EXCHANGE_KEY] = exchange
-        plan = exchange.plan
-        tells = plan is not None and plan.enforced and guard.policy.headers
-        handshake = Handshake(exchange, send, tells)
+        handshake = answering(guard, exchange, send)
         outcome = Outcome.UPSTREAM_CUT
         try:
-            await self.app(scope, receive, handshake.send)
+            await handshake.serve(self.app, scope, receive)
             outcome = Outcome.COMPLETED
         except asyncio.CancelledError:
             outcome = Outcome.CLIENT_GONE

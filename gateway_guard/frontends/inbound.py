@@ -241,9 +241,8 @@ class GuardProtocol(EndingProtocol):
             # A gateway hands them on to its upstream, which may read a key there.
             head.headers += underscored(self._fields)
         busy = self._answering
-        served = self.ws_protocol_class is not None
         shakes = self.parser.should_upgrade() and is_handshake(
-            head, method, busy=busy, served=served
+            head, method, busy=busy, served=self.ws_protocol_class is not None
         )
         if self.door is not None and not busy:
             answer = self.door.refuses("WEBSOCKET" if shakes else method.decode("ascii"), head)

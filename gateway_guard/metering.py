@@ -52,17 +52,18 @@ class Meter:
 
     async def charge(self) -> str | None:
         """Charge what is new. Why the socket is to be closed; None while it stays."""
-        tally = self._tally
+        tally, plan = self._tally, self._exchange.plan
         full, wait = await self._used_up()
         if full is None:
             self._last = None
             return None
-        self._note(full, wait)
-        if not self._exchange.decision.acted:
-            return None
+        enforced = plan is not None and plan.enforced
         if self._last is None:
             self._last = tally.ended + tally.open
-        return _REASON.format(math.ceil(wait)) if tally.ended >= self._last else None
+        if enforced and tally.ended < self._last:
+            return None
+        self._note(full, wait, acted=enforced)
+        return _REASON.format(math.ceil(wait)) if enforced else None
 
     def usage(self, outcome: Outcome) -> Usage:
         """What the session cost, all together."""
@@ -103,14 +104,13 @@ class Meter:
                 full, longest = charge, wait
         return full, longest
 
-    def _note(self, charge: Charge, wait: float) -> None:
+    def _note(self, charge: Charge, wait: float, *, acted: bool) -> None:
         """Write down in the decision what became of it in mid-session."""
         exchange = self._exchange
-        plan = exchange.plan
         exchange.decision = msgspec.structs.replace(
             exchange.decision,
             action=Action.THROTTLE,
-            acted=plan is not None and plan.enforced,
+            acted=acted,
             rule=f"limit:{charge.limit}",
             where=None,
             reason=f"{charge.limit}: used up in mid-session, "

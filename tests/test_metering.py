@@ -1,8 +1,9 @@
-"""Token limits hold over WebSockets: charged as each response ends, closed when they are used up."""
+"""Token limits hold over WebSockets: charged as each response ends, closed where none is left."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -109,7 +110,8 @@ class Site:
 
 @pytest.mark.parametrize("kind", ["response.done", "response.completed", "response.incomplete"])
 def test_a_response_is_charged_as_it_ends_and_no_byte_of_it_changes(kind: str) -> None:
-    site, used = Site(), []
+    site = Site()
+    used: list[float] = []
     says = [CREATED, DELTA, b"audio", done(2000, 1000, kind)]
 
     got = site.session(*says, site.sees(used), CREATED, done(500, 0), site.sees(used))
@@ -207,6 +209,7 @@ def test_where_there_is_room_again_by_then_it_stays() -> None:
     got = site.session(CREATED, CREATED, done(4000, 3000), later, done(1, 1), DELTA)
 
     assert got[-1]["text"] == DELTA
+    assert site.settled[0].decision.action is Action.ALLOW
 
 
 def test_in_shadow_it_is_charged_and_noted_and_the_socket_stays() -> None:
@@ -260,15 +263,18 @@ def test_a_session_is_one_request_and_one_place_in_flight_until_it_ends() -> Non
 def test_what_a_store_that_fails_did_not_count_it_counts_later(
     choice: str, failure: Exception
 ) -> None:
-    site, used = Site(f"{POLICY}on_error: {{ store: {choice} }}\n"), []
+    site = Site(f"{POLICY}on_error: {{ store: {choice} }}\n")
+    used: list[float] = []
 
     def fails(how: Exception | None) -> Any:
         return lambda: setattr(site.store, "down", how)
 
-    got = site.session(
-        fails(failure), CREATED, done(4000, 0), site.sees(used), fails(None), CREATED, done(1000, 0),
-        site.sees(used), fails(failure), CREATED, done(500, 0), site.sees(used), fails(None),
-    )  # fmt: skip
+    says = (
+        (fails(failure), CREATED, done(4000, 0), site.sees(used), fails(None)),
+        (CREATED, done(1000, 0), site.sees(used)),
+        (fails(failure), CREATED, done(500, 0), site.sees(used), fails(None)),
+    )
+    got = site.session(*itertools.chain(*says))
 
     assert [m["type"] for m in got] == ["websocket.send"] * 6
     assert used == [ESTIMATE, 5000.0, 5000.0]
@@ -316,6 +322,14 @@ def test_what_goes_wrong_in_the_application_is_not_hidden() -> None:
         site.session(CREATED, done(1, 1), breaks)
 
 
+def test_responses_over_a_socket_are_a_model_route() -> None:
+    site = Site()
+
+    got = site.session(CREATED, done(4000, 3000, "response.completed"), path="/v1/responses")
+
+    assert got[-1]["type"] == "websocket.close"
+
+
 def test_sockets_that_reach_no_model_are_not_looked_at() -> None:
     site = Site()
 
@@ -339,10 +353,20 @@ def test_without_token_limits_they_are_counted_for_the_log_alone() -> None:
     assert site.settled[0].decision.action is Action.ALLOW
 
 
-def test_the_client_is_not_told_of_a_limit_only_campaigns_have() -> None:
-    site = Site(POLICY.replace("tokens: {", "shadowed-campaign: {"))
+def test_the_client_is_told_no_limits_name() -> None:
+    site = Site(POLICY.replace("tokens: {", "of-a-campaign: {"))
 
     got = site.session(CREATED, done(4000, 3000))
 
     assert "campaign" not in got[-1]["reason"]
-    assert site.settled[0].decision.rule == "limit:shadowed-campaign"
+    assert site.settled[0].decision.rule == "limit:of-a-campaign"
+
+
+def test_a_limit_in_rehearsal_counts_the_whole_session_and_closes_nothing() -> None:
+    limit = "{ per: everyone, tokens: 6000/minute, mode: shadow }"
+    site = Site(f"mode: enforce\nlimits: {{ tokens: {limit} }}")
+
+    got = site.session(CREATED, done(4000, 3000), DELTA)
+
+    assert got[-1]["text"] == DELTA
+    assert site.store.used() == 7000.0

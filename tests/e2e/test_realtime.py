@@ -1,4 +1,4 @@
-"""Models over WebSockets through the sidecar: token limits hold, in memory and in a shared store."""
+"""Models over WebSockets through the sidecar: token limits hold, in memory and in a store."""
 
 from __future__ import annotations
 
@@ -94,9 +94,8 @@ def test_a_response_counts_while_its_session_goes_on(sidecar: Sidecar) -> None:
 
     assert refused == 429
     assert before[1] == b"audio"
-    assert [json.loads(said[2])["response"]["usage"]["total_tokens"] for said in (before, after)] == [
-        7500, 101,
-    ]  # fmt: skip
+    used = [json.loads(said[2])["response"]["usage"] for said in (before, after)]
+    assert [usage["total_tokens"] for usage in used] == [7500, 101]
 
 
 def test_a_session_that_uses_its_limit_up_is_closed_behind_the_response(sidecar: Sidecar) -> None:

@@ -66,7 +66,8 @@ def estimates(request: Request) -> tuple[int, int] | None:
         return None
     prompt = request.prompt
     if prompt is None:
-        # A body that was not read, or a socket: whatever flows there is counted by assumption.
+        # A body that was not read is counted by assumption, and what flows over a socket until
+        # the upstream says what did (`core.tally`).
         inspection = request.inspection
         if inspection is not Inspection.NONE or request.method == "WEBSOCKET":
             return DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS

@@ -1,7 +1,8 @@
 """The guard as a bare ASGI callable around any ASGI application.
 
     http       read the body where it is needed → decide → forward or refuse → settle
-    websocket  decide on the handshake → pass every message through, or refuse before accepting
+    websocket  decide on the handshake → pass every message through, or refuse before accepting;
+               on model routes what they tell of tokens is charged (`metering`)
     lifespan   passed through; the guard closes after the application has shut down
     others     passed through
 

@@ -66,6 +66,22 @@ def test_a_response_nobody_counted_costs_an_estimate_and_what_was_delivered() ->
     assert cost(CREATED, DELTA, DELTA, SILENT) == (DEFAULT_INPUT_TOKENS, 2, False)
 
 
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"input_tokens": 5}, (5, 2, False)),
+        ({"output_tokens": 7}, (DEFAULT_INPUT_TOKENS, 7, False)),
+        ({"input_tokens": 0, "output_tokens": 0}, (0, 0, True)),
+    ],
+)
+def test_half_a_count_is_completed_and_an_explicit_0_is_0(
+    usage: dict[str, int], expected: tuple[int, int, bool]
+) -> None:
+    ended = json.dumps({"type": "response.done", "response": {"usage": usage}})
+
+    assert cost(CREATED, DELTA, DELTA, ended) == expected
+
+
 def test_a_response_that_failed_uncounted_costs_nothing() -> None:
     assert cost(CREATED, DELTA, FAILED) == (0, 0, False)
 

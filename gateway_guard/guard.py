@@ -298,7 +298,7 @@ class Guard:
             # may still refuse (doubtful framing), and must not leave a slot taken.
             if grants and plan is not None and all(map(_ALLOWED, grants)):
                 charges = plan.charges
-                costs = actuals(charges, request, usage)
+                costs = actuals(charges, request, usage, exchange.charged)
                 if now is None:
                     now = self.clock()
                 store = self._at_once

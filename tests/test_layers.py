@@ -25,7 +25,7 @@ LAYERS = (
     ("linking", "rehearsing"),
     ("streams",),
     ("guard",),
-    ("building",),
+    ("building", "metering"),
     ("pages",),
     ("verification",),
     ("frontends",),

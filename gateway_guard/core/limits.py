@@ -66,7 +66,8 @@ def estimates(request: Request) -> tuple[int, int] | None:
         return None
     prompt = request.prompt
     if prompt is None:
-        # A body that was not read, or a socket: whatever flows there is counted by assumption.
+        # A body that was not read is counted by assumption, and what flows over a socket until
+        # the upstream says what did (`core.tally`).
         inspection = request.inspection
         if inspection is not Inspection.NONE or request.method == "WEBSOCKET":
             return DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS
@@ -148,8 +149,11 @@ def _scaled(capacity: float, share: float, unit: str) -> float:
     return scaled
 
 
-def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[float, ...]:
-    """What each charge really cost, same order, units of the charge.
+def actuals(
+    charges: Sequence[Charge], request: Request, usage: Usage, charged: Sequence[float] = ()
+) -> tuple[float, ...]:
+    """What each charge really cost, same order, units of the charge, less what was `charged` since
+    it was reserved.
 
     A request that was refused after all reached nobody, and costs nothing. Otherwise tokens nobody
     counted stay at the estimate: absent is not 0, and an explicit 0 is 0. Only an
@@ -192,4 +196,6 @@ def actuals(charges: Sequence[Charge], request: Request, usage: Usage) -> tuple[
             costs.append(float(read))
         else:
             costs.append(float(written))
+    if charged:
+        return tuple([cost - before for cost, before in zip(costs, charged, strict=True)])
     return tuple(costs)

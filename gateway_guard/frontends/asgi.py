@@ -1,7 +1,8 @@
 """The guard as a bare ASGI callable around any ASGI application.
 
     http       read the body where it is needed → decide → forward or refuse → settle
-    websocket  decide on the handshake → pass every message through, or refuse before accepting
+    websocket  decide on the handshake → pass every message through, or refuse before accepting;
+               on model routes what they tell of tokens is charged (`metering`)
     lifespan   passed through; the guard closes after the application has shut down
     others     passed through
 
@@ -29,7 +30,7 @@ from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
-from gateway_guard.frontends.handshake import Handshake
+from gateway_guard.frontends.handshake import answering, turn_down
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
 from gateway_guard.frontends.outbox import Outbox
@@ -327,21 +328,27 @@ class GuardMiddleware:
             method="WEBSOCKET", raw_path=full_path(scope), headers=headers,
             peer=peer_of(scope), state=state_of(scope), query=scope.get("query_string") or b"",
         )  # fmt: skip
+        guard, admission = self.guard, self.admission
+        if LET_IN not in scope and admission.turns_away(guard.policies.current.overload):
+            exchange = guard.unjudged(
+                wire, rule=OVERLOADED, reason=PROCESS, retry_after=admission.come_back
+            )
+            if exchange.decision.acted:
+                await self._refuse_websocket(scope, exchange, receive, send)
+                return
         timed = self._on_decided
         began = perf_counter()
-        exchange = await self.guard.decide(wire)
+        exchange = await guard.decide(wire)
         if timed is not None:
             timed(perf_counter() - began)
         if not exchange.decision.forwards:
-            await self._refuse_websocket(scope, exchange, headers, receive, send)
+            await self._refuse_websocket(scope, exchange, receive, send)
             return
         scope[EXCHANGE_KEY] = exchange
-        plan = exchange.plan
-        tells = plan is not None and plan.enforced and self.guard.policy.headers
-        handshake = Handshake(exchange, send, tells)
+        handshake = answering(guard, exchange, send)
         outcome = Outcome.UPSTREAM_CUT
         try:
-            await self.app(scope, receive, handshake.send)
+            await handshake.serve(self.app, scope, receive)
             outcome = Outcome.COMPLETED
         except asyncio.CancelledError:
             outcome = Outcome.CLIENT_GONE
@@ -351,23 +358,14 @@ class GuardMiddleware:
             await self._background.settle(exchange, handshake.usage(outcome))
 
     async def _refuse_websocket(
-        self, scope: Scope, exchange: Exchange, headers: list[tuple[bytes, bytes]],
-        receive: Receive, send: Send,
-    ) -> None:  # fmt: skip
+        self, scope: Scope, exchange: Exchange, receive: Receive, send: Send
+    ) -> None:
         decision = exchange.decision
         await self._background.settle(exchange, _refused(decision.status))
         await receive()  # websocket.connect
         if decision.tarpit > 0.0 and await self.tarpit.hold(decision.tarpit, receive):
             return
-        if "websocket.http.response" in (scope.get("extensions") or {}):
-            status, answer, body = refusal(exchange, accept=b", ".join(lines(headers, b"accept")))
-            await send(
-                {"type": "websocket.http.response.start", "status": status, "headers": answer}
-            )
-            await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
-        else:
-            # Before `accept` servers turn this into a plain 403.
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        await turn_down(scope, exchange, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         background = self._background

@@ -241,16 +241,18 @@ class GuardProtocol(EndingProtocol):
             # A gateway hands them on to its upstream, which may read a key there.
             head.headers += underscored(self._fields)
         busy = self._answering
-        if self.parser.should_upgrade():
-            served = self.ws_protocol_class is not None
-            if is_handshake(head, method, busy=busy, served=served):
-                self._upgrade = head
-                return
+        shakes = self.parser.should_upgrade() and is_handshake(
+            head, method, busy=busy, served=self.ws_protocol_class is not None
+        )
         if self.door is not None and not busy:
-            answer = self.door.refuses(method.decode("ascii"), head)
+            answer = self.door.refuses("WEBSOCKET" if shakes else method.decode("ascii"), head)
             if answer is not None:
+                head.close = head.close or shakes  # the parser reads nothing behind it
                 self._turned_away = head, answer
                 return
+        if shakes:
+            self._upgrade = head
+            return
         if self.parting is not None and not busy:
             self._retiring = self._since >= self._retires or self.parting.lets_go(self._since)
         path = head.raw_path.decode("ascii")

@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+from gateway_guard.frontends.door import LET_IN
 from gateway_guard.frontends.head import error_response
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.watch import ON_GONE
@@ -138,6 +139,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's side towards one client, bounded where that is not."""
 
     limits: Limits = Limits()
+    let_in = False  # whether the door was asked about the handshake
     # uvicorn's, said again: the compiled build is made without it, and could not tell.
     frames: list[bytes]
     read_paused: bool
@@ -152,6 +154,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.handshake_initiated and not self.close_sent:
             cast("dict[str, Any]", self.scope["extensions"])[ON_GONE] = self._tell
+            if self.let_in:
+                cast("dict[str, Any]", self.scope)[LET_IN] = True
 
     def _tell(self, callback: Callable[[], None]) -> None:
         if self.disconnected:

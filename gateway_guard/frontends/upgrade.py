@@ -65,6 +65,7 @@ def hand_over(http: GuardProtocol, head: Head) -> None:
     )
     protocol.logger = log
     protocol.limits = http.limits
+    protocol.let_in = http.door is not None
     protocol.connection_made(http.transport)
     protocol.client = http.client  # PROXY protocol may have named another than the socket
     protocol.data_received(b"".join(lines))

@@ -51,6 +51,8 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
 
     Attributes:
         rehearsed: what limits that only rehearse granted, to be settled.
+        charged: of each of the plan's charges, what was charged while the exchange lasted, beyond
+            what was reserved; empty where nothing was.
     """
 
     request: Request
@@ -60,4 +62,5 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     decision: Decision
     usage: Usage | None = None
     rehearsed: tuple[Charge, ...] = ()
+    charged: tuple[float, ...] = ()
     settled: bool = False

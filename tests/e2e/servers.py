@@ -74,13 +74,13 @@ class Sidecar(Child):
 
 
 @contextlib.contextmanager
-def in_front_of(source: str, folder: Path) -> Iterator[Sidecar]:
+def in_front_of(source: str, folder: Path, *flags: str, policy: str = POLICY) -> Iterator[Sidecar]:
     """A sidecar in front of a server of its own process: a Python program that prints its port."""
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None
             port = int(server.stdout.readline())
-            with Sidecar(folder, f"http://127.0.0.1:{port}") as sidecar:
+            with Sidecar(folder, f"http://127.0.0.1:{port}", *flags, policy=policy) as sidecar:
                 yield sidecar
         finally:
             server.terminate()

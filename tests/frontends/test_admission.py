@@ -18,6 +18,7 @@ from gateway_guard.frontends.admission import (
     publish_admission,
 )
 from gateway_guard.frontends.asgi import Receive, Scope, Send
+from gateway_guard.frontends.door import LET_IN
 from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.record.metrics import Metrics
@@ -304,6 +305,44 @@ def test_a_process_that_cannot_keep_up_answers_without_looking() -> None:
         await asked.end()
 
     run(main)
+
+
+def handshake(mode: str, **scope: object) -> tuple[Asked, list[Client]]:
+    """What becomes of ten handshakes in a process that cannot keep up."""
+    asked = Asked(POLICY.replace("enforce", mode), lag=0.05)
+    clients = [Client([{"type": "websocket.connect"}]) for _ in range(10)]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def main() -> None:
+        asked.middleware.app = app
+        swamp(asked.middleware.admission)
+        for client in clients:
+            where = http_scope("/v1/realtime", method="GET", type="websocket", **scope)
+            await asked.middleware(where, client.receive, client.send)
+        await asked.end()
+
+    run(main)
+    return asked, clients
+
+
+def test_handshakes_are_turned_away_as_requests_are() -> None:
+    asked, clients = handshake("enforce", extensions={"websocket.http.response": {}})
+
+    assert {client.status for client in clients} == {503}
+    assert all(SOONEST <= int(c.headers[b"retry-after"]) <= LATEST for c in clients)
+    decision = asked.settled[0].decision
+    assert (decision.rule, decision.acted) == ("guard:overload", True)
+    assert asked.settled[0].request.account is None
+    assert asked.middleware.admission.turnstile.shedding.refused >= 10
+
+
+@pytest.mark.parametrize(("mode", "more"), [("shadow", {}), ("enforce", {LET_IN: True})])
+def test_no_handshake_is_turned_away_in_shadow_or_twice(mode: str, more: dict[str, bool]) -> None:
+    _, clients = handshake(mode, **more)
+
+    assert {client.sent[0]["type"] for client in clients} == {"websocket.accept"}
 
 
 def test_an_application_has_no_such_bound_unless_the_policy_says() -> None:

@@ -21,6 +21,7 @@ from gateway_guard.frontends.head import Head
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.patience import Limits
 from gateway_guard.frontends.refusals import Answer
+from gateway_guard.frontends.sockets import SocketProtocol
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
 from gateway_guard.types import Exchange
@@ -59,13 +60,17 @@ class Site:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"yes"})
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """A connection to it."""
-        config = Config(self, http=GuardProtocol.bound(Limits(), self.door), log_config=None)
+        http = GuardProtocol.bound(Limits(), self.door)
+        config = Config(self, http=http, ws=SocketProtocol, log_config=None)
         config.load()
         ours, theirs = socket.socketpair()
         await asyncio.get_running_loop().connect_accepted_socket(
@@ -219,3 +224,41 @@ def test_visitors_who_are_to_be_verified_are_let_in() -> None:
 
     assert refused(b"/verify/style.css") is None
     assert refused(b"/v1/models") is not None
+
+
+SHAKE = (
+    b"GET /v1/realtime HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("rest", [b"", b"\x81\x80\x00\x00\x00\x00"], ids=["alone", "and a frame"])
+def test_a_handshake_is_turned_away_like_a_request_and_nothing_follows_it(rest: bytes) -> None:
+    async def main() -> None:
+        site = Site()
+        async with site.client() as (reader, writer):
+            writer.write(SHAKE + rest)
+            status, fields, body = await answer(reader)
+            end = await reader.read()
+
+        assert (status, fields["connection"], end) == (503, "close", b"")
+        assert SOONEST <= int(fields["retry-after"]) <= LATEST
+        assert json.loads(body)["error"]["code"] == "overloaded"
+        (one,) = site.settled
+        assert (one.request.method, one.decision.rule) == ("WEBSOCKET", "guard:overload")
+        assert site.scopes == []
+
+    run(main)
+
+
+def test_a_handshake_that_was_let_in_need_not_ask_again() -> None:
+    async def main() -> None:
+        site = Site()
+        site.admission.busy = False
+        async with site.client() as (reader, writer):
+            writer.write(SHAKE)
+            await reader.readuntil(b"\r\n\r\n")
+
+        assert [(one["type"], LET_IN in one) for one in site.scopes] == [("websocket", True)]
+
+    run(main)

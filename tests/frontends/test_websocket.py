@@ -1,4 +1,4 @@
-"""WebSocket handshakes are judged; messages are nobody's business."""
+"""WebSocket handshakes are judged; messages pass as they are."""
 
 from __future__ import annotations
 

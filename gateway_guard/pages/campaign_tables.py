@@ -71,7 +71,7 @@ def templates(report: Report) -> Element:
     rows = [
         (
             tag("th", one.label, scope="row"),
-            tag("td", tag("code", one.digest)),
+            tag("td", tag("code", one.digest), cls="w"),
             number(one.parts),
             number(one.members),
             number(one.outside),
@@ -99,8 +99,14 @@ def table(
     label: str, sortable: bool = False,
 ) -> Element:  # fmt: skip
     """A table; a heading that ends in ` >` stands above numbers. Where it is wider than the page
-    it is scrolled, by keys as well; `label` is what it is called there.
+    it is scrolled, by keys as well; `label` is what it is called there. On a phone each row is a
+    card instead, in which every cell says under what heading it stands.
     """
+    names = [head.removesuffix(" >") for head in heads]
+    rows = list(rows)
+    for row in rows:
+        for cell, name in zip(row[1:], names[1:], strict=True):
+            cell.set("data-h", name)
     found = tag(
         "table",
         tag("caption", caption) if caption else None,
@@ -110,15 +116,14 @@ def table(
                 "tr",
                 [
                     tag(
-                        "th", head.removesuffix(" >"), scope="col",
-                        cls="n" if head.endswith(" >") else None,
+                        "th", name, scope="col", cls="n" if head.endswith(" >") else None,
                     )
-                    for head in heads
+                    for name, head in zip(names, heads, strict=True)
                 ],
             ),
         ),
         tag("tbody", [tag("tr", cells) for cells in rows]),
-        cls="sortable" if sortable else None,
+        cls="cards sortable" if sortable else "cards",
     )  # fmt: skip
     return scroller(found, label)
 

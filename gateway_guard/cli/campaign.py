@@ -38,6 +38,7 @@ from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
 from gateway_guard.errors import SourceError
+from gateway_guard.files import write_whole
 from gateway_guard.pages.words import day, let_go, many, moment, signed, sure
 from gateway_guard.streams.post import Post
 
@@ -132,7 +133,7 @@ def register(app: typer.Typer) -> None:
             sys.stdout.write(text)
             return
         try:
-            out.write_text(text, "utf-8")
+            write_whole(out, text.encode(), 0o644)
         except OSError as error:
             raise SourceError(f"{out}: {error.strerror}") from error
 

@@ -64,9 +64,24 @@ class Bench:
             self._put_in_force(review)
         except GuardError as error:
             if self.audit is not None:
-                self.audit.append(review, via=self._via, failed=str(error))
+                self._failed(review, self.audit, entry, error)
             raise
         return entry
+
+    def _failed(self, review: Review, audit: Audit, entry: Entry | None, error: GuardError) -> None:
+        """Write down that `entry` is not in force.
+
+        Raises:
+            SourceError: that cannot be written, either.
+        """
+        try:
+            audit.append(review, via=self._via, failed=str(error))
+        except SourceError as again:
+            number = f"entry {entry.n}" if entry is not None else "the last entry"
+            raise SourceError(
+                f"{error}. It is not in force, though {number} of {audit.path} reads as if it "
+                f"were: that it failed could not be written behind it ({again})"
+            ) from error
 
     def _put_in_force(self, review: Review) -> None:
         if self._post is not None:

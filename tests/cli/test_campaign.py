@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -157,6 +159,25 @@ def test_an_export_that_cannot_be_written_says_so(
 
     assert ran.code == 3
     assert "No such file" in ran.err
+
+
+@pytest.mark.usefixtures("path")
+def test_an_export_that_a_full_disk_stops_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("the one before")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway_guard.files._write", _full)
+        ran = run(monkeypatch, capfd, "campaign", "export", "c_0001", "-o", page)
+
+    assert (ran.code, page.read_text()) == (3, "the one before")
+    assert f"{page}: No space left on device" in ran.err
+
+
+def _full(handle: int, data: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_an_export_does_not_write_over_the_snapshot_it_is_of(

@@ -38,7 +38,7 @@ from gateway_guard.record.finding import Found, Logs
 from gateway_guard.record.read import exchange_of
 from gateway_guard.types import Exchange
 
-#: As `ids` makes them, and as problem details wrap them. Logs may have others: of who embeds a guard.
+#: As `ids` makes them, and as problem details wrap them; somebody's own guard may make others.
 _REQUEST: Final = re.compile(r"(?:urn:gateway-guard:)?(r_[0-9a-z]{8,32})", re.IGNORECASE)
 _USUAL: Final = len("r_97jy8gm6c4tv1e")
 _CAMPAIGN: Final = re.compile(r"c_[0-9]{1,12}")

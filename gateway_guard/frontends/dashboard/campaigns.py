@@ -8,7 +8,7 @@ from typing import Final
 from gateway_guard.campaigns.ended import WORDS, Why
 from gateway_guard.campaigns.report import Report
 from gateway_guard.frontends.dashboard.actions import action_card
-from gateway_guard.frontends.dashboard.members import Asked, members_card, ways
+from gateway_guard.frontends.dashboard.members import Wanted, members_card, ways
 from gateway_guard.frontends.dashboard.shell import (
     HOME,
     Reader,
@@ -20,7 +20,7 @@ from gateway_guard.frontends.dashboard.shell import (
     pill,
     shell,
 )
-from gateway_guard.frontends.dashboard.views import Campaigns, LetGo
+from gateway_guard.frontends.dashboard.views import Campaigns, CampaignView, LetGo
 from gateway_guard.pages.campaign import figures, lede, sections
 from gateway_guard.pages.campaign_tables import long, number
 from gateway_guard.pages.markup import Child, tag
@@ -33,7 +33,7 @@ _HELD: Final = 30
 _ENDED: Final = 20
 #: A space at which no line breaks.
 _HOLD: Final = "\N{NO-BREAK SPACE}"
-_ALL: Final = Asked()
+_ALL: Final = Wanted()
 #: Parts of a report that come before the form: what it did, and the evidence.
 _FIRST: Final = 2
 #: Ways to the parts of a long page.
@@ -56,11 +56,12 @@ def campaigns_page(view: Campaigns, reader: Reader, now: float) -> str:
 
 
 def campaign_page(
-    report: Report, path: str, reader: Reader, *, done: str = "", asked: Asked = _ALL
+    view: CampaignView, path: str, reader: Reader, *, done: str = "", asked: Wanted = _ALL
 ) -> str:  # fmt: skip
     """One campaign at `path` (`views.Held.path`): evidence, time, graph, members."""
+    report = view.report
     parts = sections(
-        report, listed=members_card(report, path, asked), ways=ways(report, path, asked)
+        report, listed=members_card(report, path, asked, view.found), ways=ways(path, view.found)
     )
     for part in parts:
         part.set("class", f"card {part.get('class', '')}".strip())

@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway_guard.campaigns.known import Known
-from gateway_guard.campaigns.report import Report
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.roster import Asked
 from gateway_guard.errors import SettingsError, SourceError
 from gateway_guard.frontends.dashboard.cases import SharedCases
 from gateway_guard.frontends.dashboard.sources import MOST_TOLD, Casebook, Source
@@ -21,6 +21,7 @@ from gateway_guard.frontends.dashboard.views import (
     AccountView,
     AuditView,
     Campaigns,
+    CampaignView,
     Held,
     LetGo,
     Overview,
@@ -40,6 +41,7 @@ C = TypeVar("C", Held, LetGo)
 
 #: Entries of the audit file shown.
 MOST_ENTRIES: Final = 200
+_SUREST: Final = Asked()
 
 
 class Desk:
@@ -105,16 +107,18 @@ class Desk:
                      "answers."),
         )  # fmt: skip
 
-    async def campaign(self, path: str) -> Report | None:
-        """The campaign at `path` (`Held.path`); None where it is not held."""
+    async def campaign(self, path: str, asked: Asked = _SUREST) -> CampaignView | None:
+        """The campaign at `path` (`Held.path`), and the members `asked` for; None where it is not
+        held.
+        """
         name, _, label = path.partition("@")
         if self._shared is not None:
-            return await self._shared.campaign(name)
+            return await self._shared.campaign(name, asked)
         for source in self._sources():
             if label in ("", source.label):
-                report = await source.campaign(name)
-                if report is not None:
-                    return report
+                view = await source.campaign(name, asked)
+                if view is not None:
+                    return view
         return None
 
     async def account(self, account: str) -> AccountView:

@@ -78,7 +78,7 @@ def pages(report: Any, word: str = "") -> dict[str, str]:
                                   why=word),
         "account": account_page(views.account(word), reader, now, done=word),
         "campaigns": campaigns_page(views.campaigns(word), reader, now),
-        "campaign": campaign_page(report, word or "c_0001", reader, done=word),
+        "campaign": campaign_page(views.campaign(report), word or "c_0001", reader, done=word),
         "audit": audit_page(audit, reader),
         "login": login_page(word),
         "message": message_page(word or "No", word or "no", Reader(name=word, locked=word)),
@@ -236,7 +236,7 @@ def test_a_form_carries_its_session_and_a_name_that_is_certain_cannot_be_changed
 
 
 def test_a_campaign_has_its_report_and_its_members_lead_to_their_pages(report: Any) -> None:
-    page = campaign_page(report, "c_0001", views.REVIEWER)
+    page = campaign_page(views.campaign(report), "c_0001", views.REVIEWER)
 
     for words in ("Evidence", "Timeline", "Who shares what", "Members", "Release campaign"):
         assert words in Parsed(page).text

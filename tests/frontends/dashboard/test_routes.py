@@ -17,15 +17,21 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway_guard.campaigns.report import Report, report_of
+from gateway_guard.campaigns.report import report_of
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.roster import Asked
 from gateway_guard.errors import SourceError
 from gateway_guard.frontends.access import Access
 from gateway_guard.frontends.dashboard import routes
 from gateway_guard.frontends.dashboard.desk import Desk
 from gateway_guard.frontends.dashboard.routes import HEADERS, Dashboard
 from gateway_guard.frontends.dashboard.sources import Source
-from gateway_guard.frontends.dashboard.views import AccountPart, Campaigns, State
+from gateway_guard.frontends.dashboard.views import (
+    AccountPart,
+    Campaigns,
+    CampaignView,
+    State,
+)
 from gateway_guard.frontends.gate import Gate
 from gateway_guard.record.audit import Audit
 from gateway_guard.settings import Settings
@@ -59,8 +65,8 @@ class Fake:
     async def campaigns(self) -> Campaigns:
         return views.campaigns()
 
-    async def campaign(self, name: str) -> Report | None:
-        return report_of(ring.caught(), name) if name == "c_0001" else None
+    async def campaign(self, name: str, asked: Asked) -> CampaignView | None:
+        return views.campaign(report_of(ring.caught(), name), asked) if name == "c_0001" else None
 
     async def review(self, review: Review) -> bool:
         self.told.append(review)

@@ -44,3 +44,19 @@ def test_where_even_that_cannot_be_written_it_says_what_went_wrong_and_what_the_
 
     assert str(refused.value).startswith(f"{tmp_path}/gone/reviews: No such file or directory")
     assert f"not in force, though entry 1 of {audit.path} reads as if it were" in str(refused.value)
+
+
+def test_of_many_it_says_how_many_are_in_force(tmp_path: Path) -> None:
+    told: list[Review] = []
+
+    def tell(review: Review) -> None:
+        if len(told) == 2:
+            raise SourceError("nobody is there")
+        told.append(review)
+
+    audit = Audit(tmp_path / "audit", build.SECRET)
+
+    with pytest.raises(SourceError, match="^nobody is there. In force are the 2 of 5 before it"):
+        Bench(via="cli", audit=audit, tell=tell).rule_all([BAN] * 5, 5)
+
+    assert [entry.action for entry in audit.entries()] == ["ban", "ban", "ban", "failed"]

@@ -180,7 +180,7 @@ class Desk:
         bench = Bench(
             via="dashboard", audit=self._audit, post=self._post, journal=self._journal, tell=tell
         )
-        entries = await asyncio.to_thread(lambda: [bench.rule(review) for review in reviews])
+        entries = await asyncio.to_thread(bench.rule_all, reviews, len(reviews))
         entry = entries[-1]
         assert entry is not None  # noqa: S101 - there is an audit file
         return entry

@@ -86,7 +86,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         templates: the most members first, at most 100.
         absorbed: names of campaigns that turned out to be this one.
         exchanges, refused, tokens: totals of all members since each was first seen.
-        before: of the exchanges, those before the account was held to be a member.
+        before: of the exchanges, those before the account was held to be a member; the least there
+            can have been, where some that were members are none any more.
         share, token_share: of all exchanges and tokens of the accounts remembered, in [0, 1].
     """
 

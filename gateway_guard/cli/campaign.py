@@ -6,6 +6,7 @@ import enum
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -99,11 +100,15 @@ def register(app: typer.Typer) -> None:
         format: FormatOption = Format.TEXT,
     ) -> None:
         """One campaign: evidence, members and why each is one, hours, networks, countries."""
-        report = _report(opened(file), name)
+        case = opened(file)
+        report = _report(case, name)
         if format is Format.JSON:
             print_json(report)
         else:
-            print_report(report, console(), members)
+            # Names begin anew when a linker does.
+            said = [one for one in case.reviews if one.campaign == name
+                    and one.at >= report.alarm_at]  # fmt: skip
+            print_report(report, console(), members, said)
 
     @group.command("export")
     def export_command(
@@ -162,12 +167,18 @@ def register(app: typer.Typer) -> None:
             reason=reason_of(reason), by=author_of(by),
         )  # fmt: skip
         bench_of(None, case).rule(review)
+        reviews, held = case.linker.cases.reviews, case.linker.held[name]
+        traces = case.linker.memory.traces
+        banned = sum(reviews.banned(traces[n].account) for n in held.members if n in traces)
+        alone = report.size - banned
         if format is Format.JSON:
-            print_json({"review": review, "accounts": report.size})
+            print_json({"review": review, "accounts": alone})
         else:
+            stay = "stays" if banned == 1 else "stay"
+            kept = f"; {many(banned, 'account')} {stay} banned" if banned else ""
             console().print(
-                f"{name} is released, its {many(report.size, 'account')} left alone for "
-                f"{LEFT_ALONE / 86400:.0f} days (`account clear` takes that back for one); a "
+                f"{name} is released, {many(alone, 'account')} left alone for "
+                f"{LEFT_ALONE / 86400:.0f} days (`account clear` takes that back for one){kept}; a "
                 "running guard knows within a second or two"
             )
 
@@ -206,20 +217,29 @@ def print_case(report: Report, out: Console) -> None:
         f"last seen {moment(report.last_at)}"
     )
     out.print(
-        f"{many(report.exchanges, 'exchange')} ({report.before:,} before membership), "
+        f"{many(report.exchanges, 'exchange')} (at least {report.before:,} before "
+        f"membership), "
         f"{report.refused:,} refused, {many(report.tokens, 'token')}; "
         f"{report.share:.1%} of all exchanges"
     )
     if report.absorbed:
         out.print(f"was also {', '.join(report.absorbed)}")
-    _heading(out, "evidence")
+    _heading(out, f"evidence, weighed last on {moment(report.examined_at)} UTC")
     for sentence in report.evidence:
         out.print(f"  {printable(sentence)}")
 
 
-def print_report(report: Report, out: Console, members: int) -> None:
-    """A campaign as text: `members` of its members are listed."""
+def print_report(
+    report: Report, out: Console, members: int, reviews: Sequence[Review] = ()
+) -> None:  # fmt: skip
+    """A campaign as text: `members` of its members are listed, and all that people said of it."""
     print_case(report, out)
+    if reviews:
+        _heading(out, "reviews")
+    for review in reviews:
+        by = f" by {review.by}" if review.by else ""
+        out.print(f"  {moment(review.at)} UTC  {printable(f'{review.ruling.value}{by}: ')}"
+                  f"{printable(review.reason)}")  # fmt: skip
     _heading(out, "members")
     if members:
         out.print(_members(report, members))
@@ -323,7 +343,8 @@ def _report(case: Casefile, name: str) -> Report:
     except LookupError:
         ended = [one for one in linker.cases.endings.latest if one.id == name]
         if ended:
-            typer.echo(let_go(ended[-1], name), err=True)
+            into = next((one.id for one in linker.held.values() if name in one.absorbed), "")
+            typer.echo(let_go(ended[-1], name, into), err=True)
         else:
             held = named(linker.held)
             typer.echo(f"no campaign '{name}' is held in {case.file.path} ({held})", err=True)

@@ -6,6 +6,8 @@ import errno
 import io
 import json
 import os
+import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +17,14 @@ import pytest
 from rich.console import Console
 
 from gateway_guard.campaigns.casebook import BANNED, banned_in
+from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.report import Report, report_of
+from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.cli.campaign import print_report
 from gateway_guard.cli.casefile import named
 from gateway_guard.cli.replay import REPLAY_SECRET
-from gateway_guard.record.reviews import Journal
+from gateway_guard.record.reviews import Journal, append
 from gateway_guard.record.snapshots import SnapshotFile
 from tests import build
 from tests.campaigns import ring
@@ -205,6 +209,64 @@ def test_release_writes_a_review_and_the_campaign_is_gone(
     assert after["campaigns"] == []
     (ended,) = after["let_go"]
     assert (ended["id"], ended["why"], ended["members"]) == ("c_0001", "released", 24)
+
+
+@pytest.mark.usefixtures("path")
+def test_a_release_leaves_alone_whom_nobody_banned(monkeypatch: Patch, capfd: Capture) -> None:
+    banned, other = ring.account("a", 0), ring.account("a", 1)
+    run(monkeypatch, capfd, "account", "ban", banned, "--reason", "stolen card")
+
+    ran = run(monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", "a reseller")
+    of_banned = run(monkeypatch, capfd, "account", "show", banned).out
+    of_other = run(monkeypatch, capfd, "account", "show", other).out
+
+    assert "23 accounts left alone for 30 days" in ran.out
+    assert "; 1 account stays banned" in ran.out
+    assert "in force: ban\n" in of_banned
+    assert re.search("in force: allow until .*, as a campaign it was in was released", of_other)
+
+
+@pytest.mark.usefixtures("path")
+def test_a_campaign_whose_members_were_allowed_one_by_one_is_held_no_longer(
+    monkeypatch: Patch, capfd: Capture
+) -> None:
+    for number in range(ring.MEMBERS):
+        run(monkeypatch, capfd, "account", "allow", ring.account("a", number), "--reason", "ours")
+
+    found = answer(run(monkeypatch, capfd, "campaign", "list", "--format", "json"))
+
+    assert found["campaigns"] == []
+    (ended,) = found["let_go"]
+    assert (ended["id"], ended["why"], ended["members"]) == ("c_0001", "released", 1)
+
+
+def test_what_people_said_of_a_campaign_is_shown_with_it(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    for at, reason in ((build.NOW - 9e6, "of another of that name"), (time.time(), "asked legal")):
+        append(f"{path}.reviews", Review(at=at, ruling=Ruling.NOTE, campaign="c_0001",
+                                         reason=reason, by="ann"))  # fmt: skip
+
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0001")
+
+    assert "note by ann: asked legal" in ran.out
+    assert "of another of that name" not in ran.out
+
+
+def test_what_became_part_of_another_campaign_names_that(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    linker = ring.caught()
+    held = linker.held["c_0001"]
+    other = msgspec.structs.replace(held, id="c_0002", absorbed=["c_0003"])
+    linker.cases.endings.add(other, Why.MERGED, build.NOW)
+    held.absorb(other)
+    SnapshotFile(path).save(freeze(linker, build.SECRET, saved_at=build.NOW))
+
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0002")
+
+    assert ran.code == 2
+    assert "turned out to be part of another, c_0001. It had 24 accounts" in ran.err
 
 
 @pytest.mark.usefixtures("path")

@@ -56,7 +56,7 @@ def test_of_many_it_says_how_many_are_in_force(tmp_path: Path) -> None:
 
     audit = Audit(tmp_path / "audit", build.SECRET)
 
-    with pytest.raises(SourceError, match="^nobody is there. In force are the 2 of 5 before it"):
+    with pytest.raises(SourceError, match=r"^nobody is there\. In force are the 2 of 5 before it"):
         Bench(via="cli", audit=audit, tell=tell).rule_all([BAN] * 5, 5)
 
     assert [entry.action for entry in audit.entries()] == ["ban", "ban", "ban", "failed"]

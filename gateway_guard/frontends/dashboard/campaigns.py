@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway_guard.campaigns.ended import WORDS, Why
 from gateway_guard.campaigns.report import Report
+from gateway_guard.frontends.dashboard.account import entries_table
 from gateway_guard.frontends.dashboard.actions import action_card
 from gateway_guard.frontends.dashboard.members import Wanted, members_card, ways
 from gateway_guard.frontends.dashboard.shell import (
@@ -72,6 +73,8 @@ def campaign_page(
         tag("p", [tag("a", words, href=f"#{where}") for words, where in _JUMPS], cls="jumps"),
         parts[:_FIRST],
         action_card(reader, "campaign", done, whom=_whom(report)),
+        card("What people decided", entries_table(view.decided, about=False), name="decided")
+        if view.decided else None,
         parts[_FIRST:],
         heading=(f"Campaign {path} ", tag("small", many(report.size, "account"))),
     )  # fmt: skip
@@ -88,7 +91,11 @@ def ending(view: Campaigns, path: str) -> str:
     one = next((one for one in view.let_go if path in (one.path, one.id)), None)
     if one is None:
         return "No campaign of that name is held (any more)."
-    return let_go(one, one.path)
+    into = next(
+        (held.path for held in view.found
+         if one.id in held.absorbed and held.worker == one.worker), "",
+    )  # fmt: skip
+    return let_go(one, one.path, into)
 
 
 def _listed(view: Campaigns, now: float) -> list[Child]:
@@ -120,7 +127,7 @@ def _listed(view: Campaigns, now: float) -> list[Child]:
                 number(one.refused),
                 tag("td", moment(one.first_seen), cls="w"),
                 tag("td", moment(one.alarm_at), cls="w"),
-                tag("td", ago(one.last_at, now), cls="w"),
+                tag("td", ago(one.last_at, now)),
                 tag("td", networks, cls="long"),
             )
         )

@@ -111,6 +111,17 @@ class Desk:
         """The campaign at `path` (`Held.path`), and the members `asked` for; None where it is not
         held.
         """
+        name = path.partition("@")[0]
+        view = await self._campaign(path, asked)
+        if view is None:
+            return None
+        # Names begin anew when a linker does.
+        since = view.report.alarm_at
+        said = await asyncio.to_thread(self._decided, campaign=name)
+        decided = tuple(entry for entry in said if entry.at >= since)
+        return msgspec.structs.replace(view, decided=decided)
+
+    async def _campaign(self, path: str, asked: Asked) -> CampaignView | None:
         name, _, label = path.partition("@")
         if self._shared is not None:
             return await self._shared.campaign(name, asked)
@@ -191,14 +202,16 @@ class Desk:
         if not done or not all(done):
             raise SourceError("not every guard of this host could be told")
 
-    def _decided(self, account: str) -> tuple[Entry, ...]:
-        """What people did about an account, newest first: by the audit file, and before there was
-        one by the journal of reviews.
+    def _decided(
+        self, account: str | None = None, campaign: str | None = None
+    ) -> tuple[Entry, ...]:  # fmt: skip
+        """What people did about an account or a campaign, newest first: by the audit file, and
+        before there was one by the journal of reviews.
         """
         found: list[Entry] = []
         if self._audit is not None:
             try:
-                found = self._audit.latest(MOST_ENTRIES, account=account)
+                found = self._audit.latest(MOST_ENTRIES, account=account, campaign=campaign)
             except SourceError:
                 found = []
         if self._journal is not None:
@@ -206,9 +219,10 @@ class Desk:
             journal = Journal(Path(self._journal), complain=lambda *_: None)
             found += [
                 Entry(n=0, at=review.at, action=review.ruling.value, account=account,
-                      reason=review.reason, by=review.by, prev="")
+                      campaign=campaign, reason=review.reason, by=review.by, prev="")
                 for review in journal.new()
-                if review.account == account and (review.at, review.ruling.value) not in known
+                if (review.account, review.campaign) == (account, campaign)
+                and (review.at, review.ruling.value) not in known
             ]  # fmt: skip
         return tuple(sorted(found, key=lambda entry: -entry.at))
 

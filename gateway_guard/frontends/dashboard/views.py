@@ -158,10 +158,12 @@ class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         report: what is known of it.
         found: the members that were asked for, of all there are.
+        decided: what people did about the campaign as a whole since it is held, newest first.
     """
 
     report: Report
     found: Found
+    decided: tuple[Entry, ...] = ()
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):

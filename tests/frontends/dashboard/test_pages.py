@@ -11,6 +11,7 @@ import pytest
 
 from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.report import report_of
+from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.frontends.dashboard.account import account_page, accounts_page
 from gateway_guard.frontends.dashboard.audit import audit_page
 from gateway_guard.frontends.dashboard.campaigns import campaign_page, campaigns_page
@@ -191,6 +192,36 @@ def test_one_account_says_why() -> None:
                   "payment +5.0", "with 3 other accounts", "free", "partner", "stolen card", "mia",
                   "10%"):  # fmt: skip
         assert words in text, words
+
+
+def test_who_is_only_near_a_campaign_is_not_said_to_be_in_it() -> None:
+    view = views.account()
+    assert view.known is not None
+    assert view.known.membership is not None
+    held = msgspec.structs.replace(view.known.membership, member=False, confidence=0.8)
+    near = views.account(known=msgspec.structs.replace(view.known, membership=held))
+
+    html = account_page(near, views.REVIEWER, build.NOW)
+
+    assert "in c_0001" in account_page(view, views.REVIEWER, build.NOW)
+    assert "in c_0001" not in html
+    assert "near c_0001" in html
+
+
+def test_who_is_left_alone_because_of_a_release_is_told_from_who_was_allowed() -> None:
+    view = views.account(decided=())
+    assert view.known is not None
+    allowed = msgspec.structs.replace(view.known, ruling=Ruling.ALLOW, until=None)
+    left = msgspec.structs.replace(allowed, until=build.NOW + 86400.0)
+
+    pages = [
+        account_page(msgspec.structs.replace(view, known=known), views.REVIEWER, build.NOW)
+        for known in (allowed, left)
+    ]
+
+    assert ["left alone" in page for page in pages] == [False, True]
+    assert "A campaign it was in was released: it is left alone until 3 Mar 2026" in pages[1]
+    assert "Nobody has decided" not in pages[1]
 
 
 def test_a_decision_says_to_the_second_when_it_was() -> None:

@@ -218,6 +218,20 @@ def test_a_release_names_the_campaign(serve: Serve, guard: Fake, tmp_path: Path)
     assert next(audit(tmp_path).entries()).campaign == "c_0001"
 
 
+def test_a_note_on_a_campaign_is_read_on_its_page_by_whoever_comes_next(serve: Serve) -> None:
+    client = serve()
+    where = "/dashboard/campaigns/c_0001"
+    before = client.get(where).text
+    form = {"ruling": "note", "reason": "asked legal", "by": "mia", "form": token_in(before)}
+
+    client.post(where, data=form, headers={"origin": "http://127.0.0.1:9901"})
+    after = client.get(where).text
+
+    assert "What people decided" not in before
+    assert "What people decided" in after
+    assert "asked legal" in after
+
+
 def test_a_whole_campaign_is_asked_to_verify_itself(serve: Serve, guard: Fake) -> None:
     client = serve()
     where = "/dashboard/campaigns/c_0001"

@@ -16,6 +16,7 @@ import msgspec
 from gateway_guard.campaigns.evidence import Verdict
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.roster import Member, Roster, active_hours, of_the_day
 from gateway_guard.campaigns.sharing import Template, Tie, shared
 from gateway_guard.campaigns.traces import Trace
@@ -89,6 +90,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         before: of the exchanges, those before the account was held to be a member; the least there
             can have been, where some that were members are none any more.
         share, token_share: of all exchanges and tokens of the accounts remembered, in [0, 1].
+        reviews: what people decided on it and on the members listed, oldest first, with their names
+            and reasons; none unless that is asked for.
     """
 
     id: str
@@ -117,6 +120,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     before: int
     share: float
     token_share: float
+    reviews: tuple[Review, ...] = ()
 
 
 def report_of(

@@ -19,6 +19,7 @@ from gateway_guard.pages.campaign_tables import (
     links,
     networks,
     number,
+    reviews,
     scroller,
     section,
     table,
@@ -79,7 +80,7 @@ def sections(
     return (
         _did(report), _evidence(report), _timeline(report), _clock(report), _graph(report, ways),
         networks(report), templates(report), members(report) if listed is None else listed,
-        _method(report),
+        *([reviews(report)] if report.reviews else []), _method(report),
     )  # fmt: skip
 
 

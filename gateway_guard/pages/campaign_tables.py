@@ -12,7 +12,7 @@ import msgspec
 from gateway_guard.campaigns.report import Report
 from gateway_guard.pages.markup import Child, tag
 from gateway_guard.pages.plots import gauge
-from gateway_guard.pages.words import extent, many
+from gateway_guard.pages.words import extent, many, moment
 
 #: Rows of a long table that are shown before somebody asks for all.
 _FIRST: Final = 10
@@ -92,6 +92,22 @@ def templates(report: Report) -> Element:
     note += " Those of the most members first."
     every = table(heads, rows, sortable=True, label="Templates that members share")
     return section("Templates", tag("p", note, cls="note"), long(every, "templates"))
+
+
+def reviews(report: Report) -> Element:
+    """What people decided on it, and on its members."""
+    rows = [
+        (
+            tag("th", moment(one.at), scope="row", cls="w"),
+            tag("td", one.ruling.value),
+            tag("td", tag("code", one.account) if one.account else "all of it"),
+            tag("td", one.by or "–"),
+            tag("td", one.reason, cls="text"),
+        )
+        for one in report.reviews
+    ]
+    every = table(("When (UTC)", "What", "About", "By", "Reason"), rows, label="Reviews")
+    return section("What people decided", long(every, "decisions"))
 
 
 def table(

@@ -21,7 +21,7 @@ from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.report import Report, report_of
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.snapshot import freeze
-from gateway_guard.cli.campaign import print_report
+from gateway_guard.cli.campaign_text import print_report
 from gateway_guard.cli.casefile import named
 from gateway_guard.cli.replay import REPLAY_SECRET
 from gateway_guard.record.reviews import Journal, append
@@ -153,6 +153,29 @@ def test_export_prints_json_and_writes_html_where_the_name_says_so(
     assert (written.code, written.out) == (0, "")
     assert "<html" in text
     assert asked.out == text
+
+
+def test_what_people_decided_is_handed_on_where_that_is_asked_for(
+    path: Path, tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    now, page = time.time(), tmp_path / "report.html"
+    for account, reason in ((ring.account("a", 3), "stolen <card>"), (ring.account("b", 3), "no")):
+        append(f"{path}.reviews", Review(at=now, ruling=Ruling.NOTE, account=account,
+                                         reason=reason, by="ann"))  # fmt: skip
+    note = Review(at=now, ruling=Ruling.NOTE, campaign="c_0001", reason="asked legal", by="ben")
+    append(f"{path}.reviews", note)
+
+    without = answer(run(monkeypatch, capfd, "campaign", "export", "c_0001"))
+    printed = answer(run(monkeypatch, capfd, "campaign", "export", "c_0001", "--reviews"))
+    run(monkeypatch, capfd, "campaign", "export", "c_0001", "--reviews", "--out", page)
+
+    html = page.read_text("utf-8")
+    assert without["reviews"] == []
+    assert [(one["by"], one["reason"]) for one in printed["reviews"]] == [
+        ("ann", "stolen <card>"), ("ben", "asked legal")
+    ]  # fmt: skip
+    assert "What people decided" in html
+    assert "stolen &lt;card&gt;" in html
 
 
 @pytest.mark.usefixtures("path")

@@ -1,15 +1,19 @@
-"""Files that are replaced whole, whoever reads one sees the old content or the new; and whether
-files have changed.
+"""Files that are replaced or added to whole, whoever reads one sees the old content or the new; and
+whether files have changed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
+#: What the system says where there is no room: of the disk, of who writes, of one file.
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: Inode, size, and when in ns the content and the file itself (whose it is, who may read it) were
 #: last changed.
 Stamp = tuple[int, int, int, int]
@@ -105,6 +109,46 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def append_whole(handle: int, data: bytes) -> None:
+    """Add `data` at the end of the file open for appending as `handle`, on the disk when this
+    returns.
+
+    A disk that fills up takes a part, and says so only when asked to take the rest: that part is
+    taken back. Whoever else may append must wait meanwhile (`alone`).
+
+    Raises:
+        OSError: it cannot be written; the file ends where it did.
+    """
+    size = os.fstat(handle).st_size
+    try:
+        _write(handle, data)
+        os.fsync(handle)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, size)
+        raise
+
+
+@contextlib.contextmanager
+def alone(handle: int) -> Iterator[None]:
+    """One process at a time, of those that ask: by a lock on the file open as `handle`, which ends
+    with it.
+
+    Raises:
+        OSError: the file cannot be locked where it lies.
+    """
+    try:
+        import fcntl  # noqa: PLC0415  (not on every system)
+    except ImportError:
+        yield
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _takes_what_comes(path: Path) -> bool:

@@ -269,7 +269,7 @@ class Casebook:
                     self.reviews.rule(account, Ruling.ALLOW, review.at + LEFT_ALONE)
             self.end(held, Why.RELEASED, review.at)
         elif review.account is not None and review.ruling in MEMBERSHIP:
-            self._rule(review.account, review.ruling)
+            self._rule(review.account, review.ruling, review.at)
         return True
 
     def restore(self, held: Iterable[Held]) -> None:
@@ -281,15 +281,19 @@ class Casebook:
             self._replace(one, scores)
         for account, (ruling, _) in list(self.reviews.rulings.items()):
             if ruling is Ruling.BAN:
-                self._rule(account, ruling)
+                self._rule(account, ruling, 0.0)
 
-    def _rule(self, account: str, ruling: Ruling) -> None:
+    def _rule(self, account: str, ruling: Ruling, at: float) -> None:
         self.reviews.rule(account, ruling)
         number = self._memory.numbers.get(account)
         name = self.member_of.get(number) if number is not None else None
         if ruling is Ruling.BAN:
             self.verdicts[account] = banned_in(name or BANNED)
         elif number is not None and name is not None and ruling is Ruling.ALLOW:
+            if self.held[name].members.keys() == {number}:
+                # Nobody is left to hold.
+                self.end(self.held[name], Why.RELEASED, at)
+                return
             del self.held[name].members[number]
             self._replace(self.held[name], dict(self.held[name].members))
             self._forget(number)

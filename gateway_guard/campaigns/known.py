@@ -10,8 +10,8 @@ import msgspec
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.postings import Postings
-from gateway_guard.campaigns.report import Past, past_of
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.roster import Past, past_of
 from gateway_guard.campaigns.traces import Trace
 
 

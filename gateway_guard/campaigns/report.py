@@ -8,14 +8,16 @@ nothing outside of it (`P1`, `A1`, …).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Container, Iterable
+from typing import Final
 
 import msgspec
 
 from gateway_guard.campaigns.evidence import Verdict
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.linker import Linker
+from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.roster import Member, Roster, active_hours, of_the_day
 from gateway_guard.campaigns.sharing import Template, Tie, shared
 from gateway_guard.campaigns.traces import Trace
 
@@ -25,61 +27,6 @@ MOST_NETWORKS: Final = 50
 #: Hours of the timeline: the 45 days a campaign's hours are kept, and the week watched before.
 MOST_HOURS: Final = (45 + 7) * 24
 _HOUR: Final = 3600
-
-
-class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an account did, as far as it is remembered.
-
-    Attributes:
-        created_at: sign-up, Unix seconds; None when unknown.
-        first_at, last_at: Unix seconds of its first and latest exchange.
-        exchanges, refused, tokens: totals since it was first seen.
-        verified: whether somebody checked who they are; None when unknown.
-        declared: country declared at sign-up; None when unknown.
-        country, asn: of its latest client IP; None when unknown.
-    """
-
-    created_at: float | None
-    first_at: float
-    last_at: float
-    exchanges: int
-    refused: int
-    tokens: int
-    verified: bool | None
-    declared: str | None
-    country: str | None
-    asn: int | None
-
-
-def past_of(trace: Trace) -> dict[str, Any]:
-    """The fields of `Past`, for whatever is one."""
-    past = {name: getattr(trace, name) for name in Past.__struct_fields__}
-    past["created_at"] = trace.created_at or None
-    return past
-
-
-class Member(Past, frozen=True, kw_only=True, gc=False):
-    """One account of the campaign.
-
-    Attributes:
-        account: keyed digest of its credential.
-        organisation: label of who pays (`O1`, …), the same for all its accounts in this report.
-        confidence: probability of membership, in (0, 1), as it was last weighed: what the guard
-            acts on.
-        points: natural logarithm of the odds of membership, as they are now.
-        adds: what each thing it shares adds to the points; negative speaks against membership.
-        active: for each hour of the day (UTC, from 0), on how many days of the week last watched
-            the account was active in it; 24 numbers.
-        ties: labels of the values it shares with other members.
-    """
-
-    account: str
-    organisation: str
-    confidence: float
-    points: float
-    adds: dict[str, float]
-    active: tuple[int, ...]
-    ties: tuple[str, ...]
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -140,8 +87,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         templates: the most members first, at most 100.
         absorbed: names of campaigns that turned out to be this one.
         exchanges, refused, tokens: totals of all members since each was first seen.
-        before: of the exchanges, those before the account was held to be a member.
+        before: of the exchanges, those before the account was held to be a member; the least there
+            can have been, where some that were members are none any more.
         share, token_share: of all exchanges and tokens of the accounts remembered, in [0, 1].
+        reviews: what people decided on it and on the members listed, oldest first, with their names
+            and reasons; none unless that is asked for.
     """
 
     id: str
@@ -170,6 +120,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     before: int
     share: float
     token_share: float
+    reviews: tuple[Review, ...] = ()
 
 
 def report_of(
@@ -183,49 +134,33 @@ def report_of(
     Raises:
         LookupError: no campaign of that name is held.
     """
+    return told_of(linker, campaign_id, made_at=made_at, policy=policy)[0]
+
+
+def told_of(
+    linker: Linker, campaign_id: str, *, made_at: float | None = None, policy: str = ""
+) -> tuple[Report, Roster]:
+    """As `report_of`, and its roster: for whoever looks for members that a report leaves out.
+
+    Raises:
+        LookupError: no campaign of that name is held.
+    """
     held = linker.held.get(campaign_id)
     if held is None:
         raise LookupError(f"no campaign is held by the name {campaign_id!r}")
     campaign = next(one for one in linker.campaigns() if one.id == campaign_id)
     known = linker.memory.traces
-    numbers = [n for n in held.members if n in known]
-    # Surest first; what is equally sure by account, so that equal input gives an equal report.
-    numbers.sort(key=lambda n: (-held.members[n], known[n].account))
-    traces = {n: known[n] for n in numbers}
-    listed = numbers[:MOST_MEMBERS]
-    payers = _labels("O", (trace.organisation for trace in traces.values()))
     made = held.last_at if made_at is None else made_at
-    ties, templates = shared(
-        held,
-        linker.memory,
-        {traces[n].account for n in listed},
-        lambda key: linker.samples.of(key, made),
-    )
-    labels: dict[str, list[str]] = defaultdict(list)
-    for tie in ties:
-        for account in tie.members:
-            labels[account].append(tie.label)
-    members = []
-    for n in listed:
-        trace = traces[n]
-        score, adds = linker.cases.score(n, campaign_id)
-        members.append(
-            Member(
-                account=trace.account,
-                organisation=payers[trace.organisation],
-                confidence=campaign.members[trace.account],
-                points=score,
-                adds=adds,
-                active=_of_the_day(_active(trace)),
-                ties=tuple(labels[trace.account]),
-                **past_of(trace),
-            )
-        )
-    exchanges = sum(trace.exchanges for trace in traces.values())
-    tokens = sum(trace.tokens for trace in traces.values())
-    networks = _networks(traces.values())
+    ties, templates = shared(held, linker.memory, lambda key: linker.samples.of(key, made))
+    roster = Roster(linker, held, campaign.members, ties)
+    members = roster.members(range(1, min(len(roster), MOST_MEMBERS) + 1))
+    listed = {member.account for member in members}
+    traces = roster.traces
+    exchanges = sum(trace.exchanges for trace in traces)
+    tokens = sum(trace.tokens for trace in traces)
+    networks = _networks(traces)
     counted = sum(hour.exchanges for hour in held.hours.values())
-    return Report(
+    report = Report(
         id=campaign_id,
         made_at=made,
         policy=policy,
@@ -233,52 +168,41 @@ def report_of(
         alarm_at=held.alarm_at,
         last_at=held.last_at,
         examined_at=held.examined_at,
-        size=len(numbers),
-        organisations=len(payers),
+        size=len(roster),
+        organisations=roster.organisations,
         confidence=campaign.confidence,
         evidence=campaign.evidence,
         verdict=held.verdict,
-        members=tuple(members),
-        ties=ties,
-        hours=_timeline(held, traces.values()),
-        active=_of_the_day(hour for trace in traces.values() for hour in _active(trace)),
+        members=members,
+        ties=tuple(_of(tie, listed) for tie in ties),
+        hours=_timeline(held, traces),
+        active=of_the_day(hour for trace in traces for hour in active_hours(trace)),
         networks=tuple(networks[:MOST_NETWORKS]),
         elsewhere=sum(network.elsewhere for network in networks),
         templates=templates,
         absorbed=tuple(held.absorbed),
         exchanges=exchanges,
-        refused=sum(trace.refused for trace in traces.values()),
+        refused=sum(trace.refused for trace in traces),
         tokens=tokens,
         before=max(exchanges - counted, 0),
         share=_share(exchanges, sum(trace.exchanges for trace in known.values())),
         token_share=_share(tokens, sum(trace.tokens for trace in known.values())),
     )
+    return report, roster
+
+
+def _of(tie: Tie, listed: Container[str]) -> Tie:
+    """A tie that names no others than those `listed`."""
+    named = tuple(account for account in tie.members if account in listed)
+    return tie if len(named) == len(tie.members) else msgspec.structs.replace(tie, members=named)
 
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _labels(letter: str, values: Iterable[str]) -> dict[str, str]:
-    """A label for each value, in the order they first come."""
-    return {value: f"{letter}{i}" for i, value in enumerate(dict.fromkeys(values), 1)}
-
-
-def _active(trace: Trace) -> Iterator[int]:
-    """The hours (since 1970) of the week last watched in which an account was active."""
-    bits = trace.pace_hours
-    for offset in range(bits.bit_length()):
-        if bits >> offset & 1:
-            yield trace.pace_start + offset
-
-
-def _of_the_day(hours: Iterable[int]) -> tuple[int, ...]:
-    counts = Counter(hour % 24 for hour in hours)
-    return tuple(counts[hour] for hour in range(24))
-
-
 def _timeline(held: Held, members: Iterable[Trace]) -> tuple[Hour, ...]:
-    active = Counter(hour for trace in members for hour in _active(trace))
+    active = Counter(hour for trace in members for hour in active_hours(trace))
     hours = sorted(held.hours.keys() | active.keys())[-MOST_HOURS:]
     alarm = int(held.alarm_at // _HOUR)
     timeline = []

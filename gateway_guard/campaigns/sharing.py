@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -29,7 +29,7 @@ class Tie(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         label: `P1` (payment), `A1` (address range), `S1` (sign-up burst), `C1` (client software)
             or `T1` (template); the most shared first.
         kind: `payment`, `addresses`, `sign-up`, `client` or `content`.
-        members: the accounts listed in this report that share it.
+        members: the accounts that share it; in a report, those it lists.
         size: all members that share it, listed or not.
         outside: accounts in no part of this campaign among the latest that came with the same
             value, which is the least there are; None where they are not remembered
@@ -76,11 +76,11 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def shared(
-    held: Held, memory: Memory, listed: Container[str], sample: Callable[[int], str | None]
+    held: Held, memory: Memory, sample: Callable[[int], str | None]
 ) -> tuple[tuple[Tie, ...], tuple[Template, ...]]:
     """What members of different organisations share, as ties and (content) as templates.
 
-    Only the accounts in `listed` are named. `sample` gives the text kept of a content key.
+    `sample` gives the text kept of a content key.
     """
     members = [memory.traces[n] for n in held.members if n in memory.traces]
     members.sort(key=lambda trace: trace.account)
@@ -107,7 +107,7 @@ def shared(
         return Tie(
             label=label,
             kind=kind,
-            members=tuple(trace.account for trace in sharing if trace.account in listed),
+            members=tuple(trace.account for trace in sharing),
             size=len(sharing),
             outside=others,
             first_at=min(created) if created else None,

@@ -22,6 +22,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     refused: int
     share: float
     networks: dict[str, int]
+    absorbed: tuple[str, ...] = ()
 
 
 def summaries(linker: Linker, exchanges: int) -> list[Summary]:
@@ -47,6 +48,7 @@ def summaries(linker: Linker, exchanges: int) -> list[Summary]:
                 refused=sum(trace.refused for trace in members),
                 share=exchanges / total if total else 0.0,
                 networks=dict(networks.most_common()),
+                absorbed=tuple(linker.held[campaign.id].absorbed),
             )
         )
     return found

@@ -209,7 +209,9 @@ def print_known(known: Known, out: Console) -> None:
         out.print(f"  verified until {moment(place.until)} UTC")
     if known.ruling is not None:
         until = f" until {moment(known.until)} UTC" if known.until is not None else ""
-        out.print(f"  in force: {known.ruling.value}{until}")
+        # Only a release ends by itself.
+        why = ", as a campaign it was in was released" if known.until is not None else ""
+        out.print(f"  in force: {known.ruling.value}{until}{why}")
     for review in known.reviews:
         by = f" by {review.by}" if review.by else ""
         said = printable(f"{review.ruling.value}{by}: {review.reason}")

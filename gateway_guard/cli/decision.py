@@ -38,8 +38,10 @@ from gateway_guard.record.finding import Found, Logs
 from gateway_guard.record.read import exchange_of
 from gateway_guard.types import Exchange
 
-#: As `ids` makes them, and as problem details wrap them.
-_REQUEST: Final = re.compile(r"(?:urn:gateway-guard:)?(r_[0-9a-z]{8,32})")
+#: As `ids` makes them, and as problem details wrap them; somebody's own guard may make others.
+_REQUEST: Final = re.compile(r"(?:urn:gateway-guard:)?(r_[0-9a-z]{8,32})", re.IGNORECASE)
+_USUAL: Final = len("r_97jy8gm6c4tv1e")
+_CAMPAIGN: Final = re.compile(r"c_[0-9]{1,12}")
 _LATEST: Final = 20
 
 
@@ -83,18 +85,17 @@ def register(app: typer.Typer) -> None:
 
         Exit 0 found, 1 not found, 2 usage, 3 a log or the policy cannot be read.
         """  # fmt: skip
+        name = name.strip()
         request, account = _REQUEST.fullmatch(name), ACCOUNT.fullmatch(name)
         if request is None and account is None:
-            raise typer.BadParameter(
-                "ID is the id of a request, r_…, as the client was shown it, or an account, "
-                "acct_…, as the log has it"
-            )
+            # It is not shown again: it may be a key.
+            raise typer.BadParameter(f"{_forms(name)}. No log was read")
         loaded = load_policy(policy) if policy is not None else None
         paths = paths_of(logs)
         with progress(paths) as advance:
             searched = Logs(paths, progress=advance)
             if request is not None:
-                one = searched.decision(request[1])
+                one = searched.decision(request[1].lower())
                 found = [] if one is None else [one]
             else:
                 found = searched.decisions(name, latest)
@@ -116,7 +117,26 @@ def _nothing(searched: Logs, name: str) -> str:
     """That it was not found, and where and in what time it was looked for."""
     text = f"no decision on {name} in {searched.name}: {many(searched.lines, 'decision')}"
     text += span_of(searched)
-    return text + "; name older logs, too, where there are some"
+    text += "; name older logs, too, where there are some"
+    bare = name.rpartition(":")[2]
+    if bare.lower().startswith("r_") and len(bare) != _USUAL:
+        text += f". The guard's own ids have {_USUAL} characters, this one {len(bare)}"
+    return text
+
+
+def _forms(name: str) -> str:
+    """What can be asked for, where `name` is neither a request nor an account."""
+    text = (
+        "ID is neither the id of a request, r_ and 14 letters or digits (r_97jy8gm6c4tv1e), nor an "
+        "account as the log has it, acct_ and 16 letters or digits (acct_s5xjasyteaigjg76). "
+    )
+    if _CAMPAIGN.fullmatch(name):
+        return f"{text}Campaigns are shown by `gateway-guard campaign show {name}`"
+    return (
+        f"{text}Answers and refusals have it in x-request-id (Anthropic's: request-id) or, where "
+        "that is the upstream's own, in x-guard-request-id; the account of a key is told by "
+        "`gateway-guard account show --key-file FILE`"
+    )
 
 
 def _exchange(found: Found) -> Exchange:

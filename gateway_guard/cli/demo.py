@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from gateway_guard.campaigns.report import report_of
-from gateway_guard.cli.campaign import print_case
+from gateway_guard.cli.campaign_text import print_case
 from gateway_guard.cli.casefile import opened
 from gateway_guard.cli.output import console
 from gateway_guard.cli.processes import Children, listener

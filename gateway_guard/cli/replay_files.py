@@ -12,6 +12,7 @@ import msgspec
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.snapshot import freeze
 from gateway_guard.errors import SourceError
+from gateway_guard.files import write_whole
 from gateway_guard.record.snapshots import SnapshotFile
 
 
@@ -34,6 +35,7 @@ class Sink:
             raw = path.open("wb")
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}") from error
+        self._path = path
         self._raw = raw
         self._file: io.BufferedIOBase = raw
         if path.suffix == ".gz":
@@ -43,11 +45,17 @@ class Sink:
             )
 
     def write(self, decided: DecidedLine) -> None:
-        self._file.write(self._encode(decided) + b"\n")
+        try:
+            self._file.write(self._encode(decided) + b"\n")
+        except OSError as error:
+            raise SourceError(f"{self._path}: {error.strerror}") from error
 
     def close(self) -> None:
-        self._file.close()
-        self._raw.close()
+        try:
+            self._file.close()
+            self._raw.close()
+        except OSError as error:
+            raise SourceError(f"{self._path}: {error.strerror}") from error
 
 
 def write_campaigns(path: Path, linker: Linker, recorded: Mapping[str, str]) -> None:
@@ -63,7 +71,8 @@ def write_campaigns(path: Path, linker: Linker, recorded: Mapping[str, str]) -> 
         for campaign in linker.campaigns()
     ]
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(held), indent=1) + b"\n")
+        data = msgspec.json.format(msgspec.json.encode(held), indent=1) + b"\n"
+        write_whole(path, data, 0o644)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
 

@@ -12,6 +12,7 @@ import typer
 from gateway_guard import __version__
 from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.errors import SourceError
+from gateway_guard.files import write_whole
 from gateway_guard.policy.json_schema import json_schema
 from gateway_guard.signals import detectors
 
@@ -50,6 +51,6 @@ def register(app: typer.Typer) -> None:
             typer.echo(text, nl=False)
             return
         try:
-            output.write_text(text, "utf-8")
+            write_whole(output, text.encode(), 0o644)
         except OSError as error:
             raise SourceError(f"{output} cannot be written: {error.strerror}") from error

@@ -19,6 +19,7 @@ from gateway_guard.pages.campaign_tables import (
     links,
     networks,
     number,
+    reviews,
     scroller,
     section,
     table,
@@ -79,7 +80,7 @@ def sections(
     return (
         _did(report), _evidence(report), _timeline(report), _clock(report), _graph(report, ways),
         networks(report), templates(report), members(report) if listed is None else listed,
-        _method(report),
+        *([reviews(report)] if report.reviews else []), _method(report),
     )  # fmt: skip
 
 
@@ -154,8 +155,8 @@ def _did(report: Report) -> Element:
             f"{rate:,.1f} a day."
         ),
         (
-            f"{report.before:,} of them ({share:.0%}) were made before the account was held to be "
-            "a member."
+            f"At least {report.before:,} of them ({share:.0%}) were made before the account was "
+            "held to be a member."
         ),
         f"{many(report.refused, 'exchange')} refused, {many(report.tokens, 'token')} in all.",
     ]
@@ -193,7 +194,7 @@ def _evidence(report: Report) -> Element:
         tag(
             "p", f"Weighed last on {moment(report.examined_at)} UTC, one account of each "
             "organisation counted. A weight is the natural logarithm of the odds; the upright mark "
-            "is what chance would give.", cls="note",
+            "is what chance would give. Together counts what speaks for one hand.", cls="note",
         ),
         table(heads, rows, "Kinds of evidence, strongest first", label="Evidence"),
         tag("h3", "In words"),

@@ -7,7 +7,8 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from gateway_guard.campaigns.membership import PRIOR
-from gateway_guard.campaigns.report import Member, Report
+from gateway_guard.campaigns.report import Report
+from gateway_guard.campaigns.roster import Member
 from gateway_guard.pages.campaign_tables import Ways, long, number, section, table
 from gateway_guard.pages.markup import tag
 from gateway_guard.pages.plots import spark
@@ -29,11 +30,13 @@ _HYPHEN: Final = "\N{NON-BREAKING HYPHEN}"
 
 
 def members(report: Report) -> Element:
-    """Every member listed, the surest first."""
+    """Every member listed, the surest first, and how many are not."""
     every = members_table(report, enumerate(report.members, 1), Ways())
-    return members_section(
-        tag("p", f"The surest first. {legend(report)}", cls="note"), long(every, "members", FIRST)
-    )
+    note = f"The surest first. {legend(report)}"
+    rest = report.size - len(report.members)
+    if rest > 0:
+        note += f" {many(rest, 'more account')} not listed."
+    return members_section(tag("p", note, cls="note"), long(every, "members", FIRST))
 
 
 def members_section(*children: Element) -> Element:
@@ -44,14 +47,12 @@ def members_section(*children: Element) -> Element:
 
 
 def legend(report: Report) -> str:
-    """What stands in the columns, and how many members are not listed."""
-    note = (
+    """What stands in the columns."""
+    return (
         "What it adds: weights for and against membership, as natural logarithms, to the "
         f"{signed(PRIOR)} that every account starts with. Shares: labels as in “Who shares what”. "
         f"Times are UTC, of {_year(report)} where no other year is named."
     )
-    rest = report.size - len(report.members)
-    return f"{note} {many(rest, 'more account')} not listed." if rest > 0 else note
 
 
 def members_table(report: Report, numbered: Iterable[tuple[int, Member]], ways: Ways) -> Element:

@@ -12,7 +12,7 @@ import msgspec
 from gateway_guard.campaigns.report import Report
 from gateway_guard.pages.markup import Child, tag
 from gateway_guard.pages.plots import gauge
-from gateway_guard.pages.words import extent, many
+from gateway_guard.pages.words import extent, many, moment
 
 #: Rows of a long table that are shown before somebody asks for all.
 _FIRST: Final = 10
@@ -71,7 +71,7 @@ def templates(report: Report) -> Element:
     rows = [
         (
             tag("th", one.label, scope="row"),
-            tag("td", tag("code", one.digest)),
+            tag("td", tag("code", one.digest), cls="w"),
             number(one.parts),
             number(one.members),
             number(one.outside),
@@ -94,13 +94,35 @@ def templates(report: Report) -> Element:
     return section("Templates", tag("p", note, cls="note"), long(every, "templates"))
 
 
+def reviews(report: Report) -> Element:
+    """What people decided on it, and on its members."""
+    rows = [
+        (
+            tag("th", moment(one.at), scope="row", cls="w"),
+            tag("td", one.ruling.value),
+            tag("td", tag("code", one.account) if one.account else "all of it"),
+            tag("td", one.by or "–"),
+            tag("td", one.reason, cls="text"),
+        )
+        for one in report.reviews
+    ]
+    every = table(("When (UTC)", "What", "About", "By", "Reason"), rows, label="Reviews")
+    return section("What people decided", long(every, "decisions"))
+
+
 def table(
     heads: Sequence[str], rows: Iterable[tuple[Element, ...]], caption: str | None = None, *,
     label: str, sortable: bool = False,
 ) -> Element:  # fmt: skip
     """A table; a heading that ends in ` >` stands above numbers. Where it is wider than the page
-    it is scrolled, by keys as well; `label` is what it is called there.
+    it is scrolled, by keys as well; `label` is what it is called there. On a phone each row is a
+    card instead, in which every cell says under what heading it stands.
     """
+    names = [head.removesuffix(" >") for head in heads]
+    rows = list(rows)
+    for row in rows:
+        for cell, name in zip(row[1:], names[1:], strict=True):
+            cell.set("data-h", name)
     found = tag(
         "table",
         tag("caption", caption) if caption else None,
@@ -110,15 +132,14 @@ def table(
                 "tr",
                 [
                     tag(
-                        "th", head.removesuffix(" >"), scope="col",
-                        cls="n" if head.endswith(" >") else None,
+                        "th", name, scope="col", cls="n" if head.endswith(" >") else None,
                     )
-                    for head in heads
+                    for name, head in zip(names, heads, strict=True)
                 ],
             ),
         ),
         tag("tbody", [tag("tr", cells) for cells in rows]),
-        cls="sortable" if sortable else None,
+        cls="cards sortable" if sortable else "cards",
     )  # fmt: skip
     return scroller(found, label)
 

@@ -10,7 +10,8 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from gateway_guard.campaigns.report import Member, Report
+from gateway_guard.campaigns.report import Report
+from gateway_guard.campaigns.roster import Member
 from gateway_guard.campaigns.sharing import Tie
 from gateway_guard.pages.markup import tag
 

@@ -125,6 +125,26 @@ summary { color: var(--soft); font-size: .9rem; cursor: pointer; }
 @media (max-width: 45rem) {
   figure .scroll > svg { width: 44rem; max-width: none; }
 }
+@media screen and (max-width: 45rem) {
+  .cards, .cards caption, .cards tbody, .cards td:not(.opt), .cards tbody th { display: block; }
+  table.cards { width: 100%; font-size: .87rem; }
+  .cards thead th:not(:has(button)) { display: none; }
+  .cards thead tr { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+  .cards thead th, .cards thead .n + :not(.n) { padding: .3rem 0; border: 0; }
+  .cards thead:has(button)::before { content: "Sort by"; color: var(--soft); font-size: .78rem; }
+  .cards tbody tr { display: grid; gap: .35rem .8rem;
+    grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr));
+    padding: .6rem 0; border-bottom: 1px solid var(--line); }
+  .cards tbody tr[hidden] { display: none; }
+  .cards tbody tr > * { min-width: 0; border: 0; text-align: left; white-space: normal;
+    overflow-wrap: anywhere; }
+  .cards tbody tr > *, .cards tbody .n + :not(.n) { padding: 0; }
+  .cards tbody th, .cards .adds, .cards .ties, .cards .text { grid-column: 1 / -1; }
+  .cards tbody td:empty { display: none; }
+  .cards [data-h]::before { content: attr(data-h); display: block; color: var(--soft);
+    font-size: .78rem; font-weight: 400; }
+  .cards td > svg { max-width: 100%; }
+}
 footer { margin-top: 3.5rem; padding-top: 1rem; padding-bottom: 3rem; color: var(--soft);
   font-size: .85rem; }
 @media print {

@@ -102,11 +102,14 @@ def between(first: float | None, last: float | None) -> str:
     return f"{moment(first)}–{moment(last)[-5:]}" if same else f"{moment(first)} – {moment(last)}"
 
 
-def let_go(one: Ended, name: str) -> str:
-    """What became of a campaign held no longer, known as `name`, in two sentences."""
+def let_go(one: Ended, name: str, into: str = "") -> str:
+    """What became of a campaign held no longer, known as `name`, in two sentences; `into` is the
+    one it turned out to be part of, where that is held.
+    """
+    part = f", {into}" if into else ""
     return (
         f"{name}, held for {lasting(one.ended_at - one.alarm_at)} until {moment(one.ended_at)} "
-        f"UTC, was let go: {WORDS[one.why]}. It had {many(one.members, 'account')}; "
+        f"UTC, was let go: {WORDS[one.why]}{part}. It had {many(one.members, 'account')}; "
         f"{one.refused:,} of their {many(one.exchanges, 'exchange')} since the alarm were refused."
     )
 

@@ -23,7 +23,7 @@ from typing import Final, Self
 
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.errors import SettingsError, SourceError
-from gateway_guard.files import write_whole
+from gateway_guard.files import FULL, alone, append_whole, write_whole
 from gateway_guard.record.chain import (
     LONGEST,
     Checked,
@@ -97,9 +97,13 @@ class Audit:
             with self._turn():
                 return self._append(review, via, failed)
         except OSError as error:
+            remedy = (
+                "Make room on its disk" if error.errno in FULL
+                else "Name a file in a directory this process may write to"
+            )  # fmt: skip
             raise SourceError(
                 f"the audit file {self.path} cannot be written: {error.strerror}; nothing was "
-                "changed. Name a file in a directory this process may write to"
+                f"changed. {remedy}"
             ) from error
 
     def verify(self, *, expected: Place | None = None, files: Iterable[Path] = ()) -> Checked:
@@ -121,7 +125,8 @@ class Audit:
                     return check(_lines(parts), self._key, head=expected)
                 head = self._head()
                 if head is None:
-                    return self._headless(parts)
+                    # A first line that found no room leaves a file, and nothing in it.
+                    return self._headless(parts) if _any_bytes(parts) else self._gone(expected)
                 if expected is not None:
                     found = check(_lines(parts), self._key, head=expected)
                     if found.broken is not None:
@@ -132,7 +137,7 @@ class Audit:
 
     def begun(self) -> bool:
         """Whether anything was ever written, so that there is something to verify."""
-        return bool(self.parts()) or Path(f"{self.path}{_HEAD}").exists()
+        return _any_bytes(self.parts()) or Path(f"{self.path}{_HEAD}").exists()
 
     def parts(self) -> list[Path]:
         """The files of the chain, oldest first: those rotated away that lie beside it, and it."""
@@ -223,14 +228,25 @@ class Audit:
                     f"an entry of {len(line):,} bytes is too long for the audit file "
                     f"({LONGEST:,} at most); nothing was changed. Shorten the reason or the name"
                 )
-            view = memoryview((b"\n" if torn else b"") + line)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
+            self._write(handle, (b"\n" if torn else b"") + line, Place(entry.n, mac))
         finally:
             os.close(handle)
-        self._note(Place(entry.n, mac))
         return entry
+
+    def _write(self, handle: int, line: bytes, place: Place) -> None:
+        """Add `line`, and note that it is at `place`; both, or neither: what could not be written
+        down is not done, and must not stand there.
+        """
+        size = os.fstat(handle).st_size
+        append_whole(handle, line)
+        try:
+            self._note(place)
+        except OSError:
+            # Where the note is there all the same, and only might not outlast a power cut, the line
+            # must not go: to the note before, it is one line more, and nothing is wrong with that.
+            if self._head() != place:
+                os.ftruncate(handle, size)
+                raise
 
     def _end(self, handle: int, head: Place | None) -> tuple[Place, bytes]:
         """The last line, and what a dying process left behind it."""
@@ -282,15 +298,10 @@ class Audit:
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
         """One process at a time."""
-        try:
-            import fcntl  # noqa: PLC0415  (not on every system)
-        except ImportError:
-            yield
-            return
         handle = os.open(f"{self.path}{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            with alone(handle):
+                yield
         finally:
             os.close(handle)
 
@@ -302,6 +313,10 @@ def _lines(parts: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
             while line := file.readline(LONGEST + 2):
                 number += 1
                 yield f"{path}:{number}", line
+
+
+def _any_bytes(parts: Iterable[Path]) -> bool:
+    return any(path.stat().st_size for path in parts)
 
 
 def _in_order(parts: Iterable[Path], key: bytes) -> list[Path]:

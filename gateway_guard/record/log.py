@@ -218,15 +218,19 @@ class DecisionLog:
         self._reported.pop("open", None)
 
     def _append(self, lines: list[bytes]) -> None:
-        data = memoryview((b"\n" if self._torn else b"") + b"".join(lines))
-        total = len(data)
+        data = (b"\n" if self._torn else b"") + b"".join(lines)
+        rest = memoryview(data)
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
         except OSError as error:
-            # Part of a line may be out: the next write starts on a line of its own.
-            self._torn = self._torn or len(data) < total
-            self._failed("write", error.strerror, lost=len(lines))
+            # A disk that fills up has taken some lines, and part of the next: what is written after
+            # it starts on a line of its own.
+            out = data[: len(data) - len(rest)]
+            whole = out.count(b"\n") - (self._torn and bool(out))
+            self._torn = not out.endswith(b"\n") if out else self._torn
+            self.written += whole
+            self._failed("write", error.strerror, lost=len(lines) - whole)
             return
         self._torn = False
         self.written += len(lines)

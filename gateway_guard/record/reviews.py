@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway_guard.campaigns.journal import Applied, line_of, review_of
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.files import alone, append_whole
 
 log = logging.getLogger(__name__)
 
@@ -130,17 +131,14 @@ def append(path: str | os.PathLike[str], review: Review) -> None:
     The file is made, readable by its owner only, when it is not there.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written; the journal is as it was.
     """
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        size = os.fstat(handle).st_size
-        # Whoever wrote last may have been stopped in the middle of a line.
-        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        rest = memoryview((b"\n" if torn else b"") + line_of(review))
-        while rest:
-            # A disk that fills up takes a part and says so only when asked to take the rest.
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
+        with alone(handle):
+            size = os.fstat(handle).st_size
+            # Whoever wrote last may have been stopped in the middle of a line.
+            torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+            append_whole(handle, (b"\n" if torn else b"") + line_of(review))
     finally:
         os.close(handle)

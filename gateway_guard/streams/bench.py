@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -64,9 +64,44 @@ class Bench:
             self._put_in_force(review)
         except GuardError as error:
             if self.audit is not None:
-                self.audit.append(review, via=self._via, failed=str(error))
+                self._failed(review, self.audit, entry, error)
             raise
         return entry
+
+    def rule_all(self, reviews: Iterable[Review], count: int) -> list[Entry | None]:
+        """Put each of `count` reviews in force, in order; their entries.
+
+        Raises:
+            SourceError, StoreError: as `rule`, of the first that could not be; those before it are
+                in force, and how many that are is said.
+        """
+        entries: list[Entry | None] = []
+        for review in reviews:
+            try:
+                entries.append(self.rule(review))
+            except GuardError as error:
+                if not entries:
+                    raise
+                raise SourceError(
+                    f"{error}. In force are the {len(entries):,} of {count:,} before it: decide "
+                    "once more for the others"
+                ) from error
+        return entries
+
+    def _failed(self, review: Review, audit: Audit, entry: Entry | None, error: GuardError) -> None:
+        """Write down that `entry` is not in force.
+
+        Raises:
+            SourceError: that cannot be written, either.
+        """
+        try:
+            audit.append(review, via=self._via, failed=str(error))
+        except SourceError as again:
+            number = f"entry {entry.n}" if entry is not None else "the last entry"
+            raise SourceError(
+                f"{error}. It is not in force, though {number} of {audit.path} reads as if it "
+                f"were: that it failed could not be written behind it ({again})"
+            ) from error
 
     def _put_in_force(self, review: Review) -> None:
         if self._post is not None:

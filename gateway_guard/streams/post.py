@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.errors import SettingsError
 from gateway_guard.stores.connect import parse_address
 from gateway_guard.streams.heart import Peer, listen
-from gateway_guard.streams.keys import LASTS, REVIEWS_KEPT, Keys, fingerprint
-from gateway_guard.streams.link import Link, Word
-from gateway_guard.streams.register import standing_orders
+from gateway_guard.streams.keys import Keys, fingerprint
+from gateway_guard.streams.link import Link
+from gateway_guard.streams.register import order
 from gateway_guard.streams.wire import pack_reload, pack_review, read_table
 from gateway_guard.types import CampaignFacts
 
@@ -40,11 +40,12 @@ class Post:
 
     def review(self, review: Review) -> None:
         """Put a person's decision in force."""
-        self._order(pack_review(self.key, review), standing_orders(self.keys, review))
+        data = pack_review(self.key, review)
+        self._ask(lambda link: order(link, self.keys, data, review))
 
     def reload(self) -> None:
         """Have every guard read its policy and its data again."""
-        self._order(pack_reload(self.key))
+        self._ask(lambda link: order(link, self.keys, pack_reload(self.key)))
 
     def verdicts(self) -> dict[str, CampaignFacts]:
         """Every verdict in force, by account."""
@@ -53,13 +54,6 @@ class Post:
     def guards(self) -> tuple[Peer, ...]:
         """Every guard that is there."""
         return self._ask(lambda link: listen(link, self.keys))
-
-    def _order(self, data: bytes, first: Sequence[Sequence[Word]] = ()) -> None:
-        async def add(link: Link) -> None:
-            add = ("XADD", self.keys.reviews, "MAXLEN", "~", REVIEWS_KEPT, "*", "r", data)
-            await link.all([*first, add, ("EXPIRE", self.keys.reviews, LASTS)])
-
-        self._ask(add)
 
     def _ask(self, what: Callable[[Link], Awaitable[T]]) -> T:
         async def ask() -> T:

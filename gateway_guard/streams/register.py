@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway_guard.campaigns.reviews import Review, Ruling
@@ -20,9 +20,13 @@ from gateway_guard.streams.keys import (
     Keys,
 )
 from gateway_guard.streams.link import Link, Word
-from gateway_guard.streams.scripts import ENTER
+from gateway_guard.streams.scripts import ENTER, ORDER
 from gateway_guard.streams.wire import pack_review
 
+#: Which of the two tables an account is in from a ruling on.
+_TABLES: Final = {
+    Ruling.VERIFY: "verified", Ruling.CHALLENGE: "challenged", Ruling.CLEAR: "neither"
+}  # fmt: skip
 _FAULTS: Final = {b"used": LinkFault.USED, b"crowded": LinkFault.CROWDED}
 
 
@@ -93,30 +97,19 @@ def _until(review: Review) -> float:
     return review.until if review.until is not None else review.at + VERIFIED_LASTS
 
 
-def standing_orders(keys: Keys, review: Review) -> list[Sequence[Word]]:
-    """The commands that put a person's decision into the two tables; none where they are not
-    concerned.
+async def order(link: Link, keys: Keys, data: bytes, review: Review | None = None) -> None:
+    """Tell all guards `data`; where it is a person's `review` of who must verify themselves, put
+    that into the two tables with it, for guards that come later.
+
+    Raises:
+        StoreError: it could not be done: then nothing was.
     """
-    account = review.account
-    if account is None:
-        return []
-    gone: list[Sequence[Word]] = [
-        ("ZREM", keys.verified, account), ("ZREM", keys.challenged, account)
-    ]  # fmt: skip
-    if review.ruling is Ruling.CLEAR:
-        return gone
-    if review.ruling is Ruling.VERIFY:
-        table, score = keys.verified, _until(review)
-    elif review.ruling is Ruling.CHALLENGE:
-        table, score = keys.challenged, review.at
-    else:
-        return []
-    return [
-        *gone,
-        ("ZADD", table, score, account),
-        ("ZREMRANGEBYRANK", table, 0, -(STANDING_KEPT + 1)),
-        ("EXPIRE", table, STANDING_LASTS),
-    ]
+    args: list[Word] = [data, REVIEWS_KEPT, LASTS]
+    account = review.account if review is not None else None
+    if review is not None and account is not None and review.ruling in _TABLES:
+        score = _until(review) if review.ruling is Ruling.VERIFY else review.at
+        args += [account, _TABLES[review.ruling], score, STANDING_KEPT, STANDING_LASTS]
+    await link.run(ORDER, (keys.verified, keys.challenged, keys.reviews), args)
 
 
 async def places(link: Link, keys: Keys) -> dict[str, Place]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
+import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +17,14 @@ import pytest
 from rich.console import Console
 
 from gateway_guard.campaigns.casebook import BANNED, banned_in
+from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.report import Report, report_of
+from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.snapshot import freeze
-from gateway_guard.cli.campaign import print_report
+from gateway_guard.cli.campaign_text import print_report
 from gateway_guard.cli.casefile import named
 from gateway_guard.cli.replay import REPLAY_SECRET
-from gateway_guard.record.reviews import Journal
+from gateway_guard.record.reviews import Journal, append
 from gateway_guard.record.snapshots import SnapshotFile
 from tests import build
 from tests.campaigns import ring
@@ -149,6 +155,29 @@ def test_export_prints_json_and_writes_html_where_the_name_says_so(
     assert asked.out == text
 
 
+def test_what_people_decided_is_handed_on_where_that_is_asked_for(
+    path: Path, tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    now, page = time.time(), tmp_path / "report.html"
+    for account, reason in ((ring.account("a", 3), "stolen <card>"), (ring.account("b", 3), "no")):
+        append(f"{path}.reviews", Review(at=now, ruling=Ruling.NOTE, account=account,
+                                         reason=reason, by="ann"))  # fmt: skip
+    note = Review(at=now, ruling=Ruling.NOTE, campaign="c_0001", reason="asked legal", by="ben")
+    append(f"{path}.reviews", note)
+
+    without = answer(run(monkeypatch, capfd, "campaign", "export", "c_0001"))
+    printed = answer(run(monkeypatch, capfd, "campaign", "export", "c_0001", "--reviews"))
+    run(monkeypatch, capfd, "campaign", "export", "c_0001", "--reviews", "--out", page)
+
+    html = page.read_text("utf-8")
+    assert without["reviews"] == []
+    assert [(one["by"], one["reason"]) for one in printed["reviews"]] == [
+        ("ann", "stolen <card>"), ("ben", "asked legal")
+    ]  # fmt: skip
+    assert "What people decided" in html
+    assert "stolen &lt;card&gt;" in html
+
+
 @pytest.mark.usefixtures("path")
 def test_an_export_that_cannot_be_written_says_so(
     tmp_path: Path, monkeypatch: Patch, capfd: Capture
@@ -157,6 +186,25 @@ def test_an_export_that_cannot_be_written_says_so(
 
     assert ran.code == 3
     assert "No such file" in ran.err
+
+
+@pytest.mark.usefixtures("path")
+def test_an_export_that_a_full_disk_stops_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("the one before")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway_guard.files._write", _full)
+        ran = run(monkeypatch, capfd, "campaign", "export", "c_0001", "-o", page)
+
+    assert (ran.code, page.read_text()) == (3, "the one before")
+    assert f"{page}: No space left on device" in ran.err
+
+
+def _full(handle: int, data: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_an_export_does_not_write_over_the_snapshot_it_is_of(
@@ -184,6 +232,64 @@ def test_release_writes_a_review_and_the_campaign_is_gone(
     assert after["campaigns"] == []
     (ended,) = after["let_go"]
     assert (ended["id"], ended["why"], ended["members"]) == ("c_0001", "released", 24)
+
+
+@pytest.mark.usefixtures("path")
+def test_a_release_leaves_alone_whom_nobody_banned(monkeypatch: Patch, capfd: Capture) -> None:
+    banned, other = ring.account("a", 0), ring.account("a", 1)
+    run(monkeypatch, capfd, "account", "ban", banned, "--reason", "stolen card")
+
+    ran = run(monkeypatch, capfd, "campaign", "release", "c_0001", "--reason", "a reseller")
+    of_banned = run(monkeypatch, capfd, "account", "show", banned).out
+    of_other = run(monkeypatch, capfd, "account", "show", other).out
+
+    assert "23 accounts left alone for 30 days" in ran.out
+    assert "; 1 account stays banned" in ran.out
+    assert "in force: ban\n" in of_banned
+    assert re.search("in force: allow until .*, as a campaign it was in was released", of_other)
+
+
+@pytest.mark.usefixtures("path")
+def test_a_campaign_whose_members_were_allowed_one_by_one_is_held_no_longer(
+    monkeypatch: Patch, capfd: Capture
+) -> None:
+    for number in range(ring.MEMBERS):
+        run(monkeypatch, capfd, "account", "allow", ring.account("a", number), "--reason", "ours")
+
+    found = answer(run(monkeypatch, capfd, "campaign", "list", "--format", "json"))
+
+    assert found["campaigns"] == []
+    (ended,) = found["let_go"]
+    assert (ended["id"], ended["why"], ended["members"]) == ("c_0001", "released", 1)
+
+
+def test_what_people_said_of_a_campaign_is_shown_with_it(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    for at, reason in ((build.NOW - 9e6, "of another of that name"), (time.time(), "asked legal")):
+        append(f"{path}.reviews", Review(at=at, ruling=Ruling.NOTE, campaign="c_0001",
+                                         reason=reason, by="ann"))  # fmt: skip
+
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0001")
+
+    assert "note by ann: asked legal" in ran.out
+    assert "of another of that name" not in ran.out
+
+
+def test_what_became_part_of_another_campaign_names_that(
+    path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    linker = ring.caught()
+    held = linker.held["c_0001"]
+    other = msgspec.structs.replace(held, id="c_0002", absorbed=["c_0003"])
+    linker.cases.endings.add(other, Why.MERGED, build.NOW)
+    held.absorb(other)
+    SnapshotFile(path).save(freeze(linker, build.SECRET, saved_at=build.NOW))
+
+    ran = run(monkeypatch, capfd, "campaign", "show", "c_0002")
+
+    assert ran.code == 2
+    assert "turned out to be part of another, c_0001. It had 24 accounts" in ran.err
 
 
 @pytest.mark.usefixtures("path")

@@ -246,8 +246,32 @@ def test_what_is_neither_request_nor_account_is_usage_and_is_not_shown_again(
     ran = run(monkeypatch, capfd, "decision", name, log)
 
     assert (ran.code, ran.out) == (2, "")
-    assert "ID is the id of a request, r_…" in ran.err
-    assert name not in ran.err.split()
+    said = " ".join(ran.err.split())
+    assert "r_ and 14 letters or digits (r_97jy8gm6c4tv1e)" in said
+    assert "x-guard-request-id" in said
+    assert said.endswith("No log was read")
+    assert "secret" not in ran.err
+
+
+def test_the_name_of_a_campaign_is_looked_up_by_another_command(
+    log: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "decision", "c_0009", log)
+
+    assert ran.code == 2
+    assert "`gateway-guard campaign show c_0009`" in " ".join(ran.err.split())
+
+
+def test_an_id_is_found_as_mail_and_spreadsheets_change_it_and_one_that_was_cut_is_told(
+    log: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    found = run(monkeypatch, capfd, "decision", " R_ABCDEFGH000001 ", log)
+    cut = run(monkeypatch, capfd, "decision", "r_abcdefgh0000", log)
+
+    assert found.code == 0
+    assert "r_abcdefgh000001" in found.out
+    assert cut.code == 1
+    assert cut.err.strip().endswith("The guard's own ids have 16 characters, this one 14")
 
 
 def test_a_line_that_says_too_little_to_be_explained_is_named(

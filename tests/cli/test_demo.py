@@ -312,7 +312,7 @@ def test_it_runs_to_its_end_shows_every_decision_and_leaves_nothing(tmp_path: Pa
     assert "├ decide    demo-harvesting  policies/standard.yaml:" in text
     assert "├ act       forwarded with output capped at 64 tokens" in text
     assert "c_0001  24 accounts of 24 organisations, confidence > 99.9%" in text
-    assert "core: " in text.partition("\nevidence\n")[2]
+    assert "core: " in text.partition("\nevidence, weighed last on ")[2]
     assert "Try next:" in text
     assert str(tmp_path) not in text
 

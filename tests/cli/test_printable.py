@@ -14,7 +14,7 @@ from rich.table import Table
 from gateway_guard.campaigns.report import report_of
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.cli import guards, network, store
-from gateway_guard.cli.campaign import print_report
+from gateway_guard.cli.campaign_text import print_report
 from gateway_guard.cli.output import console, print_json
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.tree import print_tree

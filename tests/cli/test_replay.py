@@ -325,6 +325,17 @@ def test_a_file_that_cannot_be_written_cannot_work(option: str, bench: Bench) ->
     assert bench(option, bench.path / "nowhere" / "out").code == 3
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("option", ["--decisions", "--campaigns", "--snapshot"])
+def test_a_disk_that_is_full_is_named_by_the_file_that_found_no_room(
+    option: str, bench: Bench
+) -> None:
+    ran = bench(option, "/dev/full")
+
+    assert ran.code == 3
+    assert "/dev/full: No space left on device" in ran.err
+
+
 @pytest.mark.parametrize("option", ["--decisions", "--campaigns", "--snapshot"])
 def test_what_is_read_is_not_written_over(option: str, bench: Bench) -> None:
     before = bench.traffic.read_bytes(), bench.accounts.read_bytes()

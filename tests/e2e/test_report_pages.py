@@ -19,6 +19,15 @@ _SHOWN = """
   return [...document.querySelectorAll(".members tbody tr")]
     .filter((row) => row.offsetParent !== null).map((row) => row.cells[0].textContent);
 """
+#: What is scrolled sideways, by its name.
+_SCROLLED = """
+  return [...document.querySelectorAll(".scroll")]
+    .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.ariaLabel);
+"""
+#: What stands above the cells of a row, as it is shown.
+_LABELS = """
+  return [...arguments[0].cells].map((cell) => getComputedStyle(cell, "::before").content);
+"""
 
 
 @pytest.fixture
@@ -90,3 +99,18 @@ def test_nothing_is_wider_than_the_page(opened: Browser, width: int) -> None:
     opened.size(width)
 
     assert opened.fits()
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_no_table_is_scrolled_sideways_and_cells_say_what_they_are(
+    opened: Browser, width: int
+) -> None:
+    opened.size(width)
+    opened.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    opened.find(".members .unfold input[type=search]").send_keys("000388")
+
+    assert opened.run(_SCROLLED) == ["Timeline"]
+    assert shown(opened) == ["389"]
+    row = opened.find(".members tbody tr:has(#m389)")
+    assert "Exchanges" in str(opened.run(_LABELS, row))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -265,6 +267,52 @@ def test_a_writer_that_died_before_it_noted_its_line_is_no_trouble(audit: Audit)
     assert audit.verify().broken is None
     assert audit.append(review(3), via="cli").n == 3
     assert audit.verify().entries == 3
+
+
+@pytest.mark.parametrize("written", [0, 2])
+@pytest.mark.parametrize("room", [0, 100, 350])
+def test_what_a_full_disk_refused_was_never_decided(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch, written: int, room: int
+) -> None:
+    for number in range(written):
+        audit.append(review(number), via="cli")
+    left, write = [room], os.write  # for nothing, for part of the line, for the line but no note
+
+    def filling(handle: int, data: bytes) -> int:
+        part = bytes(data)[: left[0]]
+        if not part:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left[0] -= len(part)
+        return write(handle, part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", filling)
+        with pytest.raises(SourceError, match=r"No space left.*Make room"):
+            audit.append(review(8, reason="r" * 20), via="cli")
+    begun, entries = audit.begun(), len(list(audit.entries()))
+    found = audit.verify() if written else None
+    audit.append(review(9), via="cli")
+
+    assert (begun, entries) == (written > 0, written)
+    assert found is None or (found.entries, found.broken) == (written, None)
+    assert [entry.reason for entry in audit.entries()][written:] == ["reason 9"]
+    assert audit.verify().broken is None
+
+
+def test_a_note_that_is_there_though_the_disk_complained_counts(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, folder = os.fsync, audit.path.parent.stat().st_ino
+
+    def failing(handle: int) -> None:
+        if os.fstat(handle).st_ino == folder:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    entry = audit.append(review(1), via="cli")
+
+    assert (entry.n, audit.verify().entries, audit.verify().broken) == (1, 1, None)
 
 
 def test_several_writers_make_one_chain(audit: Audit) -> None:

@@ -199,6 +199,36 @@ def test_a_full_disk_is_counted_reported_once_and_survived(
     assert msgspec.json.decode((tmp_path / "log").read_bytes().splitlines()[-1])["id"] == "r_2"
 
 
+def test_lines_that_a_disk_took_before_it_was_full_are_not_lost(
+    tmp_path: Path, idle: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = DecisionLog(tmp_path / "log")
+    real, room = os.write, [10_000]
+
+    def write(fd: int, data: Any) -> int:
+        part = bytes(data)[: room[0]]
+        if not part:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= len(part)
+        return real(fd, part)
+
+    monkeypatch.setattr(os, "write", write)
+    for numbers in (range(1), range(1, 4), range(4, 6)):
+        for number in numbers:
+            log.write(exchange(number))
+        log.flush()
+        # Room for one line and a half, with what ended the torn line before.
+        size = (tmp_path / "log").stat().st_size
+        room[0] = size * 3 // 2 if numbers.start == 0 else 10_000
+    log.close()
+
+    lines = (tmp_path / "log").read_bytes().splitlines()
+    assert [msgspec.json.decode(lines[at])["id"] for at in (0, 1, 3, 4)] == [
+        "r_0", "r_1", "r_4", "r_5"
+    ]  # fmt: skip
+    assert (log.written, log.lost, log.errors) == (4, 2, 1)
+
+
 def test_an_exchange_that_cannot_be_encoded_loses_only_itself(tmp_path: Path, idle: None) -> None:
     log = DecisionLog(tmp_path / "log")
     log.write(build.exchange(request=build.request(at=float("inf"))))

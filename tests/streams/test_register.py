@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
@@ -15,9 +16,11 @@ from gateway_guard.campaigns.standing import Place
 from gateway_guard.core.links import LinkFault
 from gateway_guard.errors import StoreError
 from gateway_guard.stores.connect import parse_address
+from gateway_guard.streams import wire
 from gateway_guard.streams.keys import Keys
+from gateway_guard.streams.link import Link
 from gateway_guard.streams.post import Post
-from gateway_guard.streams.register import SharedRegister, standing_orders
+from gateway_guard.streams.register import SharedRegister, places
 from gateway_guard.streams.shared import SharedLinking
 from tests import build
 from tests.servers import Server, needs_redis, shared_server, until
@@ -140,11 +143,10 @@ def test_an_account_that_is_cleared_makes_room_for_another_of_its_subject() -> N
 
         first = enter(crew, verified(), most=1)
         full = enters("l2")
-        for order in standing_orders(crew.keys, of(Ruling.CHALLENGE)):
-            crew.do(*order)
+        post = Post(crew.server.uri, crew.namespace, build.SECRET)
+        post.review(of(Ruling.CHALLENGE))
         challenged = enters("l3")
-        for order in standing_orders(crew.keys, of(Ruling.CLEAR)):
-            crew.do(*order)
+        post.review(of(Ruling.CLEAR))
         cleared = enters("l4")
 
     assert (first, full, challenged) == ([None], LinkFault.CROWDED, LinkFault.CROWDED)
@@ -187,6 +189,58 @@ def test_people_challenge_vouch_and_clear_for_all_guards_and_for_who_comes_later
         assert late
         assert verified_late
         assert not standing.challenged(ONE)
+
+
+def test_what_guards_cannot_be_told_is_not_so_for_those_that_come_later() -> None:
+    with team(shared_server()) as crew:
+        post = Post(crew.server.uri, crew.namespace, build.SECRET)
+        post.review(of(Ruling.VERIFY))
+        crew.do("DEL", crew.keys.reviews)
+        crew.do("SET", crew.keys.reviews, "no stream")
+
+        with pytest.raises(StoreError):
+            post.review(of(Ruling.CHALLENGE))
+        found = told(crew)
+
+    assert [(one.challenged, one.until > 0) for one in found.values()] == [(False, True)]
+
+
+def test_two_people_at_once_leave_the_tables_as_the_later_one_told_the_guards() -> None:
+    rulings = (Ruling.CHALLENGE, Ruling.VERIFY, Ruling.CLEAR)
+    with team(shared_server()) as crew:
+
+        def rule(number: int) -> None:
+            post = Post(crew.server.uri, crew.namespace, build.SECRET)
+            post.review(of(rulings[number % 3]))
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(rule, range(30)))
+        found = told(crew)
+        (entries,) = asked(
+            crew, lambda link: link.entries([(crew.keys.reviews, b"0")], most=99, wait=1)
+        )
+        last = wire.read_order(entries[-1][1][b"r"], KEY).review()
+
+    expected = {Ruling.CHALLENGE: [True], Ruling.VERIFY: [False], Ruling.CLEAR: []}
+    assert [one.challenged for one in found.values()] == expected[last.ruling]
+
+
+def told(crew: Team) -> dict[str, Place]:
+    """Where accounts stand by the tables."""
+    return asked(crew, lambda link: places(link, crew.keys))
+
+
+def asked(crew: Team, what: Callable[[Link], Awaitable[T]]) -> T:
+    """The answer of the server."""
+
+    async def ask() -> T:
+        link = Link(parse_address(crew.server.uri))
+        try:
+            return await what(link)
+        finally:
+            await link.close()
+
+    return asyncio.run(ask())
 
 
 def test_everything_it_writes_ends_by_itself_and_is_bounded(

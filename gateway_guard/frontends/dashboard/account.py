@@ -32,7 +32,7 @@ from gateway_guard.pages.markup import Child, tag
 from gateway_guard.pages.words import date, in_short, instant, many, moment, short, signed, sure
 from gateway_guard.record.chain import Entry
 from gateway_guard.record.tally import AccountSeen, LimitSeen, Tally
-from gateway_guard.types import AccountFacts
+from gateway_guard.types import AccountFacts, CampaignFacts
 
 _HERE: Final = f"{HOME}/accounts"
 #: Decisions that are unfolded when the page opens.
@@ -52,10 +52,10 @@ def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "
     ruling = known.ruling if known is not None else None
     heading: list[Child] = [tag("code", view.account)]
     if ruling is not None:
-        words = "banned" if ruling is Ruling.BAN else "allowed"
+        words = "banned" if ruling is Ruling.BAN else "left alone" if _left(known) else "allowed"
         heading.append(pill(words, "bad" if ruling is Ruling.BAN else "good"))
     if part.verdict is not None and part.verdict.id != BANNED:
-        heading.append(pill(f"in {part.verdict.id}", "warn"))
+        heading.append(pill(f"{_where(view)} {part.verdict.id}", "warn"))
     nothing = not part.decisions and known is None and part.verdict is None
     return shell(
         view.account, _HERE, reader,
@@ -80,7 +80,7 @@ def account_page(view: AccountView, reader: Reader, now: float, *, done: str = "
         tag(
             "div",
             action_card(reader, "account", done),
-            card("What people decided", *_decided(view.decided), name="decided"),
+            card("What people decided", *_decided(view), name="decided"),
             cls="grid",
         ),
         heading=heading,
@@ -174,8 +174,7 @@ def _now(view: AccountView, now: float) -> list[Element]:
     verdict = part.verdict
     facts += [
         tag("dt", "Guards believe"),
-        tag("dd", _belief(verdict.id, verdict.confidence) if verdict is not None else
-            "that it is in no campaign"),
+        tag("dd", _belief(view, verdict) if verdict is not None else "that it is in no campaign"),
     ]  # fmt: skip
     if part.challenged:
         facts += [tag("dt", "Verification"), tag("dd", "asked for; it has not verified itself")]
@@ -185,10 +184,24 @@ def _now(view: AccountView, now: float) -> list[Element]:
     return [tag("dl", facts, cls="facts")]
 
 
-def _belief(name: str, confidence: float) -> list[Child]:
-    if name == BANNED:
+def _belief(view: AccountView, verdict: CampaignFacts) -> list[Child]:
+    if verdict.id == BANNED:
         return ["that it is banned: a reviewer says so"]
-    return ["that it is in ", campaign_link(name), f", confidence {sure(confidence)}"]
+    words = f"that it is {_where(view)} "
+    return [words, campaign_link(verdict.id), f", confidence {sure(verdict.confidence)}"]
+
+
+def _where(view: AccountView) -> str:
+    """Whether the campaign it is told of has it as a member, or it is only near: who is near
+    enough to be watched is told of, too.
+    """
+    held = view.known.membership if view.known is not None else None
+    return "near" if held is not None and not held.member else "in"
+
+
+def _left(known: Known | None) -> bool:
+    """Whether it is allowed because its campaign was released, by nobody's word on itself."""
+    return known is not None and known.ruling is Ruling.ALLOW and known.until is not None
 
 
 def _limits(limits: Sequence[LimitSeen], now: float) -> list[Element]:
@@ -305,10 +318,16 @@ def _told(one: Told, now: float, *, unfolded: bool) -> Element:
     )  # fmt: skip
 
 
-def _decided(entries: Sequence[Entry]) -> list[Element]:
-    if not entries:
-        return [empty("Nobody has decided anything about this account.")]
-    return [entries_table(entries, about=False)]
+def _decided(view: AccountView) -> list[Element]:
+    found: list[Element] = []
+    known = view.known
+    if known is not None and known.until is not None and _left(known):
+        audit = tag("a", "the audit file", href=f"{HOME}/audit")
+        found.append(tag("p", "A campaign it was in was released: it is left alone until "
+                         f"{moment(known.until)}. Why is in ", audit, "."))  # fmt: skip
+    if view.decided:
+        found.append(entries_table(view.decided, about=False))
+    return found or [empty("Nobody has decided anything about this account.")]
 
 
 def entries_table(entries: Sequence[Entry], *, about: bool) -> Element:

@@ -7,8 +7,9 @@ from typing import Final
 
 from gateway_guard.campaigns.ended import WORDS, Why
 from gateway_guard.campaigns.report import Report
+from gateway_guard.frontends.dashboard.account import entries_table
 from gateway_guard.frontends.dashboard.actions import action_card
-from gateway_guard.frontends.dashboard.members import Asked, members_card, ways
+from gateway_guard.frontends.dashboard.members import Wanted, members_card, ways
 from gateway_guard.frontends.dashboard.shell import (
     HOME,
     Reader,
@@ -20,7 +21,7 @@ from gateway_guard.frontends.dashboard.shell import (
     pill,
     shell,
 )
-from gateway_guard.frontends.dashboard.views import Campaigns, LetGo
+from gateway_guard.frontends.dashboard.views import Campaigns, CampaignView, LetGo
 from gateway_guard.pages.campaign import figures, lede, sections
 from gateway_guard.pages.campaign_tables import long, number
 from gateway_guard.pages.markup import Child, tag
@@ -33,7 +34,7 @@ _HELD: Final = 30
 _ENDED: Final = 20
 #: A space at which no line breaks.
 _HOLD: Final = "\N{NO-BREAK SPACE}"
-_ALL: Final = Asked()
+_ALL: Final = Wanted()
 #: Parts of a report that come before the form: what it did, and the evidence.
 _FIRST: Final = 2
 #: Ways to the parts of a long page.
@@ -56,11 +57,12 @@ def campaigns_page(view: Campaigns, reader: Reader, now: float) -> str:
 
 
 def campaign_page(
-    report: Report, path: str, reader: Reader, *, done: str = "", asked: Asked = _ALL
+    view: CampaignView, path: str, reader: Reader, *, done: str = "", asked: Wanted = _ALL
 ) -> str:  # fmt: skip
     """One campaign at `path` (`views.Held.path`): evidence, time, graph, members."""
+    report = view.report
     parts = sections(
-        report, listed=members_card(report, path, asked), ways=ways(report, path, asked)
+        report, listed=members_card(report, path, asked, view.found), ways=ways(path, view.found)
     )
     for part in parts:
         part.set("class", f"card {part.get('class', '')}".strip())
@@ -71,6 +73,8 @@ def campaign_page(
         tag("p", [tag("a", words, href=f"#{where}") for words, where in _JUMPS], cls="jumps"),
         parts[:_FIRST],
         action_card(reader, "campaign", done, whom=_whom(report)),
+        card("What people decided", entries_table(view.decided, about=False), name="decided")
+        if view.decided else None,
         parts[_FIRST:],
         heading=(f"Campaign {path} ", tag("small", many(report.size, "account"))),
     )  # fmt: skip
@@ -87,7 +91,11 @@ def ending(view: Campaigns, path: str) -> str:
     one = next((one for one in view.let_go if path in (one.path, one.id)), None)
     if one is None:
         return "No campaign of that name is held (any more)."
-    return let_go(one, one.path)
+    into = next(
+        (held.path for held in view.found
+         if one.id in held.absorbed and held.worker == one.worker), "",
+    )  # fmt: skip
+    return let_go(one, one.path, into)
 
 
 def _listed(view: Campaigns, now: float) -> list[Child]:
@@ -119,7 +127,7 @@ def _listed(view: Campaigns, now: float) -> list[Child]:
                 number(one.refused),
                 tag("td", moment(one.first_seen), cls="w"),
                 tag("td", moment(one.alarm_at), cls="w"),
-                tag("td", ago(one.last_at, now), cls="w"),
+                tag("td", ago(one.last_at, now)),
                 tag("td", networks, cls="long"),
             )
         )

@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway_guard.campaigns.known import Known
-from gateway_guard.campaigns.report import Report
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.roster import Asked
 from gateway_guard.errors import SettingsError, SourceError
 from gateway_guard.frontends.dashboard.cases import SharedCases
 from gateway_guard.frontends.dashboard.sources import MOST_TOLD, Casebook, Source
@@ -21,6 +21,7 @@ from gateway_guard.frontends.dashboard.views import (
     AccountView,
     AuditView,
     Campaigns,
+    CampaignView,
     Held,
     LetGo,
     Overview,
@@ -40,6 +41,7 @@ C = TypeVar("C", Held, LetGo)
 
 #: Entries of the audit file shown.
 MOST_ENTRIES: Final = 200
+_SUREST: Final = Asked()
 
 
 class Desk:
@@ -105,16 +107,29 @@ class Desk:
                      "answers."),
         )  # fmt: skip
 
-    async def campaign(self, path: str) -> Report | None:
-        """The campaign at `path` (`Held.path`); None where it is not held."""
+    async def campaign(self, path: str, asked: Asked = _SUREST) -> CampaignView | None:
+        """The campaign at `path` (`Held.path`), and the members `asked` for; None where it is not
+        held.
+        """
+        name = path.partition("@")[0]
+        view = await self._campaign(path, asked)
+        if view is None:
+            return None
+        # Names begin anew when a linker does.
+        since = view.report.alarm_at
+        said = await asyncio.to_thread(self._decided, campaign=name)
+        decided = tuple(entry for entry in said if entry.at >= since)
+        return msgspec.structs.replace(view, decided=decided)
+
+    async def _campaign(self, path: str, asked: Asked) -> CampaignView | None:
         name, _, label = path.partition("@")
         if self._shared is not None:
-            return await self._shared.campaign(name)
+            return await self._shared.campaign(name, asked)
         for source in self._sources():
             if label in ("", source.label):
-                report = await source.campaign(name)
-                if report is not None:
-                    return report
+                view = await source.campaign(name, asked)
+                if view is not None:
+                    return view
         return None
 
     async def account(self, account: str) -> AccountView:
@@ -176,7 +191,7 @@ class Desk:
         bench = Bench(
             via="dashboard", audit=self._audit, post=self._post, journal=self._journal, tell=tell
         )
-        entries = await asyncio.to_thread(lambda: [bench.rule(review) for review in reviews])
+        entries = await asyncio.to_thread(bench.rule_all, reviews, len(reviews))
         entry = entries[-1]
         assert entry is not None  # noqa: S101 - there is an audit file
         return entry
@@ -187,14 +202,16 @@ class Desk:
         if not done or not all(done):
             raise SourceError("not every guard of this host could be told")
 
-    def _decided(self, account: str) -> tuple[Entry, ...]:
-        """What people did about an account, newest first: by the audit file, and before there was
-        one by the journal of reviews.
+    def _decided(
+        self, account: str | None = None, campaign: str | None = None
+    ) -> tuple[Entry, ...]:  # fmt: skip
+        """What people did about an account or a campaign, newest first: by the audit file, and
+        before there was one by the journal of reviews.
         """
         found: list[Entry] = []
         if self._audit is not None:
             try:
-                found = self._audit.latest(MOST_ENTRIES, account=account)
+                found = self._audit.latest(MOST_ENTRIES, account=account, campaign=campaign)
             except SourceError:
                 found = []
         if self._journal is not None:
@@ -202,9 +219,10 @@ class Desk:
             journal = Journal(Path(self._journal), complain=lambda *_: None)
             found += [
                 Entry(n=0, at=review.at, action=review.ruling.value, account=account,
-                      reason=review.reason, by=review.by, prev="")
+                      campaign=campaign, reason=review.reason, by=review.by, prev="")
                 for review in journal.new()
-                if review.account == account and (review.at, review.ruling.value) not in known
+                if (review.account, review.campaign) == (account, campaign)
+                and (review.at, review.ruling.value) not in known
             ]  # fmt: skip
         return tuple(sorted(found, key=lambda entry: -entry.at))
 

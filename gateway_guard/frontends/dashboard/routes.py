@@ -195,16 +195,16 @@ class Dashboard:
 
     async def _campaign(self, request: Request) -> Response:
         path = request.path_params["name"]
-        report = await self._desk.campaign(path) if CAMPAIGN.fullmatch(path) else None
-        if report is None:
+        asked = asked_of(request.query_params)
+        view = await self._desk.campaign(path, asked.members) if CAMPAIGN.fullmatch(path) else None
+        if view is None:
             if request.query_params.get("done") == "release":
                 return RedirectResponse(f"{HOME}/campaigns", 303)
             return self._missing(request, ending(await self._desk.campaigns(), path))
         done = request.query_params.get("done", "")
         reader = self._reader(request)
-        asked = asked_of(request.query_params)
         page = await asyncio.to_thread(
-            campaign_page, report, path, reader, done=done, asked=asked
+            campaign_page, view, path, reader, done=done, asked=asked
         )  # fmt: skip
         return HTMLResponse(page)
 
@@ -221,9 +221,10 @@ class Dashboard:
 
     async def _decide_campaign(self, request: Request) -> Response:
         path = request.path_params["name"]
-        report = await self._desk.campaign(path) if CAMPAIGN.fullmatch(path) else None
-        if report is None:
+        view = await self._desk.campaign(path) if CAMPAIGN.fullmatch(path) else None
+        if view is None:
             return self._missing(request, ending(await self._desk.campaigns(), path))
+        report = view.report
         # Recorded traffic may be from a clock that is ahead.
         at = max(time.time(), report.alarm_at)
         members = tuple(member.account for member in report.members)

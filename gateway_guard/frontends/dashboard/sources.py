@@ -4,7 +4,7 @@
 /desk/account/ACCT        `AccountPart`; `?search` also reads the decision log
 /desk/known/ACCT          `Known`, or null
 /desk/campaigns           `Campaigns`
-/desk/campaign/NAME       `Report`, or null
+/desk/campaign/NAME       `CampaignView`, or null; `?asked=` is which members, an `Asked` as JSON
 POST /desk/review         puts a `Review` in force
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -21,8 +22,9 @@ from starlette.routing import Route
 
 from gateway_guard.campaigns.known import Known, known_of
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.report import Report, report_of
+from gateway_guard.campaigns.report import told_of
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.roster import Asked, find
 from gateway_guard.campaigns.summary import summaries
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.errors import SourceError, StoreError
@@ -31,6 +33,7 @@ from gateway_guard.frontends.dashboard.views import (
     MOST_RULINGS,
     AccountPart,
     Campaigns,
+    CampaignView,
     Held,
     LetGo,
     Ruled,
@@ -76,7 +79,7 @@ class Source(Protocol):
 
     async def campaigns(self) -> Campaigns | None: ...
 
-    async def campaign(self, name: str) -> Report | None: ...
+    async def campaign(self, name: str, asked: Asked) -> CampaignView | None: ...
 
     async def review(self, review: Review) -> bool: ...
 
@@ -104,16 +107,19 @@ class Casebook:
             return Campaigns(off=f"The shared store does not answer: {error}")
         return found if found is not None else Campaigns(off=_NOT_SAVED)
 
-    async def campaign(self, name: str) -> Report | None:
-        """One of them; None where it is not held."""
+    async def campaign(self, name: str, asked: Asked) -> CampaignView | None:
+        """One of them, and the members `asked` for; None where it is not held."""
         if self._cases is None:
             return None
 
-        def ask(linker: Linker, at: float | None) -> Report | None:
+        def ask(linker: Linker, at: float | None) -> CampaignView | None:
             try:
-                return report_of(linker, name, made_at=at)
+                report, roster = told_of(linker, name, made_at=at)
             except LookupError:
                 return None
+            whole = len(report.members) == report.size
+            found = find(report.members, asked) if whole else roster.find(asked)
+            return CampaignView(report=report, found=found)
 
         return await self._cases.ask(ask)
 
@@ -221,9 +227,10 @@ class Remote:
         """What its own linker holds."""
         return await self._get("/desk/campaigns", Campaigns)
 
-    async def campaign(self, name: str) -> Report | None:
+    async def campaign(self, name: str, asked: Asked) -> CampaignView | None:
         """One of them."""
-        return await self._get(f"/desk/campaign/{name}", Report)
+        query = urlencode({"asked": msgspec.json.encode(asked)})
+        return await self._get(f"/desk/campaign/{name}?{query}", CampaignView)
 
     async def review(self, review: Review) -> bool:
         """Put a decision in force there."""
@@ -252,7 +259,8 @@ def desk_routes(here: Here) -> list[Route]:
         return _json(await here.campaigns())
 
     async def campaign(request: Request) -> Response:
-        return _json(await here.campaign(request.path_params["name"]))
+        asked = msgspec.json.decode(request.query_params["asked"], type=Asked)
+        return _json(await here.campaign(request.path_params["name"], asked))
 
     async def review(request: Request) -> Response:
         return _json(await here.review(msgspec.json.decode(await request.body(), type=Review)))

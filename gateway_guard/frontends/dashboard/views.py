@@ -8,7 +8,9 @@ import msgspec
 
 from gateway_guard.campaigns.ended import Ended
 from gateway_guard.campaigns.known import Known
+from gateway_guard.campaigns.report import Report
 from gateway_guard.campaigns.reviews import Ruling
+from gateway_guard.campaigns.roster import Found
 from gateway_guard.campaigns.summary import Summary
 from gateway_guard.record.chain import Checked, Entry
 from gateway_guard.record.tally import LimitSeen, Tally
@@ -148,6 +150,20 @@ class Campaigns(msgspec.Struct, frozen=True, kw_only=True):
     accounts: int = 0
     as_of: float | None = None
     off: str = ""
+
+
+class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
+    """One campaign.
+
+    Attributes:
+        report: what is known of it.
+        found: the members that were asked for, of all there are.
+        decided: what people did about the campaign as a whole since it is held, newest first.
+    """
+
+    report: Report
+    found: Found
+    decided: tuple[Entry, ...] = ()
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import pytest
 
 from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.report import report_of
+from gateway_guard.campaigns.reviews import Ruling
 from gateway_guard.frontends.dashboard.account import account_page, accounts_page
 from gateway_guard.frontends.dashboard.audit import audit_page
 from gateway_guard.frontends.dashboard.campaigns import campaign_page, campaigns_page
@@ -78,7 +79,7 @@ def pages(report: Any, word: str = "") -> dict[str, str]:
                                   why=word),
         "account": account_page(views.account(word), reader, now, done=word),
         "campaigns": campaigns_page(views.campaigns(word), reader, now),
-        "campaign": campaign_page(report, word or "c_0001", reader, done=word),
+        "campaign": campaign_page(views.campaign(report), word or "c_0001", reader, done=word),
         "audit": audit_page(audit, reader),
         "login": login_page(word),
         "message": message_page(word or "No", word or "no", Reader(name=word, locked=word)),
@@ -193,6 +194,36 @@ def test_one_account_says_why() -> None:
         assert words in text, words
 
 
+def test_who_is_only_near_a_campaign_is_not_said_to_be_in_it() -> None:
+    view = views.account()
+    assert view.known is not None
+    assert view.known.membership is not None
+    held = msgspec.structs.replace(view.known.membership, member=False, confidence=0.8)
+    near = views.account(known=msgspec.structs.replace(view.known, membership=held))
+
+    html = account_page(near, views.REVIEWER, build.NOW)
+
+    assert "in c_0001" in account_page(view, views.REVIEWER, build.NOW)
+    assert "in c_0001" not in html
+    assert "near c_0001" in html
+
+
+def test_who_is_left_alone_because_of_a_release_is_told_from_who_was_allowed() -> None:
+    view = views.account(decided=())
+    assert view.known is not None
+    allowed = msgspec.structs.replace(view.known, ruling=Ruling.ALLOW, until=None)
+    left = msgspec.structs.replace(allowed, until=build.NOW + 86400.0)
+
+    pages = [
+        account_page(msgspec.structs.replace(view, known=known), views.REVIEWER, build.NOW)
+        for known in (allowed, left)
+    ]
+
+    assert ["left alone" in page for page in pages] == [False, True]
+    assert "A campaign it was in was released: it is left alone until 3 Mar 2026" in pages[1]
+    assert "Nobody has decided" not in pages[1]
+
+
 def test_a_decision_says_to_the_second_when_it_was() -> None:
     """Whoever complains says when, and there is no pointing at things on a phone."""
     text = Parsed(account_page(views.account(), views.REVIEWER, build.NOW + 7200)).text
@@ -236,7 +267,7 @@ def test_a_form_carries_its_session_and_a_name_that_is_certain_cannot_be_changed
 
 
 def test_a_campaign_has_its_report_and_its_members_lead_to_their_pages(report: Any) -> None:
-    page = campaign_page(report, "c_0001", views.REVIEWER)
+    page = campaign_page(views.campaign(report), "c_0001", views.REVIEWER)
 
     for words in ("Evidence", "Timeline", "Who shares what", "Members", "Release campaign"):
         assert words in Parsed(page).text

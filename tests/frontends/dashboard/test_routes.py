@@ -17,15 +17,21 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway_guard.campaigns.report import Report, report_of
+from gateway_guard.campaigns.report import report_of
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.roster import Asked
 from gateway_guard.errors import SourceError
 from gateway_guard.frontends.access import Access
 from gateway_guard.frontends.dashboard import routes
 from gateway_guard.frontends.dashboard.desk import Desk
 from gateway_guard.frontends.dashboard.routes import HEADERS, Dashboard
 from gateway_guard.frontends.dashboard.sources import Source
-from gateway_guard.frontends.dashboard.views import AccountPart, Campaigns, State
+from gateway_guard.frontends.dashboard.views import (
+    AccountPart,
+    Campaigns,
+    CampaignView,
+    State,
+)
 from gateway_guard.frontends.gate import Gate
 from gateway_guard.record.audit import Audit
 from gateway_guard.settings import Settings
@@ -59,8 +65,8 @@ class Fake:
     async def campaigns(self) -> Campaigns:
         return views.campaigns()
 
-    async def campaign(self, name: str) -> Report | None:
-        return report_of(ring.caught(), name) if name == "c_0001" else None
+    async def campaign(self, name: str, asked: Asked) -> CampaignView | None:
+        return views.campaign(report_of(ring.caught(), name), asked) if name == "c_0001" else None
 
     async def review(self, review: Review) -> bool:
         self.told.append(review)
@@ -210,6 +216,20 @@ def test_a_release_names_the_campaign(serve: Serve, guard: Fake, tmp_path: Path)
     assert answer.status_code == 303
     assert [(one.ruling, one.campaign) for one in guard.told] == [(Ruling.RELEASE, "c_0001")]
     assert next(audit(tmp_path).entries()).campaign == "c_0001"
+
+
+def test_a_note_on_a_campaign_is_read_on_its_page_by_whoever_comes_next(serve: Serve) -> None:
+    client = serve()
+    where = "/dashboard/campaigns/c_0001"
+    before = client.get(where).text
+    form = {"ruling": "note", "reason": "asked legal", "by": "mia", "form": token_in(before)}
+
+    client.post(where, data=form, headers={"origin": "http://127.0.0.1:9901"})
+    after = client.get(where).text
+
+    assert "What people decided" not in before
+    assert "What people decided" in after
+    assert "asked legal" in after
 
 
 def test_a_whole_campaign_is_asked_to_verify_itself(serve: Serve, guard: Fake) -> None:

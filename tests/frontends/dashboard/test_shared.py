@@ -59,14 +59,14 @@ def test_campaigns_are_those_the_linker_saved_last(tmp_path: Path) -> None:
 
         async def ask() -> None:
             campaigns = await desk.campaigns()
-            report = await desk.campaign("c_0001")
+            view = await desk.campaign("c_0001")
             account = await desk.account(MEMBER)
 
             assert [(one.id, one.members) for one in campaigns.found] == [("c_0001", ring.MEMBERS)]
             assert campaigns.as_of == build.NOW
             assert [(one.id, one.why) for one in campaigns.let_go] == [("c_0002", Why.FADED)]
-            assert report is not None
-            assert report.size == ring.MEMBERS
+            assert view is not None
+            assert view.report.size == ring.MEMBERS
             assert account.known is not None
             assert account.known.membership is not None
             assert account.known.membership.campaign == "c_0001"

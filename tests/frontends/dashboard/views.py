@@ -6,12 +6,15 @@ from typing import Any
 
 from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.known import Facts, Known, Membership, Shared
+from gateway_guard.campaigns.report import Report
 from gateway_guard.campaigns.reviews import Ruling
+from gateway_guard.campaigns.roster import Asked, find
 from gateway_guard.frontends.dashboard.shell import Reader
 from gateway_guard.frontends.dashboard.views import (
     AccountPart,
     AccountView,
     Campaigns,
+    CampaignView,
     Held,
     LetGo,
     Overview,
@@ -24,6 +27,7 @@ from gateway_guard.types import AccountFacts, CampaignFacts
 from tests import build
 
 ACCOUNT = "acct_" + "a" * 16
+SUREST = Asked()
 REFUSED = "acct_" + "b" * 16
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e"
 REVIEWER = Reader(name="mia", fixed=True, reviews=True, token="t" * 64, leaves=True)
@@ -75,6 +79,11 @@ def campaigns(word: str = "") -> Campaigns:
         ended_at=build.NOW - 1800, exchanges=200, refused=41,
     )  # fmt: skip
     return Campaigns(found=(held,), let_go=(let_go,), rulings=(ruled,), accounts=144)
+
+
+def campaign(report: Report, asked: Asked = SUREST) -> CampaignView:
+    """A report that lists everybody, and those of them `asked` for."""
+    return CampaignView(report=report, found=find(report.members, asked))
 
 
 def overview(word: str = "", **fields: Any) -> Overview:

@@ -17,8 +17,12 @@ from gateway_guard.types import Dialect
 _VERSION: Final = r"(?:.*/v[0-9]++(?:(?:alpha|beta)[0-9]*+)?)"
 #: Azure has some of them without a version.
 _AZURE: Final = rf"(?:{_VERSION}|.*/openai)"
+#: A model in the middle of a path. LiteLLM's may have slashes (`azure/gpt`); so few that a path
+#: full of them takes no longer.
+#: Source: its routes (`/openai/deployments/{model:path}/…`, `/v1beta/models/{model_name:path}:…`).
+_NAME: Final = r"[^/]+(?:/[^/]+){0,3}?"
 _OPENAI: Final = re.compile(
-    rf"(?:{_VERSION}|.*/openai|.*/deployments/[^/]+|.*/engines/[^/]+|)"
+    rf"(?:{_VERSION}|.*/openai|.*/(?:deployments|engines)/{_NAME}|)"
     r"/(?:completions|embeddings|responses(?:(?:/[^/]+)?/compact|/input_tokens)?|realtime"
     r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))"
     rf"|{_AZURE}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
@@ -51,7 +55,9 @@ _OTHER: Final = re.compile(
     # SageMaker and Databricks; Cloudflare; GitHub and Azure; watsonx.
     r"|.*/(?:serving-)?endpoints/[^/]+/(?:async-)?invocations(?:-response-stream)?"
     r"|.*/ai/run/.+"
-    r"|.*/(?:inference|models)/embeddings"
+    r"|.*/(?:inference|models)/(?:images/)?embeddings|/images/embeddings"
+    # Azure's models of others, in their own words.
+    r"|.*/providers/(?:mistral/azure/ocr|blackforestlabs/.+)"
     rf"|{_VERSION}/text/(?:chat|generation|embeddings|rerank|tokenization)(?:_stream)?"
     r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
     r"|converse|converse-stream|count-tokens)"
@@ -192,13 +198,13 @@ _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNOREC
 #: Azure; old OpenAI; Bedrock, whose names have colons; Replicate, whose names have an owner; Gemini
 #: and Vertex; SageMaker and Databricks; Cloudflare.
 _DECIDING: Final = re.compile(
-    r".*/(?:deployments|engines)/([^/]+)/(?:chat/completions|completions|embeddings|responses"
-    r"|audio/[a-z]+|images/[a-z]+)"
+    rf".*/(?:deployments|engines)/({_NAME})/(?:(?:extensions/)?chat/completions|completions|embeddings"
+    r"|responses|audio/[a-z]+|images/[a-z]+)"
     r"|.*/model/([^/]+)/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
     r"|converse|converse-stream|count-tokens)"
     r"|.*/models/([^/]+/[^/]+)/predictions"
     r"|.*/v2/models/([^/]+)(?:/versions/[^/]+)?/(?:infer|generate|generate_stream)"
-    r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/([^/:]+):[a-z]+"
+    r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/([^/:]+(?:/[^/:]+){0,3}):[a-z]+"
     r"|.*/(?:serving-)?endpoints/([^/]+)/(?:async-)?invocations(?:-response-stream)?"
     r"|.*/ai/run/(.+)",
     re.IGNORECASE,

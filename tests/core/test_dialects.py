@@ -153,6 +153,13 @@ OPENAI, ANTHROPIC, OTHER = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
         ("/model/5/edit", None),
         ("/team/score", None),
         ("/images/7", None),
+        ("/openai/deployments/azure/embed/embeddings", OPENAI),
+        ("/engines/a/b/c/completions", OPENAI),
+        ("/models/images/embeddings", OTHER),
+        ("/images/embeddings", OTHER),
+        ("/providers/mistral/azure/ocr", OTHER),
+        ("/providers/blackforestlabs/v1/flux-2-pro", OTHER),
+        ("/providers/mistral/settings", None),
         ("/", None),
     ],
 )
@@ -204,6 +211,12 @@ def test_a_model_may_stand_in_the_path() -> None:
     assert model_by_path("/v2/models/llama/versions/1/generate") == "llama"
     assert model_by_path("/accounts/1/ai/run/@cf/meta/llama-3") == "@cf/meta/llama-3"
     assert model_by_path("/serving-endpoints/llama/invocations") == "llama"
+    assert model_by_path("/openai/deployments/azure/gpt-4/chat/completions") == "azure/gpt-4"
+    assert model_by_path("/openai/deployments/d/extensions/chat/completions") == "d"
+    assert model_by_path("/engines/a/b/c/d/completions") == "a/b/c/d"
+    assert model_by_path("/openai/deployments/d/chat/completions") == "d"
+    assert model_by_path("/v1beta/models/vertex_ai/gem:generateContent") == "vertex_ai/gem"
+    assert model_by_path("/v1/projects/p/publishers/google/models/gem:countTokens") == "gem"
     assert model_by_path("/endpoints/llama/invocations-response-stream") == "llama"
     assert model_by_path("/v1/projects/p/locations/l/endpoints/77:predict") == "77"
     assert model_by_path("/v1/projects/p/locations/l/endpoints/openapi/chat/completions") is None

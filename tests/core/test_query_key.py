@@ -47,6 +47,8 @@ def seen(
         GEMINI,
         "/v1/models/g-2:streamGenerateContent",
         "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+        "/v1beta/openai/chat/completions",
+        "/v1beta/openai/embeddings",
     ],
 )
 def test_a_key_in_the_query_names_the_account(path: str, query: bytes) -> None:

@@ -29,10 +29,10 @@ _LONGEST: Final = 7200.0
 _USUAL: Final = 600.0
 _SLACK: Final = 60.0
 #: Secrets remembered, some 200 bytes each. Beyond that the oldest is an account of its own again.
-MOST: Final = 65_536
+MOST_MINTED: Final = 65_536
 
 _PATHS: Final = (
-    "/realtime/client_secrets", "/realtime/sessions", "/realtime/transcription_sessions",
+    "/client_secrets", "/realtime/sessions", "/realtime/transcription_sessions",
     "/realtimeapi/sessions",
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ class Minted:
 
     __slots__ = ("_most", "accounts")
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST_MINTED) -> None:
         self.accounts: dict[str, tuple[str, float]] = {}
         self._most = most
 

@@ -49,7 +49,6 @@ from gateway_guard.stores.base import Store
 from gateway_guard.types import (
     Action,
     CampaignFacts,
-    Decision,
     Exchange,
     Outcome,
     Usage,

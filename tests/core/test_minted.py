@@ -26,6 +26,7 @@ def learnt(body: bytes, **asked: object) -> Minted:
     [
         ("/v1/realtime/client_secrets", True),
         ("/openai/v1/realtime/client_secrets/", True),
+        ("/v1/realtime/translations/client_secrets", True),
         ("/v1/realtime/sessions", True),
         ("/v1/realtime/transcription_sessions", True),
         ("/openai/realtimeapi/sessions", True),

@@ -238,12 +238,12 @@ def _prompt(name: str, value: Any, reader: Reader) -> int:
 
 
 def _lists(value: list[Any], reader: Reader) -> None:
-    """Count lists of tokens, or of texts: pairs to compare (TEI), parts of a document (Voyage)."""
+    """Count lists of tokens, or of texts, each a token at least: pairs to compare (TEI), parts of a
+    document (Voyage)."""
     lists = [one for one in value if type(one) is list]
+    reader.chars += 4 * sum(map(len, lists))
     if len(lists) < len(value) or not _TOKENS.issuperset(map(type, chain.from_iterable(lists))):
         reader.loose(value)
-        lists = [one for one in lists if _TOKENS.issuperset(map(type, one))]
-    reader.chars += 4 * sum(map(len, lists))
 
 
 _TOKENS: Final = frozenset((int,))

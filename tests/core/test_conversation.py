@@ -251,7 +251,7 @@ def test_the_form_of_an_answer_counts_as_it_is_written(name: str) -> None:
         ({"input": "c", "prompt": ["a", "b"]}, 2, 3),
         # One conversation, texts to compare, and texts of which vectors are made.
         ({"inputs": [{"role": "user", "content": "ab"}, {"role": "bot", "content": "c"}]}, 1, 3),
-        ({"inputs": [["a"], ["b", "cd"]]}, 1, 4),
+        ({"inputs": [["a"], ["b", "cd"]]}, 1, 16),
         ({"input": ["a", "b"]}, 1, 2),
     ],
 )  # fmt: skip

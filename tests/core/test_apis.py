@@ -57,7 +57,7 @@ APIS = [
     Api("/ml/v1/deployments/d/text/chat", CHAT | {"max_tokens": 6}, 6, "d", "chat-json"),
     Api(
         "/ml/v1/deployments/d/text/generation",
-        {"input": TEXT, "parameters": {"max_new_tokens": 6}}, 6, "d",
+        {"input": TEXT, "parameters": {"max_new_tokens": 6}}, 6, "d", "watsonx-json",
     ),
     Api("/api/v2/cortex/inference:complete", CHAT | {"max_tokens": 6}, 6, answer="chat-json"),
     Api(

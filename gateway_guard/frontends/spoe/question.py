@@ -24,13 +24,7 @@ import msgspec
 
 from gateway_guard.frontends.extauth.original import Headers, Misasked, take_body
 from gateway_guard.frontends.extauth.original import request as request_of
-from gateway_guard.frontends.head import (
-    IMITATES,
-    MAX_HEAD_BYTES,
-    MAX_HEADERS,
-    MAX_TARGET,
-    imitations,
-)
+from gateway_guard.frontends.head import MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET
 from gateway_guard.frontends.spoe.data import BINARY, BOOL, STRING, Data, Value
 from gateway_guard.frontends.spoe.frames import Message
 from gateway_guard.types import Wire
@@ -91,8 +85,6 @@ def request(messages: tuple[Message, ...], *, max_body: int) -> Wire | Misasked 
         return Doubtful(400, "the header fields are malformed")
     if len(headers) > MAX_HEADERS:
         return Doubtful(431, f"more than {MAX_HEADERS} header fields")
-    if imitations(headers):
-        return Doubtful(400, IMITATES)
     target = b"%b?%b" % (raw_path, query)
     wire = request_of(method.decode(), target, headers, _peer(said[b"src"]), whole=True)
     shown: bytes | None = None

@@ -28,6 +28,7 @@ from gateway_guard.core.dialects import by_client, route
 from gateway_guard.core.identify import identify, needs_body
 from gateway_guard.core.limits import actuals
 from gateway_guard.core.links import NONCE, linked
+from gateway_guard.core.minted import MINTED, Minted
 from gateway_guard.core.paths import canonical
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.profile import Profiles, observe, observe_usage
@@ -127,6 +128,8 @@ class Guard:
         #: The directory, where it knows only what it was told when it was asked.
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
         self._hearsay = Hearsay()
+        #: Whose secrets are in use that upstreams made for others.
+        self.minted = Minted()
         #: Whoever watches files reloads, and whoever asks all guards of a store to: on threads.
         self._reloading = threading.Lock()
         self._next_id = request_ids()
@@ -171,6 +174,8 @@ class Guard:
                 wire, policy.identify, policy.inspect, id=request_id, at=at, secret=self._secret,
                 keys=jwt.keys, group_key=self._group_key,
             )  # fmt: skip
+            if self.minted.accounts:
+                request = self.minted.owned(request)
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
             request = Request(id=request_id, at=at, method=wire.method, path=None)
             return self._failed(policy, request, error)
@@ -374,7 +379,8 @@ class Guard:
         facts = Facts(
             network=network,
             account=self.accounts.lookup(account, state),
-            profile=profile,
+            # Many people show one account's secrets: what they do together is no habit of its own.
+            profile=profile if request.credential != MINTED else None,
             held=profile.held,
             campaign=campaign_of(account) if campaign_of is not None else None,
             indicators=indicators,
@@ -386,14 +392,8 @@ class Guard:
     def _uncounted(
         self, policy: Policy, charges: Sequence[Charge], id: str, now: float
     ) -> tuple[Grant, ...]:
-        """What stands in for the store's answer by `on_error.store`; empty where nothing does."""
-        shared, choice = self.shared, policy.on_error.store
-        if shared is None:
-            return ()
-        shared.without[choice] += 1
-        if choice != "local":
-            return ()
-        return shared.local.reserve_now(charges, id=id, now=now)
+        shared = self.shared
+        return () if shared is None else shared.uncounted(policy.on_error.store, charges, id, now)
 
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
         self.failures.tell("guard", error)

@@ -8,6 +8,7 @@ from typing import Final
 import xxhash
 
 from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting
+from gateway_guard.core.minted import MINTED
 from gateway_guard.types import Action, Client, Exchange, Outcome, PromptShape, Usage
 
 _xxh3: Final = xxhash.xxh3_64_intdigest
@@ -79,14 +80,15 @@ def _unanswered(usage: Usage) -> bool:
 def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
     """What the linker may know of a settled exchange; None when it has nothing to learn from it.
 
-    Nothing is learnt from requests without an account or off the model routes, nor from those that
-    the upstream answered with an error or not at all. They got nothing, and anybody can invent
-    keys, to fill the linker's memory or make a campaign's template look popular; what an unknown
-    key is answered differs (401, 403, Gemini's 400). `seed` keys the digests of the address.
+    Nothing is learnt from requests without an account or off the model routes, with a secret that
+    an account had made for its users, who are many, nor from those that the upstream answered with
+    an error or not at all. They got nothing, and anybody can invent keys, to fill the linker's
+    memory or make a campaign's template look popular; what an unknown key is answered differs (401,
+    403, Gemini's 400). `seed` keys the digests of the address.
     """
     request = exchange.request
     account = request.account
-    if account is None or not request.model_route:
+    if account is None or not request.model_route or request.credential == MINTED:
         return None
     facts, usage, prompt = exchange.facts, exchange.usage, request.prompt
     known, network = facts.account, facts.network

@@ -53,7 +53,9 @@ WRITES_NOTHING: Final = (
     ":countTokens", ":embedContent", ":batchEmbedContents", ":asyncBatchEmbedContent",
     ":computeTokens", "/count-tokens", "/reranking", "/score", "/classify", "/pooling", "/tokenize",
     "/detokenize", "/embedding", "/embed_all", "/embed_sparse", "/encode", "/apply-template",
-    "/chat_tokenize", "/render",
+    "/chat_tokenize", "/render", "/generative_scoring", "/multimodalembeddings",
+    "/contextualizedembeddings", "/chat/classifications", "/text/embeddings", "/text/rerank",
+    "/text/tokenization", "/text-embedding", "/text-rerank", "inference:embed",
 )  # fmt: skip
 #: Paths that several servers have: TGI, SGLang and vLLM, also as they run on SageMaker and Vertex.
 _SHARED: Final = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -195,7 +196,7 @@ _SYSTEM: Final = frozenset((
 ))  # fmt: skip
 #: What rankers and scorers compare, and images beside a prompt; nobody's turn.
 _COMPARED: Final = frozenset((
-    "query", "queries", "documents", "text_1", "text_2", "images", "image_data",
+    "query", "queries", "documents", "items", "text_1", "text_2", "images", "image_data",
 ))  # fmt: skip
 _PROMPTS: Final = frozenset(("prompt", "input", "inputs", "message", "suffix"))
 #: All that is read; others there may be 60,000 of.
@@ -227,13 +228,25 @@ def _prompt(name: str, value: Any, reader: Reader) -> int:
         reader.chars += 4 * len(value)
         return 1
     if value and type(value[0]) is list:
-        reader.chars += 4 * sum([len(tokens) for tokens in value if type(tokens) is list])
+        _lists(value, reader)
     else:
         reader.conversation(value)
     if name == "prompt":
         return max(len(value), 1)
     # What is one conversation has objects for turns, and what is compared stands in lists.
     return max(sum([type(one) is str for one in value]), 1) if name in _ANSWERED else 1
+
+
+def _lists(value: list[Any], reader: Reader) -> None:
+    """Count lists of tokens, or of texts, each a token at least: pairs to compare (TEI), parts of a
+    document (Voyage)."""
+    lists = [one for one in value if type(one) is list]
+    reader.chars += 4 * sum(map(len, lists))
+    if len(lists) < len(value) or not _TOKENS.issuperset(map(type, chain.from_iterable(lists))):
+        reader.loose(value)
+
+
+_TOKENS: Final = frozenset((int,))
 
 
 def _input(value: dict[str, Any], reader: Reader) -> int:

@@ -103,6 +103,10 @@ class Credential(Veiled, msgspec.Struct, frozen=True, gc=False):
 #: `Request.credential` where headers say two things, or one that readers would spell differently.
 AMBIGUOUS: Final = "ambiguous"
 
+#: What else `Request.credential` says. No scheme a client makes up: it would pass for what only the
+#: application or a verified token can say.
+_OURS: Final = frozenset(("state", "jwt", "query", "subprotocol", "client-secret", AMBIGUOUS))
+
 #: No scheme alone is as long.
 _SHORTEST: Final = 7
 
@@ -143,6 +147,8 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | Cred
             kind, token = "authorization", value
         else:
             kind, token = match[1].decode("ascii").lower(), match[2]
+            if kind in _OURS:
+                kind = "authorization"
     if token.translate(None, VISIBLE):
         return CredentialFault.AMBIGUOUS_SPELLING
     if kind == "basic":

@@ -17,20 +17,27 @@ from gateway_guard.types import Dialect
 _VERSION: Final = r"(?:.*/v[0-9]++(?:(?:alpha|beta)[0-9]*+)?)"
 #: Azure has some of them without a version.
 _AZURE: Final = rf"(?:{_VERSION}|.*/openai)"
+#: A model in the middle of a path. LiteLLM's may have slashes (`azure/gpt`); so few that a path
+#: full of them takes no longer.
+#: Source: its routes (`/openai/deployments/{model:path}/…`, `/v1beta/models/{model_name:path}:…`).
+_NAME: Final = r"[^/]+(?:/[^/]+){0,3}?"
 _OPENAI: Final = re.compile(
-    rf"(?:{_VERSION}|.*/openai|.*/deployments/[^/]+|.*/engines/[^/]+|)"
+    rf"(?:{_VERSION}|.*/openai|.*/(?:deployments|engines)/{_NAME}|)"
     r"/(?:completions|embeddings|responses(?:(?:/[^/]+)?/compact|/input_tokens)?|realtime"
     r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))"
     rf"|{_AZURE}/threads(?:/[^/]+)?/(?:runs|messages|runs/[^/]+/submit_tool_outputs)"
     # LiteLLM has them at the root, too; others call things messages of threads, or videos.
     r"|/threads(?:/[^/]+)?/runs|/moderations|/batches"
     # A batch runs what was uploaded before; whoever has a session's secret asks the model itself.
-    rf"|{_AZURE}/(?:moderations|videos(?:/[^/]+/remix)?|video/generations(?:/jobs)?|batches"
-    r"|realtimeapi/sessions"
-    r"|realtime/(?:sessions|client_secrets|transcription_sessions|calls(?:/[^/]+/accept)?)"
+    rf"|{_AZURE}/(?:moderations|videos(?:/(?:generations|edits|extensions|[^/]+/remix))?"
+    r"|video/generations(?:/jobs)?|batches|realtimeapi/sessions"
+    r"|realtime/(?:sessions|(?:translations/)?client_secrets|transcription_sessions|translations"
+    r"|(?:translations/)?calls(?:/[^/]+/accept)?)"
+    # Mistral, Perplexity, Voyage.
+    r"|chat/(?:moderations|classifications)|sonar|(?:multimodal|contextualized)embeddings"
     # vLLM.
-    r"|score|rerank|reranking|classify|pooling|tokenize|detokenize|(?:chat/)?completions/render)"
-    r"|/(?:score|rerank|reranking|classify|pooling|tokenize|detokenize)"
+    r"|generative_scoring|score|rerank|reranking|classify|pooling|tokenize|detokenize|(?:chat/)?completions/render)"
+    r"|/(?:generative_scoring|score|rerank|reranking|classify|pooling|tokenize|detokenize)"
     # Chats made into prompts: llama.cpp, TGI.
     r"|/(?:apply-template|chat_tokenize)"
     # Where a model answers or grades what was uploaded before.
@@ -51,11 +58,18 @@ _OTHER: Final = re.compile(
     # SageMaker and Databricks; Cloudflare; GitHub and Azure; watsonx.
     r"|.*/(?:serving-)?endpoints/[^/]+/(?:async-)?invocations(?:-response-stream)?"
     r"|.*/ai/run/.+"
-    r"|.*/(?:inference|models)/embeddings"
-    rf"|{_VERSION}/text/(?:chat|generation|embeddings|rerank|tokenization)(?:_stream)?"
+    r"|.*/(?:inference|models)/(?:images/)?embeddings|/images/embeddings"
+    # Azure's models of others, in their own words.
+    r"|.*/providers/(?:mistral/azure/ocr|blackforestlabs/.+)"
+    rf"|{_VERSION}(?:/deployments/[^/]+)?"
+    r"/text/(?:chat|generation|embeddings|rerank|tokenization)(?:_stream)?"
+    # Snowflake; Alibaba.
+    r"|.*/cortex/(?:inference|agent):[a-z]+"
+    r"|.*/api/v1/(?:services/(?:aigc|embeddings|rerank|audio)/[^/]+/[^/]+|apps/[^/]+/completion)"
     r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
     r"|converse|converse-stream|count-tokens)"
-    r"|/async-invoke"
+    r"|/async-invoke|.*/agents/[^/]+/agentaliases/[^/]+/sessions/[^/]+/text"
+    r"|.*/retrieveandgenerate(?:stream)?"
     r"|(?:/ollama)?/api/(?:chat|generate|embed|embeddings)"
     # Mistral's agents; Kobold; and whatever ends like a call that generates: Replicate, fill in the
     # middle, batches of chats.
@@ -192,13 +206,14 @@ _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNOREC
 #: Azure; old OpenAI; Bedrock, whose names have colons; Replicate, whose names have an owner; Gemini
 #: and Vertex; SageMaker and Databricks; Cloudflare.
 _DECIDING: Final = re.compile(
-    r".*/(?:deployments|engines)/([^/]+)/(?:chat/completions|completions|embeddings|responses"
-    r"|audio/[a-z]+|images/[a-z]+)"
+    rf".*/(?:deployments|engines)/({_NAME})/(?:(?:extensions/)?chat/completions|completions|embeddings"
+    r"|responses|audio/[a-z]+|images/[a-z]+)"
     r"|.*/model/([^/]+)/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
     r"|converse|converse-stream|count-tokens)"
-    r"|.*/models/([^/]+/[^/]+)/predictions"
+    r"|.*/(?:models|deployments)/([^/]+/[^/]+)/predictions"
+    r"|.*/deployments/([^/]+)/text/[a-z]+(?:_stream)?"
     r"|.*/v2/models/([^/]+)(?:/versions/[^/]+)?/(?:infer|generate|generate_stream)"
-    r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/([^/:]+):[a-z]+"
+    r"|.*/(?:(?:tuned)?models|endpoints|reasoningengines)/([^/:]+(?:/[^/:]+){0,3}):[a-z]+"
     r"|.*/(?:serving-)?endpoints/([^/]+)/(?:async-)?invocations(?:-response-stream)?"
     r"|.*/ai/run/(.+)",
     re.IGNORECASE,

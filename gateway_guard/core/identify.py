@@ -82,7 +82,9 @@ def identify(
         wire.query
         and ready.keyed
         and path is not None
-        and (dialect is _OTHER or (dialect is not None and wire.method == "WEBSOCKET"))
+        and dialect is not None
+        # Google's paths are nearly all of no known dialect; some are OpenAI's.
+        and (dialect is _OTHER or wire.method == "WEBSOCKET" or dialects.own_words(path))
     ):
         seen = with_query_key(seen, wire.method, path, wire.query, secret)
     who, credential, fault, said = seen

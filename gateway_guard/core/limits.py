@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from gateway_guard.core.adapt import factor
 from gateway_guard.core.buckets import Bucket, Oracle
 from gateway_guard.core.caps import WRITES_NOTHING
@@ -83,6 +85,29 @@ def estimates(request: Request) -> tuple[int, int] | None:
         # Of a batch nobody reports what it wrote: it pays in advance.
         cap = MOST_RESERVED_OUTPUT
     return prompt.input_tokens, cap * prompt.n if cap > 0 else 0
+
+
+def told_apart(usage: Usage, request: Request) -> Usage:
+    """`usage` without a total: what is missing of its parts taken from that.
+
+    Both parts together are that total, so limits on tokens are exact. What was read is known before
+    anything is written, so its estimate is believed as far as the total goes; the rest was written.
+    """
+    total = usage.total_tokens
+    if total is None:
+        return usage
+    read, written = usage.input_tokens, usage.output_tokens
+    if read is None:
+        if written is None:
+            asked, answer = estimates(request) or (0, 0)
+            read = min(asked, total) if answer else total
+        else:
+            read = max(0, total - written)
+    if written is None:
+        written = max(0, total - read)
+    return msgspec.structs.replace(
+        usage, input_tokens=read, output_tokens=written, total_tokens=None
+    )
 
 
 def charges_for(

@@ -49,6 +49,8 @@ DEFAULT_ACCOUNT_SOURCES = (
     AccountSource(kind="state"),
     AccountSource(kind="header", header="authorization"),
     AccountSource(kind="header", header="x-api-key"),
+    AccountSource(kind="header", header="api-key"),
+    AccountSource(kind="header", header="x-goog-api-key"),
 )
 
 

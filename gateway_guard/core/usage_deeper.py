@@ -1,9 +1,11 @@
-"""The counts of TGI and LM Studio, in objects that others call the same. Pure and total.
+"""The counts of APIs that keep them in objects which others call the same. Pure and total.
 
 | | the object | of a stream |
 | --- | --- | --- |
 | TGI | `details`, which the client has to ask for | in the last event, always |
 | LM Studio | `stats` | in `result` of the last event |
+| Cloudflare | `usage` in `result` | `usage`, as others |
+| watsonx | each of `results` | not read |
 """
 
 from __future__ import annotations
@@ -31,6 +33,22 @@ class _Holder(msgspec.Struct, gc=False):
     details: msgspec.Raw = msgspec.Raw(b"")
     stats: msgspec.Raw = msgspec.Raw(b"")
     result: msgspec.Raw = msgspec.Raw(b"")
+    results: msgspec.Raw = msgspec.Raw(b"")
+    usage: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Usage(msgspec.Struct, gc=False):
+    """Cloudflare's."""
+
+    completion_tokens: float
+    prompt_tokens: float | None = None
+
+
+class _Generated(msgspec.Struct, gc=False):
+    """One of watsonx's."""
+
+    generated_token_count: float
+    input_token_count: float | None = None
 
 
 class _Written(msgspec.Struct, gc=False):
@@ -58,6 +76,9 @@ _holders: Final = msgspec.json.Decoder(list[_Holder]).decode
 _details: Final = msgspec.json.Decoder(_Details).decode
 _stats: Final = msgspec.json.Decoder(_Stats).decode
 
+_usage: Final = msgspec.json.Decoder(_Usage).decode
+_generated: Final = msgspec.json.Decoder(list[_Generated]).decode
+
 _NEITHER: Final = (None, None)
 
 
@@ -78,9 +99,17 @@ def _held(found: _Holder) -> tuple[float | None, float | None]:
         said = _details(found.details)
         others = sum(one.generated_tokens for one in said.best_of_sequences or ())
         return said.input_length, said.generated_tokens + others
+    answers = _generated(found.results) if found.results else []
+    if answers:
+        asked = [one.input_token_count or 0.0 for one in answers]
+        return sum(asked), sum(one.generated_token_count for one in answers)
     stats = found.stats
     if not stats and found.result:
-        stats = _holder(found.result).stats
+        inner = _holder(found.result)
+        if inner.usage:
+            counted = _usage(inner.usage)
+            return counted.prompt_tokens, counted.completion_tokens
+        stats = inner.stats
     if not stats:
         return _NEITHER
     told = _stats(stats)

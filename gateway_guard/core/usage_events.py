@@ -18,6 +18,7 @@ from gateway_guard.core.usage_shapes import (
     decode_gemini,
     decode_holder,
     decode_index,
+    decode_iterations,
     decode_loose,
     decode_numbers,
     decode_others,
@@ -339,7 +340,29 @@ def _counts(numbers: Numbers, *, opening: bool = False) -> Counts | None:
         return None if both is None else Counts(both, 0, both, opening)
     if parts and both is not None and read is not None and written is not None:
         written = max(written, both - read)
+    if numbers.iterations and read is not None and written is not None:
+        asked, answered = _aside(numbers.iterations)
+        read, written = read + asked, written + answered
     return Counts(read, written, both, opening)
+
+
+#: Samplings that Anthropic's own counts of an answer leave out: summing up a conversation that has
+#: grown too long, and what an advisor was asked.
+#: Source: its guides on compaction and on the advisor tool (`usage.iterations`).
+_ASIDE: Final = frozenset(("compaction", "advisor_message"))
+
+
+def _aside(iterations: msgspec.Raw) -> tuple[int, int]:
+    """Tokens read and written by those."""
+    read = written = 0
+    with contextlib.suppress(*UNDECODABLE):
+        for one in decode_iterations(iterations):
+            if one.type in _ASIDE:
+                read += (_whole(one.input_tokens) or 0) + (
+                    _whole(one.cache_creation_input_tokens) or 0
+                )
+                written += _whole(one.output_tokens) or 0
+    return min(read, _MOST), min(written, _MOST)
 
 
 def _sum(one: float | None, other: float | None) -> int | None:

@@ -33,6 +33,16 @@ class Numbers(msgspec.Struct, gc=False):
     total_output_tokens: float | None = None
     total_thought_tokens: float | None = None
     tokens: msgspec.Raw = msgspec.Raw(b"")
+    iterations: msgspec.Raw = msgspec.Raw(b"")
+
+
+class Iteration(msgspec.Struct, gc=False):
+    """One of several samplings of an answer of Anthropic's."""
+
+    type: str = ""
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    cache_creation_input_tokens: float | None = None
 
 
 class Gemini(msgspec.Struct, gc=False, rename="camel"):
@@ -90,6 +100,7 @@ decode_holder: Final = msgspec.json.Decoder(Holder).decode
 decode_loose: Final = msgspec.json.Decoder(Loose).decode
 decode_others: Final = msgspec.json.Decoder(Others).decode
 decode_gemini: Final = msgspec.json.Decoder(Gemini).decode
+decode_iterations: Final = msgspec.json.Decoder(list[Iteration]).decode
 decode_pair: Final = msgspec.json.Decoder(Pair).decode
 decode_several: Final = msgspec.json.Decoder(list[Others]).decode
 decode_index: Final = msgspec.json.Decoder(int).decode

@@ -25,6 +25,7 @@ from gateway_guard.accounts.base import Directory
 from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
 from gateway_guard.core.fields import lines
+from gateway_guard.core.minted import mints
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting
@@ -33,13 +34,14 @@ from gateway_guard.frontends.door import LET_IN
 from gateway_guard.frontends.handshake import answering, turn_down
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
+from gateway_guard.frontends.minting import minting
 from gateway_guard.frontends.outbox import Outbox
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED, refusal
 from gateway_guard.frontends.rewriting import rewritten
 from gateway_guard.frontends.scopes import Scope, full_path, peer_of, state_of
 from gateway_guard.frontends.tarpit import Tarpit
-from gateway_guard.frontends.trailers import ambiguous, may_hold_trailers
+from gateway_guard.frontends.trailers import DISGUISED, ambiguous, may_hold_trailers
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.network.base import Network
 from gateway_guard.record.log import DecisionLog
@@ -48,7 +50,6 @@ from gateway_guard.stores.base import Store
 from gateway_guard.types import (
     Action,
     CampaignFacts,
-    Decision,
     Exchange,
     Outcome,
     Usage,
@@ -246,7 +247,9 @@ class GuardMiddleware:
             exchange = await guard.decide(wire)
             timed(perf_counter() - began)
         if trailers and ambiguous(headers, guard.policy.identify):
-            exchange.decision = _framing(exchange)
+            exchange.decision = overruled(
+                exchange, rule="guard:trailers", reason=DISGUISED, status=400
+            )
         decision = exchange.decision
         if decision.acted and decision.action >= _REFUSALS:
             await self._refuse(scope, exchange, headers, receive, send, unread=inbox.too_large)
@@ -262,6 +265,8 @@ class GuardMiddleware:
         plan = exchange.plan
         enforced = plan is not None and plan.enforced
         tells = enforced and guard.policies.current.headers
+        if model_route and mints(exchange.request):
+            send = minting(guard, exchange, send)
         outbox = Outbox(exchange, inbox, send, self._background.settle, tells, model_route)
         if waiting is not None:
             outbox.awaits(waiting)
@@ -386,13 +391,6 @@ class GuardMiddleware:
 
 def _refused(status: int | None) -> Usage:
     return Usage(input_tokens=0, output_tokens=0, outcome=Outcome.REFUSED, status=status)
-
-
-def _framing(exchange: Exchange) -> Decision:
-    return overruled(
-        exchange, rule="guard:trailers", status=400,
-        reason="a repeated header of a chunked request may be a trailer in disguise",
-    )  # fmt: skip
 
 
 __all__ = ["EXCHANGE_KEY", "GRACE", "LOOK_EVERY", "GuardMiddleware", "Scope"]

@@ -49,6 +49,8 @@ _SINGLE: Final = frozenset(
     )
 )
 _SEEN: Final = _SINGLE | {b"connection", b"upgrade", b"expect"}
+#: What a client is told whose field is named like another one.
+IMITATES: Final = "a header field's name imitates another one"
 #: Fields whose look-alikes (`X.Forwarded.For`, `Transfer.Encoding`) are refused.
 _LOOKED_ALIKE: Final = re.compile(
     rb"^(x-forwarded.*|forwarded|x-real-ip|x-guard-.*|transfer-encoding|content-length|authorization|"
@@ -144,7 +146,7 @@ def _name(name: bytes) -> bytes:
     lower = name.lower()
     if lower.translate(None, _PLAIN):
         if b"_" not in lower and _LOOKED_ALIKE.match(_ALIAS.sub(b"-", lower)):
-            raise BadHead(400, "a header field's name imitates another one")
+            raise BadHead(400, IMITATES)
         lower = b""
     if len(name) <= _LONGEST_NAME:
         if len(_names) >= _MOST_NAMES:
@@ -153,9 +155,35 @@ def _name(name: bytes) -> bytes:
     return lower
 
 
+def imitations(fields: Headers) -> tuple[bytes, ...]:
+    """Names (lower case) of those of `fields` that an upstream which reads names as CGI, WSGI and
+    PHP do takes for fields that only a proxy, the guard or the framing may say.
+
+    Keys are none of them: two that differ are an account's matter (`core.account`).
+    """
+    if not b"".join([name for name, _ in fields]).translate(None, _PLAIN):
+        return ()
+    return tuple(
+        name
+        for name, _ in fields
+        if name.translate(None, _PLAIN)
+        and (plain := _ALIAS.sub(b"-", name)) != b"x-api-key"
+        and _LOOKED_ALIKE.match(plain)
+    )
+
+
 def underscored(fields: Headers) -> Headers:
-    """Those of `fields` that `read_head` leaves out because of a `_` in their names."""
-    return [(name.lower(), value.strip(b" \t")) for name, value in fields if b"_" in name]
+    """Those of `fields` that `read_head` leaves out because of a `_` in their names.
+
+    For a gateway that asks: it forwards them, and only a refusal keeps them from its upstream.
+
+    Raises:
+        BadHead: one imitates another field (`X_Guard_Account`).
+    """
+    found = [(name.lower(), value.strip(b" \t")) for name, value in fields if b"_" in name]
+    if found and imitations(found):
+        raise BadHead(400, IMITATES)
+    return found
 
 
 def read_head(method: bytes, target: bytes, version: str, fields: Headers) -> Head:

@@ -214,6 +214,8 @@ def _tighter(upstream: Headers, ours: Headers) -> Headers:
 
 def _less(ours: bytes, theirs: bytes) -> bool:
     theirs = theirs.strip()
+    if theirs == b"-1":
+        return True  # Azure's way of saying that nothing is counted
     return theirs.isdigit() and (len(theirs) > _DIGITS or int(ours) < int(theirs))
 
 

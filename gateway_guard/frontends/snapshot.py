@@ -30,6 +30,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway_guard import __version__
+from gateway_guard.core.minted import MOST_MINTED
 from gateway_guard.files import write_whole
 from gateway_guard.guard import Guard
 from gateway_guard.record import running
@@ -171,6 +172,7 @@ def sizes_of(guard: Guard, *others: object) -> dict[str, tuple[int, int]]:
     found = {
         "profiles": (len(profiles), profiles.capacity),
         "accounts_decided": (len(standing.places), standing.bound[0]),
+        "client_secrets": (len(guard.minted.accounts), MOST_MINTED),
     }
     # What an application brings along may not say.
     for owner in (guard.store, guard.network, guard.accounts, guard.linking, *others):

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from gateway_guard.core.sections import Identify
 
+#: Why such a request is refused.
+DISGUISED: Final = "a repeated header of a chunked request may be a trailer in disguise"
 _FORWARDING: Final = frozenset(
     (b"authorization", b"x-api-key", b"x-forwarded-for", b"forwarded", b"content-type",
      b"content-encoding", b"content-length")

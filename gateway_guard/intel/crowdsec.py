@@ -34,6 +34,16 @@ _OTHERWISE: Final = 50
 SCENARIO: Final = "gateway-guard/model-extraction"
 ORIGIN: Final = "gateway-guard"
 _SCOPES: Final = frozenset({"ip", "range"})
+#: Other scopes, lower case → why their decisions are not taken. They are asked for all the same, so
+#: that whoever made one hears that nothing comes of it. Only what is as narrow as a network can be
+#: an indicator, and never an account.
+_NOT_TAKEN: Final[Mapping[str, str]] = {
+    "country": "of scope Country: write a rule with `country` into the policy",
+    "as": "of scope AS: write a rule with `asn` into the policy",
+    "username": "of scope username: `gateway-guard account ban` bans accounts",
+    "account": "of scope account: `gateway-guard account ban` bans accounts",
+}
+_ASKED: Final = ",".join(("ip", "range", *_NOT_TAKEN))
 _BATCH: Final = 50
 
 
@@ -54,7 +64,7 @@ def stream(web: Web, *, startup: bool, now: float, limits: Limits) -> Stream:
     """
     reply = web.ask(
         "GET", "decisions/stream", most=MAX_BYTES,
-        params={"startup": "true" if startup else "false", "scopes": "ip,range"},
+        params={"startup": "true" if startup else "false", "scopes": _ASKED},
         headers={"accept": "application/json"},
     )  # fmt: skip
     document = _json(web, reply, (200,))
@@ -169,7 +179,9 @@ def _take(taken: Taken, one: Mapping[str, Any], now: float, limits: Limits) -> N
         return
     name = _id(one)
     if name is None:
-        taken.refuse("of scopes that are no address or range")
+        scope = one.get("scope")
+        known = scope.lower() if isinstance(scope, str) else ""
+        taken.refuse(_NOT_TAKEN.get(known, "that name no address or range"))
         return
     left = parse_go(one.get("duration"))
     until = parse_stamp(one.get("until")) if left is None else now + left

@@ -97,7 +97,7 @@ def _open(source: IO[bytes], name: str) -> Opened:
             with os.fdopen(os.dup(descriptor), "rb") as copy:
                 reader = maxminddb.open_database(copy, maxminddb.MODE_FD)
         except Exception as error:
-            raise SourceError(f"{name}: {_unreadable(os.pread(descriptor, 2, 0))}") from error
+            raise SourceError(f"{name}: {_unreadable(name, os.pread(descriptor, 2, 0))}") from error
         try:
             metadata = reader.metadata()
             with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as view:
@@ -119,10 +119,15 @@ def _open(source: IO[bytes], name: str) -> Opened:
             raise SourceError(f"{name}: damaged: {type(error).__name__}") from error
 
 
-def _unreadable(start: bytes) -> str:
-    """Why there is no database in a file that begins with `start`."""
+def _unreadable(name: str, start: bytes) -> str:
+    """Why there is no database in the file `name`, which begins with `start`."""
     if start in _PACKED:
         return f"a {_PACKED[start]} file, not an MMDB file: unpack it"
+    if name.lower().endswith(".bin"):
+        return (
+            "a BIN file, not an MMDB file: fetch IP2Location's MMDB edition, or IP2Proxy's CSV for "
+            "`gateway-guard network build --ip2proxy`"
+        )
     return "not a readable MMDB file (cut short?)"
 
 

@@ -31,6 +31,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         input_tokens: tokens read; None when nobody said: the estimate stands, absent is not 0.
         output_tokens: tokens written; None likewise.
+        total_tokens: both together, where nobody told them apart; None otherwise. Only until an
+            exchange is settled (`core.limits.told_apart`).
         outcome: how it ended.
         status: the upstream's HTTP status; None when it never answered.
         reported: whether the upstream itself counted; False for an estimate of what was delivered.
@@ -38,6 +40,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    total_tokens: int | None = None
     outcome: Outcome = Outcome.COMPLETED
     status: int | None = None
     reported: bool = False

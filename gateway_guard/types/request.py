@@ -121,7 +121,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         subnet: the client's /24 (IPv4) or /64 (IPv6) in CIDR form; None when unknown.
         account: keyed digest `acct_…` of the credential; None when there is none.
         credential: how the account was recognised: `bearer`, `x-api-key`, `jwt`, `state`, `query`,
-            `subprotocol`, …; `ambiguous` when two readers would read it differently.
+            `subprotocol`, `client-secret` (one the account had made), …; `ambiguous` when two
+            readers would read it differently.
         credential_fault: why a credential that was present names no account; None when it names
             one, or when there is none.
         said: attributes that its token says of it, by name, not yet read; None for none.

@@ -222,6 +222,20 @@ _REPEATED: Final = b"".join((
 ))  # fmt: skip
 
 
+_GENERATED: Final = {"generated_text": "x", "generated_token_count": 6, "input_token_count": 5}
+_ANSWERED: Final = {"response": "x", "usage": {"prompt_tokens": 5, "completion_tokens": 6}}
+#: Of a conversation that was summed up first, and in which an advisor was asked.
+_COMPACTED: Final = {
+    "input_tokens": 23_000, "output_tokens": 1_000,
+    "iterations": [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500},
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+        {"type": "advisor_message", "model": "b", "input_tokens": 400, "output_tokens": 12,
+         "cache_creation_input_tokens": 100},
+        {"type": "something new", "input_tokens": 7, "output_tokens": 7},
+    ],
+}  # fmt: skip
+
 SAMPLES: Final = {
     "tgi-json": Sample(_X, JSON, _encode(_TGI), None, 3),
     "tgi-json-best-of": Sample(_X, JSON, _encode(_TGI_BEST), None, 7),
@@ -254,6 +268,10 @@ SAMPLES: Final = {
     "responses-sse": Sample(_O, SSE, _RESPONSES, 37, 11),
     "message-json": Sample(_A, JSON, _encode(_MESSAGE), 12, 6),
     "message-json-cached": Sample(_A, JSON, _encode(_CACHED), 112, 6),
+    "watsonx-json": Sample(_X, JSON, _encode({"results": [_GENERATED, _GENERATED]}), 10, 12),
+    "no-results-json": Sample(_X, JSON, b'{"results": []}', None, None),
+    "cloudflare-json": Sample(_X, JSON, _encode({"result": _ANSWERED, "success": True}), 5, 6),
+    "message-json-compacted": Sample(_A, JSON, _encode({"usage": _COMPACTED}), 203_500, 4_512),
     "message-sse": Sample(_A, SSE, anthropic_stream(["Hello", " world"]), 25, 57),
     "gemini-json": Sample(_X, JSON, _encode(_GEMINI), 13, 32),
     "gemini-json-blocked": Sample(

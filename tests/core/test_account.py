@@ -50,6 +50,16 @@ def test_the_sources_behind_such_a_key_are_still_looked_at() -> None:
         assert request.credential_fault is CredentialFault.TWO_CREDENTIALS
 
 
+@pytest.mark.parametrize("header", ["api_key", "x_goog_api_key"])
+def test_a_policy_that_names_no_header_knows_azures_and_geminis_keys(header: str) -> None:
+    default = Identify().accounts
+
+    assert seen(*default, **{header: "sk-1"}).account == digest(build.SECRET, b"sk-1")
+    # Else each key in a header that the upstream does not read would be a new account.
+    several = seen(*default, x_api_key="made up", **{header: "sk-1"})
+    assert several.credential_fault is CredentialFault.TWO_CREDENTIALS
+
+
 def test_what_is_no_token_is_a_fault_where_only_tokens_are_read() -> None:
     request = seen(JWT, PLAIN, bearer="sk-1")
 

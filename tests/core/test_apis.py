@@ -41,6 +41,32 @@ APIS = [
     Api("/v1/moderations", {"model": "m", "input": TEXT}, 0),
     Api("/v1/audio/speech", {"model": "m", "input": TEXT, "voice": "x"}),
     Api("/v1/images/generations", {"model": "m", "prompt": TEXT}, answer="audio-json"),
+    Api("/v1/videos/generations", {"model": "m", "prompt": TEXT}),
+    Api("/v1/chat/moderations", {"model": "m", "input": CHAT["messages"]}, 0),
+    Api("/v1/sonar", CHAT | {"max_tokens": 6}, 6, answer="chat-json"),
+    Api(
+        "/v1/multimodalembeddings",
+        {"model": "m", "inputs": [{"content": [{"type": "text", "text": TEXT}]}]}, 0,
+    ),
+    Api("/v1/contextualizedembeddings", {"model": "m", "inputs": [[TEXT]]}, 0),
+    Api("/predict", {"inputs": [[TEXT[:252], TEXT[252:]]]}, model=None),
+    Api(
+        "/generative_scoring", {"model": "m", "query": TEXT[:252], "items": [TEXT[252:]]}, 0,
+    ),
+    # watsonx, Snowflake, Alibaba, Bedrock's agents
+    Api("/ml/v1/deployments/d/text/chat", CHAT | {"max_tokens": 6}, 6, "d", "chat-json"),
+    Api(
+        "/ml/v1/deployments/d/text/generation",
+        {"input": TEXT, "parameters": {"max_new_tokens": 6}}, 6, "d", "watsonx-json",
+    ),
+    Api("/api/v2/cortex/inference:complete", CHAT | {"max_tokens": 6}, 6, answer="chat-json"),
+    Api(
+        "/api/v1/services/aigc/text-generation/generation",
+        {"model": "m", "input": {"messages": CHAT["messages"]}, "parameters": {"max_tokens": 6}}, 6,
+        answer="message-json",
+    ),
+    Api("/agents/A/agentAliases/B/sessions/C/text", {"inputText": TEXT}, model=None),
+    Api("/retrieveAndGenerate", {"input": {"text": TEXT}}, model=None),
     # Gemini
     Api(
         "/v1beta/models/g-2:generateContent",

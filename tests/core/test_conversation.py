@@ -145,7 +145,7 @@ def test_what_no_upstream_expects_is_misshapen(messages: Any) -> None:
         ({"prompt": [1, 2, 3]}, {"chars": 12}),
         ({"input": [1, 2, 3]}, {"chars": 12}),
         ({"prompt": [[1, 2], [3]]}, {"chars": 12, "completions": 2}),
-        ({"prompt": [[1, 2], "x"]}, {"chars": 8, "completions": 2}),
+        ({"prompt": [[1, 2], "x"]}, {"chars": 9, "completions": 2}),
         ({"input": [[1, 2], [3]]}, {"chars": 12}),
         ({"prompt": ["ab", "c", "d"]},
          {"user": "d", "messages": 3, "chars": 4, "completions": 3}),
@@ -251,7 +251,7 @@ def test_the_form_of_an_answer_counts_as_it_is_written(name: str) -> None:
         ({"input": "c", "prompt": ["a", "b"]}, 2, 3),
         # One conversation, texts to compare, and texts of which vectors are made.
         ({"inputs": [{"role": "user", "content": "ab"}, {"role": "bot", "content": "c"}]}, 1, 3),
-        ({"inputs": [["a"], ["b", "c"]]}, 1, 12),
+        ({"inputs": [["a"], ["b", "cd"]]}, 1, 16),
         ({"input": ["a", "b"]}, 1, 2),
     ],
 )  # fmt: skip

@@ -153,6 +153,27 @@ OPENAI, ANTHROPIC, OTHER = Dialect.OPENAI, Dialect.ANTHROPIC, Dialect.OTHER
         ("/model/5/edit", None),
         ("/team/score", None),
         ("/images/7", None),
+        ("/openai/deployments/azure/embed/embeddings", OPENAI),
+        ("/engines/a/b/c/completions", OPENAI),
+        ("/models/images/embeddings", OTHER),
+        ("/images/embeddings", OTHER),
+        ("/v1/videos/generations", OPENAI),
+        ("/v1/videos/extensions", OPENAI),
+        ("/v1/videos/v_1", None),
+        ("/v1/realtime/translations", OPENAI),
+        ("/v1/realtime/translations/calls", OPENAI),
+        ("/v1/realtime/translations/client_secrets", OPENAI),
+        ("/v1/chat/moderations", OPENAI),
+        ("/v1/deployments/o/n/predictions", OTHER),
+        ("/api/v2/cortex/agent:run", OTHER),
+        ("/api/v1/apps/a_1/completion", OTHER),
+        ("/api/v1/services/status", None),
+        ("/agents/A/agentAliases/B/sessions/C/text", OTHER),
+        ("/agents/A/agentAliases/B/sessions/C", None),
+        ("/retrieveAndGenerateStream", OTHER),
+        ("/providers/mistral/azure/ocr", OTHER),
+        ("/providers/blackforestlabs/v1/flux-2-pro", OTHER),
+        ("/providers/mistral/settings", None),
         ("/", None),
     ],
 )
@@ -204,6 +225,14 @@ def test_a_model_may_stand_in_the_path() -> None:
     assert model_by_path("/v2/models/llama/versions/1/generate") == "llama"
     assert model_by_path("/accounts/1/ai/run/@cf/meta/llama-3") == "@cf/meta/llama-3"
     assert model_by_path("/serving-endpoints/llama/invocations") == "llama"
+    assert model_by_path("/openai/deployments/azure/gpt-4/chat/completions") == "azure/gpt-4"
+    assert model_by_path("/openai/deployments/d/extensions/chat/completions") == "d"
+    assert model_by_path("/engines/a/b/c/d/completions") == "a/b/c/d"
+    assert model_by_path("/openai/deployments/d/chat/completions") == "d"
+    assert model_by_path("/v1/deployments/owner/name/predictions") == "owner/name"
+    assert model_by_path("/ml/v1/deployments/d-1/text/chat_stream") == "d-1"
+    assert model_by_path("/v1beta/models/vertex_ai/gem:generateContent") == "vertex_ai/gem"
+    assert model_by_path("/v1/projects/p/publishers/google/models/gem:countTokens") == "gem"
     assert model_by_path("/endpoints/llama/invocations-response-stream") == "llama"
     assert model_by_path("/v1/projects/p/locations/l/endpoints/77:predict") == "77"
     assert model_by_path("/v1/projects/p/locations/l/endpoints/openapi/chat/completions") is None

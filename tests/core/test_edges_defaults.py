@@ -25,7 +25,8 @@ def test_nor_of_who_asks_believes_nobody() -> None:
     assert (said.client_ip, said.trusted, said.trust_unix) == ("peer", (), False)
     assert (said.tls_header, said.attributes, said.model_routes) == (None, (), ())
     assert [(one.kind, one.header) for one in said.accounts] == [
-        ("state", ""), ("header", "authorization"), ("header", "x-api-key"),
+        ("state", ""), ("header", "authorization"), ("header", "x-api-key"), ("header", "api-key"),
+        ("header", "x-goog-api-key"),
     ]  # fmt: skip
     assert not said.fetches
 

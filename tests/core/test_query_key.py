@@ -47,6 +47,8 @@ def seen(
         GEMINI,
         "/v1/models/g-2:streamGenerateContent",
         "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+        "/v1beta/openai/chat/completions",
+        "/v1beta/openai/embeddings",
     ],
 )
 def test_a_key_in_the_query_names_the_account(path: str, query: bytes) -> None:
@@ -64,6 +66,19 @@ def test_another_key_beside_it_buys_no_other_account() -> None:
     ):
         assert request.account is None
         assert request.credential_fault is CredentialFault.TWO_CREDENTIALS
+
+
+@pytest.mark.parametrize("scheme", ["state", "jwt", "query", "client-secret"])
+def test_a_scheme_that_sounds_like_the_applications_word_is_a_key_like_any_other(
+    scheme: str,
+) -> None:
+    wire = build.wire(GEMINI, body=BODY, key=None, query=b"key=AIza-real")
+    wire.headers.append((b"authorization", scheme.encode() + b" made-up"))
+    request = identify(
+        wire, HEADERS, Inspect(), id="r_1", at=build.NOW, secret=build.SECRET, keys={}
+    )
+
+    assert request.credential_fault is CredentialFault.TWO_CREDENTIALS
 
 
 def test_the_same_key_twice_is_one() -> None:

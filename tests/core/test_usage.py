@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gateway_guard.core.usage import UsageReader
 from gateway_guard.core.usage_encoding import is_plain_json
+from gateway_guard.core.usage_events import counts_in
 from gateway_guard.core.usage_text import delta_bytes
 from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.types import Dialect, Outcome, Usage
@@ -83,6 +84,29 @@ def test_a_0_behind_a_count_is_what_a_translator_did_not_know(
     _, usage = read(sse(body, Dialect.ANTHROPIC), [body])
 
     assert (usage.input_tokens, usage.output_tokens) == counted
+
+
+@pytest.mark.parametrize(
+    ("iterations", "read", "written"),
+    [
+        ([{"type": "compaction", "input_tokens": 100, "output_tokens": 9}], 105, 15),
+        ([{"type": "compaction", "input_tokens": -1, "output_tokens": 1e30}], 5, 6),
+        ([{"type": "compaction"}, {}], 5, 6),
+        ([{"type": 5}], 5, 6),
+        ("compaction", 5, 6),
+        (None, 5, 6),
+    ],
+)
+def test_a_stream_says_at_its_end_what_was_summed_up_beside_it(
+    iterations: object, read: int, written: int
+) -> None:
+    usage = {"input_tokens": 5, "output_tokens": 6, "iterations": iterations}
+    event = msgspec.json.encode({"type": "message_delta", "delta": {}, "usage": usage})
+
+    found = counts_in(b"event: message_delta\ndata: %b\n\n" % event)
+
+    assert found is not None
+    assert (found.read, found.written) == (read, written)
 
 
 @given(_cuts)

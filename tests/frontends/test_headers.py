@@ -260,6 +260,12 @@ def test_more_digits_than_python_reads_are_more_than_ours() -> None:
     assert merged == [*upstream(endless)[:2], upstream(endless)[5], *OURS]
 
 
+def test_an_upstream_that_counts_nothing_does_not_hide_what_is_left() -> None:
+    merged = merge(upstream(b"-1"), OURS)
+
+    assert merged == [*upstream(b"-1")[:2], upstream(b"-1")[5], *OURS]
+
+
 def test_what_cannot_be_compared_stays_as_the_upstream_sent_it() -> None:
     assert merge(upstream(b"many"), OURS) == [*upstream(b"many"), OURS[0]]
 

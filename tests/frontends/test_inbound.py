@@ -95,6 +95,18 @@ def test_names_with_underscores_are_seen_where_a_gateway_hands_them_on(asked: bo
     assert (b"x-a", b"b") in seen[0]
 
 
+@pytest.mark.parametrize(
+    "name", ["X_Guard_Account", "X-Guard_Risk", "x_forwarded_for", "X_Real.IP", "Content_Length"]
+)
+def test_a_name_that_imitates_another_is_refused_where_a_gateway_would_hand_it_on(
+    name: str,
+) -> None:
+    sent = GET + name.encode() + b": 1\r\nConnection: close\r\n\r\n"
+
+    assert answers(sent, b"}}", asked=True) == [b"400"]
+    assert answers(sent, b"ok") == [b"200"]  # nobody's upstream gets it here
+
+
 POST = b"POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

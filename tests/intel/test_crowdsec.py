@@ -44,7 +44,7 @@ def test_everything_comes_first_and_then_what_changes(lapi: StandIn) -> None:
     assert (nothing.taken.indicators, nothing.ended) == ([], set())
     assert [one.value for one in then.taken.indicators] == ["2001:db8:7::9/128"]
     assert then.ended == {first.taken.indicators[0].id}
-    assert lapi.asked[0] == "GET /v1/decisions/stream?startup=true&scopes=ip%2Crange"
+    assert lapi.asked[0].startswith("GET /v1/decisions/stream?startup=true&scopes=ip%2Crange%2C")
 
 
 def test_a_decision_says_how_sure_its_origin_is_and_until_when(lapi: StandIn) -> None:
@@ -66,7 +66,11 @@ def test_a_decision_says_how_sure_its_origin_is_and_until_when(lapi: StandIn) ->
         ({"simulated": True}, "simulated"),
         ({"duration": "-1s"}, "expired"),
         ({"duration": "soon"}, "without a duration that can be read"),
-        ({"value": "nobody"}, "of scopes that are no address or range"),
+        ({"value": "nobody"}, "that name no address or range"),
+        ({"value": "NL", "scope": "Country"}, crowdsec._NOT_TAKEN["country"]),
+        ({"value": "64500", "scope": "AS"}, crowdsec._NOT_TAKEN["as"]),
+        ({"value": "jo", "scope": "username"}, crowdsec._NOT_TAKEN["username"]),
+        ({"value": "acct_1", "scope": "account"}, crowdsec._NOT_TAKEN["account"]),
         ({"value": "203.0.0.0/16", "scope": "Range"}, "refused"),
         ({"value": "10.0.0.1"}, "refused"),
     ],

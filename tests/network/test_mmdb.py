@@ -88,6 +88,14 @@ def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes, message:
         open_file(file)
 
 
+def test_a_bin_file_says_which_edition_to_fetch(tmp_path: Path) -> None:
+    file = tmp_path / "IP2PROXY-LITE-PX1.BIN"
+    file.write_bytes(b"\x01\x05\x19\x0a\x01" * 100)
+
+    with pytest.raises(SourceError, match="network build --ip2proxy"):
+        open_file(file)
+
+
 def test_a_missing_file_and_a_folder_are_errors_that_name_them(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.mmdb: cannot be read: No such file"):
         open_file(tmp_path / "gone.mmdb")

@@ -8,11 +8,11 @@ request.
 
 Tokens are counted by whoever puts them where Envoy logs them:
 
-| from | input, output |
+| from | input, output, or both together |
 | --- | --- |
-| metadata `gateway_guard` | `input_tokens`, `output_tokens` |
-| metadata `io.envoy.ai_gateway` | `llm_input_token`, `llm_output_token` |
-| response headers or trailers, logged | `x-guard-input-tokens`, `x-guard-output-tokens` |
+| metadata `gateway_guard` | `input_tokens`, `output_tokens`, `total_tokens` |
+| metadata `io.envoy.ai_gateway` | `llm_input_token`, `llm_output_token`, `llm_total_token` |
+| response headers or trailers, logged | `x-guard-{input,output,total}-tokens` |
 
 Without any of them an answer costs its estimate, and one the upstream refused nothing.
 """
@@ -27,12 +27,15 @@ from gateway_guard.types import Outcome, Usage
 
 #: Where the authorisation's metadata lands (`answers`).
 _AUTHORISED: Final = b"envoy.filters.http.ext_authz"
-#: Namespace of metadata → keys of tokens read and written.
+#: Namespace of metadata → keys of tokens read, written, and of both together.
 _METADATA: Final = (
-    (b"gateway_guard", b"input_tokens", b"output_tokens"),
-    (b"io.envoy.ai_gateway", b"llm_input_token", b"llm_output_token"),
+    (b"gateway_guard", (b"input_tokens", b"output_tokens", b"total_tokens")),
+    # As the gateway's own examples name them (`llmRequestCosts[].metadataKey`).
+    (b"io.envoy.ai_gateway", (b"llm_input_token", b"llm_output_token", b"llm_total_token")),
 )
-_READ, _WRITTEN = b"x-guard-input-tokens", b"x-guard-output-tokens"
+_HEADERS: Final = (b"x-guard-input-tokens", b"x-guard-output-tokens", b"x-guard-total-tokens")
+#: Tokens read, written, both together; None each where nobody says.
+_Counted = tuple[int | None, int | None, int | None]
 #: `AccessLogType`: not said, and the end of a client's request. Others are about parts of one.
 _ENDS: Final = (0, 6)
 #: Most tokens believed of one request.
@@ -84,10 +87,10 @@ def usage(entry: Any, metadata: Mapping[bytes, Any]) -> Usage:
 
     Tokens are None, so that the estimate stands, where an answer was delivered and nobody counted.
     """
-    read, written = _counted(entry.response, metadata)
+    read, written, total = _counted(entry.response, metadata)
     status = entry.response.response_code.value or None
     outcome = _outcome(entry.common_properties.response_flags, status)
-    reported = read is not None or written is not None
+    reported = read is not None or written is not None or total is not None
     if not reported:
         if outcome is Outcome.UPSTREAM_ERROR or (status is not None and status >= 400):
             # An upstream that only said no has produced nothing anybody pays for.
@@ -96,8 +99,9 @@ def usage(entry: Any, metadata: Mapping[bytes, Any]) -> Usage:
             # The prompt may have reached the model; nothing came back.
             written = 0
     return Usage(
-        input_tokens=read, output_tokens=written, outcome=outcome, status=status, reported=reported
-    )
+        input_tokens=read, output_tokens=written, total_tokens=total, outcome=outcome,
+        status=status, reported=reported,
+    )  # fmt: skip
 
 
 def _outcome(flags: Any, status: int | None) -> Outcome:
@@ -111,18 +115,18 @@ def _outcome(flags: Any, status: int | None) -> Outcome:
     return Outcome.COMPLETED if status is not None else Outcome.UPSTREAM_ERROR
 
 
-def _counted(response: Any, metadata: Mapping[bytes, Any]) -> tuple[int | None, int | None]:
-    """Tokens read and written; None each where nobody says."""
-    for namespace, read, written in _METADATA:
+def _counted(response: Any, metadata: Mapping[bytes, Any]) -> _Counted:
+    for namespace, names in _METADATA:
         said = metadata.get(namespace)
         if said is not None:
             fields = _fields(said)
-            found = _number(fields.get(read)), _number(fields.get(written))
-            if found != (None, None):
-                return found
+            read, written, total = [_number(fields.get(name)) for name in names]
+            if (read, written, total) != (None, None, None):
+                return read, written, total
     headers = {e.key: e.value for e in response.response_headers}
     headers |= {e.key: e.value for e in response.response_trailers}
-    return _digits(headers.get(_READ)), _digits(headers.get(_WRITTEN))
+    read, written, total = [_digits(headers.get(name)) for name in _HEADERS]
+    return read, written, total
 
 
 def _fields(struct: Any) -> dict[bytes, Any]:

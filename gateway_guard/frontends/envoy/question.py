@@ -23,6 +23,7 @@ from gateway_guard.frontends.extauth.original import (
     partial,
     take_body,
 )
+from gateway_guard.frontends.head import imitations
 from gateway_guard.types import Wire
 
 #: A peer that is neither an address nor a unix socket: believed about nothing, found nowhere.
@@ -34,7 +35,9 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         wire: the client's request.
-        claimed: names of the `X-Guard-*` fields the client sent, which nobody believes.
+        claimed: names of fields the client sent that only the guard or a proxy may say, for Envoy
+            to take away: `X-Guard-*`, and what some upstreams take for those, or for
+            `X-Forwarded-*` (`X_Guard_Account`, `X.Forwarded.For`).
     """
 
     wire: Wire
@@ -75,7 +78,8 @@ def question(
         return wire
     # `size` says nothing: it is what Envoy had received when it asked.
     take_body(wire, http.raw_body or http.body or None, most=most_body, cut=partial(headers))
-    return Question(wire, tuple(name for name, _ in headers if name[:8] == b"x-guard-"))
+    claimed = tuple(name for name, _ in headers if name[:8] == b"x-guard-")
+    return Question(wire, claimed + imitations(headers))
 
 
 def _headers(http: Any, saying_who: Collection[bytes]) -> Headers:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from gateway_guard.clock import Clock
+from gateway_guard.core.limits import told_apart
 from gateway_guard.frontends.background import Settle
 from gateway_guard.frontends.extauth.leases import Leases
 from gateway_guard.types import Exchange, Outcome, Usage
@@ -53,7 +54,7 @@ class Settling:
         exchange = self.leases.take(request_id)
         if exchange is None:
             return False
-        await self._settle(exchange, usage)
+        await self._settle(exchange, told_apart(usage, exchange.request))
         return True
 
     async def close(self) -> None:

@@ -26,21 +26,27 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         request_id: the guard's, from `X-Guard-Request-Id`.
         input_tokens, output_tokens: as the model API counted them; None when it did not: the
             estimate stands, or, where it refused (a status of 400 and above), it did no work.
+        total_tokens: both together, for whoever knows no more; None otherwise.
         status: the HTTP status the client saw; None when not known.
     """
 
     request_id: str
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
+    total_tokens: Tokens | None = None
     status: Annotated[int, msgspec.Meta(ge=100, le=599)] | None = None
 
     def usage(self) -> Usage:
         """The same for the guard."""
         read, written, status = self.input_tokens, self.output_tokens, self.status
-        reported = read is not None or written is not None
+        total = self.total_tokens
+        reported = read is not None or written is not None or total is not None
         if not reported and status is not None and status >= 400:
             read = written = 0
-        return Usage(input_tokens=read, output_tokens=written, status=status, reported=reported)
+        return Usage(
+            input_tokens=read, output_tokens=written, total_tokens=total, status=status,
+            reported=reported,
+        )  # fmt: skip
 
 
 _decoder: Final = msgspec.json.Decoder(list[Report] | Report)

@@ -88,6 +88,21 @@ def test_tokens_somebody_counted_are_believed(entry: dict[str, Any]) -> None:
     assert (found.input_tokens, found.output_tokens, found.reported) == (40, 9, True)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"metadata": {"io.envoy.ai_gateway": {"llm_total_token": 49.0}}},
+        {"metadata": {"gateway_guard": {"total_tokens": "49"}}},
+        {"headers": {"x-guard-total-tokens": "49"}},
+    ],
+)
+def test_a_total_alone_is_a_count_too(entry: dict[str, Any]) -> None:
+    found = usage(**entry)
+
+    assert (found.input_tokens, found.output_tokens) == (None, None)
+    assert (found.total_tokens, found.reported) == (49, True)
+
+
 def test_no_tokens_and_none_counted_are_not_the_same() -> None:
     assert usage(headers={"x-guard-output-tokens": "0"}).output_tokens == 0
     assert usage(headers={"x-guard-output-tokens": "0"}).input_tokens is None

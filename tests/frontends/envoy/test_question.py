@@ -81,6 +81,19 @@ def test_what_the_client_claims_of_the_guard_is_named_and_not_believed() -> None
     assert not [name for name, _ in found.wire.headers if name.startswith(b"x-guard")]
 
 
+def test_what_an_upstream_may_take_for_the_guards_or_a_proxys_word_is_taken_away() -> None:
+    found = read(
+        check(
+            headers={
+                "x_guard_account": "acct_admin", "x.forwarded.for": "192.0.2.9",
+                "x_api_key": "sk-1", "x_trace_id": "1",
+            }
+        )
+    )  # fmt: skip
+
+    assert set(found.claimed) == {b"x_guard_account", b"x.forwarded.for"}
+
+
 @pytest.mark.parametrize(
     "headers", [{"x-envoy-auth-partial-body": "true"}, {"content-length": "10000"}]
 )

@@ -238,6 +238,48 @@ def test_a_report_replaces_the_estimate() -> None:
 @pytest.mark.parametrize(
     ("said", "counted"),
     [
+        ({"total_tokens": 900}, (12, 888)),  # the prompt's estimate, and the rest
+        ({"total_tokens": 10}, (10, 0)),
+        ({"total_tokens": 900, "input_tokens": 100}, (100, 800)),
+        ({"total_tokens": 900, "output_tokens": 100}, (800, 100)),
+        ({"total_tokens": 900, "output_tokens": 1000}, (0, 1000)),
+        ({"total_tokens": 900, "input_tokens": 600, "output_tokens": 300}, (600, 300)),
+    ],
+)
+def test_a_total_is_told_apart_by_the_estimate_of_the_prompt(
+    said: dict[str, int], counted: tuple[int, int]
+) -> None:
+    gateway = Asked(lease=60.0)
+
+    async def scenario() -> None:
+        asked = await gateway.ask_now("/auth/envoy" + CHAT, method="POST", body=build.chat_body())
+        await report(gateway, {"request_id": asked.headers["x-guard-request-id"], **said})
+
+    run(scenario)
+    usage = gateway.learnt[0].usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == counted
+    assert usage.reported
+
+
+def test_a_total_of_what_writes_nothing_was_read() -> None:
+    gateway = Asked(lease=60.0)
+
+    async def scenario() -> None:
+        body = b'{"model": "e", "input": "hello"}'
+        asked = await gateway.ask_now("/auth/envoy/v1/embeddings", method="POST", body=body)
+        name = asked.headers["x-guard-request-id"]
+        await report(gateway, {"request_id": name, "total_tokens": 5000})
+
+    run(scenario)
+    usage = gateway.learnt[0].usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == (5000, 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [
         ({"status": 400}, (0, 0)),
         ({"status": 502}, (0, 0)),
         ({"status": 399}, (None, None)),

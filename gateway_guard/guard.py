@@ -61,6 +61,7 @@ from gateway_guard.types import (
     Usage,
     Wire,
 )
+from gateway_guard.uncounted import again, uncounted
 
 #: Told of every exchange once it is settled; must not block or raise.
 Learner = Callable[[Exchange], None]
@@ -229,7 +230,7 @@ class Guard:
             if unheard:
                 degraded = (*degraded, "accounts")
             if charges:
-                store = self._at_once
+                store, wait = self._at_once, 1.0
                 try:
                     if store is not None:
                         grants = store.reserve_now(charges, id=request.id, now=request.at)
@@ -237,9 +238,10 @@ class Guard:
                         grants = await self.store.reserve(charges, id=request.id, now=request.at)
                 except StoreError as error:
                     self.failures.tell("store", error)
-                    grants = self._uncounted(policy, charges, request.id, request.at)
-                    degraded = (*degraded, "store")
-                decision = conclude(policy, plan, grants, degraded)
+                    shared, at = self.shared, request.at
+                    grants = uncounted(shared, policy, charges, id=request.id, now=at)
+                    degraded, wait = (*degraded, "store"), again(shared, request.id)
+                decision = conclude(policy, plan, grants, degraded, wait)
             else:
                 decision = conclude(policy, plan, (), degraded)
                 if decision.action is _CHALLENGE and policy.verification is not None:
@@ -273,7 +275,8 @@ class Guard:
             grants = await self.store.reserve(charges, id=id, now=now)
         except StoreError as error:
             self.failures.tell("store", error)
-            grants, degraded = self._uncounted(policy, charges, id, now), ("store",)
+            grants = uncounted(self.shared, policy, charges, id=id, now=now)
+            degraded = ("store",)
         if grants and all(map(_ALLOWED, grants)):
             try:
                 # At its full cost: this frees nothing, and the store need not remember it.
@@ -382,18 +385,6 @@ class Guard:
         if account in self.standing.places:
             return self.standing.on(facts, account, request.at)
         return facts
-
-    def _uncounted(
-        self, policy: Policy, charges: Sequence[Charge], id: str, now: float
-    ) -> tuple[Grant, ...]:
-        """What stands in for the store's answer by `on_error.store`; empty where nothing does."""
-        shared, choice = self.shared, policy.on_error.store
-        if shared is None:
-            return ()
-        shared.without[choice] += 1
-        if choice != "local":
-            return ()
-        return shared.local.reserve_now(charges, id=id, now=now)
 
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
         self.failures.tell("guard", error)

@@ -153,6 +153,12 @@ class PatientStore:
         return self._waiting if self._aside is None else len(self._aside)
 
     @property
+    def away(self) -> float:
+        """Seconds since the breaker opened; 0 while it is closed."""
+        since = self.breaker.since
+        return 0.0 if since is None else self._clock() - since
+
+    @property
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Table → (entries, most there may be); the limits among them are those counted here."""
         return {

@@ -12,6 +12,7 @@ from gateway_guard.core.breaker import Breaker, State
 from gateway_guard.ids import request_ids
 from gateway_guard.stores.arrears import Arrears, Settlement, nothing
 from gateway_guard.stores.base import Store
+from gateway_guard.stores.deadlines import TURNS, Lateness
 from gateway_guard.types import Charge, Grant
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ class Mender:
         store: what is told.
         breaker: whether to tell it now.
         arrears: what to tell it.
-        budget: seconds after which an answer counts as a failure for the breaker.
+        budget: seconds after which an answer counts as a failure for the breaker; one that this
+            process had no time to read counts as none.
         clock: as the breaker's.
         wall: the time reservations and settlements are made at, Unix seconds.
     """
@@ -164,18 +166,32 @@ class Mender:
         return True
 
     async def _reserve(self, ticket: int, asked: Settlement) -> bool | None:
-        """Whether one charge was granted; None: no answer. The breaker hears of it."""
-        began = self._clock()
+        """Whether one charge was granted; None: no answer. The breaker hears of it.
+
+        It hears that an answer is late before that has come, or is given up: whoever waited for
+        the end of that would ask for the store twice as long after it is back.
+        """
+        heard = False
+
+        def failed() -> None:
+            nonlocal heard
+            if not heard:
+                heard = True
+                self._breaker.failed(ticket, self._clock())
+
+        late = Lateness(self._budget, TURNS, failed)
         grants: tuple[Grant, ...] | None = None
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(self._longest):
-                grants = await self._store.reserve(asked.charges, id=asked.id, now=self._wall())
-        now = self._clock()
+        try:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(self._longest):
+                    grants = await self._store.reserve(asked.charges, id=asked.id, now=self._wall())
+        finally:
+            late.arrived()
         answered = grants is not None and len(grants) == len(asked.charges)
-        if answered and now - began <= self._budget:
+        if not answered:
+            failed()
+        elif not heard:
             self._breaker.succeeded(ticket)
-        else:
-            self._breaker.failed(ticket, now)
         return grants[0].allowed if answered and grants else None
 
     async def _settle(self, settlement: Settlement) -> bool:

@@ -29,7 +29,7 @@ from gateway_guard.stores.arrears import (
 )
 from gateway_guard.stores.aside import Aside
 from gateway_guard.stores.base import Store
-from gateway_guard.stores.deadlines import Deadlines
+from gateway_guard.stores.deadlines import TURNS, Deadlines
 from gateway_guard.stores.local import LocalStore
 from gateway_guard.stores.mending import Mender
 from gateway_guard.types import Charge, Grant
@@ -45,11 +45,6 @@ MOST_CALLS: Final = 1_000
 LONGEST_CALL: Final = 2.0
 #: Seconds `close` goes on delivering.
 CLOSING: Final = 1.0
-#: Turns of the event loop between the end of the budget and giving up. An answer that has come by
-#: then is read and handed through in three; a process that had no time to read is not told that
-#: the store is late.
-_TURNS: Final = 4
-
 #: Why a decision was made without the store → what that means.
 CAUSES: Final = {
     "late": "no answer within the budget",
@@ -135,7 +130,7 @@ class PatientStore:
         if not keeps:
             longest = max(LONGEST_CALL, 2.0 * budget)
             self._aside = Aside(store, self._owe, longest=longest, clock=clock)
-        self._deadlines = Deadlines(budget, _TURNS)
+        self._deadlines = Deadlines(budget, TURNS)
         self._most = most_calls
         self._clock = clock
         #: Decisions that wait.

@@ -329,6 +329,52 @@ def test_it_is_right_again_within_seconds_of_the_faults_end(
     hurried(scenario)
 
 
+def test_a_process_with_long_turns_notices_as_soon_that_the_store_is_back() -> None:
+    async def scenario() -> None:
+        faulty = FaultyStore()
+        store = patient(faulty)
+        loop: Any = asyncio.get_running_loop()
+
+        def busy() -> None:
+            loop.now += 0.06  # longer than the budget, with every turn
+            if not faulty.closed:
+                loop.call_soon(busy)
+
+        faulty.fault = REFUSED
+        await tries(store, IN_A_ROW)
+        await asyncio.sleep(10.0)
+        faulty.works()
+        loop.call_soon(busy)
+        ended = loop.time()
+        while store.breaker.state is not State.CLOSED:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert loop.time() - ended <= LONGEST_REST + 0.5
+        await store.close()
+
+    hurried(scenario)
+
+
+def test_a_store_that_hung_is_asked_again_within_a_second_of_its_return() -> None:
+    async def scenario() -> float:
+        faulty = FaultyStore()
+        store = patient(faulty)
+        faulty.fault = REFUSED
+        await tries(store, IN_A_ROW)
+        faulty.fault, faulty.hangs = None, True
+        await asyncio.sleep(10.0)
+        while store.breaker.state is not State.HALF_OPEN:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        faulty.works()
+        ended = loop_time()
+        while store.breaker.state is not State.CLOSED:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        took = loop_time() - ended
+        await store.close()
+        return took
+
+    assert hurried(scenario) <= BUDGET + LONGEST_REST + 0.02
+
+
 def test_while_a_store_hangs_nothing_grows_and_the_rest_fail_at_once() -> None:
     async def scenario() -> None:
         faulty = FaultyStore()

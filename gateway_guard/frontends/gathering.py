@@ -190,21 +190,25 @@ def admin_app(workers: Workers) -> Starlette:
     )
 
 
+#: What becomes of a worker that is being replaced.
+_PASSING: Final = ("draining", "starting")
+
+
 def readiness(
     answers: dict[Worker, httpx.Response], silent: Collection[Worker] = ()
 ) -> tuple[int, dict[str, Any]]:
     """HTTP status and body of `/readyz`, from every worker's own and those that are `silent`.
 
-    One worker that takes requests is enough: all share a listener. One that is draining while
-    others are ready is being replaced, which is no trouble. One that does not answer in time is:
-    what it has begun may wait for ever.
+    One worker that takes requests is enough: all share a listener. One that is draining, or is
+    starting, while others are ready is being replaced, which is no trouble. One that does not
+    answer in time is: what it has begun may wait for ever.
     """
     bodies = {worker: _body(answer) for worker, answer in answers.items()}
     ready = [bodies[worker] for worker, answer in answers.items() if answer.status_code == 200]
     others = [body for body in bodies.values() if body not in ready]
     if ready:
         well = not silent and all(body.get("status") == "ok" for body in ready)
-        well = well and all(body.get("status") == "draining" for body in others)
+        well = well and all(body.get("status") in _PASSING for body in others)
         status, word = 200, "ok" if well else "degraded"
     else:
         status, word = 503, str(others[0].get("status")) if others else "unready"

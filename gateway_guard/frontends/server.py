@@ -46,7 +46,6 @@ from gateway_guard.frontends.sockets import SocketProtocol
 from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
-from gateway_guard.linking import Linking
 from gateway_guard.record.exporting import OWN, encoder
 from gateway_guard.record.line import Addresses
 from gateway_guard.record.log import DecisionLog
@@ -126,6 +125,7 @@ class Sidecar:
 
     Attributes:
         guard: the brain.
+        starting: whether no connection is accepted yet.
         draining: whether SIGTERM has come.
         instruments: what this process tells of itself.
 
@@ -135,6 +135,7 @@ class Sidecar:
 
     def __init__(self, options: Options, settings: Settings) -> None:
         self.options = options
+        self.starting = True
         self.draining = False
         self.metrics = Metrics()
         self._log = DecisionLog.configured(settings, encoder(options.log_format))
@@ -240,7 +241,13 @@ class Sidecar:
         if self._otlp is not None:
             app = self._otlp.traced(app, self.guard)
         main = self._server(app, protocol, tls)
-        main.ready = ready
+
+        def serving_now() -> None:
+            self.starting = False
+            if ready is not None:
+                ready()
+
+        main.ready = serving_now
         loop = asyncio.get_running_loop()
 
         def reloaded(good: bool) -> None:
@@ -259,9 +266,6 @@ class Sidecar:
         linking = self.guard.linking
         if isinstance(linking, SharedLinking):
             linking.reload = lambda: loop.call_soon_threadsafe(reloader.ask) is not None
-        elif isinstance(linking, Linking):
-            # Here, too: gateways may ask over what has no lifespan.
-            linking.begin()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

@@ -34,6 +34,8 @@ def answer(status: int, word: str, *troubles: str) -> httpx.Response:
         ({FIRST: answer(200, "degraded", "a"), SECOND: answer(200, "degraded", "a")}, 200,
          "degraded", ["a"]),
         ({SECOND: answer(503, "draining"), THIRD: answer(200, "ok")}, 200, "ok", []),
+        ({SECOND: answer(200, "ok"), THIRD: answer(503, "starting")}, 200, "ok", []),
+        ({FIRST: answer(503, "starting")}, 503, "starting", []),
         ({FIRST: answer(503, "unready", "no"), SECOND: answer(200, "ok")}, 200, "degraded", ["no"]),
         ({FIRST: answer(503, "draining"), SECOND: answer(503, "draining")}, 503, "draining", []),
     ],

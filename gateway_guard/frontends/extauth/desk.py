@@ -117,6 +117,12 @@ class Desk:
         """As `ended`, by a report of `POST /v1/usage`."""
         return await self.ended(report.request_id, report.usage())
 
+    async def begin(self) -> None:
+        """See whether shared state answers and hear of its verdicts, for as long as a proxy would:
+        who is banned is so from the first question on.
+        """
+        await self._background.begin()
+
     async def close(self) -> None:
         """Settle everything leased by its estimate, then close the guard."""
         await self._settling.close()

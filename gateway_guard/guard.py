@@ -111,7 +111,7 @@ class Guard:
         self.linking = linking
         #: What others say of networks, clients and templates; matches nothing when None was given.
         self.indicators = indicators if indicators is not None else Indicators()
-        self.clock = clock or steady_clock()
+        self.clock = clock or steady_clock(store, profiles)
         #: Where accounts that meet a challenge are written down.
         self.register: Register = register or LocalRegister()
         #: Which accounts did, and which were asked to; read with every request.
@@ -238,7 +238,8 @@ class Guard:
                         grants = await self.store.reserve(charges, id=request.id, now=request.at)
                 except StoreError as error:
                     self.failures.tell("store", error)
-                    shared, at = self.shared, request.at
+                    # By now: it may have taken long, and the clock been set back.
+                    shared, at = self.shared, self.clock()
                     grants = uncounted(shared, policy, charges, id=request.id, now=at)
                     degraded, wait = (*degraded, "store"), again(shared, request.id)
                 decision = conclude(policy, plan, grants, degraded, wait)

@@ -180,6 +180,13 @@ class PatientStore:
             debts=self.arrears.debts,
         )
 
+    def set_back(self, seconds: float) -> None:
+        """As `MemoryStore.set_back`, of what is counted here: the server has a clock of its own."""
+        self.local.set_back(seconds)
+        self.arrears.set_back(seconds)
+        now, at = self._latest
+        self._latest = (now - seconds, at)
+
     async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         """As `Store.reserve`, within the budget.
 

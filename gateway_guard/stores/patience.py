@@ -31,7 +31,7 @@ from gateway_guard.stores.aside import Aside
 from gateway_guard.stores.base import Store
 from gateway_guard.stores.deadlines import TURNS, Deadlines
 from gateway_guard.stores.local import LocalStore
-from gateway_guard.stores.mending import Mender
+from gateway_guard.stores.mending import LATE, Mender, said
 from gateway_guard.types import Charge, Grant
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ LONGEST_CALL: Final = 2.0
 CLOSING: Final = 1.0
 #: Why a decision was made without the store → what that means.
 CAUSES: Final = {
-    "late": "no answer within the budget",
+    "late": LATE,
     "failed": "an error instead of an answer",
     "moving": "its slot of the Cluster is on its way to another node",
     "resting": "not asked, it has failed too often",
@@ -122,8 +122,9 @@ class PatientStore:
         self.arrears = Arrears(share)
         self.local = LocalStore(self.arrears, max_keys=max_keys)
         self.mender = Mender(
-            store, self.breaker, self.arrears, budget=budget, clock=clock, wall=self._wall
-        )
+            store, self.breaker, self.arrears, budget=budget, clock=clock, wall=self._wall,
+            failing=self._troubled,
+        )  # fmt: skip
         self.failures = dict.fromkeys(CAUSES, 0)
         self.without = {"deny": 0, "allow": 0, "local": 0}
         self._aside: Aside | None = None
@@ -221,9 +222,7 @@ class PatientStore:
                 # The Cluster answers; nobody else's decisions must suffer for these keys.
                 self.breaker.dropped(ticket, self._clock())
                 raise self._without("moving") from error
-            # Of foreign exceptions the name only: their text may quote anything.
-            said = str(error) if isinstance(error, StoreError) else type(error).__name__
-            raise self._failed(ticket, "failed", said) from error
+            raise self._failed(ticket, "failed", said(error)) from error
         finally:
             self._waiting -= 1
         self.breaker.succeeded(ticket)
@@ -264,10 +263,13 @@ class PatientStore:
                     await self.mender.run()
         await self.store.close()
 
-    def _failed(self, ticket: int, cause: str, said: str) -> StoreError:
+    def _troubled(self, why: str) -> None:
+        self._trouble = why
+
+    def _failed(self, ticket: int, cause: str, why: str) -> StoreError:
         """Count a call that was made for nothing."""
         self.breaker.failed(ticket, self._clock())
-        self._trouble = said
+        self._trouble = why
         self._mend()
         return self._without(cause)
 

@@ -256,6 +256,24 @@ def test_a_store_that_is_down_at_the_start_is_known_to_be_before_any_request(
     hurried(scenario)
 
 
+def test_what_only_probes_met_is_told_as_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong password, before the first request came."""
+
+    async def scenario() -> str | None:
+        faulty = FaultyStore()
+        faulty.fault = StoreError("WRONGPASS: user or password is wrong")
+        store = patient(faulty)
+        store.begin()
+        await asyncio.sleep(10.0)
+        await tries(store, 1)
+        trouble = store.health().trouble
+        await store.close()
+        return trouble
+
+    assert hurried(scenario) == "WRONGPASS: user or password is wrong"
+    assert "store-down reason=WRONGPASS" in caplog.text
+
+
 def test_a_store_that_answers_at_the_start_is_asked_once_and_charged_nothing() -> None:
     async def scenario() -> None:
         faulty = FaultyStore()

@@ -377,7 +377,8 @@ def serve(
                 def gather() -> None:
                     if admin is not None:
                         leave()
-                        gathering.run(admin, folder, settings, dashboard=pages)
+                        all_of_them = gathering.Workers(folder, workers)
+                        gathering.run(admin, all_of_them, settings, dashboard=pages)
 
                 status = supervise(workers, work, beside=gather if admin else None, stopping=leave)
     finally:

@@ -57,6 +57,19 @@ def test_a_worker_that_is_silent_is_named_and_the_others_take_requests() -> None
     )  # fmt: skip
 
 
+def test_a_worker_that_is_missing_is_named_and_the_others_take_requests() -> None:
+    """One that cannot start again: half of what there should be, and nobody was told."""
+    code, body = readiness({FIRST: answer(200, "ok")}, count=2)
+
+    assert (code, body["status"], body["troubles"]) == (
+        200, "degraded", ["worker 1 is not there; the log says why"]
+    )  # fmt: skip
+    assert (
+        readiness({FIRST: answer(200, "ok"), THIRD: answer(200, "ok")}, count=2)[1]["status"]
+        == "ok"
+    )
+
+
 def test_a_worker_that_stands_still_is_asked_about_its_readiness(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,6 +251,7 @@ def serve(
         descriptors,
         gathering,
         listen,
+        memory,
     )
     from gateway_guard.frontends.access import opens  # noqa: PLC0415
     from gateway_guard.frontends.certificate import Certificate  # noqa: PLC0415
@@ -287,6 +288,7 @@ def serve(
         max_connections=clients,
         max_upstream=forwarded,
         max_body=max_body,
+        held_bodies=memory.for_bodies(workers),
         limits=Limits(
             head=timeout_header, body=timeout_body, idle=timeout_keep_alive, write=timeout_write
         ),

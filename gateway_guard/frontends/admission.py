@@ -23,6 +23,7 @@ from gateway_guard.core.coming_back import come_back
 from gateway_guard.core.gradient import Gradient
 from gateway_guard.core.sections import Adaptive, Overload
 from gateway_guard.frontends.holding import Holding
+from gateway_guard.frontends.memory import for_bodies
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED
 from gateway_guard.frontends.turnstile import Turnstile
@@ -89,7 +90,7 @@ class Admission:
         self.lag = lag
         self.turnstile = Turnstile()
         self.gradient: Gradient | None = None
-        self.holding = Holding()
+        self.holding = Holding(for_bodies())
 
     def come_back(self, id: str) -> float:
         """Seconds until a request that is turned away now should be tried again."""

@@ -34,6 +34,7 @@ from gateway_guard.frontends.dashboard.mount import one_guard
 from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
 from gateway_guard.frontends.forwarding import Forwarding
+from gateway_guard.frontends.holding import MOST
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.instruments import Instruments
 from gateway_guard.frontends.parting import Parting
@@ -85,6 +86,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         timeouts: how long the upstream may take.
         max_connections, max_upstream: open connections, from clients and to the upstream.
         max_body: largest request body.
+        held_bodies: what unfinished ones may take together, bytes.
         limits: what clients may take; its `proxies` come from `proxy_protocol`.
         proxy_protocol: whether connections must begin with a PROXY protocol header; believed from
             the policy's trusted proxies, all others are closed.
@@ -109,6 +111,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 10_000
     max_upstream: int = 10_000
     max_body: int = 100 * 1024 * 1024
+    held_bodies: int = MOST
     limits: Limits = Limits()
     proxy_protocol: bool = False
     drain: float = 30.0
@@ -173,6 +176,7 @@ class Sidecar:
             self.guard, self.metrics, url=options.upstream, ca=options.upstream_ca,
             preserve_host=options.preserve_host, timeouts=options.timeouts,
             max_connections=options.max_upstream, max_body=options.max_body,
+            held_bodies=options.held_bodies,
         )  # fmt: skip
 
     def _visitors(self, otherwise: ASGIApp | None) -> VerificationApp:

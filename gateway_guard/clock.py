@@ -1,16 +1,18 @@
-"""The one clock: starts at wall time, then runs monotonically. Wall-clock steps are harmless."""
+"""The one clock: starts at wall time, then runs monotonically. Wall-clock steps are harmless.
+
+One that lasts is followed, in either direction.
+"""
 
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 log = logging.getLogger(__name__)
 
-#: Seconds since the Unix epoch; never runs backwards within a process.
+#: Seconds since the Unix epoch.
 Clock = Callable[[], float]
 
 #: Seconds between two looks at the wall clock.
@@ -23,15 +25,24 @@ LASTING: Final = 30.0
 _ALIKE: Final = 1.0
 
 
-def steady_clock() -> Clock:
-    """A clock that agrees with the wall clock now and ignores later steps of it, but for one.
+@runtime_checkable
+class Keeps(Protocol):
+    """What remembers when things happened, by this clock."""
+
+    def set_back(self, seconds: float) -> None:
+        """The clock was set back by `seconds` > 0: all of it happened so much earlier."""
+
+
+def steady_clock(*kept: object) -> Clock:
+    """A clock that agrees with the wall clock now and ignores later steps of it, but for those that
+    last.
 
     Limits measure differences: an hour too much or too little between two requests would forgive or
-    punish everybody. So it never runs back, and follows no step forward that is soon taken back.
-    One that lasts is followed: the machine was suspended, and that time has passed, or was started
-    with a clock that was slow. Else every token issued since would not be valid yet until the
-    process is started again. Where the wall clock is set back for good, this one stays ahead until
-    then, and the log says so.
+    punish everybody. So it follows no step that is soon taken back. One that lasts is followed, or
+    tokens and links would expire too early, or be not valid yet, until the process is started
+    again. Forward: the machine was suspended, and that time has passed, or was started with a clock
+    that was slow. Back: no time has passed, and it never runs backwards otherwise; what is `kept`
+    is told (`Keeps`, where it is one).
     """
     monotonic = time.monotonic
     start = monotonic()
@@ -47,13 +58,13 @@ def steady_clock() -> Clock:
         if abs(ahead) < APART or abs(ahead - lead) > _ALIKE:
             lead, since = ahead, at
         elif at - since >= LASTING:
-            if ahead > 0.0:
-                offset += ahead
-                lead, since = 0.0, at
-                log.warning("clock-followed seconds=%.0f", ahead)
-            else:
-                since = math.inf  # said once
-                log.warning("clock-ahead seconds=%.0f: start this process again", -ahead)
+            offset += ahead
+            lead, since = 0.0, at
+            log.warning("clock-followed seconds=%.0f", ahead)
+            if ahead < 0.0:
+                for one in kept:
+                    if isinstance(one, Keeps):
+                        one.set_back(-ahead)
 
     def now() -> float:
         at = monotonic()

@@ -62,6 +62,7 @@ from gateway_guard.types import (
     Usage,
     Wire,
 )
+from gateway_guard.uncounted import again, uncounted
 
 #: Told of every exchange once it is settled; must not block or raise.
 Learner = Callable[[Exchange], None]
@@ -111,7 +112,7 @@ class Guard:
         self.linking = linking
         #: What others say of networks, clients and templates; matches nothing when None was given.
         self.indicators = indicators if indicators is not None else Indicators()
-        self.clock = clock or steady_clock()
+        self.clock = clock or steady_clock(store, profiles)
         #: Where accounts that meet a challenge are written down.
         self.register: Register = register or LocalRegister()
         #: Which accounts did, and which were asked to; read with every request.
@@ -234,7 +235,7 @@ class Guard:
             if unheard:
                 degraded = (*degraded, "accounts")
             if charges:
-                store = self._at_once
+                store, wait = self._at_once, 1.0
                 try:
                     if store is not None:
                         grants = store.reserve_now(charges, id=request.id, now=request.at)
@@ -242,9 +243,11 @@ class Guard:
                         grants = await self.store.reserve(charges, id=request.id, now=request.at)
                 except StoreError as error:
                     self.failures.tell("store", error)
-                    grants = self._uncounted(policy, charges, request.id, request.at)
-                    degraded = (*degraded, "store")
-                decision = conclude(policy, plan, grants, degraded)
+                    # By now: it may have taken long, and the clock been set back.
+                    shared, at = self.shared, self.clock()
+                    grants = uncounted(shared, policy, charges, id=request.id, now=at)
+                    degraded, wait = (*degraded, "store"), again(shared, request.id)
+                decision = conclude(policy, plan, grants, degraded, wait)
             else:
                 decision = conclude(policy, plan, (), degraded)
                 if decision.action is _CHALLENGE and policy.verification is not None:
@@ -278,7 +281,8 @@ class Guard:
             grants = await self.store.reserve(charges, id=id, now=now)
         except StoreError as error:
             self.failures.tell("store", error)
-            grants, degraded = self._uncounted(policy, charges, id, now), ("store",)
+            grants = uncounted(self.shared, policy, charges, id=id, now=now)
+            degraded = ("store",)
         if grants and all(map(_ALLOWED, grants)):
             try:
                 # At its full cost: this frees nothing, and the store need not remember it.
@@ -388,12 +392,6 @@ class Guard:
         if account in self.standing.places:
             return self.standing.on(facts, account, request.at)
         return facts
-
-    def _uncounted(
-        self, policy: Policy, charges: Sequence[Charge], id: str, now: float
-    ) -> tuple[Grant, ...]:
-        shared = self.shared
-        return () if shared is None else shared.uncounted(policy.on_error.store, charges, id, now)
 
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
         self.failures.tell("guard", error)

@@ -22,7 +22,7 @@ LAYERS = (
     ("campaigns",),
     ("policy",),
     ("network", "accounts", "stores", "record", "intel"),
-    ("linking", "rehearsing"),
+    ("linking", "rehearsing", "uncounted"),
     ("streams",),
     ("guard",),
     ("building", "metering"),

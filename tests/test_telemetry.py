@@ -121,6 +121,13 @@ def visited(expression: str) -> list[Any]:
     return found
 
 
+def test_metrics_are_in_base_units() -> None:
+    """Source: https://prometheus.io/docs/practices/naming/"""
+    odd = re.compile("milli|micro|nano|minute|hour|percent|kilo|mega|_ms(_|$)|_mb(_|$)")
+
+    assert [name for name in exposed() if odd.search(name)] == []
+
+
 def test_what_parses_expressions_finds_names_labels_and_mistakes() -> None:
     nodes = visited('sum by (a) (rate(x{b="1"}[5m])) / on (c) y offset 1d')
 

@@ -251,6 +251,7 @@ def serve(
         descriptors,
         gathering,
         listen,
+        memory,
     )
     from gateway_guard.frontends.access import opens  # noqa: PLC0415
     from gateway_guard.frontends.certificate import Certificate  # noqa: PLC0415
@@ -287,6 +288,7 @@ def serve(
         max_connections=clients,
         max_upstream=forwarded,
         max_body=max_body,
+        held_bodies=memory.for_bodies(workers),
         limits=Limits(
             head=timeout_header, body=timeout_body, idle=timeout_keep_alive, write=timeout_write
         ),
@@ -377,7 +379,8 @@ def serve(
                 def gather() -> None:
                     if admin is not None:
                         leave()
-                        gathering.run(admin, folder, settings, dashboard=pages)
+                        all_of_them = gathering.Workers(folder, workers)
+                        gathering.run(admin, all_of_them, settings, dashboard=pages)
 
                 status = supervise(workers, work, beside=gather if admin else None, stopping=leave)
     finally:

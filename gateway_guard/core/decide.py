@@ -175,13 +175,18 @@ STATUS = {Action.CHALLENGE: 403, Action.THROTTLE: 429, Action.DENY: 403}
 
 
 def conclude(
-    policy: Policy, plan: Plan, grants: tuple[Grant, ...] = (), degraded: tuple[str, ...] = ()
+    policy: Policy,
+    plan: Plan,
+    grants: tuple[Grant, ...] = (),
+    degraded: tuple[str, ...] = (),
+    again: float = 1.0,
 ) -> Decision:
     """The decision after quotas: a plan that forwards becomes a throttle where a limit has no room.
 
     The wait is the longest of all refusing limits, because all must have room. `degraded` names
-    dependencies that failed: a failed store denies (503) or is passed over, by `on_error.store`;
-    with `local`, `grants` are those of this worker's memory, and without any it denies.
+    dependencies that failed: a failed store denies (503, to come back in `again` seconds) or is
+    passed over, by `on_error.store`; with `local`, `grants` are those of this worker's memory, and
+    without any it denies.
     """
     action, rule, reason, where = plan.action, plan.rule, plan.reason, plan.where
     wait = -1.0
@@ -206,7 +211,7 @@ def conclude(
         retry_after = wait if wait != math.inf else None
     if degraded and "store" in degraded and not action.refuses and _uncounted(policy, grants):
         action, rule, where, status = Action.DENY, "guard:store", None, 503
-        reason, retry_after = "limits could not be counted", 1.0
+        reason, retry_after = "limits could not be counted", again
     if action >= _REFUSALS:
         if status is None:
             status = STATUS[action]

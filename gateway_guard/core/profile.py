@@ -112,6 +112,20 @@ class Profiles:
             fresh.move_to_end(account)
         return profile
 
+    def set_back(self, seconds: float) -> None:
+        """The clock was set back by `seconds`: every account did all it did so much earlier.
+
+        Otherwise all would seem to ask without a pause until it is as late again. When a place was
+        last seen stays as it is, which counts it for so much longer.
+        """
+        for profiles in (self._fresh, self._established):
+            for profile in profiles.values():
+                profile.last -= seconds
+                profile.placed -= seconds
+                profile.held.at -= seconds
+                if profile.events:
+                    profile.hour = int(profile.last // HOUR)
+
     def _drop(self) -> None:
         self._fresh.popitem(last=False)
         self.evicted += 1

@@ -4,7 +4,8 @@
 /readyz    200 `ok`, or `degraded` (a reload failed, a database is missing, an issuer of keys does
            not answer: the last good serves; campaigns cannot be saved, or their verdicts not
            followed; decisions cannot be logged; shared state does not answer);
-           503 `unready` (upstream unreachable) or `draining`
+           503 `starting` (nothing is accepted yet: shared verdicts are waited for, shortly),
+           `unready` (upstream unreachable) or `draining`
 /metrics   Prometheus text
 /v1/usage  where gateways ask: what requests really cost (`extauth.usage`)
 /debug/snapshot  how the process is, for diagnosis (`snapshot`)
@@ -36,8 +37,11 @@ from gateway_guard.record.metrics import Metrics
 CHECK_EVERY = 2.0
 
 
-class Draining(Protocol):
-    """Whoever knows that the process is about to stop."""
+class Phase(Protocol):
+    """Whoever knows whether the process accepts nothing yet, or is about to stop."""
+
+    @property
+    def starting(self) -> bool: ...
 
     @property
     def draining(self) -> bool: ...
@@ -50,7 +54,7 @@ class Health:
         self,
         guard: Guard,
         upstream: Upstream | None,
-        state: Draining,
+        state: Phase,
         *,
         renewed: Sequence[Renewed] = (),
         decisions: DecisionLog | None = None,
@@ -107,6 +111,8 @@ class Health:
             troubles.append("no network data: every address is unknown")
         if self._state.draining:
             status, word = 503, "draining"
+        elif self._state.starting:
+            status, word = 503, "starting"
         elif self._failure is not None:
             status, word = 503, "unready"
             troubles.append(self._failure)

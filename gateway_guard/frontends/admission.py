@@ -13,16 +13,17 @@ or throttles is told that instead, where there is time to look. In shadow nobody
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic
 from typing import Any, Final
 
 import msgspec
 
+from gateway_guard.core.coming_back import come_back
 from gateway_guard.core.gradient import Gradient
 from gateway_guard.core.sections import Adaptive, Overload
 from gateway_guard.frontends.holding import Holding
+from gateway_guard.frontends.memory import for_bodies
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED
 from gateway_guard.frontends.turnstile import Turnstile
@@ -36,29 +37,8 @@ Send = Callable[[Message], Awaitable[None]]
 #: and a request takes about four turns. Hundreds of clients that each wait for their answer before
 #: they ask again stay below it. An application's own loop may be as slow as it likes.
 SIDECAR_LAG: Final = 0.02
-#: Seconds after which those turned away may come back, spread so that they do not all do at once:
-#: while next to everybody is taken. Not measured.
-SOONEST: Final = 1
-LATEST: Final = 3
-#: Longest of them, however few are taken. Vendors' SDKs keep to a wait of up to a minute, beyond
-#: that older releases come back after half a second.
-LONGEST: Final = 60
-
 PROCESS: Final = "this process has more to do than it can"
 CROWDED: Final = "bodies that are still coming take more memory than they may"
-
-
-def come_back(id: str, share: float = 1.0) -> float:
-    """Whole seconds until the request `id` should be tried again, in [`SOONEST`, `LONGEST`].
-
-    They are the more the smaller the `share`, in [0, 1], of requests that is taken. Otherwise those
-    who come back after a pause are more than there is time even to turn away, next to nobody is
-    served, and it never ends: at half of what the sidecar could do, with clients that all kept to
-    1 to 3 s, 3 s without the process left a tenth of them served a quarter of a minute later.
-    """
-    scale = min(1.0 / share, LONGEST / LATEST) if share > 0.0 else LONGEST / LATEST
-    soonest, latest = round(SOONEST * scale), round(LATEST * scale)
-    return float(soonest + zlib.crc32(id.encode()) % (latest - soonest + 1))
 
 
 class Waiting:
@@ -110,7 +90,7 @@ class Admission:
         self.lag = lag
         self.turnstile = Turnstile()
         self.gradient: Gradient | None = None
-        self.holding = Holding()
+        self.holding = Holding(for_bodies())
 
     def come_back(self, id: str) -> float:
         """Seconds until a request that is turned away now should be tried again."""

@@ -15,6 +15,7 @@ from gateway_guard.frontends.admission import SIDECAR_LAG, publish_admission
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.frontends.authorities import Authorities
 from gateway_guard.frontends.door import Door
+from gateway_guard.frontends.holding import Holding
 from gateway_guard.frontends.proxy import Forward
 from gateway_guard.frontends.upstream import Origin, Timeouts, Upstream, tls_context
 from gateway_guard.guard import Guard
@@ -40,6 +41,7 @@ class Forwarding:
         timeouts: how long it may take.
         max_connections: to it, open at once.
         max_body: largest request body, bytes.
+        held_bodies: most of unfinished ones together, bytes.
 
     Raises:
         SettingsError: `url` or `ca` cannot be used.
@@ -59,6 +61,7 @@ class Forwarding:
         timeouts: Timeouts,
         max_connections: int,
         max_body: int,
+        held_bodies: int,
     ) -> None:
         origin = Origin.parse(url)
         self._most = max_connections
@@ -75,6 +78,7 @@ class Forwarding:
         middleware = self.http = GuardMiddleware(
             forward, guard=guard, lag=SIDECAR_LAG, on_decided=metrics.decided
         )
+        middleware.admission.holding = Holding(held_bodies)
         publish_admission(middleware.admission, metrics)
         self.door = Door(guard, middleware.admission)
         metrics.gauge(

@@ -70,9 +70,14 @@ def leave(folder: Path, worker: Worker, metrics: bytes) -> None:
 
 
 class Workers:
-    """The workers behind one folder."""
+    """The workers behind one folder.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        count: how many there should be; 0 where nobody said.
+    """
+
+    def __init__(self, folder: Path, count: int = 0) -> None:
+        self.count = count
         self._folder = folder
         self._gathered = Gathered()
         self._lock = asyncio.Lock()
@@ -166,7 +171,8 @@ def admin_app(workers: Workers) -> Starlette:
 
     async def readyz(request: Request) -> Response:  # noqa: ARG001
         answers = await workers.ask("/readyz")
-        return json_response(*readiness(answers, workers.present() - set(answers)))
+        silent = workers.present() - set(answers)
+        return json_response(*readiness(answers, silent, workers.count))
 
     async def scrape(request: Request) -> Response:  # noqa: ARG001
         headers = {"content-type": CONTENT_TYPE_PLAIN_0_0_4}
@@ -190,26 +196,33 @@ def admin_app(workers: Workers) -> Starlette:
     )
 
 
-def readiness(
-    answers: dict[Worker, httpx.Response], silent: Collection[Worker] = ()
-) -> tuple[int, dict[str, Any]]:
-    """HTTP status and body of `/readyz`, from every worker's own and those that are `silent`.
+#: What becomes of a worker that is being replaced.
+_PASSING: Final = ("draining", "starting")
 
-    One worker that takes requests is enough: all share a listener. One that is draining while
-    others are ready is being replaced, which is no trouble. One that does not answer in time is:
-    what it has begun may wait for ever.
+
+def readiness(
+    answers: dict[Worker, httpx.Response], silent: Collection[Worker] = (), count: int = 0
+) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body of `/readyz`, from every worker's own and those that are `silent`, of
+    `count` that there should be.
+
+    One worker that takes requests is enough: all share a listener. One that is draining, or is
+    starting, while others are ready is being replaced, which is no trouble. One that does not
+    answer in time is: what it has begun may wait for ever.
     """
     bodies = {worker: _body(answer) for worker, answer in answers.items()}
     ready = [bodies[worker] for worker, answer in answers.items() if answer.status_code == 200]
     others = [body for body in bodies.values() if body not in ready]
+    missing = set(range(count)) - {worker.number for worker in (*answers, *silent)}
     if ready:
-        well = not silent and all(body.get("status") == "ok" for body in ready)
-        well = well and all(body.get("status") == "draining" for body in others)
+        well = not silent and not missing and all(body.get("status") == "ok" for body in ready)
+        well = well and all(body.get("status") in _PASSING for body in others)
         status, word = 200, "ok" if well else "degraded"
     else:
         status, word = 503, str(others[0].get("status")) if others else "unready"
     troubles = {trouble for body in bodies.values() for trouble in body.get("troubles", ())}
     troubles |= {f"worker {worker.number} does not answer" for worker in silent}
+    troubles |= {f"worker {number} is not there; the log says why" for number in missing}
     if not bodies:
         troubles = {"no worker answers"}
     return status, {
@@ -224,20 +237,19 @@ def readiness(
 
 
 def run(
-    listener: socket.socket, folder: Path, settings: Settings, *, dashboard: bool = False
+    listener: socket.socket, workers: Workers, settings: Settings, *, dashboard: bool = False
 ) -> None:
     """Serve the admin port until SIGTERM."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(listener, folder, settings, dashboard))
+        runner.run(_serve(listener, workers, settings, dashboard))
 
 
 async def _serve(
-    listener: socket.socket, folder: Path, settings: Settings, dashboard: bool
+    listener: socket.socket, workers: Workers, settings: Settings, dashboard: bool
 ) -> None:  # fmt: skip
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    workers = Workers(folder)
     watching = loop.create_task(workers.watch())
     sources = workers.sources if dashboard else None
     app = several_guards(listener, admin_app(workers), sources, settings)

@@ -34,6 +34,7 @@ from gateway_guard.frontends.dashboard.mount import one_guard
 from gateway_guard.frontends.extauth.asked import Asked
 from gateway_guard.frontends.forwarded import TrustedPeers
 from gateway_guard.frontends.forwarding import Forwarding
+from gateway_guard.frontends.holding import MOST
 from gateway_guard.frontends.inbound import GuardProtocol
 from gateway_guard.frontends.instruments import Instruments
 from gateway_guard.frontends.parting import Parting
@@ -46,7 +47,6 @@ from gateway_guard.frontends.sockets import SocketProtocol
 from gateway_guard.frontends.sweeping import sweep
 from gateway_guard.frontends.upstream import Timeouts
 from gateway_guard.guard import Guard, Learner
-from gateway_guard.linking import Linking
 from gateway_guard.record.exporting import OWN, encoder
 from gateway_guard.record.line import Addresses
 from gateway_guard.record.log import DecisionLog
@@ -86,6 +86,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         timeouts: how long the upstream may take.
         max_connections, max_upstream: open connections, from clients and to the upstream.
         max_body: largest request body.
+        held_bodies: what unfinished ones may take together, bytes.
         limits: what clients may take; its `proxies` come from `proxy_protocol`.
         proxy_protocol: whether connections must begin with a PROXY protocol header; believed from
             the policy's trusted proxies, all others are closed.
@@ -110,6 +111,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 10_000
     max_upstream: int = 10_000
     max_body: int = 100 * 1024 * 1024
+    held_bodies: int = MOST
     limits: Limits = Limits()
     proxy_protocol: bool = False
     drain: float = 30.0
@@ -126,6 +128,7 @@ class Sidecar:
 
     Attributes:
         guard: the brain.
+        starting: whether no connection is accepted yet.
         draining: whether SIGTERM has come.
         instruments: what this process tells of itself.
 
@@ -135,6 +138,7 @@ class Sidecar:
 
     def __init__(self, options: Options, settings: Settings) -> None:
         self.options = options
+        self.starting = True
         self.draining = False
         self.metrics = Metrics()
         self._log = DecisionLog.configured(settings, encoder(options.log_format))
@@ -172,6 +176,7 @@ class Sidecar:
             self.guard, self.metrics, url=options.upstream, ca=options.upstream_ca,
             preserve_host=options.preserve_host, timeouts=options.timeouts,
             max_connections=options.max_upstream, max_body=options.max_body,
+            held_bodies=options.held_bodies,
         )  # fmt: skip
 
     def _visitors(self, otherwise: ASGIApp | None) -> VerificationApp:
@@ -240,7 +245,13 @@ class Sidecar:
         if self._otlp is not None:
             app = self._otlp.traced(app, self.guard)
         main = self._server(app, protocol, tls)
-        main.ready = ready
+
+        def serving_now() -> None:
+            self.starting = False
+            if ready is not None:
+                ready()
+
+        main.ready = serving_now
         loop = asyncio.get_running_loop()
 
         def reloaded(good: bool) -> None:
@@ -259,9 +270,6 @@ class Sidecar:
         linking = self.guard.linking
         if isinstance(linking, SharedLinking):
             linking.reload = lambda: loop.call_soon_threadsafe(reloader.ask) is not None
-        elif isinstance(linking, Linking):
-            # Here, too: gateways may ask over what has no lifespan.
-            linking.begin()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

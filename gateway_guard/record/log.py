@@ -6,20 +6,24 @@ wait for it just the same, and by then everything an exchange refers to has left
 caches (measured in the sidecar, CPU per line: 27 µs encoded later, 21 µs at once).
 
 Whole lines are appended in one system call each batch, so several processes may share a file, and
-rotating it tears no line. A file that was moved away or removed is made anew with the next line:
-not everybody who embeds a guard heeds signals, and what is written to a removed file is nowhere.
+rotating it tears no line. A pipe takes a batch in pieces, between which another process would put
+its own: where standard output is one, they write one after the other. A file that was moved away or
+removed is made anew with the next line: not everybody who embeds a guard heeds signals, and what is
+written to a removed file is nowhere.
 Threads do not survive a fork: build it in the process that serves.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import logging
 import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 from gateway_guard.errors import SettingsError
@@ -82,6 +86,8 @@ class DecisionLog:
         self._fd = -1
         #: Device and number of the file written to; None where it is none: a pipe, `-`.
         self._file: tuple[int, int] | None = None
+        #: Whether several processes that write there have to take turns.
+        self._turns = False
         #: What goes wrong now → the system's words for it.
         self._reported: dict[str, str] = {}
         try:
@@ -183,6 +189,7 @@ class DecisionLog:
         self._fd = handle
         lasts = self.path != "-" and stat.S_ISREG(found.st_mode)
         self._file = (found.st_dev, found.st_ino) if lasts else None
+        self._turns = not stat.S_ISREG(found.st_mode)
 
     def _moved(self) -> bool:
         """Whether another file is at the path by now, or none."""
@@ -218,19 +225,19 @@ class DecisionLog:
         self._reported.pop("open", None)
 
     def _append(self, lines: list[bytes]) -> None:
-        data = (b"\n" if self._torn else b"") + b"".join(lines)
-        rest = memoryview(data)
+        whole = (b"\n" if self._torn else b"") + b"".join(lines)
+        data = memoryview(whole)
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            with self._turn():
+                while data:
+                    data = data[os.write(self._fd, data) :]
         except OSError as error:
-            # A disk that fills up has taken some lines, and part of the next: what is written after
-            # it starts on a line of its own.
-            out = data[: len(data) - len(rest)]
-            whole = out.count(b"\n") - (self._torn and bool(out))
+            out = whole[: len(whole) - len(data)]
+            written = out.count(b"\n") - (self._torn and bool(out))
+            self.written += written
+            # Part of a line may be out: the next write starts on a line of its own.
             self._torn = not out.endswith(b"\n") if out else self._torn
-            self.written += whole
-            self._failed("write", error.strerror, lost=len(lines) - whole)
+            self._failed("write", error.strerror, lost=len(lines) - written)
             return
         self._torn = False
         self.written += len(lines)
@@ -238,6 +245,20 @@ class DecisionLog:
             log.warning(
                 "decision log %s: written again; lines lost until now: %d", self.path, self.lost
             )
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let nobody else write between the pieces of a batch; ends with the process."""
+        locked = False
+        if self._turns:
+            with contextlib.suppress(OSError):  # where there are no locks lines may be torn
+                fcntl.lockf(self._fd, fcntl.LOCK_EX)
+                locked = True
+        try:
+            yield
+        finally:
+            if locked:
+                fcntl.lockf(self._fd, fcntl.LOCK_UN)
 
     def _failed(self, step: str, cause: str | None, *, lost: int = 0) -> None:
         with self._counting:  # both the loop and the thread come here

@@ -100,6 +100,11 @@ class Arrears:
         bucket.set(bucket.level(charge.rate * self.share, now) + cost, now)
         self._debts[charge.key] = Debt(charge, bucket)
 
+    def set_back(self, seconds: float) -> None:
+        """As `MemoryStore.set_back`."""
+        for debt in self._debts.values():
+            debt.used.at -= seconds
+
     def next_settlement(self) -> Settlement | None:
         """Take out the settlement that has waited longest; None when none waits."""
         if not self._settlements:

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import Final, Self
+
+#: Turns of the event loop between the end of a budget and giving up. An answer that has come by
+#: then is read and handed through in three; a process that had no time to read is not told that
+#: the store is late.
+TURNS: Final = 4
 
 
 class Deadlines:
@@ -106,3 +111,30 @@ class Deadline:
         if task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             self.expired = True
             raise TimeoutError from error
+
+
+class Lateness:
+    """Tells once that something is late, as `Deadlines` would have it, and goes on waiting.
+
+    Args:
+        seconds: after which it is, > 0, …
+        turns: … and so many turns of the event loop.
+        tell: called then, unless it was there before.
+    """
+
+    __slots__ = ("_handle", "_tell")
+
+    def __init__(self, seconds: float, turns: int, tell: Callable[[], object]) -> None:
+        self._tell = tell
+        loop = asyncio.get_running_loop()
+        self._handle: asyncio.Handle = loop.call_later(seconds, self._wait, loop, turns)
+
+    def arrived(self) -> None:
+        """It is there."""
+        self._handle.cancel()
+
+    def _wait(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        if turns:
+            self._handle = loop.call_soon(self._wait, loop, turns - 1)
+        else:
+            self._tell()

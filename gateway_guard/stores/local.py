@@ -45,6 +45,10 @@ class LocalStore:
         """As `MemoryStore.sizes`."""
         return self._memory.sizes
 
+    def set_back(self, seconds: float) -> None:
+        """As `MemoryStore.set_back`."""
+        self._memory.set_back(seconds)
+
     def reserve_now(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         """As `Store.reserve`, for this worker's share; never raises."""
         share = self._arrears.share

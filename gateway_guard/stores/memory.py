@@ -60,6 +60,10 @@ class Overflow:
             return 0.0
         return self._left(cell, min(rate, self._rate[cell]), now)
 
+    def set_back(self, seconds: float) -> None:
+        """As `MemoryStore.set_back`."""
+        self._at = array("d", (at - seconds for at in self._at))
+
     def _left(self, cell: int, rate: float, now: float) -> float:
         return max(0.0, self._used[cell] - max(0.0, now - self._at[cell]) * rate)
 
@@ -258,6 +262,20 @@ class MemoryStore:
                 bucket.at = now
             level += cost - reserved
             bucket.used = level if level > 0.0 else 0.0
+
+    def set_back(self, seconds: float) -> None:
+        """The caller's clock was set back by `seconds`: everything happened so much earlier.
+
+        Otherwise nothing would drain until it is as late again. Rare; 400,000 buckets take 20 ms.
+        """
+        for bucket in self._buckets:
+            bucket.at -= seconds
+        for overflow in self._overflow.values():
+            overflow.set_back(seconds)
+        self._held = {
+            held: (since - seconds, charges) for held, (since, charges) in self._held.items()
+        }
+        self._next_sweep -= seconds
 
     async def close(self) -> None:
         """Nothing to release."""

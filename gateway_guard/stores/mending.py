@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
 
 from gateway_guard.core.breaker import Breaker, State
+from gateway_guard.errors import StoreError
 from gateway_guard.ids import request_ids
 from gateway_guard.stores.arrears import Arrears, Settlement, nothing
 from gateway_guard.stores.base import Store
+from gateway_guard.stores.deadlines import TURNS, Lateness
 from gateway_guard.types import Charge, Grant
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,17 @@ PROBE: Final = Charge(
 )  # fmt: skip
 
 
+#: What is said of an answer that has not come.
+LATE: Final = "no answer within the budget"
+
+
+def said(error: Exception) -> str:
+    """What a failure is called. Of foreign exceptions the name: their text may quote anything."""
+    if isinstance(error, TimeoutError):
+        return LATE
+    return str(error) if isinstance(error, StoreError) else type(error).__name__
+
+
 class Mender:
     """Empties the arrears on a task of its own, as fast as the store answers.
 
@@ -46,9 +58,11 @@ class Mender:
         store: what is told.
         breaker: whether to tell it now.
         arrears: what to tell it.
-        budget: seconds after which an answer counts as a failure for the breaker.
+        budget: seconds after which an answer counts as a failure for the breaker; one that this
+            process had no time to read counts as none.
         clock: as the breaker's.
         wall: the time reservations and settlements are made at, Unix seconds.
+        failing: told why a question failed, in words without a password.
     """
 
     def __init__(
@@ -60,6 +74,7 @@ class Mender:
         budget: float,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        failing: Callable[[str], object],
     ) -> None:
         self.delivered = 0
         self.given_back = 0
@@ -71,6 +86,7 @@ class Mender:
         self._longest = max(LONGEST, budget)
         self._clock = clock
         self._wall = wall
+        self._failing = failing
         self._ids = request_ids()
         self._empty = nothing((PROBE,), self._ids())
         self._task: asyncio.Task[None] | None = None
@@ -164,18 +180,35 @@ class Mender:
         return True
 
     async def _reserve(self, ticket: int, asked: Settlement) -> bool | None:
-        """Whether one charge was granted; None: no answer. The breaker hears of it."""
-        began = self._clock()
+        """Whether one charge was granted; None: no answer. The breaker hears of it.
+
+        It hears that an answer is late before that has come, or is given up: whoever waited for
+        the end of that would ask for the store twice as long after it is back.
+        """
+        heard = False
+
+        def failed(why: str) -> None:
+            nonlocal heard
+            self._failing(why)
+            if not heard:
+                heard = True
+                self._breaker.failed(ticket, self._clock())
+
+        late = Lateness(self._budget, TURNS, lambda: failed(LATE))
         grants: tuple[Grant, ...] | None = None
-        with contextlib.suppress(Exception):
+        try:
             async with asyncio.timeout(self._longest):
                 grants = await self._store.reserve(asked.charges, id=asked.id, now=self._wall())
-        now = self._clock()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is no answer
+            failed(said(error))
+        finally:
+            late.arrived()
         answered = grants is not None and len(grants) == len(asked.charges)
-        if answered and now - began <= self._budget:
+        if not answered:
+            if not heard:
+                failed("an answer to another question")
+        elif not heard:
             self._breaker.succeeded(ticket)
-        else:
-            self._breaker.failed(ticket, now)
         return grants[0].allowed if answered and grants else None
 
     async def _settle(self, settlement: Settlement) -> bool:

@@ -29,9 +29,9 @@ from gateway_guard.stores.arrears import (
 )
 from gateway_guard.stores.aside import Aside
 from gateway_guard.stores.base import Store
-from gateway_guard.stores.deadlines import Deadlines
+from gateway_guard.stores.deadlines import TURNS, Deadlines
 from gateway_guard.stores.local import LocalStore
-from gateway_guard.stores.mending import Mender
+from gateway_guard.stores.mending import LATE, Mender, said
 from gateway_guard.types import Charge, Grant
 
 log = logging.getLogger(__name__)
@@ -45,14 +45,9 @@ MOST_CALLS: Final = 1_000
 LONGEST_CALL: Final = 2.0
 #: Seconds `close` goes on delivering.
 CLOSING: Final = 1.0
-#: Turns of the event loop between the end of the budget and giving up. An answer that has come by
-#: then is read and handed through in three; a process that had no time to read is not told that
-#: the store is late.
-_TURNS: Final = 4
-
 #: Why a decision was made without the store → what that means.
 CAUSES: Final = {
-    "late": "no answer within the budget",
+    "late": LATE,
     "failed": "an error instead of an answer",
     "moving": "its slot of the Cluster is on its way to another node",
     "resting": "not asked, it has failed too often",
@@ -127,15 +122,16 @@ class PatientStore:
         self.arrears = Arrears(share)
         self.local = LocalStore(self.arrears, max_keys=max_keys)
         self.mender = Mender(
-            store, self.breaker, self.arrears, budget=budget, clock=clock, wall=self._wall
-        )
+            store, self.breaker, self.arrears, budget=budget, clock=clock, wall=self._wall,
+            failing=self._troubled,
+        )  # fmt: skip
         self.failures = dict.fromkeys(CAUSES, 0)
         self.without = {"deny": 0, "allow": 0, "local": 0}
         self._aside: Aside | None = None
         if not keeps:
             longest = max(LONGEST_CALL, 2.0 * budget)
             self._aside = Aside(store, self._owe, longest=longest, clock=clock)
-        self._deadlines = Deadlines(budget, _TURNS)
+        self._deadlines = Deadlines(budget, TURNS)
         self._most = most_calls
         self._clock = clock
         #: Decisions that wait.
@@ -151,6 +147,12 @@ class PatientStore:
     def calls(self) -> int:
         """Calls of the store under way."""
         return self._waiting if self._aside is None else len(self._aside)
+
+    @property
+    def away(self) -> float:
+        """Seconds since the breaker opened; 0 while it is closed."""
+        since = self.breaker.since
+        return 0.0 if since is None else self._clock() - since
 
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:
@@ -178,6 +180,13 @@ class PatientStore:
             settlements=self.arrears.settlements,
             debts=self.arrears.debts,
         )
+
+    def set_back(self, seconds: float) -> None:
+        """As `MemoryStore.set_back`, of what is counted here: the server has a clock of its own."""
+        self.local.set_back(seconds)
+        self.arrears.set_back(seconds)
+        now, at = self._latest
+        self._latest = (now - seconds, at)
 
     async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
         """As `Store.reserve`, within the budget.
@@ -213,9 +222,7 @@ class PatientStore:
                 # The Cluster answers; nobody else's decisions must suffer for these keys.
                 self.breaker.dropped(ticket, self._clock())
                 raise self._without("moving") from error
-            # Of foreign exceptions the name only: their text may quote anything.
-            said = str(error) if isinstance(error, StoreError) else type(error).__name__
-            raise self._failed(ticket, "failed", said) from error
+            raise self._failed(ticket, "failed", said(error)) from error
         finally:
             self._waiting -= 1
         self.breaker.succeeded(ticket)
@@ -256,20 +263,15 @@ class PatientStore:
                     await self.mender.run()
         await self.store.close()
 
-    def _failed(self, ticket: int, cause: str, said: str) -> StoreError:
+    def _troubled(self, why: str) -> None:
+        self._trouble = why
+
+    def _failed(self, ticket: int, cause: str, why: str) -> StoreError:
         """Count a call that was made for nothing."""
         self.breaker.failed(ticket, self._clock())
-        self._trouble = said
+        self._trouble = why
         self._mend()
         return self._without(cause)
-
-    def uncounted(
-        self, choice: str, charges: Sequence[Charge], id: str, now: float
-    ) -> tuple[Grant, ...]:
-        """What stands in for an answer by `on_error.store`, `choice`; empty where nothing does.
-        Counts it."""
-        self.without[choice] += 1
-        return self.local.reserve_now(charges, id=id, now=now) if choice == "local" else ()
 
     def _without(self, cause: str) -> StoreError:
         """Count a decision made without the store; the log hears once that it is down."""

@@ -72,9 +72,9 @@ def publish_leader(metrics: Metrics, leader: Leader) -> None:
         "linker_active", "Whether this process is the linker.", lambda: float(leader.lease.held)
     )
     metrics.gauge(
-        "linker_lag_milliseconds",
+        "linker_lag_seconds",
         "How far the linker is behind the newest sighting; 0 where it does not run.",
-        lambda: leader.lag if leader.lease.held else 0.0,
+        lambda: leader.lag / 1000.0 if leader.lease.held else 0.0,
     )
     metrics.gauge("campaigns", "Campaigns held here.", held(lambda p: len(p.linker.held)))
     metrics.gauge(

@@ -90,12 +90,14 @@ def test_a_body_that_cannot_be_read_is_refused_with_what_http_has_for_it(
     assert (plan.rule, plan.status) == ("guard:body", status)
 
 
-def test_without_counted_limits_a_caller_is_told_to_come_back_in_a_second() -> None:
+def test_without_counted_limits_a_caller_is_told_when_to_come_back() -> None:
     policy = build.policy("mode: enforce\non_error: { store: deny }\n")
 
-    decision = conclude(policy, Plan(action=Action.ALLOW, enforced=True), (), ("store",))
+    plan = Plan(action=Action.ALLOW, enforced=True)
+    decisions = [conclude(policy, plan, (), ("store",), *again) for again in ((), (17.0,))]
 
-    assert (decision.rule, decision.status, decision.retry_after) == ("guard:store", 503, 1.0)
+    assert {(decision.rule, decision.status) for decision in decisions} == {("guard:store", 503)}
+    assert [decision.retry_after for decision in decisions] == [1.0, 17.0]
 
 
 def limit(unit: str, quota: float, adapt: Adapt | None = None) -> Limit:

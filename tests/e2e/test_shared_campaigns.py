@@ -62,6 +62,38 @@ def test_one_of_the_workers_links_and_a_ban_reaches_them_all(tmp_path: Path) -> 
     assert len({peer.beat.policy for peer in listed}) == 1
 
 
+GATEWAY = """
+version: 1
+mode: enforce
+identify: { account: { header: authorization }, trusted_proxies: [127.0.0.1/32] }
+rules:
+  - { name: campaign-members, when: { campaign: { min: 0.9 } }, then: deny }
+"""
+
+
+def test_a_gateway_that_asks_meets_bans_of_the_store_from_the_first_question_on(
+    tmp_path: Path,
+) -> None:
+    account = digest(SECRET, b"sk-e2e")
+    headers = {
+        "authorization": "Bearer sk-e2e", "x-original-method": "GET",
+        "x-original-uri": "/v1/models", "x-real-ip": "192.0.2.1", "x-forwarded-for": "192.0.2.1",
+    }  # fmt: skip
+
+    with Server() as server:
+        Post(server.uri, "gg", SECRET).review(
+            Review(at=time.time(), ruling=Ruling.BAN, account=account)
+        )
+        flags = ("--frontend=extauth", f"--store={server.uri}")
+        with Sidecar(tmp_path, None, *flags, policy=GATEWAY) as guard:
+            url = f"http://127.0.0.1:{guard.port}/auth/nginx"
+            answers = [httpx.get(url, headers=headers, trust_env=False) for _ in range(2)]
+            ready = httpx.get(f"http://127.0.0.1:{guard.admin}/readyz", trust_env=False).json()
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert ready["status"] == "ok"
+
+
 def test_a_linker_of_its_own_relieves_the_sidecars_and_tells_who_is_there(tmp_path: Path) -> None:
     with Server() as server, Upstream({}) as upstream:
         store = f"--store={server.uri}"

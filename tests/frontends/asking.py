@@ -79,4 +79,4 @@ class Asked:
             build.policy(policy), settings=Settings(secret=build.SECRET), network=NoNetwork(),
             clock=self.clock, learners=[self.learnt.append],
         )  # fmt: skip
-        self.desk = Desk(self.guard, lease=lease, on_decided=on_decided)
+        self.desk = Desk(self.guard, lease=lease, on_decided=on_decided, clock=self.clock)

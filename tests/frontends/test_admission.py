@@ -9,14 +9,9 @@ import pytest
 
 from gateway_guard import GuardMiddleware
 from gateway_guard.building import build_guard
+from gateway_guard.core.coming_back import LATEST, SOONEST, come_back
 from gateway_guard.core.sections import Adaptive
-from gateway_guard.frontends.admission import (
-    LATEST,
-    SOONEST,
-    Admission,
-    come_back,
-    publish_admission,
-)
+from gateway_guard.frontends.admission import Admission, publish_admission
 from gateway_guard.frontends.asgi import Receive, Scope, Send
 from gateway_guard.frontends.door import LET_IN
 from gateway_guard.guard import Guard

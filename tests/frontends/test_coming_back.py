@@ -7,8 +7,9 @@ import random
 
 import pytest
 
+from gateway_guard.core.coming_back import LATEST, LONGEST, SOONEST, come_back, come_back_after
 from gateway_guard.core.shedding import Shedding
-from gateway_guard.frontends.admission import LATEST, LONGEST, SIDECAR_LAG, SOONEST, come_back
+from gateway_guard.frontends.admission import SIDECAR_LAG
 
 #: Seconds of CPU that an answer takes, in four turns, and turning one away: a third, as beside
 #: other work on a shared machine.
@@ -98,5 +99,23 @@ def test_the_fewer_are_taken_the_later_the_others_may_come_back(
     share: float, soonest: int, latest: int
 ) -> None:
     waits = {come_back(f"r_{i}", share) for i in range(5000)}
+
+    assert waits == {float(wait) for wait in range(soonest, latest + 1)}
+
+
+@pytest.mark.parametrize(
+    ("outage", "soonest", "latest"),
+    [
+        (0.0, SOONEST, LATEST),
+        (3.0, SOONEST, LATEST),
+        (30.0, 10, 30),
+        (60.0, 20, LONGEST),
+        (86_400.0, 20, LONGEST),
+    ],
+)
+def test_the_longer_something_is_away_the_later_those_who_need_it_may_come_back(
+    outage: float, soonest: int, latest: int
+) -> None:
+    waits = {come_back_after(f"r_{i}", outage) for i in range(5000)}
 
     assert waits == {float(wait) for wait in range(soonest, latest + 1)}

@@ -14,8 +14,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway_guard.building import build_guard
+from gateway_guard.core.coming_back import LATEST, SOONEST
 from gateway_guard.core.sections import Overload
-from gateway_guard.frontends.admission import LATEST, SOONEST, Admission
+from gateway_guard.frontends.admission import Admission
 from gateway_guard.frontends.door import LET_IN, Door
 from gateway_guard.frontends.head import Head
 from gateway_guard.frontends.inbound import GuardProtocol

@@ -34,6 +34,8 @@ def answer(status: int, word: str, *troubles: str) -> httpx.Response:
         ({FIRST: answer(200, "degraded", "a"), SECOND: answer(200, "degraded", "a")}, 200,
          "degraded", ["a"]),
         ({SECOND: answer(503, "draining"), THIRD: answer(200, "ok")}, 200, "ok", []),
+        ({SECOND: answer(200, "ok"), THIRD: answer(503, "starting")}, 200, "ok", []),
+        ({FIRST: answer(503, "starting")}, 503, "starting", []),
         ({FIRST: answer(503, "unready", "no"), SECOND: answer(200, "ok")}, 200, "degraded", ["no"]),
         ({FIRST: answer(503, "draining"), SECOND: answer(503, "draining")}, 503, "draining", []),
     ],
@@ -53,6 +55,19 @@ def test_a_worker_that_is_silent_is_named_and_the_others_take_requests() -> None
     assert (code, body["status"], body["troubles"]) == (
         200, "degraded", ["worker 0 does not answer"]
     )  # fmt: skip
+
+
+def test_a_worker_that_is_missing_is_named_and_the_others_take_requests() -> None:
+    """One that cannot start again: half of what there should be, and nobody was told."""
+    code, body = readiness({FIRST: answer(200, "ok")}, count=2)
+
+    assert (code, body["status"], body["troubles"]) == (
+        200, "degraded", ["worker 1 is not there; the log says why"]
+    )  # fmt: skip
+    assert (
+        readiness({FIRST: answer(200, "ok"), THIRD: answer(200, "ok")}, count=2)[1]["status"]
+        == "ok"
+    )
 
 
 def test_a_worker_that_stands_still_is_asked_about_its_readiness(

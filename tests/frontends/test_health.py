@@ -29,7 +29,7 @@ URL = "http://127.0.0.1:1/keys"
 class Reachable:
     """An upstream that answers, of a process that is not stopping."""
 
-    open, retried, draining = 1, 0, False
+    open, retried, starting, draining = 1, 0, False, False
 
     async def check(self) -> None:
         """It is there."""
@@ -48,6 +48,16 @@ def reloaded(guard: Guard) -> tuple[int, dict[str, Any]]:
     assert not guard.reload()
     health = Health(guard, cast("Upstream", Reachable()), Reachable())
     return asyncio.run(health.report())
+
+
+def test_who_accepts_nothing_yet_is_not_ready_and_says_so() -> None:
+    class Starting(Reachable):
+        starting = True
+
+    health = Health(made(build.policy("")), cast("Upstream", Reachable()), Starting())
+    status, body = asyncio.run(health.report())
+
+    assert (status, body["status"]) == (503, "starting")
 
 
 def test_a_key_set_that_cannot_be_fetched_degrades_and_is_named_until_the_policy_drops_it() -> None:

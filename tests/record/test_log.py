@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -14,6 +15,7 @@ import pytest
 
 from gateway_guard.errors import SettingsError
 from gateway_guard.record.beside import Beside
+from gateway_guard.record.line import Addresses, line
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
 from gateway_guard.types import Usage
@@ -199,34 +201,59 @@ def test_a_full_disk_is_counted_reported_once_and_survived(
     assert msgspec.json.decode((tmp_path / "log").read_bytes().splitlines()[-1])["id"] == "r_2"
 
 
-def test_lines_that_a_disk_took_before_it_was_full_are_not_lost(
+def test_what_a_disk_took_before_it_was_full_is_not_counted_as_lost(
     tmp_path: Path, idle: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = DecisionLog(tmp_path / "log")
-    real, room = os.write, [10_000]
+    real, room = os.write, 0
 
     def write(fd: int, data: Any) -> int:
-        part = bytes(data)[: room[0]]
-        if not part:
+        nonlocal room
+        if not room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        room[0] -= len(part)
-        return real(fd, part)
+        taken, room = min(room, len(data)), 0
+        return real(fd, bytes(data)[:taken])
 
+    for number in range(3):
+        log.write(exchange(number))
     monkeypatch.setattr(os, "write", write)
-    for numbers in (range(1), range(1, 4), range(4, 6)):
-        for number in numbers:
-            log.write(exchange(number))
-        log.flush()
-        # Room for one line and a half, with what ended the torn line before.
-        size = (tmp_path / "log").stat().st_size
-        room[0] = size * 3 // 2 if numbers.start == 0 else 10_000
+    room = len(line(exchange(0), Addresses.FULL)) * 2 + 20
+    log.flush()
+    monkeypatch.setattr(os, "write", real)
+    log.write(exchange(3))
     log.close()
 
-    lines = (tmp_path / "log").read_bytes().splitlines()
-    assert [msgspec.json.decode(lines[at])["id"] for at in (0, 1, 3, 4)] == [
-        "r_0", "r_1", "r_4", "r_5"
-    ]  # fmt: skip
-    assert (log.written, log.lost, log.errors) == (4, 2, 1)
+    assert (log.written, log.lost, log.errors) == (3, 1, 1)
+    found = (tmp_path / "log").read_bytes().splitlines()
+    assert [msgspec.json.decode(found[n])["id"] for n in (0, 1, 3)] == ["r_0", "r_1", "r_3"]
+
+
+def test_workers_that_share_a_pipe_tear_no_line_of_each_other(idle: None) -> None:
+    """A container's standard output: a batch of lines is more than a pipe takes at once."""
+    ours, theirs = os.pipe()
+    workers = []
+    for _ in range(2):
+        worker = os.fork()
+        if not worker:
+            with contextlib.suppress(BaseException):
+                os.close(ours)
+                os.dup2(theirs, 1)
+                log = DecisionLog("-")
+                for number in range(20 * 256):
+                    log.write(exchange(number))
+                    if number % 256 == 255:
+                        log.flush()
+                log.close()
+            os._exit(0)
+        workers.append(worker)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as reader:
+        lines = reader.readlines()
+    for worker in workers:
+        os.waitpid(worker, 0)
+
+    assert len(lines) == 2 * 20 * 256
+    assert {msgspec.json.decode(text)["id"][:2] for text in lines} == {"r_"}
 
 
 def test_an_exchange_that_cannot_be_encoded_loses_only_itself(tmp_path: Path, idle: None) -> None:

@@ -256,6 +256,24 @@ def test_a_store_that_is_down_at_the_start_is_known_to_be_before_any_request(
     hurried(scenario)
 
 
+def test_what_only_probes_met_is_told_as_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong password, before the first request came."""
+
+    async def scenario() -> str | None:
+        faulty = FaultyStore()
+        faulty.fault = StoreError("WRONGPASS: user or password is wrong")
+        store = patient(faulty)
+        store.begin()
+        await asyncio.sleep(10.0)
+        await tries(store, 1)
+        trouble = store.health().trouble
+        await store.close()
+        return trouble
+
+    assert hurried(scenario) == "WRONGPASS: user or password is wrong"
+    assert "store-down reason=WRONGPASS" in caplog.text
+
+
 def test_a_store_that_answers_at_the_start_is_asked_once_and_charged_nothing() -> None:
     async def scenario() -> None:
         faulty = FaultyStore()
@@ -327,6 +345,52 @@ def test_it_is_right_again_within_seconds_of_the_faults_end(
         await store.close()
 
     hurried(scenario)
+
+
+def test_a_process_with_long_turns_notices_as_soon_that_the_store_is_back() -> None:
+    async def scenario() -> None:
+        faulty = FaultyStore()
+        store = patient(faulty)
+        loop: Any = asyncio.get_running_loop()
+
+        def busy() -> None:
+            loop.now += 0.06  # longer than the budget, with every turn
+            if not faulty.closed:
+                loop.call_soon(busy)
+
+        faulty.fault = REFUSED
+        await tries(store, IN_A_ROW)
+        await asyncio.sleep(10.0)
+        faulty.works()
+        loop.call_soon(busy)
+        ended = loop.time()
+        while store.breaker.state is not State.CLOSED:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert loop.time() - ended <= LONGEST_REST + 0.5
+        await store.close()
+
+    hurried(scenario)
+
+
+def test_a_store_that_hung_is_asked_again_within_a_second_of_its_return() -> None:
+    async def scenario() -> float:
+        faulty = FaultyStore()
+        store = patient(faulty)
+        faulty.fault = REFUSED
+        await tries(store, IN_A_ROW)
+        faulty.fault, faulty.hangs = None, True
+        await asyncio.sleep(10.0)
+        while faulty.open == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        faulty.works()
+        ended = loop_time()
+        while not store.health().up:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        took = loop_time() - ended
+        await store.close()
+        return took
+
+    assert hurried(scenario) <= BUDGET + LONGEST_REST + 0.02
 
 
 def test_while_a_store_hangs_nothing_grows_and_the_rest_fail_at_once() -> None:

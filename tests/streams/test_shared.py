@@ -375,7 +375,7 @@ def test_metrics_show_what_goes_out_and_comes_in() -> None:
     assert float(values["gateway_guard_campaigns"]) == 1.0
     assert values['gateway_guard_campaigns_let_go_total{cause="innocent"}'] == "0.0"
     assert float(values["gateway_guard_linker_lost_total"]) == 0.0
-    assert float(values["gateway_guard_linker_lag_milliseconds"]) >= 0.0
+    assert float(values["gateway_guard_linker_lag_seconds"]) >= 0.0
     assert values["gateway_guard_sightings_dropped_total"] == "0.0"
 
 

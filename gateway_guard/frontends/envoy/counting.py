@@ -15,6 +15,7 @@ from gateway_guard.frontends.refusals import refusal
 from gateway_guard.guard import Guard
 from gateway_guard.ids import request_ids
 from gateway_guard.types import Action, Exchange, Facts, Grant, NetworkFacts, Plan, Request
+from gateway_guard.uncounted import again
 
 _UNKNOWN_NETWORK = NetworkFacts(known=False)
 
@@ -68,7 +69,7 @@ class Counting:
         grants, degraded = await guard.charge(policy, found.charges, id=found.id, now=at)
         if strange and not heard:
             degraded = ("accounts", *degraded)
-        exchange = _concluded(policy, found, grants, degraded)
+        exchange = _concluded(policy, found, grants, degraded, again(guard.shared, found.id))
         if exchange.decision.forwards:
             return limit_response(found, grants, over=False)
         self.over += 1
@@ -97,7 +98,7 @@ class Counting:
 
 
 def _concluded(
-    policy: Policy, found: Asked, grants: tuple[Grant, ...], degraded: tuple[str, ...]
+    policy: Policy, found: Asked, grants: tuple[Grant, ...], degraded: tuple[str, ...], wait: float
 ) -> Exchange:
     """The decision, about the first descriptor that was refused, or else the first understood."""
     refused = {grant.charge.key for grant in grants if not grant.allowed}
@@ -107,5 +108,5 @@ def _concluded(
     assert request is not None  # noqa: S101 - rows without one were left out
     enforced = policy.enforce and chosen(policy.rollout, "policy", request)
     plan = Plan(action=Action.ALLOW, charges=found.charges, enforced=enforced)
-    decision = conclude(policy, plan, grants, degraded)
+    decision = conclude(policy, plan, grants, degraded, wait)
     return Exchange(request=request, plan=plan, decision=decision)

@@ -97,6 +97,7 @@ class Asked:
         """
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._desk.close)
+            await self._desk.begin()
             if self._spoe is not None:
                 await self._start_spoe(self._spoe, stack)
             if self._envoy is not None:

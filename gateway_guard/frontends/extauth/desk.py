@@ -6,6 +6,7 @@ HTTP (`app`), SPOE and gRPC read a question and write an answer; what lies betwe
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
@@ -34,6 +35,7 @@ class Desk:
         lease: seconds for a report of the real usage; 0 settles every request at once by its
             estimate: then a limit on concurrency counts nothing.
         on_decided: told how long each decision took, seconds; must not raise.
+        clock: seconds on any clock that never runs backwards, for the lease.
     """
 
     def __init__(
@@ -42,12 +44,13 @@ class Desk:
         *,
         lease: float = 0.0,
         on_decided: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.guard = guard
         self.misasked = 0
         self._on_decided = on_decided
         self._background = Background(guard, reload_every=None)
-        self._settling = Settling(Leases(lease), self._background.settle, guard.clock)
+        self._settling = Settling(Leases(lease), self._background.settle, clock)
         self._peers = TrustedPeers(())
 
     @property
@@ -116,6 +119,12 @@ class Desk:
     async def report(self, report: Report) -> bool:
         """As `ended`, by a report of `POST /v1/usage`."""
         return await self.ended(report.request_id, report.usage())
+
+    async def begin(self) -> None:
+        """See whether shared state answers and hear of its verdicts, for as long as a proxy would:
+        who is banned is so from the first question on.
+        """
+        await self._background.begin()
 
     async def close(self) -> None:
         """Settle everything leased by its estimate, then close the guard."""

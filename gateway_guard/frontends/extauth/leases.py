@@ -31,16 +31,20 @@ class Leases:
         self.expired = 0
         self.unknown = 0
         self._most = most
-        self._held: OrderedDict[str, Exchange] = OrderedDict()
+        #: Request id → since when, and what.
+        self._held: OrderedDict[str, tuple[float, Exchange]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, exchange: Exchange) -> list[Exchange]:
-        """Wait for a report on `exchange`; those that had to make room for it."""
+    def hold(self, exchange: Exchange, now: float) -> list[Exchange]:
+        """Wait for a report on `exchange` from `now` on; those that had to make room for it.
+
+        `now` is seconds on a clock that never runs backwards.
+        """
         held = self._held
-        held[exchange.request.id] = exchange
-        over = [held.popitem(last=False)[1] for _ in range(len(held) - self._most)]
+        held[exchange.request.id] = now, exchange
+        over = [held.popitem(last=False)[1][1] for _ in range(len(held) - self._most)]
         self.expired += len(over)
         return over
 
@@ -48,19 +52,19 @@ class Leases:
         """The exchange a report is about, held no longer; None when there is none (any more)."""
         found = self._held.pop(request_id, None)
         self.unknown += found is None
-        return found
+        return None if found is None else found[1]
 
     def over(self, now: float) -> list[Exchange]:
-        """Those whose time is up at `now` (Unix seconds), held no longer."""
+        """Those whose time is up at `now`, on the clock of `hold`; held no longer."""
         held, due = self._held, now - self.seconds
         over = []
-        while held and next(iter(held.values())).request.at <= due:
-            over.append(held.popitem(last=False)[1])
+        while held and next(iter(held.values()))[0] <= due:
+            over.append(held.popitem(last=False)[1][1])
         self.expired += len(over)
         return over
 
     def all(self) -> list[Exchange]:
         """Everything held, held no longer: the guard is about to end."""
-        left = list(self._held.values())
+        left = [exchange for _, exchange in self._held.values()]
         self._held.clear()
         return left

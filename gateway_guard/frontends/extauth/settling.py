@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
-from gateway_guard.clock import Clock
 from gateway_guard.core.limits import told_apart
 from gateway_guard.frontends.background import Settle
 from gateway_guard.frontends.extauth.leases import Leases
@@ -27,10 +28,12 @@ class Settling:
     Args:
         leases: where they wait.
         settle: settles an exchange to the end, whatever becomes of the caller.
-        clock: the guard's.
+        clock: seconds on any clock that never runs backwards.
     """
 
-    def __init__(self, leases: Leases, settle: Settle, clock: Clock) -> None:
+    def __init__(
+        self, leases: Leases, settle: Settle, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.leases = leases
         self._settle = settle
         self._clock = clock
@@ -46,7 +49,7 @@ class Settling:
         else:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.get_running_loop().create_task(self._look())
-            for over in self.leases.hold(exchange):
+            for over in self.leases.hold(exchange, self._clock()):
                 await self._settle(over, _UNSEEN)
 
     async def ended(self, request_id: str, usage: Usage) -> bool:

@@ -11,13 +11,13 @@ from gateway_guard.types import Exchange
 from tests import build
 
 
-def exchange(name: str, at: float = build.NOW) -> Exchange:
-    return build.exchange(request=build.request(id=name, at=at))
+def exchange(name: str) -> Exchange:
+    return build.exchange(request=build.request(id=name))
 
 
 def test_a_report_takes_the_lease_and_a_second_one_finds_nothing() -> None:
     leases, one = Leases(60.0), exchange("r_1")
-    leases.hold(one)
+    leases.hold(one, build.NOW)
 
     assert leases.take("r_1") is one
     assert leases.take("r_1") is None
@@ -27,7 +27,7 @@ def test_a_report_takes_the_lease_and_a_second_one_finds_nothing() -> None:
 @pytest.mark.parametrize(("later", "over"), [(59.9, 0), (60.0, 1)])
 def test_a_lease_runs_out_after_its_seconds(later: float, over: int) -> None:
     leases = Leases(60.0)
-    leases.hold(exchange("r_1"))
+    leases.hold(exchange("r_1"), build.NOW)
 
     assert len(leases.over(build.NOW + later)) == leases.expired == over
     assert len(leases) == 1 - over
@@ -36,7 +36,7 @@ def test_a_lease_runs_out_after_its_seconds(later: float, over: int) -> None:
 def test_the_oldest_makes_room() -> None:
     leases = Leases(60.0, most=2)
 
-    gone = [leases.hold(exchange(f"r_{n}")) for n in range(3)]
+    gone = [leases.hold(exchange(f"r_{n}"), build.NOW) for n in range(3)]
 
     assert [[one.request.id for one in made] for made in gone] == [[], [], ["r_0"]]
     assert leases.take("r_0") is None
@@ -54,7 +54,7 @@ def test_whatever_happens_every_exchange_comes_back_once(steps: list[tuple[str, 
         now += which / 2
         if what == "hold":
             held.append(f"r_{n}")
-            back += leases.hold(exchange(f"r_{n}", now))
+            back += leases.hold(exchange(f"r_{n}"), now)
         elif what == "take" and held:
             found = leases.take(held[which % len(held)])
             back += [found] if found is not None else []

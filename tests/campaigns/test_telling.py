@@ -212,11 +212,11 @@ def test_more_sign_ups_than_are_remembered_of_a_half_hour_are_counted_all_the_sa
         (build.sighting(f"a{n}", created_at=CREATED + n / 10) for n in range(500)), bounds
     )
 
-    assert memory.signed_up_near(CREATED) == 500
+    assert memory.signed_up_at.near(CREATED) == 500
 
 
 def test_a_half_hour_of_which_nobody_is_remembered_counts_nobody() -> None:
     memory = build.remembered([build.sighting("a", created_at=CREATED)])
     memory.signups.put(int(CREATED // BURST), Posting(3, array("Q"), NOW, NOW))
 
-    assert memory.signed_up_near(CREATED) == 0
+    assert memory.signed_up_at.near(CREATED) == 0

@@ -213,9 +213,13 @@ class Casebook:
 
     def _invite(self, fresh: Iterable[int], at: float) -> Steps[None]:
         """Consider whoever is near new members: it had its say when there was nothing to join."""
+        had: dict[int, int] = {}
         for number in sorted(fresh):
             for other in sorted(self._memory.near(number)):
-                self.consider(other, (number,), at)
+                # Near several of them it has its say again only when somebody joined since.
+                if had.get(other) != (members := len(self.member_of)):
+                    had[other] = members
+                    self.consider(other, (number,), at)
             yield
 
     def acquit(self, held: Held, at: float) -> None:

@@ -83,14 +83,17 @@ class Turns:
         if self._credit <= 0.0 or self.enough:
             return None
         while self._webs and not (self._hourly and self._more_hourly < 0.0):
-            self._now, _, where = heapq.heappop(self._webs)
+            cost, _, where = heapq.heappop(self._webs)
             web = webs.of(where)
             if not web.due:
                 web.due = None  # others looked at it, or it is one with another that had its turn
                 continue
+            if web.cost > cost:
+                self._queue(where, web)  # by now it has cost more
+                continue
+            self._now = cost
             number = _first(web.due)
             if web.due:
-                # What this turn costs is known before its next.
                 self._queue(where, web)
             else:
                 web.due = None

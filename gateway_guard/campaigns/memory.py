@@ -31,8 +31,8 @@ _FORGET: Final = 0.1
 _FIRST_PACE: Final = 40
 
 #: What it costs to ask who is near one account, and to compare it with one other; `effort`.
-_ASKED: Final = 15.0
-_COMPARED: Final = 0.3
+_ASKED: Final = 20.0
+_COMPARED: Final = 0.2
 #: Accounts whose content keys are held as sets as well, up to 3 KB each.
 _SETS: Final = 8192
 _EMPTY: Final = frozenset[int]()
@@ -294,7 +294,7 @@ class Memory:
         They share its payment; or an address range and either the half hour of sign-up or a rare
         content key; or both of the latter. Content alone brings nobody together.
         """
-        traces, sets = self.traces, self._sets
+        traces = self.traces
         trace = traces[number]
         organisation, created = trace.organisation, self.signed_up(trace)
         found: set[int] = set()
@@ -303,35 +303,45 @@ class Memory:
             if posting is not None:
                 found.update(n for n in posting.latest if n in traces)
         keys = self.common(trace)
+        self.effort += _ASKED
+        if not (created or keys):
+            return {n for n in found if traces[n].organisation != organisation}
+        # In sets, not one by one: whoever wants to keep us busy has hundreds share everything.
+        ranges: set[int] = set()
         for subnet in trace.subnets:
             posting = self.subnets.get(subnet)
-            if posting is None or not 1 < posting.count <= _CROWDED:
-                continue
-            if not (created or keys):
-                continue  # beside its range nothing could tie it to anybody
-            self.effort += _COMPARED * len(posting.latest)
-            for other in posting.latest:
-                if other not in found:
-                    them = traces.get(other)
-                    if them is not None and (
-                        (created and abs(them.created_at - created) <= BURST)
-                        or (keys and not keys.isdisjoint(sets.get(other) or self._set(other, them)))
-                    ):
-                        found.add(other)
-        self.effort += _ASKED
-        if created and keys:
-            beside = self.signed_up_at.beside(created)
+            if posting is not None and 1 < posting.count <= _CROWDED:
+                ranges.update(posting.latest)
+        ranges -= found
+        if created:
+            beside, all_of_them = self.signed_up_at.about(created)
             self.effort += _COMPARED * len(beside)
-            for other in beside:
-                if other not in found and not keys.isdisjoint(
-                    sets.get(other) or self._set(other, traces[other])
-                ):
-                    found.add(other)
+            close = (
+                ranges.intersection(beside)
+                if all_of_them
+                else {
+                    n
+                    for n in ranges
+                    if n in traces and abs(traces[n].created_at - created) <= BURST
+                }
+            )
+            found |= close
+            ranges -= close
+            if keys:
+                ranges.update(beside)
+                ranges -= found
+        self.effort += _COMPARED * len(ranges)
+        if keys:
+            # Both bound: this is the innermost loop of all.
+            get, apart = self._sets.get, keys.isdisjoint
+            found.update([n for n in ranges if not apart(get(n) or self._set(n))])
         return {n for n in found if traces[n].organisation != organisation}
 
-    def _set(self, number: int, trace: Trace) -> frozenset[int]:
-        """The content keys of an account as a set: five times faster to compare than `shared`."""
-        if not trace.shared:
+    def _set(self, number: int) -> frozenset[int]:
+        """The content keys of an account as a set: five times faster to compare than `shared`.
+        Empty for one that is forgotten."""
+        trace = self.traces.get(number)
+        if trace is None or not trace.shared:
             return _EMPTY
         if len(self._sets) >= _SETS:
             del self._sets[next(iter(self._sets))]

@@ -36,14 +36,20 @@ class SignedUp:
 
     def beside(self, created: float) -> list[int]:
         """The accounts remembered that signed up within `BURST` of `created` (Unix seconds)."""
-        slot, found = int(created // BURST), []
+        return self.about(created)[0]
+
+    def about(self, created: float) -> tuple[list[int], bool]:
+        """The same, and whether that is all of them: of a half hour only so many are kept."""
+        slot, complete = int(created // BURST), True
+        found: list[int] = []
         for at in (slot - 1, slot, slot + 1):
             posting = self._index.get(at)
             if posting is not None:
                 times, numbers = self._in_order(at, posting)
                 low, high = _within(times, created)
                 found += numbers[low:high]
-        return found
+                complete = complete and posting.count <= len(posting.latest)
+        return found, complete
 
     def near(self, created: float) -> int:
         """Accounts signed up within `BURST` of `created` (Unix seconds).

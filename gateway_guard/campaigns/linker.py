@@ -14,6 +14,7 @@ from gateway_guard.campaigns.communities import communities
 from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.evidence import AT_PLACES, USUAL, Burden, Verdict, judge
 from gateway_guard.campaigns.held import Held
+from gateway_guard.campaigns.hours import Hours
 from gateway_guard.campaigns.membership import JOIN, confidence
 from gateway_guard.campaigns.memory import ROOMY, Bounds, Memory
 from gateway_guard.campaigns.places import at_places
@@ -23,7 +24,7 @@ from gateway_guard.campaigns.sighting import Sighting
 from gateway_guard.campaigns.steps import Steps, finish
 from gateway_guard.campaigns.surroundings import around, values
 from gateway_guard.campaigns.ties import Group
-from gateway_guard.campaigns.turns import Turns
+from gateway_guard.campaigns.turns import Job, Turns
 from gateway_guard.campaigns.webs import Web, Webs
 from gateway_guard.campaigns.words import sentences
 from gateway_guard.types import Campaign, CampaignFacts
@@ -46,12 +47,7 @@ _MORE: Final = 3
 #: seconds.
 _AGAIN: Final = 86400.0
 _OVER: Final = 14 * 86400.0
-#: How often either is looked at, seconds.
-_LOOK: Final = 3600.0
-#: So many exchanges in a row from so long ago are no guard's that was cut off, nor one's whose
-#: clock is wrong: the clock was set back. Looking around with each of those took 2 ms an exchange.
-_SET_BACK: Final = 256
-#: Then so many accounts of large webs are examined for each exchange learnt since, and at least so
+#: Each hour so many accounts of large webs are examined for each exchange learnt since, at least so
 #: many; the others wait. Else following a campaign of thousands would take most of the time.
 _LOOKED: Final = 0.2
 _LOOKED_AT_LEAST: Final = 600
@@ -62,27 +58,6 @@ _STEP_AT_LEAST: Final = 3.0
 _RELATED: Final = 500.0
 #: What it costs to judge one account of a group, as `Memory.effort`.
 _JUDGED: Final = 35.0
-
-
-class Job(msgspec.Struct):
-    """Something under way.
-
-    Attributes:
-        steps: what is left of it. Until it is done nobody joins or leaves a campaign.
-        at: Unix seconds as of which it is done.
-        forgotten: `Memory.forgotten` when it began.
-        number, web: whom it is about, and the web that is looked at; None for what is held.
-        hourly: whether its turn came with the hour.
-        relates: whether it looks what an exchange ties.
-    """
-
-    steps: Steps[None]
-    at: float
-    forgotten: int
-    number: int | None = None
-    web: Web | None = None
-    hourly: bool = False
-    relates: bool = False
 
 
 class Linker:
@@ -106,9 +81,7 @@ class Linker:
         self.cases = Casebook(self.memory, burden)
         self.examined = 0
         self.samples = Samples()
-        self._look_at = float("-inf")
-        #: Exchanges in a row from before the time that was looked around for last.
-        self._late = 0
+        self._hours = Hours()
         #: Exchanges learnt since either was looked at.
         self._learnt = 0
         #: Accounts with new links that have not been examined since; oldest first.
@@ -127,6 +100,11 @@ class Linker:
     def held(self) -> dict[str, Held]:
         """The campaigns held, by name."""
         return self.cases.held
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is left to be done with the next exchanges."""
+        return bool(self._job or self._turns.waiting or self._hour is not None or self._news)
 
     def facts(self, account: str) -> CampaignFacts | None:
         """The campaign `account` (a keyed digest) is held to belong to; None for none."""
@@ -173,21 +151,12 @@ class Linker:
         if news:
             self._news[number] = None
         self._turns.begin()
-        if news or self._job is not None or self._turns.waiting or self._hour is not None:
+        if news or self.behind:
             self._work(seen.at)
         if self.memory.forgotten > len(self.memory.traces):
             self._weave_anew()
-        if seen.at >= self._look_at or self._set_back(seen.at):
-            self._look_at = seen.at + _LOOK
+        if self._hours.passed(seen.at):
             self._age(seen.at)
-
-    def _set_back(self, at: float) -> bool:
-        """Whether time as a whole went back to `at`."""
-        self._late = self._late + 1 if at < self._look_at - 2 * _LOOK else 0
-        if self._late < _SET_BACK:
-            return False
-        self._late = 0
-        return True
 
     def _weave_anew(self) -> None:
         """Forget which accounts hang together: too many of them are forgotten themselves.

@@ -13,6 +13,9 @@ from __future__ import annotations
 import heapq
 from typing import Final
 
+import msgspec
+
+from gateway_guard.campaigns.steps import Steps
 from gateway_guard.campaigns.webs import Web, Webs
 
 # In units of `Memory.effort`, about a microsecond each. Choices; what they do is in README, Under
@@ -23,6 +26,27 @@ _GIVEN: Final = 80.0
 _SAVED: Final = 200_000.0
 #: In one call nothing more is begun, or gone on with, after so much.
 _CALL: Final = 10_000.0
+
+
+class Job(msgspec.Struct):
+    """Something under way.
+
+    Attributes:
+        steps: what is left of it. Until it is done nobody joins or leaves a campaign.
+        at: Unix seconds as of which it is done.
+        forgotten: `Memory.forgotten` when it began.
+        number, web: whom it is about, and the web that is looked at; None for what is held.
+        hourly: whether its turn came with the hour.
+        relates: whether it looks what an exchange ties.
+    """
+
+    steps: Steps[None]
+    at: float
+    forgotten: int
+    number: int | None = None
+    web: Web | None = None
+    hourly: bool = False
+    relates: bool = False
 
 
 class Turns:

@@ -65,15 +65,14 @@ def newcomers(turn: int, at: float, rng: random.Random) -> Sighting:
     n = turn
     return Sighting(
         at=at, account=f"acct_n{n}", organisation=f"o_n{n}",
-        payment=f"p_n{n // 18}" if n % 3 == 0 else f"p_own{n}", created_at=at - 900.0 + n % 800 + 0.5,
-        address=draw(n, 57), subnet=draw(n // 10, 58), model="apex-4", keys=tuple(draw(n // (7 + i) << 4 | i, 59) for i in range(8)),
-        tokens=500,
+        payment=f"p_n{n // 18}" if n % 3 == 0 else f"p_own{n}",
+        created_at=at - 900.0 + n % 800 + 0.5, address=draw(n, 57), subnet=draw(n // 10, 58),
+        model="apex-4", keys=tuple(draw(n // (7 + i) << 4 | i, 59) for i in range(8)), tokens=500,
     )  # fmt: skip
 
 
 def giant(turn: int, at: float, rng: random.Random) -> Sighting:
-    """5,000 accounts of one old web, nothing rare in it twice the same: each exchange of one ties it
-    to some more."""
+    """5,000 accounts of one old web: each exchange of one ties it to some more."""
     n = turn if turn < 5_000 else rng.randrange(5_000)
     return Sighting(
         at=at, account=f"acct_n{n}", organisation=f"o_n{n}", payment=f"p_n{n // 2}",

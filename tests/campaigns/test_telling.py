@@ -13,6 +13,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import BURST
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.postings import Posting
+from gateway_guard.campaigns.surroundings import values
 from gateway_guard.campaigns.telling import Payments, SignUps, instrument
 from gateway_guard.campaigns.ties import Base, Group
 from tests.campaigns import build
@@ -178,7 +179,9 @@ def test_dates_and_imports_make_no_group() -> None:
     ):  # fmt: skip
         linker.learn(one)
 
-    grouped = {n for sharing in linker._values(linker.memory.traces).values() for n in sharing}
+    grouped = {
+        n for sharing in values(linker.memory, linker.memory.traces).values() for n in sharing
+    }
 
     assert {linker.memory.traces[n].account for n in grouped} == {"t0", "t1", "t2"}
 

@@ -10,10 +10,13 @@ from gateway_guard.campaigns.elsewhere import Elsewhere
 from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, joining, points
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.reviews import Reviews, Ruling
+from gateway_guard.campaigns.steps import Steps
 from gateway_guard.campaigns.ties import Base
 
 #: Rounds of scoring members against what the members have in common.
 _ROUNDS: Final = 3
+#: What it costs to score one account, as `Memory.effort` counts.
+_SCORED: Final = 100.0
 
 
 class Belonging:
@@ -53,6 +56,7 @@ class Belonging:
         come.
         """
         trace = self._memory.traces[number]
+        self._memory.effort += _SCORED
         outside = self._elsewhere.outside(trace, signature, base)
         total, adds = points(trace, signature, outside, member=member)
         if joins and signature.size:
@@ -65,7 +69,7 @@ class Belonging:
 
     def members(
         self, candidates: set[int], at: float, of: Signature | None = None
-    ) -> dict[int, float]:
+    ) -> Steps[dict[int, float]]:
         """Which of `candidates` belong together, and to the members `of` counts; their points."""
         traces = self._memory.traces
         known = sorted(n for n in candidates if n in traces and not self.spared(n, at))
@@ -84,6 +88,7 @@ class Belonging:
                 score, _ = self.score(number, signature, base, member=number in accepted)
                 if score >= (LEAVE if number in self._held else JOIN):
                     scores[number] = score
+                yield
             accepted = set(scores)
             if accepted == counted:
                 break
@@ -91,13 +96,17 @@ class Belonging:
             of.count((), (traces[n] for n in counted))
         return scores
 
-    def neighbours(self, members: set[int], at: float) -> dict[int, float]:
+    def neighbours(self, members: set[int], at: float) -> Steps[dict[int, float]]:
         """Who is near `members` and belongs to them, without those of campaigns; their points.
 
         None counts for the next: one of a class that came near would bring the class along.
         """
         traces = self._memory.traces
-        near = {other for number in members for other in self._memory.near(number)} - members
+        near: set[int] = set()
+        for number in members:
+            near |= self._memory.near(number)
+            yield
+        near -= members
         signature = Signature(traces[n] for n in members)
         base = self._elsewhere.base(signature)
         found: dict[int, float] = {}
@@ -106,4 +115,5 @@ class Belonging:
                 score, _ = self.score(other, signature, base, member=False, joins=True)
                 if score >= JOIN:
                     found[other] = score
+                yield
         return found

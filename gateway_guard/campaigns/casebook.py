@@ -16,6 +16,7 @@ from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, confidenc
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.reviews import LEFT_ALONE, MEMBERSHIP, Review, Reviews, Ruling
 from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.steps import Steps
 from gateway_guard.types import CampaignFacts
 
 #: A campaign that has become this share larger since is scored anew as a whole. Below, a find of a
@@ -126,7 +127,9 @@ class Casebook:
         base = self.elsewhere.base(signature)
         return self._belonging.score(number, signature, base, member=member, joins=not member)
 
-    def convict(self, part: set[int], verdict: Verdict, at: float, again: Again) -> Held | None:
+    def convict(
+        self, part: set[int], verdict: Verdict, at: float, again: Again
+    ) -> Steps[Held | None]:
         """Hold a group: as a new campaign, or as what is known of one already held.
 
         Whoever would be held is judged `again`, without the rest of the group, before anybody is
@@ -152,14 +155,14 @@ class Casebook:
             part_of_it = larger > len(candidates) or larger >= _LARGE
             little = _LITTLE if held.scored < _LARGE else _LITTLE_OF_MANY
             if part_of_it and larger < (1.0 + little) * held.scored:
-                self._join(held, fresh, at)
+                yield from self._join(held, fresh, at)
                 return held
         for name in same:
             candidates.update(self.held[name].members)
-        scores = self._belonging.members(candidates, at)
+        scores = yield from self._belonging.members(candidates, at)
         if len(scores) < self._burden.core:
             return None
-        scores |= self._belonging.neighbours(set(scores), at)
+        scores |= yield from self._belonging.neighbours(set(scores), at)
         second = again(set(scores))
         left_out: set[int] = set()
         if second is None:
@@ -170,7 +173,7 @@ class Casebook:
             why = Why.INNOCENT if verdict.at_places else Why.FADED
             left_out = scores.keys() - meant
             if left_out:
-                scores = self._belonging.members(meant, at)
+                scores = yield from self._belonging.members(meant, at)
         if len(scores) < self._burden.core:
             for name in same:
                 self.end(self.held[name], why, at)
@@ -198,35 +201,42 @@ class Casebook:
         if held.scored >= _LARGE:
             # Those who do not belong were looked at as well, and would be news each time.
             held.scored = max(held.scored, len(candidates))
-        self._invite(fresh, at)
+        yield from self._invite(fresh, at)
         return held
 
-    def _join(self, held: Held, candidates: set[int], at: float) -> None:
+    def _join(self, held: Held, candidates: set[int], at: float) -> Steps[None]:
         """Add those of `candidates` that belong to a campaign whose members stay as they are."""
-        scores = self._belonging.members(candidates, at, self._signatures[held.id])
+        scores = yield from self._belonging.members(candidates, at, self._signatures[held.id])
         for number, score in scores.items():
             self._admit(held, number, score)
-        self._invite(scores, at)
+        yield from self._invite(scores, at)
 
-    def _invite(self, fresh: Iterable[int], at: float) -> None:
+    def _invite(self, fresh: Iterable[int], at: float) -> Steps[None]:
         """Consider whoever is near new members: it had its say when there was nothing to join."""
+        had: dict[int, int] = {}
         for number in sorted(fresh):
             for other in sorted(self._memory.near(number)):
-                self.consider(other, (number,), at)
+                # Near several of them it has its say again only when somebody joined since.
+                if had.get(other) != (members := len(self.member_of)):
+                    had[other] = members
+                    self.consider(other, (number,), at)
+            yield
 
     def acquit(self, held: Held, at: float) -> None:
         """Let a campaign go that looks innocent now that more of it is known."""
         self.acquittals.add(held.members, at)
         self.end(held, Why.INNOCENT, at)
 
-    def weigh_again(self, held: Held, members: set[int], verdict: Verdict, at: float) -> None:
+    def weigh_again(
+        self, held: Held, members: set[int], verdict: Verdict, at: float
+    ) -> Steps[None]:
         """Hold a campaign on by today's evidence, with those that are still taken for `members`, or
         let it go.
 
         What once was proved is held until the evidence is gone, not until it is a little less.
         """
         held.verdict, held.examined_at, held.judged = verdict, at, len(members)
-        scores = self._belonging.members(members, at)
+        scores = yield from self._belonging.members(members, at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
             self.end(held, Why.INNOCENT if verdict.at_places else Why.FADED, at)
         else:
@@ -357,7 +367,7 @@ class Casebook:
             del self.held[name].members[number]
         self._forget(number)
 
-    def recount(self, at: float) -> None:
+    def recount(self, at: float) -> Steps[None]:
         """Count anew what all members have in common, and forget acquittals that are over."""
-        self.elsewhere.recount()
+        yield from self.elsewhere.recounted()
         self.acquittals.expire(self._memory.traces, at)

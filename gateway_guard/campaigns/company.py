@@ -99,4 +99,4 @@ def _sharing(
             if signature.subnets[subnet] > member and (posting := memory.subnets.get(subnet)):
                 yield _BITS["addresses"], posting.latest
     if _BITS["sign-up"] in mine:
-        yield _BITS["sign-up"], memory.signed_up_beside(trace.created_at)
+        yield _BITS["sign-up"], memory.signed_up_at.beside(trace.created_at)

@@ -7,11 +7,14 @@ from typing import Final
 
 from gateway_guard.campaigns.membership import Outside, Signature
 from gateway_guard.campaigns.memory import Memory
+from gateway_guard.campaigns.steps import Steps, finish
 from gateway_guard.campaigns.ties import Base
 from gateway_guard.campaigns.traces import Trace
 
 #: What all members have in common is counted anew when this share of them left.
 _STALE: Final = 0.05
+#: What it costs to count one account, as `Memory.effort`.
+_COUNTED: Final = 10.0
 
 
 class Elsewhere:
@@ -31,8 +34,16 @@ class Elsewhere:
 
     def recount(self) -> None:
         """Count anew what all members have in common."""
-        traces = self._memory.traces
-        self.everyone = Signature(traces[n] for n in self._members)
+        finish(self.recounted())
+
+    def recounted(self) -> Steps[None]:
+        """The same in steps, while nobody joins or leaves."""
+        everyone = Signature()
+        for number in list(self._members):
+            everyone.add(self._memory.traces[number])
+            self._memory.effort += _COUNTED
+            yield
+        self.everyone = everyone
         self.left = 0
 
     def base(self, besides: Signature | None = None) -> Base:
@@ -82,7 +93,7 @@ class Elsewhere:
                 shared.count if shared is not None else 0, everyone.keys[key], signature.keys[key]
             )
         created = trace.created_at
-        near = memory.signed_up_near(created) if created else 0
+        near = memory.signed_up_at.near(created) if created else 0
         shown = memory.clients.get(trace.client) if trace.client else None
         return Outside(
             size=max(len(memory.traces) - max(everyone.size, signature.size), 1),

@@ -113,5 +113,5 @@ def _shares(linker: Linker, trace: Trace) -> list[Shared]:
         posting = postings.get(value)
         found.append((kind, posting.count if posting is not None else 1))
     if trace.created_at:
-        found.append(("sign-up", memory.signed_up_near(trace.created_at)))
+        found.append(("sign-up", memory.signed_up_at.near(trace.created_at)))
     return [Shared(kind=kind, others=max(count - 1, 0)) for kind, count in found]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -15,13 +14,17 @@ from gateway_guard.campaigns.communities import communities
 from gateway_guard.campaigns.ended import Why
 from gateway_guard.campaigns.evidence import AT_PLACES, USUAL, Burden, Verdict, judge
 from gateway_guard.campaigns.held import Held
-from gateway_guard.campaigns.membership import BURST, JOIN, confidence
+from gateway_guard.campaigns.hours import Hours
+from gateway_guard.campaigns.membership import JOIN, confidence
 from gateway_guard.campaigns.memory import ROOMY, Bounds, Memory
 from gateway_guard.campaigns.places import at_places
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.samples import Samples
 from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.steps import Steps, finish
+from gateway_guard.campaigns.surroundings import around, values
 from gateway_guard.campaigns.ties import Group
+from gateway_guard.campaigns.turns import Job, Turns
 from gateway_guard.campaigns.webs import Web, Webs
 from gateway_guard.campaigns.words import sentences
 from gateway_guard.types import Campaign, CampaignFacts
@@ -44,15 +47,17 @@ _MORE: Final = 3
 #: seconds.
 _AGAIN: Final = 86400.0
 _OVER: Final = 14 * 86400.0
-#: How often either is looked at, seconds.
-_LOOK: Final = 3600.0
-#: So many exchanges in a row from so long ago are no guard's that was cut off, nor one's whose
-#: clock is wrong: the clock was set back. Looking around with each of those took 2 ms an exchange.
-_SET_BACK: Final = 256
-#: Then so many accounts of large webs are examined for each exchange learnt since, and at least so
+#: Each hour so many accounts of large webs are examined for each exchange learnt since, at least so
 #: many; the others wait. Else following a campaign of thousands would take most of the time.
 _LOOKED: Final = 0.2
 _LOOKED_AT_LEAST: Final = 600
+#: Work goes on in steps of about so much, each taken for at least so much; and so much of what an
+#: exchange ties is not paid for. As `Memory.effort`.
+_STEP: Final = 2_000.0
+_STEP_AT_LEAST: Final = 3.0
+_RELATED: Final = 500.0
+#: What it costs to judge one account of a group, as `Memory.effort`.
+_JUDGED: Final = 35.0
 
 
 class Linker:
@@ -76,18 +81,30 @@ class Linker:
         self.cases = Casebook(self.memory, burden)
         self.examined = 0
         self.samples = Samples()
-        self._look_at = float("-inf")
-        #: Exchanges in a row from before the time that was looked around for last.
-        self._late = 0
+        self._hours = Hours()
         #: Exchanges learnt since either was looked at.
         self._learnt = 0
         #: Accounts with new links that have not been examined since; oldest first.
         self._waiting: dict[int, None] = {}
+        #: Whose web is looked at next; and at how many of large ones still, this hour.
+        self._turns = Turns()
+        self._left = 0
+        #: What is under way; accounts that may have new ties; when it was time to weigh what is
+        #: held, and whether that is overdue.
+        self._job: Job | None = None
+        self._news: dict[int, None] = {}
+        self._hour: float | None = None
+        self._late_work = False
 
     @property
     def held(self) -> dict[str, Held]:
         """The campaigns held, by name."""
         return self.cases.held
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is left to be done with the next exchanges."""
+        return bool(self._job or self._turns.waiting or self._hour is not None or self._news)
 
     def facts(self, account: str) -> CampaignFacts | None:
         """The campaign `account` (a keyed digest) is held to belong to; None for none."""
@@ -116,6 +133,9 @@ class Linker:
 
     def review(self, review: Review) -> bool:
         """Put a person's decision in force. False when it names a campaign that is not held."""
+        if self._job is not None:
+            finish(self._job.steps)  # nobody may join or leave meanwhile
+            self._job = None
         return self.cases.review(review)
 
     def learn(self, seen: Sighting) -> None:
@@ -131,20 +151,14 @@ class Linker:
         if seen.sample is not None and number in self.cases.member_of:
             self.samples.note(seen)
         if news:
-            self._relate(number, seen.at)
+            self._news[number] = None
+        self._turns.begin()
+        if news or self.behind:
+            self._work(seen.at)
         if self.memory.forgotten > len(self.memory.traces):
             self._weave_anew()
-        if seen.at >= self._look_at or self._set_back(seen.at):
-            self._look_at = seen.at + _LOOK
+        if self._hours.passed(seen.at):
             self._age(seen.at)
-
-    def _set_back(self, at: float) -> bool:
-        """Whether time as a whole went back to `at`."""
-        self._late = self._late + 1 if at < self._look_at - 2 * _LOOK else 0
-        if self._late < _SET_BACK:
-            return False
-        self._late = 0
-        return True
 
     def _weave_anew(self) -> None:
         """Forget which accounts hang together: too many of them are forgotten themselves.
@@ -154,15 +168,17 @@ class Linker:
         self.memory.forgotten = 0
         self.webs = Webs()
         self._waiting = {}
+        self._turns.clear()
+        self._job = None
         for trace in self.memory.traces.values():
             trace.linked = 0
 
-    def _relate(self, number: int, at: float) -> None:
+    def _relate(self, number: int, at: float) -> Steps[None]:
         near = self.memory.near(number)
         self.cases.consider(number, near, at)
         name = self.cases.member_of.get(number)
         if name is not None:
-            self._grown(self.held[name], at)
+            yield from self._grown(self.held[name], at)
             name = self.cases.member_of.get(number)
         if not near:
             return
@@ -175,9 +191,68 @@ class Linker:
                 web.news += 1
                 self._waiting[number] = None
         if web.news and web.news >= _NEWS * min(len(web.members), self.memory.bounds.web):
-            self._examine(number, web, at)
+            self._turns.add(number, web)
 
-    def _examine(self, number: int, web: Web, at: float) -> int:
+    def _work(self, at: float) -> None:
+        """Do what is to be done, as far as may be now: what an exchange ties, then webs."""
+        turns, memory = self._turns, self.memory
+        if self._job is not None and memory.forgotten != self._job.forgotten:
+            self._put_back(self._job)
+        while not turns.enough and (job := self._job or self._next(at)) is not None:
+            self._job, before = job, memory.effort
+            for _ in job.steps:
+                if memory.effort - before >= _STEP:
+                    break
+            else:
+                self._job = None
+            effort = max(memory.effort - before, _STEP_AT_LEAST)
+            if job.relates:
+                # What ties a new account is looked for whatever else there is to do.
+                turns.use(effort)
+                effort -= _RELATED
+            if effort > 0.0:
+                turns.spend(effort, job.web, hourly=job.hourly)
+
+    def _put_back(self, job: Job) -> None:
+        """Begin anew another time: accounts were forgotten that it was about."""
+        job.steps.close()
+        self._job = None
+        if job.number is None:
+            self._hour = job.at
+        elif job.number in self.memory.traces:
+            self._turns.add(job.number, self.webs.of(job.number))
+
+    def _next(self, at: float) -> Job | None:
+        memory, turns = self.memory, self._turns
+        while self._news:
+            number = next(iter(self._news))
+            del self._news[number]
+            if number in memory.traces:
+                return Job(self._relate(number, at), at, memory.forgotten, number, relates=True)
+        if self._hour is not None and (self._late_work or not turns.waiting):
+            hour, self._hour, self._late_work = self._hour, None, False
+            return Job(self._weigh(hour), hour, memory.forgotten)
+        turn = turns.next(self.webs)
+        if turn is None:
+            return None
+        number, hourly = turn
+        web = self.webs.of(number)
+        return Job(
+            self._turn(number, web, at, hourly=hourly), at, memory.forgotten, number, web, hourly
+        )
+
+    def _turn(self, number: int, web: Web, at: float, *, hourly: bool) -> Steps[None]:
+        if number not in self.memory.traces:
+            return
+        large = hourly and len(web.members) > self.memory.bounds.web
+        if large and self._left <= 0:
+            self._waiting[number] = None
+            return
+        looked = yield from self._examine(number, web, at)
+        if large:
+            self._left -= looked
+
+    def _examine(self, number: int, web: Web, at: float) -> Steps[int]:
         """Look for campaigns among the accounts that hang together with account `number`; at how
         many one has looked.
         """
@@ -192,24 +267,28 @@ class Linker:
             web.examined = looks
         members = [n for n in web.members if n in traces]
         if len(members) > most:
-            members = self._around(number, most)
+            members = yield from around(self.memory, number, most)
         for looked in members:
             self._waiting.pop(looked, None)
-        values = self._values(members)
+            self._turns.done(looked, web)
+        shared = values(self.memory, members)
+        yield
         # A half hour of sign-up is counted twice, from the hour and from the half.
-        weights = {value: 0.5 if value[0] == "signed up" else 1.0 for value in values}
-        parts = communities(values, weights)
+        weights = {value: 0.5 if value[0] == "signed up" else 1.0 for value in shared}
+        parts = communities(shared, weights)
         if len(parts) > 1 and len(members) <= _FEW:
             # So few may be one although they fall apart.
             parts.append([set(members)])
         for pieces in parts:
+            yield
             if sum(map(len, pieces)) >= FEWEST:
                 verdict, rest = self._joined(pieces, at)
                 if not verdict.convicted:
                     continue
-                held = self.cases.convict(rest, verdict, at, partial(self._again, at=at))
+                again = partial(self._again, at=at)
+                held = yield from self.cases.convict(rest, verdict, at, again)
                 if held is not None:
-                    self._grown(held, at)
+                    yield from self._grown(held, at)
         return len(members)
 
     def _joined(self, pieces: list[set[int]], at: float) -> tuple[Verdict, set[int]]:
@@ -245,7 +324,7 @@ class Linker:
         half = verdict.total >= verdict.needed / 2 and verdict.left >= self.burden.left / 2
         return (verdict, meant) if verdict.convicted or half else None
 
-    def _grown(self, held: Held, at: float) -> None:
+    def _grown(self, held: Held, at: float) -> Steps[None]:
         """Weigh a campaign again when it has become much larger than what was judged.
 
         A few accounts of a firm, a class or a reseller's customers can look like one hand; as more
@@ -256,7 +335,7 @@ class Linker:
         ):
             verdict, rest = self._judge(held.members, at)
             if verdict.convicted:
-                self.cases.weigh_again(held, rest, verdict, at)
+                yield from self.cases.weigh_again(held, rest, verdict, at)
             else:
                 self.cases.acquit(held, at)
 
@@ -265,6 +344,7 @@ class Linker:
         they are. The people are left alone for a while when the others are convicted.
         """
         members, numbers = set(part), self.memory.numbers
+        self.memory.effort += _JUDGED * len(members)
         base = self.cases.elsewhere.base()
         everybody = group = Group(members, self.memory)
         people = at_places(everybody, base, self.burden)
@@ -296,54 +376,25 @@ class Linker:
             self.memory.place((numbers[account] for account in people), at)
         return verdict, members
 
-    def _around(self, number: int, most: int) -> list[int]:
-        found = {number}
-        queue = deque([number])
-        while queue and len(found) < most:
-            for other in sorted(self.memory.near(queue.popleft()) - found):
-                found.add(other)
-                queue.append(other)
-        return sorted(found)
-
-    def _values(self, members: Iterable[int]) -> dict[tuple[str, Hashable], list[int]]:
-        """What several organisations among `members` share: value → accounts."""
-        values: dict[tuple[str, Hashable], list[int]] = defaultdict(list)
-        memory, traces = self.memory, self.memory.traces
-        for number in members:
-            trace = traces[number]
-            if payment := memory.paid_with(trace):
-                values["payment", payment].append(number)
-            for subnet in trace.subnets:
-                values["addresses", subnet].append(number)
-            if created := memory.signed_up(trace):
-                half = created / BURST
-                values["signed up", int(half)].append(number)
-                values["signed up", int(half + 0.5) + 0.5].append(number)
-        return {
-            value: sharing
-            for value, sharing in values.items()
-            if len(sharing) > 1 and len({traces[n].organisation for n in sharing}) > 1
-        }
-
     def _age(self, at: float) -> None:
-        """Examine webs with news too few to be examined at once; let go what is over."""
+        """Have webs examined with news too few to be examined at once, and let go what is over."""
         self.samples.expire(at)
-        left, self._learnt = max(_LOOKED * self._learnt, _LOOKED_AT_LEAST), 0
-        for number in list(self._waiting):
-            if number not in self._waiting:
-                continue  # examined with one before it
-            if number not in self.memory.traces:
-                del self._waiting[number]
-                continue
-            web = self.webs.of(number)
-            if len(web.members) <= self.memory.bounds.web:
-                self._examine(number, web, at)
-            elif left > 0:
-                left -= self._examine(number, web, at)
-        self.cases.recount(at)
+        self._left, self._learnt = max(int(_LOOKED * self._learnt), _LOOKED_AT_LEAST), 0
+        if self._turns.every(self._waiting):
+            self._waiting = {}
+        self._late_work = self._hour is not None
+        self._hour = at
+        self._work(at)
+
+    def _weigh(self, at: float) -> Steps[None]:
+        """Weigh anew what is held, and let go what is over."""
+        yield from self.cases.recount(at)
         for held in list(self.held.values()):
+            if held.id not in self.held:
+                continue
             if at - held.last_at > _OVER:
                 self.cases.end(held, Why.SILENT, at)
             elif at - held.examined_at > _AGAIN:
                 verdict, rest = self._judge(held.members, at)
-                self.cases.weigh_again(held, rest, verdict, at)
+                yield from self.cases.weigh_again(held, rest, verdict, at)
+            yield

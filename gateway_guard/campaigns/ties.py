@@ -182,7 +182,7 @@ class Group:
             chance[Kind.ADDRESSES] = by_chance(crowd / outside, others)
             if trace.created_at:
                 has[Kind.SIGN_UP], near = self._sign_up(place, trace, inside)
-                rest = self.memory.signed_up_near(trace.created_at) - near - 1
+                rest = self.memory.signed_up_at.near(trace.created_at) - near - 1
                 chance[Kind.SIGN_UP] = by_chance(rest / outside, others)
             pace, moved = trace.even(), pivot(trace)
             if pace is not None and base.even <= TELLING:

@@ -15,11 +15,16 @@ class Web(msgspec.Struct, gc=False):
         news: links found since it was last examined.
         examined: how often it counts as examined: once, and once more for each size of what is
             examined together.
+        due: accounts that wait for their turn (`turns`), oldest first; None while the web itself
+            waits for none.
+        cost: what looking at it has cost, and at others until it began to wait; likewise.
     """
 
     members: list[int]
     news: int = 0
     examined: int = 0
+    due: dict[int, None] | None = None
+    cost: float = 0.0
 
 
 class Webs:
@@ -60,6 +65,9 @@ class Webs:
             web.members.extend(them.members)
             web.news += them.news
             web.examined += them.examined
+            web.cost = max(web.cost, them.cost)
+            if them.due is not None:
+                web.due = them.due if web.due is None else web.due | them.due
             del webs[there]
         return web
 

@@ -18,6 +18,7 @@ from gateway_guard.campaigns.membership import JOIN, LEAVE, confidence
 from gateway_guard.campaigns.memory import Bounds, Memory
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
 from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.steps import finish
 from tests.campaigns import build
 from tests.campaigns.build import DAY, HOUR, NOW
 
@@ -72,7 +73,7 @@ def numbers(cases: Casebook, *accounts: str) -> set[int]:
 
 def convict(cases: Casebook, part: set[int], verdict: Verdict, at: float) -> Held | None:
     """Convict a group that looks the same without those who do not belong to it."""
-    return cases.convict(part, verdict, at, lambda members: (verdict, members))
+    return finish(cases.convict(part, verdict, at, lambda members: (verdict, members)))
 
 
 def convicted(*names: str) -> Casebook:
@@ -194,7 +195,7 @@ def test_who_looks_innocent_without_the_rest_of_the_group_is_told_nothing() -> N
         judged.append(members)
         told.append(len(cases.verdicts))
 
-    held = cases.convict(numbers(cases, "x", "s1"), GUILTY, NOW, again)
+    held = finish(cases.convict(numbers(cases, "x", "s1"), GUILTY, NOW, again))
 
     assert (held, cases.held, cases.verdicts, cases.named) == (None, {}, {}, 0)
     assert (judged, told) == ([numbers(cases, "x")], [0])
@@ -205,7 +206,7 @@ def test_who_looks_innocent_without_the_rest_of_the_group_is_told_nothing() -> N
 def test_a_campaign_that_looks_innocent_with_what_is_found_of_it_is_let_go() -> None:
     cases = convicted("x")
 
-    held = cases.convict(joined_by(cases, 6), GUILTY, NOW + HOUR, lambda _: None)
+    held = finish(cases.convict(joined_by(cases, 6), GUILTY, NOW + HOUR, lambda _: None))
 
     assert (held, cases.held, cases.verdicts) == (None, {}, {})
     assert_consistent(cases)
@@ -220,7 +221,7 @@ def test_only_those_are_held_that_are_meant_when_judged_by_themselves() -> None:
         cases._memory.traces[other].placed_at = NOW
         return NOTHING_LEFT, meant
 
-    held = cases.convict(numbers(cases, "x"), GUILTY, NOW, again)
+    held = finish(cases.convict(numbers(cases, "x"), GUILTY, NOW, again))
 
     assert held is not None
     assert set(held.members) == meant
@@ -235,7 +236,7 @@ def test_whoever_is_left_out_of_those_held_is_noted_as_at_a_place() -> None:
     meant = numbers(cases, "x") - {other}
     traces = cases._memory.traces
 
-    cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda _: (NOTHING_LEFT, meant))
+    finish(cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda _: (NOTHING_LEFT, meant)))
     noted = {n: traces[n].placed_at for n in numbers(cases, "x")}
     cases.consider(other, meant, NOW + HOUR)
 
@@ -246,8 +247,8 @@ def test_whoever_is_left_out_of_those_held_is_noted_as_at_a_place() -> None:
 def test_whoever_is_left_out_of_those_acquitted_is_not() -> None:
     cases = scene("x", strangers=600)
 
-    cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda _: None)
-    cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda members: (GUILTY, set()))
+    finish(cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda _: None))
+    finish(cases.convict(numbers(cases, "x"), GUILTY, NOW, lambda members: (GUILTY, set())))
 
     assert {cases._memory.traces[n].placed_at for n in numbers(cases, "x")} == {0.0}
 
@@ -258,7 +259,7 @@ def test_whoever_is_no_member_any_more_when_weighed_again_is_noted_as_at_a_place
     other = max(held.members)
     meant = held.members.keys() - {other}
 
-    cases.weigh_again(held, set(meant), GUILTY, NOW + DAY)
+    finish(cases.weigh_again(held, set(meant), GUILTY, NOW + DAY))
     cases.consider(other, meant, NOW + DAY + HOUR)
 
     assert cases._memory.traces[other].placed_at == NOW + DAY
@@ -268,8 +269,13 @@ def test_whoever_is_no_member_any_more_when_weighed_again_is_noted_as_at_a_place
 def test_a_campaign_of_which_too_few_are_meant_is_let_go() -> None:
     cases = convicted("x")
 
-    held = cases.convict(
-        joined_by(cases, 6), GUILTY, NOW + HOUR, lambda members: (GUILTY, set(sorted(members)[:2]))
+    held = finish(
+        cases.convict(
+            joined_by(cases, 6),
+            GUILTY,
+            NOW + HOUR,
+            lambda members: (GUILTY, set(sorted(members)[:2])),
+        )
     )
 
     assert (held, cases.held, cases.verdicts) == (None, {}, {})
@@ -286,7 +292,7 @@ def test_whoever_is_near_is_judged_with_those_found_unless_a_reviewer_spares_it(
         judged.append(members)
         return GUILTY, members
 
-    cases.convict(found, GUILTY, NOW, again)
+    finish(cases.convict(found, GUILTY, NOW, again))
 
     assert len(found) == 8
     assert judged == [numbers(cases, "x") - numbers(cases, "x0")]
@@ -316,7 +322,7 @@ def test_those_who_joined_count_once_the_campaign_is_weighed_again() -> None:
     later = come(cases, member(60, subnet=777, **card))
     alone = later in cases.member_of
 
-    cases.weigh_again(held, set(held.members), GUILTY, NOW + DAY)
+    finish(cases.weigh_again(held, set(held.members), GUILTY, NOW + DAY))
     cases.consider(later, cases._memory.near(later), NOW + DAY)
 
     assert not alone
@@ -333,7 +339,7 @@ def judged_with(*near: Sighting) -> set[str]:
     def again(members: set[int]) -> None:
         judged.update(members)
 
-    cases.convict(found, GUILTY, NOW, again)
+    finish(cases.convict(found, GUILTY, NOW, again))
     assert judged >= found
     return {cases._memory.traces[number].account for number in judged - found}
 
@@ -357,7 +363,7 @@ def test_a_member_of_another_campaign_is_not_judged_with_those_it_is_near() -> N
     def again(members: set[int]) -> None:
         judged.append(members)
 
-    cases.convict(numbers(cases, "x"), GUILTY, NOW, again)
+    finish(cases.convict(numbers(cases, "x"), GUILTY, NOW, again))
 
     assert cases.member_of[both] == "c_0001"
     assert judged == [numbers(cases, "x")]
@@ -704,7 +710,7 @@ def test_what_was_proved_is_held_until_half_of_the_proof_is_gone() -> None:
     held = cases.held["c_0001"]
     weaker = proof(Kind.PAYMENT)
 
-    cases.weigh_again(held, set(held.members), weaker, NOW + DAY)
+    finish(cases.weigh_again(held, set(held.members), weaker, NOW + DAY))
 
     assert (held.verdict, held.examined_at) == (weaker, NOW + DAY)
     assert list(cases.held) == ["c_0001"]
@@ -715,7 +721,7 @@ def test_members_that_turned_out_not_to_be_meant_are_let_go_and_the_others_held(
     cases = convicted("x")
     (gone,) = numbers(cases, "x3")
 
-    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x") - {gone}, GUILTY, NOW + DAY)
+    finish(cases.weigh_again(cases.held["c_0001"], numbers(cases, "x") - {gone}, GUILTY, NOW + DAY))
 
     assert cases.member_of.keys() == numbers(cases, "x") - {gone}
     assert cases.held["c_0001"].judged == SIZE - 1
@@ -726,7 +732,7 @@ def test_members_that_turned_out_not_to_be_meant_are_let_go_and_the_others_held(
 def test_without_evidence_a_campaign_is_let_go() -> None:
     cases = convicted("x")
 
-    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), NOTHING_LEFT, NOW + DAY)
+    finish(cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), NOTHING_LEFT, NOW + DAY))
 
     assert (cases.held, cases.member_of, cases.verdicts) == ({}, {}, {})
 
@@ -738,7 +744,7 @@ def test_members_that_have_nothing_in_common_any_more_are_let_go() -> None:
     traces[gone].payment = ""
     traces[gone].subnets[:] = traces[gone].shared[:] = traces[gone].subnets[:0]
 
-    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), GUILTY, NOW + DAY)
+    finish(cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), GUILTY, NOW + DAY))
 
     assert cases.member_of.keys() == numbers(cases, "x") - {gone}
     assert "x3" not in cases.verdicts
@@ -804,7 +810,7 @@ def test_a_ban_outlives_the_campaign() -> None:
     cases = convicted("x")
     cases.review(review(Ruling.BAN, "x0"))
 
-    cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), NOTHING_LEFT, NOW + DAY)
+    finish(cases.weigh_again(cases.held["c_0001"], numbers(cases, "x"), NOTHING_LEFT, NOW + DAY))
 
     assert cases.verdicts["x0"].id == BANNED
     assert cases.verdicts["x0"].confidence == 1.0
@@ -953,7 +959,7 @@ class Whatever(RuleBasedStateMachine):
         if held:
             verdict, one = NOTHING_LEFT if gone else GUILTY, held[pick % len(held)]
             rest = set(sorted(one.members)[fewer:])
-            self.cases.weigh_again(one, rest, verdict, self.now)
+            finish(self.cases.weigh_again(one, rest, verdict, self.now))
 
     @rule(pick=st.integers(0, 9))
     def let_go(self, pick: int) -> None:

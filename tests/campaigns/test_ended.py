@@ -8,6 +8,7 @@ import pytest
 from gateway_guard.campaigns.ended import MOST, WORDS, Ended, Endings, Why
 from gateway_guard.campaigns.held import Held, Hour
 from gateway_guard.campaigns.reviews import Review, Ruling
+from gateway_guard.campaigns.steps import finish
 from tests.campaigns import build
 from tests.campaigns.build import DAY, HOUR, NOW
 from tests.campaigns.test_casebook import (
@@ -75,12 +76,12 @@ def test_a_campaign_remembers_why_it_was_let_go() -> None:
         if end == "grown":
             cases.acquit(one, NOW)
         elif end == "found more of":
-            cases.convict(joined_by(cases, 6), GUILTY, NOW, lambda _: None)
+            finish(cases.convict(joined_by(cases, 6), GUILTY, NOW, lambda _: None))
         elif end == "few meant":
             few = set(sorted(numbers(cases, "x"))[:2])
-            cases.convict(joined_by(cases, 6), GUILTY, NOW, lambda _: (GUILTY, few))
+            finish(cases.convict(joined_by(cases, 6), GUILTY, NOW, lambda _: (GUILTY, few)))
         elif end == "weighed":
-            cases.weigh_again(one, set(), NOTHING_LEFT, NOW)
+            finish(cases.weigh_again(one, set(), NOTHING_LEFT, NOW))
         else:
             cases.review(Review(at=NOW, ruling=Ruling.RELEASE, campaign=one.id))
         assert not cases.held
@@ -98,7 +99,7 @@ def test_one_whose_accounts_turn_out_to_be_at_a_place_was_a_false_alarm() -> Non
     cases = convicted("x")
     (one,) = cases.held.values()
 
-    cases.weigh_again(one, set(), msgspec.structs.replace(GUILTY, at_places=12), NOW)
+    finish(cases.weigh_again(one, set(), msgspec.structs.replace(GUILTY, at_places=12), NOW))
 
     assert [ended.why for ended in cases.endings.latest] == [Why.INNOCENT]
 

@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_guard.campaigns import evidence
+from gateway_guard.campaigns import evidence, turns
+from gateway_guard.campaigns import linker as linker_module
 from gateway_guard.campaigns.belonging import Belonging
 from gateway_guard.campaigns.evidence import AT_PLACES, Tied, Verdict
+from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import Signature
 from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.campaigns.reviews import LEFT_ALONE, Review, Ruling
 from gateway_guard.campaigns.sighting import Sighting
+from gateway_guard.campaigns.steps import Steps, finish
 from tests.campaigns import build
 from tests.campaigns.build import DAY, HOUR, NOW, TINY
 from tests.campaigns.test_casebook import assert_consistent
@@ -33,6 +36,16 @@ def caught(**more: Any) -> Linker:
     linker = build.learnt(build.mixed(build.campaign("x", **more), build.strangers()))
     assert build.parts(linker) == {X}
     return linker
+
+
+def worked_off(linker: Linker) -> None:
+    """As if exchanges came that teach nothing until there is nothing left to be done."""
+    for _ in range(100_000):
+        if not linker.behind:
+            return
+        linker._turns.begin()
+        linker._work(NOW)
+    raise AssertionError("there is always more to be done")
 
 
 def told(linker: Linker) -> dict[str, object]:
@@ -217,9 +230,14 @@ def test_a_find_that_others_join_at_once_is_weighed_again_at_once(
         return msgspec.structs.replace(verdict, convicted=next(guilty)), rest
 
     monkeypatch.setattr(linker, "_judge", judged)
-    monkeypatch.setattr(linker.cases, "convict", lambda *_: held)
 
-    linker._examine(number, linker.webs.of(number), NOW + DAY)
+    def convicted(*_: object) -> Steps[Held | None]:
+        yield
+        return held
+
+    monkeypatch.setattr(linker.cases, "convict", convicted)
+
+    finish(linker._examine(number, linker.webs.of(number), NOW + DAY))
 
     assert linker.held == {}
     assert_consistent(linker.cases)
@@ -302,7 +320,7 @@ def test_a_large_campaign_is_not_scored_as_a_whole_for_every_find_that_adds_a_li
 
     def count(
         self: Belonging, candidates: set[int], at: float, of: Signature | None = None
-    ) -> dict[int, float]:
+    ) -> Steps[dict[int, float]]:
         if of is None:
             scored.append(len(candidates))
         return members(self, candidates, at, of)
@@ -329,6 +347,7 @@ def test_of_a_large_web_only_so_many_accounts_are_looked_at_each_hour() -> None:
     left = []
     for hour in range(4):
         linker._age(NOW + hour * HOUR)
+        worked_off(linker)
         left.append(len(linker._waiting))
 
     assert left == [900, 300, 0, 0]
@@ -342,6 +361,7 @@ def test_the_more_exchanges_the_more_of_a_large_web_is_looked_at() -> None:
     linker._learnt = 5000
 
     linker._age(NOW)
+    worked_off(linker)
 
     assert len(linker._waiting) == 500
 
@@ -352,7 +372,7 @@ def test_whoever_was_examined_with_another_does_not_wait_for_it() -> None:
     linker._waiting = {linker.memory.numbers["a_x003"]: None, linker.memory.numbers["a_x004"]: None}
 
     web = linker.webs.of(linker.memory.numbers["a_x003"])
-    looked = linker._examine(linker.memory.numbers["a_x003"], web, NOW + HOUR)
+    looked = finish(linker._examine(linker.memory.numbers["a_x003"], web, NOW + HOUR))
 
     assert looked >= 10
     assert not linker._waiting
@@ -365,7 +385,7 @@ def test_a_large_web_counts_as_so_many_as_are_looked_at_one_by_one() -> None:
 
     for size in (299, 300, 301, 1000, 1000):
         web = linker.webs.link(1, set(range(2, size + 1)))
-        linker._examine(1, web, NOW)
+        finish(linker._examine(1, web, NOW))
 
     assert linker.examined == 4
 
@@ -761,6 +781,81 @@ def test_an_account_forgotten_before_it_was_looked_at_does_no_harm() -> None:
     linker.learn(build.sighting("a_later", at=NOW + 2 * HOUR))
 
     assert "a_later" in linker.memory.numbers
+
+
+# Traffic made to keep the linker busy.
+
+
+def busy(linker: Linker, count: int = 400) -> Iterator[Sighting]:
+    """A large web of which each exchange ties one to more; it stops with something under way."""
+    rng = random.Random(1)
+    for turn in range(count):
+        n = turn if turn < 200 else rng.randrange(200)
+        yield build.sighting(
+            f"a_n{n}", at=NOW + turn, organisation=f"o_n{n}", payment=f"p_n{n // 4}",
+            created_at=NOW - DAY + n * 7.3, subnet=1 + rng.randrange(20),
+            keys=tuple(rng.sample(range(1, 60), 6)),
+        )  # fmt: skip
+        if turn > 200 and linker._job is not None:
+            return
+
+
+def under_way(monkeypatch: pytest.MonkeyPatch, **bounds: int) -> Linker:
+    """A linker with a web half examined."""
+    monkeypatch.setattr(turns, "_CALL", 500.0)
+    monkeypatch.setattr(linker_module, "_STEP", 100.0)
+    linker = Linker(bounds=Bounds(**bounds))
+    build.learnt(busy(linker), linker)
+    assert linker._job is not None
+    return linker
+
+
+def test_one_exchange_costs_no_more_than_a_step_beyond_the_limit_of_a_call() -> None:
+    linker, most = Linker(), 0.0
+    for seen in busy(linker, 3000):
+        before = linker.memory.effort
+        linker.learn(seen)
+        most = max(most, linker.memory.effort - before)
+
+    # One step may be the parting, or judging, of as many as are examined together.
+    assert most <= turns._CALL + 20_000.0
+
+
+def test_what_is_looked_at_is_paid_for_by_exchanges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_SAVED", 1000.0)
+    linker = Linker()
+
+    for number, seen in enumerate(busy(linker, 3000), 1):
+        linker.learn(seen)
+        paid = turns._SAVED + turns._GIVEN * number
+        assert linker._turns._credit <= turns._SAVED
+        most = paid + linker_module._RELATED * number + turns._CALL + 20_000.0
+        assert linker.memory.effort <= most
+
+
+def test_a_person_who_decides_meanwhile_finds_nothing_half_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linker = under_way(monkeypatch)
+
+    linker.review(Review(at=NOW, ruling=Ruling.ALLOW, account="a_n1"))
+
+    assert linker._job is None
+    assert_consistent(linker.cases)
+
+
+def test_what_is_under_way_begins_anew_when_accounts_are_forgotten_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linker = under_way(monkeypatch, accounts=200)
+    job = linker._job
+
+    linker.learn(build.sighting("a_later", at=NOW + 2 * HOUR))
+
+    assert linker._job is not job
+    assert_consistent(linker.cases)
+    worked_off(linker)
+    assert_consistent(linker.cases)
 
 
 # A web larger than what is examined together.

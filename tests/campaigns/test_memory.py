@@ -123,7 +123,7 @@ def test_what_becomes_known_later_is_counted_once() -> None:
     posting = memory.payments.get("p")
     assert posting is not None
     assert posting.count == 2
-    assert memory.signed_up_near(CREATED) == 2
+    assert memory.signed_up_at.near(CREATED) == 2
 
 
 def test_what_is_known_of_an_account_is_not_replaced_later() -> None:
@@ -354,7 +354,7 @@ def test_what_the_indexes_forgot_brings_nobody_together() -> None:
 
     assert near(memory, "b") == set()
     assert memory.touching(2) == set()
-    assert memory.signed_up_near(CREATED) == 0
+    assert memory.signed_up_at.near(CREATED) == 0
 
 
 def test_keys_the_registry_forgot_are_not_common() -> None:
@@ -382,7 +382,7 @@ def test_sign_ups_are_near_within_a_burst() -> None:
     times = (CREATED - BURST - 1, CREATED - BURST, CREATED, CREATED + BURST, CREATED + BURST + 1)
     memory = build.remembered(build.sighting(f"a{n}", created_at=at) for n, at in enumerate(times))
 
-    assert memory.signed_up_near(CREATED) == 3
+    assert memory.signed_up_at.near(CREATED) == 3
 
 
 def many(count: int) -> Memory:

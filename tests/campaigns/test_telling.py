@@ -13,6 +13,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.membership import BURST
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.postings import Posting
+from gateway_guard.campaigns.surroundings import values
 from gateway_guard.campaigns.telling import Payments, SignUps, instrument
 from gateway_guard.campaigns.ties import Base, Group
 from tests.campaigns import build
@@ -178,7 +179,9 @@ def test_dates_and_imports_make_no_group() -> None:
     ):  # fmt: skip
         linker.learn(one)
 
-    grouped = {n for sharing in linker._values(linker.memory.traces).values() for n in sharing}
+    grouped = {
+        n for sharing in values(linker.memory, linker.memory.traces).values() for n in sharing
+    }
 
     assert {linker.memory.traces[n].account for n in grouped} == {"t0", "t1", "t2"}
 
@@ -212,11 +215,11 @@ def test_more_sign_ups_than_are_remembered_of_a_half_hour_are_counted_all_the_sa
         (build.sighting(f"a{n}", created_at=CREATED + n / 10) for n in range(500)), bounds
     )
 
-    assert memory.signed_up_near(CREATED) == 500
+    assert memory.signed_up_at.near(CREATED) == 500
 
 
 def test_a_half_hour_of_which_nobody_is_remembered_counts_nobody() -> None:
     memory = build.remembered([build.sighting("a", created_at=CREATED)])
     memory.signups.put(int(CREATED // BURST), Posting(3, array("Q"), NOW, NOW))
 
-    assert memory.signed_up_near(CREATED) == 0
+    assert memory.signed_up_at.near(CREATED) == 0

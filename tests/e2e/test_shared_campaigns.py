@@ -88,10 +88,13 @@ def test_a_gateway_that_asks_meets_bans_of_the_store_from_the_first_question_on(
         with Sidecar(tmp_path, None, *flags, policy=GATEWAY) as guard:
             url = f"http://127.0.0.1:{guard.port}/auth/nginx"
             answers = [httpx.get(url, headers=headers, trust_env=False) for _ in range(2)]
-            ready = httpx.get(f"http://127.0.0.1:{guard.admin}/readyz", trust_env=False).json()
+            assert [answer.status_code for answer in answers] == [403, 403]
 
-    assert [answer.status_code for answer in answers] == [403, 403]
-    assert ready["status"] == "ok"
+            def ready() -> bool:
+                said = httpx.get(f"http://127.0.0.1:{guard.admin}/readyz", trust_env=False).json()
+                return bool(said["status"] == "ok")
+
+            until(ready, "all is well")
 
 
 def test_a_linker_of_its_own_relieves_the_sidecars_and_tells_who_is_there(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def test_the_longer_the_store_is_away_the_later_its_clients_are_to_come_back() -
 
     assert first == {1.0, 2.0, 3.0}
     assert later == {float(seconds) for seconds in range(10, 31)}
-    assert last == {float(seconds) for seconds in range(20, 61)}
+    assert last <= {float(seconds) for seconds in range(20, 61)}
+    assert len(last) > 30, "spread, though not every second need be among 300"
 
 
 def test_what_the_rules_refuse_needs_no_store() -> None:

@@ -22,8 +22,6 @@ CORE   := */gateway_guard/core/*,*/gateway_guard/signals/*,*/gateway_guard/campa
 TIMED  := takes_a_second or in_no_time or is_linear or takes_no_time
 # A test that fails is repeated once, shown with its traceback; more than three such fail the run.
 RERUN  := --reruns 1 --rerun-show-tracebacks
-# Where there is a C compiler.
-COMPILES := $(if $(shell command -v cc || command -v gcc),compiled-wheel)
 # Tests at a time: one more than the two cores CI has, as many of them wait for servers. Whoever has
 # nothing left takes over from others, or the last minutes are one worker's.
 JOBS   ?= 3
@@ -128,8 +126,7 @@ suite:
 # The tree first: what it finds is found within seconds. What takes one processor a minute each is
 # done at once.
 test: servers node lint tree
-	$(MAKE) --jobs 2 --output-sync=target types installed $(COMPILES)
-	$(if $(COMPILES),$(MAKE) compiled-suite,@echo 'no C compiler, so what can be compiled is tested as plain Python only')
+	$(MAKE) --jobs 2 --output-sync=target types installed
 	$(MAKE) suite
 
 # The shared store and the gateways are tested against real servers, pages in a real browser, and one
@@ -176,7 +173,7 @@ compiled: compiled-wheel servers
 		policy property record signals stores test_guard.py test_guard_keys.py test_guard_store.py \
 		$(addprefix e2e/test_,forwarding.py websockets.py upstream_faults.py hostile_framing.py hostile_heads.py))
 
-# Of those, what `make test` has the time for. The files of that wheel go before the installed ones.
+# Of those, what takes a minute; after `make installed compiled-wheel`. The files of that wheel go before the installed ones.
 compiled-suite:
 	$(BIN)/python -m zipfile -e build/compiled/*.whl build/compiled/files
 	cd build/wheel/run && export PYTHONPATH=$(CURDIR)/build/compiled/files \

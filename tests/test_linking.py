@@ -37,14 +37,6 @@ from tests.cli.run import ROOT
 from tests.frontends.test_health import Reachable
 from tests.processes import PATIENCE
 
-ASKS = """
-version: 1
-mode: enforce
-rules:
-  - name: campaign-members
-    when: { campaign: { min: 0.9 } }
-    then: deny
-"""
 DOES_NOT_ASK = "version: 1\nmode: enforce\n"
 
 
@@ -185,7 +177,7 @@ def test_the_thread_ends_when_the_linking_is_dropped_without_being_closed() -> N
 
 def test_a_guard_whose_policy_asks_refuses_who_is_held(tmp_path: Path) -> None:
     async def scenario() -> tuple[Exchange, Exchange]:
-        brain = guard(build.policy(ASKS))
+        brain = guard(build.policy(ring.REFUSES))
         first = await ask(brain)
         account = first.request.account
         assert account is not None
@@ -204,7 +196,7 @@ def test_a_guard_whose_policy_asks_refuses_who_is_held(tmp_path: Path) -> None:
 
 def test_closing_the_guard_learns_what_waits_and_ends_the_thread() -> None:
     async def scenario() -> Guard:
-        brain = guard(build.policy(ASKS))
+        brain = guard(build.policy(ring.REFUSES))
         await ask(brain)
         await brain.close()
         return brain
@@ -227,7 +219,7 @@ def test_a_policy_that_does_not_ask_feeds_nothing_until_a_reload_asks(tmp_path: 
         await ask(brain)
         links.learn()
         before = len(links.linker.memory.traces)
-        path.write_text(ASKS)
+        path.write_text(ring.REFUSES)
         assert brain.reload()
         await ask(brain)
         links.learn()
@@ -242,7 +234,7 @@ def test_a_policy_that_does_not_ask_feeds_nothing_until_a_reload_asks(tmp_path: 
 
 
 def test_who_says_themselves_which_campaign_an_account_is_in_gets_no_linker() -> None:
-    brain = guard(build.policy(ASKS), campaign_of=lambda _: None)
+    brain = guard(build.policy(ring.REFUSES), campaign_of=lambda _: None)
 
     assert brain.linking is None
     assert brain.learners == ()
@@ -252,7 +244,7 @@ def test_the_callers_learners_stay_beside_the_linkers() -> None:
     told: list[Exchange] = []
 
     async def scenario() -> None:
-        brain = guard(build.policy(ASKS), learners=[told.append])
+        brain = guard(build.policy(ring.REFUSES), learners=[told.append])
         await ask(brain)
         await brain.close()
 
@@ -362,7 +354,10 @@ def test_the_guard_saves_when_it_is_closed_and_takes_over_when_it_is_built(tmp_p
         settings = Settings(secret=build.SECRET, campaigns_file=str(path))
         for _ in range(2):
             brain = build_guard(
-                build.policy(ASKS), network=NoNetwork(), settings=settings, clock=lambda: build.NOW
+                build.policy(ring.REFUSES),
+                network=NoNetwork(),
+                settings=settings,
+                clock=lambda: build.NOW,
             )
             await ask(brain)
             await brain.close()
@@ -452,7 +447,7 @@ def test_a_write_that_fails_half_way_leaves_the_last_good_one(
 
 
 def test_a_disk_that_fails_degrades_health_and_shows_in_metrics(tmp_path: Path) -> None:
-    brain, metrics = guard(build.policy(ASKS)), Metrics()
+    brain, metrics = guard(build.policy(ring.REFUSES)), Metrics()
     links = kept(tmp_path / "campaigns", [0.0])
     brain.linking = links
     keeper(links).file.trouble, keeper(links).file.unsaved = (
@@ -479,7 +474,7 @@ def test_a_file_that_cannot_be_read_stops_the_start_and_says_what_to_do(
 
     with pytest.raises(SnapshotError) as caught:
         build_guard(
-            build.policy(ASKS), network=NoNetwork(),
+            build.policy(ring.REFUSES), network=NoNetwork(),
             settings=Settings(secret=build.SECRET, campaigns_file=str(path)),
         )  # fmt: skip
 
@@ -545,7 +540,7 @@ def test_what_nobody_could_read_after_a_restart_is_not_kept() -> None:
     settings = Settings.from_environment({"GATEWAY_GUARD_CAMPAIGNS_FILE": "campaigns"})
 
     with pytest.raises(SettingsError, match="GATEWAY_GUARD_SECRET"):
-        build_guard(build.policy(ASKS), network=NoNetwork(), settings=settings)
+        build_guard(build.policy(ring.REFUSES), network=NoNetwork(), settings=settings)
 
 
 def test_a_review_is_in_force_a_second_after_it_was_written(tmp_path: Path) -> None:

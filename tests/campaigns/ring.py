@@ -20,6 +20,16 @@ MEMBERS: Final = 24
 BYSTANDERS: Final = 120
 EXCHANGES: Final = 12
 
+#: A policy by which none of its members passes.
+REFUSES: Final = """
+version: 1
+mode: enforce
+rules:
+  - name: campaign-members
+    when: { campaign: { min: 0.9 } }
+    then: deny
+"""
+
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _KEYS: Final = tuple(0xC0FFEE0000000000 + n for n in range(6))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gateway_guard.campaigns import turns as module
 from gateway_guard.campaigns.turns import Turns
 from gateway_guard.campaigns.webs import Webs
@@ -107,12 +105,10 @@ def test_those_of_the_hour_before_come_first() -> None:
     assert not turns.every({2: None})
 
 
-@pytest.mark.parametrize("first", ["one that waits", "one that does not"])
-def test_when_webs_are_forgotten_nobody_waits(first: str) -> None:
+def test_when_webs_are_forgotten_nobody_waits() -> None:
     turns, webs = Turns(), Webs()
-    if first == "one that waits":
-        turns.add(1, webs.of(1))
-        turns.every({2: None})
+    turns.add(1, webs.of(1))
+    turns.every({2: None})
 
     turns.clear()
 

@@ -27,15 +27,6 @@ from tests.campaigns import ring
 from tests.servers import PATIENCE, Server, needs_redis, shared_server, until
 from tests.streams.team import KEY, Team, contained, exchanges, send, team
 
-ASKS = """
-version: 1
-mode: enforce
-rules:
-  - name: campaign-members
-    when: { campaign: { min: 0.9 } }
-    then: deny
-"""
-
 
 def settings(crew: Team, **more: Any) -> Settings:
     return Settings(
@@ -65,7 +56,7 @@ def test_without_a_store_or_with_one_of_its_own_a_guard_learns_alone() -> None:
     memory = Settings(secret=build.SECRET, store="memory://")
 
     for one in (alone, memory):
-        brain = build_guard(build.policy(ASKS), network=NoNetwork(), settings=one)
+        brain = build_guard(build.policy(ring.REFUSES), network=NoNetwork(), settings=one)
         assert isinstance(brain.linking, Linking)
 
 
@@ -73,7 +64,7 @@ def test_a_shared_store_without_a_secret_is_refused() -> None:
     one = Settings(secret=build.SECRET, secret_lasts=False, store="redis://127.0.0.1:1/0")
 
     with pytest.raises(SettingsError, match="GATEWAY_GUARD_SECRET"):
-        build_guard(build.policy(ASKS), network=NoNetwork(), settings=one)
+        build_guard(build.policy(ring.REFUSES), network=NoNetwork(), settings=one)
 
 
 @pytest.mark.parametrize("word", LINKER)
@@ -82,7 +73,7 @@ def test_whether_a_guard_may_be_the_linker_is_a_setting(word: str) -> None:
         {"GATEWAY_GUARD_SECRET": build.SECRET.decode(), "GATEWAY_GUARD_LINKER": word,
          "GATEWAY_GUARD_STORE": "redis://127.0.0.1:1/0"}
     )  # fmt: skip
-    brain = build_guard(build.policy(ASKS), network=NoNetwork(), settings=found)
+    brain = build_guard(build.policy(ring.REFUSES), network=NoNetwork(), settings=found)
 
     assert (linked(brain).leader is not None) is (word == "auto")
 
@@ -96,7 +87,9 @@ def test_how_many_accounts_a_linker_remembers_is_a_setting(kept: bool, tmp_path:
 
     alone, shared = (
         build_guard(
-            build.policy(ASKS), network=NoNetwork(), settings=Settings.from_environment(environ)
+            build.policy(ring.REFUSES),
+            network=NoNetwork(),
+            settings=Settings.from_environment(environ),
         ).linking
         for environ in (said, said | store)
     )
@@ -116,7 +109,7 @@ def test_another_word_for_it_is_refused() -> None:
 @needs_redis
 def test_exchanges_of_a_guard_reach_the_stream_and_verdicts_reach_its_decisions() -> None:
     async def scenario(crew: Team) -> tuple[Exchange, Exchange]:
-        brain = guard(crew, build.policy(ASKS), linker="never")
+        brain = guard(crew, build.policy(ring.REFUSES), linker="never")
         links = linked(brain)
         # Else its first look at the empty table could come after what is told below.
         assert await asyncio.to_thread(links.wait, PATIENCE)
@@ -141,7 +134,7 @@ def test_exchanges_of_a_guard_reach_the_stream_and_verdicts_reach_its_decisions(
 @needs_redis
 def test_what_is_in_the_stream_holds_neither_key_nor_address_nor_prompt() -> None:
     async def scenario(crew: Team) -> bytes:
-        brain = guard(crew, build.policy(ASKS), linker="never")
+        brain = guard(crew, build.policy(ring.REFUSES), linker="never")
         exchange = await brain.decide(
             build.wire(key="sk-very-secret", body=build.chat_body("my private question"))
         )
@@ -178,7 +171,7 @@ def test_a_policy_that_does_not_ask_sends_nothing() -> None:
 @needs_redis
 def test_every_guard_reads_its_policy_again_when_told_to(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
-    path.write_text(ASKS)
+    path.write_text(ring.REFUSES)
     with team(shared_server()) as crew:
         brains = [guard(crew, path) for _ in range(2)]
         for brain in brains:
@@ -186,7 +179,7 @@ def test_every_guard_reads_its_policy_again_when_told_to(tmp_path: Path) -> None
             assert links.wait(PATIENCE)
             until(lambda links=links: links.follower._began, "it listens")  # type: ignore[misc]
         before = brains[0].policy.digest
-        path.write_text(ASKS.replace("0.9", "0.5"))
+        path.write_text(ring.REFUSES.replace("0.9", "0.5"))
         crew.do("XADD", crew.keys.reviews, "*", "r", pack_reload(KEY))
         until(lambda: brains[0].policy.digest != before, "the first has read it")
         until(lambda: brains[1].policy.digest == brains[0].policy.digest, "the second, too")
@@ -205,7 +198,9 @@ def test_a_middleware_knows_who_is_banned_before_its_first_request(
         assert scope["type"] == "lifespan"
 
     async def scenario(crew: Team) -> bool:
-        middleware = GuardMiddleware(app, policy=build.policy(ASKS), settings=settings(crew))
+        middleware = GuardMiddleware(
+            app, policy=build.policy(ring.REFUSES), settings=settings(crew)
+        )
         # What an ASGI server does first.
         await middleware({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
         known = contained(linked(middleware.guard))
@@ -223,7 +218,7 @@ def test_a_middleware_knows_who_is_banned_before_its_first_request(
 @needs_redis
 def test_a_guard_starts_and_decides_without_its_server() -> None:
     async def scenario(crew: Team) -> None:
-        brain = guard(crew, build.policy(ASKS))
+        brain = guard(crew, build.policy(ring.REFUSES))
         links = linked(brain)
         assert not await asyncio.to_thread(links.wait, 0.05)
         for number in range(3):

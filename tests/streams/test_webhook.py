@@ -20,14 +20,6 @@ from tests.servers import PATIENCE, needs_redis, shared_server
 from tests.streams.team import send, team
 
 KEY = b"a key of at least twenty-four bytes"
-ASKS = """
-version: 1
-mode: enforce
-rules:
-  - name: campaign-members
-    when: { campaign: { min: 0.9 } }
-    then: deny
-"""
 
 
 def told(receiver: Receiver) -> list[dict[str, Any]]:
@@ -38,7 +30,7 @@ def told(receiver: Receiver) -> list[dict[str, Any]]:
 
 def policy(folder: Path) -> str:
     path = folder / "policy.yaml"
-    path.write_text(ASKS)
+    path.write_text(ring.REFUSES)
     return str(path)
 
 

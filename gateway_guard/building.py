@@ -77,6 +77,7 @@ def build_guard(
         indicators=Indicators.configured(settings, clock=clock),
         group_key=settings.intel_group_key,
         register=linking.register if linking is not None else None,
+        mint=linking.mint if isinstance(linking, SharedLinking) else None,
         learners=learners,
         clock=clock,
     )

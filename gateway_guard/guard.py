@@ -28,7 +28,7 @@ from gateway_guard.core.dialects import by_client, route
 from gateway_guard.core.identify import identify, needs_body
 from gateway_guard.core.limits import actuals
 from gateway_guard.core.links import NONCE, linked
-from gateway_guard.core.minted import MINTED, Minted
+from gateway_guard.core.minted import MINTED
 from gateway_guard.core.paths import canonical
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.profile import Profiles, observe, observe_usage
@@ -42,6 +42,7 @@ from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.hearsay import Hearsay
+from gateway_guard.record.mint import LocalMint, Mint
 from gateway_guard.record.register import LocalRegister, Register
 from gateway_guard.rehearsing import rehearse, settle_rehearsed, with_hits
 from gateway_guard.stores.base import ImmediateStore, Store
@@ -98,6 +99,7 @@ class Guard:
         indicators: Indicators | None = None,
         group_key: bytes | None = None,
         register: Register | None = None,
+        mint: Mint | None = None,
         learners: Sequence[Learner] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -129,8 +131,9 @@ class Guard:
         #: The directory, where it knows only what it was told when it was asked.
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
         self._hearsay = Hearsay()
-        #: Whose secrets are in use that upstreams made for others.
-        self.minted = Minted()
+        #: Where secrets are written down that upstreams made for others, and whose those are.
+        self.mint: Mint = mint or LocalMint()
+        self.minted = self.mint.minted
         #: Whoever watches files reloads, and whoever asks all guards of a store to: on threads.
         self._reloading = threading.Lock()
         self._next_id = request_ids()
@@ -366,6 +369,7 @@ class Guard:
             if self._asked is not None:
                 closing.push_async_callback(self._asked.close)
             closing.push_async_callback(self.register.close)
+            closing.push_async_callback(self.mint.close)
             closing.push_async_callback(self.store.close)
 
     def _enrich(self, request: Request, state: Mapping[str, Any] | None) -> Facts:

@@ -4,8 +4,8 @@ realtime sessions. Who shows one is charged as the account that asked for it.
     POST /v1/realtime/client_secrets      {"value": "ek_…", "expires_at": 1756310470, …}
     POST /v1/realtime/sessions            {"client_secret": {"value": …, "expires_at": …}, …}
 
-Kept of a secret is what is kept of every key: its account's digest. In one process only: what
-another one has made is an account of its own here, as are those of gateways that only ask.
+Kept of a secret is what is kept of every key: its account's digest. Guards of a shared store tell
+each other; of those that have none, each knows what was made through its own process.
 
 Source: OpenAI's API reference, "Create client secret" and "Create session"; Azure's and xAI's have
 the same form. A secret makes any number of sessions within 10 s to 2 h.
@@ -13,6 +13,7 @@ the same form. A secret makes any number of sessions within 10 s to 2 h.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -55,8 +56,41 @@ class _Answer(_Secret, gc=False):
 _decode: Final = msgspec.json.Decoder(_Answer).decode
 
 
+class ClientSecret(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One secret that an account had made.
+
+    Attributes:
+        account: its digest, which is the account that it would be by itself.
+        owner: the account that asked for it.
+        until: Unix seconds from which on it makes no session any more.
+    """
+
+    account: str
+    owner: str
+    until: float
+
+
+def secret_in(body: bytes, request: Request, *, secret: bytes, now: float) -> ClientSecret | None:
+    """What the answer to `request` holds; None for no secret. `secret` keys the digests; `now` is
+    Unix seconds.
+    """
+    owner = request.account
+    try:
+        answer = _decode(body)
+    except UNDECODABLE:
+        return None
+    found = answer.client_secret or answer
+    if owner is None or not found.value:
+        return None
+    account = digest(secret, found.value.encode())
+    if account == owner:
+        return None
+    left = _USUAL if found.expires_at is None else found.expires_at - now
+    return ClientSecret(account, owner, now + max(0.0, min(left, _LONGEST)) + _SLACK)
+
+
 class Minted:
-    """Whose secrets are in use. Its owner gives the time; nothing is removed but by `learn`.
+    """Whose secrets are in use. Its owner gives the time; nothing is removed but by `note`.
 
     Attributes:
         accounts: a secret's own account → that of who asked for it, and until when, Unix seconds.
@@ -68,27 +102,14 @@ class Minted:
         self.accounts: dict[str, tuple[str, float]] = {}
         self._most = most
 
-    def learn(self, body: bytes, request: Request, *, secret: bytes, now: float) -> None:
-        """Take in the answer to `request`, if it holds a secret. `secret` keys the digests; `now`
-        is Unix seconds."""
-        owner = request.account
-        try:
-            answer = _decode(body)
-        except UNDECODABLE:
-            return
-        found = answer.client_secret or answer
-        if owner is None or not found.value:
-            return
-        account = digest(secret, found.value.encode())
-        if account == owner:
-            return
-        left = _USUAL if found.expires_at is None else found.expires_at - now
+    def note(self, made: ClientSecret, now: float) -> None:
+        """Take in a secret at `now`, Unix seconds; in place of some that are over."""
         accounts = self.accounts
-        accounts.pop(account, None)
-        for known in list(accounts)[:2]:
+        accounts.pop(made.account, None)
+        for known in list(islice(accounts, 2)):
             if accounts[known][1] <= now or len(accounts) >= self._most:
                 del accounts[known]
-        accounts[account] = owner, now + max(0.0, min(left, _LONGEST)) + _SLACK
+        accounts[made.account] = made.owner, made.until
 
     def owned(self, request: Request) -> Request:
         """`request` as that of the account that asked for the secret it shows, if it shows one."""

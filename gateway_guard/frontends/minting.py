@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from gateway_guard.core.minted import secret_in
 from gateway_guard.core.usage_encoding import Unwrapping, decoder_for
 from gateway_guard.guard import Guard
 from gateway_guard.types import Exchange
@@ -40,9 +41,10 @@ def minting(guard: Guard, exchange: Exchange, send: Send) -> Send:
                 reading = False
                 body.clear()
             elif not message.get("more_body", False):
-                guard.minted.learn(
-                    bytes(body), exchange.request, secret=guard.secret, now=guard.clock()
-                )
+                now = guard.clock()
+                made = secret_in(bytes(body), exchange.request, secret=guard.secret, now=now)
+                if made is not None:
+                    await guard.mint.add(made, now)
                 body.clear()
         await send(message)
 

@@ -1,5 +1,5 @@
 """From the linker to a guard: verdicts and reviews as they come, the whole table where some are
-missing.
+missing. And from guard to guard: client secrets that accounts had made.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway_guard.campaigns.standing import Standing
+from gateway_guard.core.minted import ClientSecret
 from gateway_guard.errors import StoreError
 from gateway_guard.streams.keys import Keys, order
 from gateway_guard.streams.link import Link, Pauses, until
 from gateway_guard.streams.register import places
 from gateway_guard.streams.told import Told
-from gateway_guard.streams.wire import Refusal, read_changes, read_order, read_table
+from gateway_guard.streams.wire import Refusal, read_changes, read_minted, read_order, read_table
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,10 @@ class Follower:
         *,
         standing: Standing | None = None,
         reload: Callable[[], Awaitable[None]] | None = None,
+        minted: Callable[[ClientSecret], None] | None = None,
     ) -> None:
         """`key` is the secret's fingerprint; `standing` is kept up to date, too; `reload` is
-        awaited when people ask for it.
+        awaited when people ask for it; `minted` is told of each client secret.
         """
         self.told = told
         self.applied = 0
@@ -76,6 +78,7 @@ class Follower:
         #: The last message heard; empty when there was none yet, None when the table must be read.
         self._at: bytes | None = None
         self._reviews = _START
+        self._minted, self._minted_at = minted, _START
         #: Orders to reload are for those who were there, not for whoever reads old ones.
         self._began: bytes | None = None
 
@@ -160,10 +163,19 @@ class Follower:
         if self._began is None:
             seconds, _ = await self._link.do("TIME")
             self._began = b"%d-0" % (int(seconds) * 1_000)
-        verdicts, reviews = await self._link.entries(
-            [(self._keys.verdicts, self._at or _START), (self._keys.reviews, self._reviews)],
+        verdicts, reviews, minted = await self._link.entries(
+            [(self._keys.verdicts, self._at or _START), (self._keys.reviews, self._reviews),
+             (self._keys.minted, self._minted_at)],
             most=_MOST, wait=_WAIT,
         )  # fmt: skip
+        for entry, fields in minted:
+            self._minted_at = entry
+            try:
+                made = read_minted(fields.get(b"m", b""), self._key)
+                if self._minted is not None:
+                    self._minted(made)
+            except Refusal as refusal:
+                self._skip(refusal.why)
         for entry, fields in verdicts:
             if fields.get(b"p", b"") != self._at or (not self._at and self.told.facts):
                 self._at = None

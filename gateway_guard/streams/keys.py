@@ -15,6 +15,7 @@
     gg:{campaigns}:challenged  accounts that were asked to, by when that was
     gg:{campaigns}:l:…         a verification link that was used
     gg:{campaigns}:v:…         the accounts that one subject verified, by when that ends
+    gg:{campaigns}:minted      stream: client secrets that accounts had made
 
 All lie in one slot of a Cluster, because scripts change several of them in one step. All have a
 time to live, and what grows has a bound.
@@ -68,6 +69,7 @@ class Keys:
         self.challenged = prefix + b"challenged"
         self.link = prefix + b"l:"
         self.subject = prefix + b"v:"
+        self.minted = prefix + b"minted"
 
 
 def fingerprint(secret: bytes) -> bytes:

@@ -9,13 +9,16 @@ from gateway_guard.streams.following import Follower
 from gateway_guard.streams.heart import Heart
 from gateway_guard.streams.leading import Leader
 from gateway_guard.streams.learning import Pupil
+from gateway_guard.streams.mint import SharedMint
 from gateway_guard.streams.sending import Sender
 
 if TYPE_CHECKING:
     from gateway_guard.record.metrics import Metrics
 
 
-def publish_guard(metrics: Metrics, sender: Sender, follower: Follower, heart: Heart) -> None:
+def publish_guard(
+    metrics: Metrics, sender: Sender, follower: Follower, heart: Heart, mint: SharedMint
+) -> None:
     """Have what goes out of a guard and comes in read whenever somebody asks."""
     metrics.counter("sightings_sent", "Exchanges sent to the campaign linker.", lambda: sender.sent)
     metrics.gauge(
@@ -41,6 +44,11 @@ def publish_guard(metrics: Metrics, sender: Sender, follower: Follower, heart: H
         "Messages to this guard that were not taken, by cause.",
         "cause",
         lambda: follower.skipped,
+    )
+    metrics.counter(
+        "client_secrets_untold",
+        "Client secrets no other guard was told of: to those each is an account of its own.",
+        lambda: mint.untold,
     )
     publish_heart(metrics, heart)
 

@@ -27,6 +27,7 @@ from gateway_guard.streams.keys import Keys, fingerprint
 from gateway_guard.streams.leading import Leader
 from gateway_guard.streams.lease import Lease
 from gateway_guard.streams.link import Link
+from gateway_guard.streams.mint import SharedMint
 from gateway_guard.streams.published import publish_guard, publish_leader
 from gateway_guard.streams.register import SharedRegister
 from gateway_guard.streams.sending import Sender
@@ -51,6 +52,7 @@ class SharedLinking:
     Attributes:
         sender, follower, heart: its parts.
         register: which accounts met a challenge.
+        mint: client secrets that accounts had made.
         leader: the linker, where it may run here; None where it may not.
         reload: reads policy and data again, on another thread; called when people ask all guards
             to. None where nobody does it.
@@ -99,9 +101,10 @@ class SharedLinking:
         self.sender = Sender(self._links[0], self._keys, secret, queue=queue)
         #: Which accounts met a challenge; asked from the loop that serves, not from the thread.
         self.register = SharedRegister(self._address, self._keys, self._key)
+        self.mint = SharedMint(self._address, self._keys, self._key)
         self.follower = Follower(
             self._links[1], self._keys, self._key, self._told, standing=self.register.standing,
-            reload=self._reload,
+            reload=self._reload, minted=self.mint.hear,
         )  # fmt: skip
         self.heart = Heart(self._links[0], self._keys, self._key, policy=policy)
         self.leader: Leader | None = None
@@ -201,7 +204,7 @@ class SharedLinking:
 
     def publish(self, metrics: Metrics) -> None:
         """Show what goes out and comes in among `metrics`."""
-        publish_guard(metrics, self.sender, self.follower, self.heart)
+        publish_guard(metrics, self.sender, self.follower, self.heart, self.mint)
         if self.leader is not None:
             publish_leader(metrics, self.leader)
         if self.herald is not None:

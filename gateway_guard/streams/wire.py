@@ -14,6 +14,7 @@ import msgspec
 from gateway_guard.campaigns.journal import line_of, review_of
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting
+from gateway_guard.core.minted import ClientSecret
 from gateway_guard.errors import UNDECODABLE
 from gateway_guard.streams.disguise import Disguise
 from gateway_guard.types import CampaignFacts
@@ -138,6 +139,7 @@ _head: Final = msgspec.msgpack.Decoder(_Head).decode
 _batch: Final = msgspec.msgpack.Decoder(Batch).decode
 _changes: Final = msgspec.msgpack.Decoder(Changes).decode
 _order: Final = msgspec.msgpack.Decoder(Order).decode
+_minted: Final = msgspec.msgpack.Decoder(ClientSecret).decode
 _beat: Final = msgspec.msgpack.Decoder(Beat).decode
 _facts: Final = msgspec.msgpack.Decoder(tuple[str, float]).decode
 
@@ -211,6 +213,23 @@ def read_order(data: bytes, key: bytes) -> Order:
     elif order.kind != "reload":
         raise Refusal("malformed")
     return order
+
+
+def pack_minted(key: bytes, made: ClientSecret) -> bytes:
+    """A client secret's account, and whose it is, as bytes."""
+    return _encode((VERSION, key, made))
+
+
+def read_minted(data: bytes, key: bytes) -> ClientSecret:
+    """The client secret in `data`.
+
+    Raises:
+        Refusal: as `read_batch`.
+    """
+    made = _opened(data, key, _minted)
+    if not 0.0 <= made.until <= _LATEST or max(len(made.account), len(made.owner)) > _ACCOUNT:
+        raise Refusal("malformed")
+    return made
 
 
 def pack_beat(beat: Beat) -> bytes:

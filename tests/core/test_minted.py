@@ -6,7 +6,7 @@ import pytest
 
 from gateway_guard.core.credentials import digest
 from gateway_guard.core.identify import identify
-from gateway_guard.core.minted import MINTED, Minted, mints
+from gateway_guard.core.minted import MINTED, ClientSecret, Minted, mints, secret_in
 from gateway_guard.core.sections import Identify, Inspect
 from tests import build
 
@@ -15,9 +15,14 @@ NEW = b'{"value": "ek_1", "expires_at": %d, "session": {"model": "m"}}' % (build
 OLD = b'{"client_secret": {"value": "ek_1", "expires_at": %d}}' % (build.NOW + 60)
 
 
+def made(body: bytes, **asked: object) -> ClientSecret | None:
+    return secret_in(body, build.request(**asked), secret=build.SECRET, now=build.NOW)
+
+
 def learnt(body: bytes, **asked: object) -> Minted:
-    minted = Minted()
-    minted.learn(body, build.request(**asked), secret=build.SECRET, now=build.NOW)
+    minted, found = Minted(), made(body, **asked)
+    assert found is not None
+    minted.note(found, build.NOW)
     return minted
 
 
@@ -91,23 +96,20 @@ def test_others_stay_who_they_are() -> None:
     "body",
     [b"", b"{}", b"[]", b"not json", b'{"value": ""}', b'{"value": 5}', b'{"client_secret": "ek"}'],
 )
-def test_an_answer_without_a_secret_changes_nothing(body: bytes) -> None:
-    assert not learnt(body).accounts
+def test_an_answer_may_hold_no_secret(body: bytes) -> None:
+    assert made(body) is None
 
 
 def test_nobody_becomes_what_nobody_or_oneself_had_made() -> None:
-    assert not learnt(NEW, account=None).accounts
-    assert not learnt(NEW, account=EPHEMERAL).accounts
+    assert made(NEW, account=None) is None
+    assert made(NEW, account=EPHEMERAL) is None
 
 
 def test_only_so_many_are_remembered_and_first_those_that_are_over_are_forgotten() -> None:
     minted = Minted(most=3)
     for number in range(10):
-        body = b'{"value": "ek_%d", "expires_at": %d}' % (number, build.NOW + 600)
-        minted.learn(body, build.request(), secret=build.SECRET, now=build.NOW)
-    assert [digest(build.SECRET, b"ek_%d" % number) in minted.accounts for number in range(10)] == (
-        [False] * 7 + [True] * 3
-    )
+        minted.note(ClientSecret(f"acct_{number}", "acct_owner", build.NOW + 660), build.NOW)
+    assert list(minted.accounts) == ["acct_7", "acct_8", "acct_9"]
 
-    minted.learn(b'{"value": "ek"}', build.request(), secret=build.SECRET, now=build.NOW + 9000)
-    assert len(minted.accounts) == 2
+    minted.note(ClientSecret("acct_x", "acct_owner", build.NOW + 9660), build.NOW + 9000)
+    assert list(minted.accounts) == ["acct_9", "acct_x"]

@@ -103,7 +103,7 @@ def test_neither_address_nor_key_nor_prompt_travel() -> None:
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_batch_are_refused_and_never_raise_anything_else(data: bytes) -> None:
-    for read in (wire.read_batch, wire.read_changes, wire.read_order):
+    for read in (wire.read_batch, wire.read_changes, wire.read_order, wire.read_minted):
         with pytest.raises(Refusal):
             read(data, KEY)
     assert wire.read_beat(data) is None or isinstance(wire.read_beat(data), wire.Beat)

@@ -115,7 +115,9 @@ def let_go(one: Ended, name: str, into: str = "") -> str:
 
 
 def lasting(seconds: float) -> str:
-    """`40 minutes`, `10.5 hours`, `6.0 days`."""
+    """`12 seconds`, `40 minutes`, `10.5 hours`, `6.0 days`."""
+    if seconds < 90:
+        return many(round(seconds), "second")
     if seconds < 5400:
         return many(round(seconds / 60), "minute")
     if seconds < 172800:

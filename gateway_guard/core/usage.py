@@ -266,7 +266,7 @@ class UsageReader:
         if len(carry) > KEEP:
             dropped = len(carry) - _TAIL
             self._bytes += dropped
-            if not self._cut:
+            if not self._cut and self._kind == SSE:
                 self._repeating = repeats(bytes(carry[:LONG]))
             if self._repeating:
                 self._repeated += dropped
@@ -302,7 +302,7 @@ class UsageReader:
 
     def _rest_of(self, data: bytes, before: int) -> bytes:
         lines = self._kind == LINES
-        if len(data) > LONG:
+        if len(data) > LONG and not lines:
             self._note_repeats(data)
         if self._events > self._next_sample:
             self._sample(data, before)

@@ -18,8 +18,8 @@ LONGEST: Final = 8192
 NAMES: Final = (
     "address_lists", "addresses", "bundles", "content_codings", "credentials", "envoy",
     "forms", "forwarded", "forwarded_for", "heads", "identify", "intelligence", "json_body",
-    "jwt_tokens", "mmdb_files", "options", "paths", "policies", "prompt_reader",
-    "proxy_protocol", "records", "rewriting", "seals", "snapshots", "spoe", "streams",
+    "jwt_tokens", "minted", "mmdb_files", "options", "paths", "policies", "prompt_reader",
+    "proxy_protocol", "records", "rewriting", "seals", "snapshots", "sockets", "spoe", "streams",
     "units", "usage",
 )  # fmt: skip
 

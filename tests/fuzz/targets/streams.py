@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
+from gateway_guard.core.minted import ClientSecret
 from gateway_guard.errors import StoreError
 from gateway_guard.stores.answers import MEANINGS, code_of, refused
 from gateway_guard.stores.layout import buckets_in
@@ -22,9 +23,11 @@ _DISGUISE: Final = Disguise(_SECRET)
 _PACKED: Final = wire.pack_batch(
     KEY, b"guard001", 0, [ring.member(1), ring.bystander(2)], _DISGUISE
 )
+_MADE: Final = wire.pack_minted(KEY, ClientSecret("acct_a", "acct_b", 1e9))
 _TOLD: Final = wire.pack_changes(KEY, 1, b"1-0", [("acct_a", None)])
 WORDS = (
-    _PACKED, _TOLD, wire.pack_reload(KEY), b"\x93\x01\xc4\x08" + KEY, b"\x93\x02\xc4\x08" + KEY,
+    _PACKED, _TOLD, _MADE, wire.pack_reload(KEY),
+    b"\x93\x01\xc4\x08" + KEY, b"\x93\x02\xc4\x08" + KEY,
     b"\x92", b"\xa6review", b"\xa6reload", b"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00",
     b"\xcf" + b"\xff" * 8, b"\xd3\x80" + bytes(7), b"\xdd\xff\xff\xff\xff", b"\x91" * 1200,
     b"\xc0", b"1-0", b"-", b"NOAUTH ", b"OOM", b"MOVED 1 a:1", b"ERR ",
@@ -72,6 +75,12 @@ def _message(message: bytes) -> None:
     try:
         told = wire.read_order(message, KEY)
         assert told.kind in ("review", "reload")
+    except Refusal as refusal:
+        assert refusal.why in _WHY  # noqa: PT017
+    try:
+        made = wire.read_minted(message, KEY)
+        assert 0.0 <= made.until <= 1e11
+        assert wire.read_minted(wire.pack_minted(KEY, made), KEY) == made
     except Refusal as refusal:
         assert refusal.why in _WHY  # noqa: PT017
     beat = wire.read_beat(message)

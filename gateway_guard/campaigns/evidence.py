@@ -65,7 +65,11 @@ AT_PLACES: Final = "many people at places (a trade, a school district)"
 #: A tie that chance makes likelier than this is no tie of a kind.
 _LIKELY: Final = 0.5
 #: A trait must be known of this share of a group: the few of whom it is known may be chosen by it.
+#: Of this share where it is the pace that stands against a firm: whose pace is known first ask the
+#: most, and in a firm those are its services. Choices. With 0.75 for both, an honest franchise in
+#: one of twelve generated worlds was held for ten hours; with 0.9 it was not.
 _TRAIT_KNOWN: Final = 0.75
+_PACE_KNOWN: Final = 0.9
 
 #: The share of tied members under the hypothesis of a campaign is unknown: these, equally likely.
 _SHARES: Final = (0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
@@ -266,7 +270,8 @@ def judge(
     beyond = _beyond_a_firm(group, burden.everybody)
     if beyond is not None:
         rest = beyond + found.get(Kind.PIVOT, 0.0)
-        if found.get(Kind.ADDRESSES, 0.0) >= burden.kinds:
+        known = sum(Kind.PACE in m.has for m in group)
+        if found.get(Kind.ADDRESSES, 0.0) >= burden.kinds and known >= _PACE_KNOWN * len(group):
             # That a firm's services run round the clock says something only where they also come
             # through shared ranges: shops of one franchise have a connection each.
             rest += found.get(Kind.PACE, 0.0)

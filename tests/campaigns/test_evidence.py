@@ -412,6 +412,21 @@ def test_a_firms_steady_services_count_against_it_only_where_they_share_ranges(
     assert (verdict.left > 0.0) is what_is_left
 
 
+@pytest.mark.parametrize(("unknown", "what_is_left"), [(0, True), (4, True), (5, False)])
+def test_a_firms_steady_services_count_against_it_only_once_the_pace_of_nearly_all_is_known(
+    unknown: int, what_is_left: bool
+) -> None:
+    """Those who ask the most are known first: of a firm with services and people, the services."""
+    kinds = (Kind.PAYMENT, Kind.ADDRESSES, Kind.SIGN_UP)
+    service = build.tied(*kinds, Kind.PACE, of=(*kinds, Kind.PACE), lasting=False, paid=True)
+    other = build.tied(*kinds, of=kinds, lasting=False, paid=True)
+
+    verdict = judge([service] * (40 - unknown) + [other] * unknown, examined=1)
+
+    assert verdict.explanation == FIRM
+    assert (verdict.left > 0.0) is what_is_left
+
+
 def test_the_first_group_examined_is_held_against_as_much_as_the_hundredth() -> None:
     group = [build.tied(*TIES) for _ in range(20)]
 

@@ -22,6 +22,10 @@ def by_ipaddress(word: str) -> Range | None:
     """The range of one entry; None where `ipaddress` sees none."""
     if "%" in word:
         return None
+    low, dash, high = word.partition("-")
+    if dash:
+        ends = by_ipaddress(low.strip()), by_ipaddress(high.strip())
+        return (ends[0][0], ends[1][1]) if ends[0] is not None and ends[1] is not None else None
     try:
         network = ipaddress.ip_network(word, strict=False)
     except ValueError:
@@ -52,7 +56,7 @@ def target(data: bytes) -> None:
     for word, one in zip(filter(None, words), found, strict=True):
         again = by_ipaddress(word) or by_ipaddress(word.rpartition(":")[0])
         assert one == again, (word, one, again)
-        assert one == parse_range(word) if by_ipaddress(word) else True
+        assert "-" in word or not by_ipaddress(word) or one == parse_range(word)
     joined = union(found)
     assert union(joined) == joined
     assert all(one[1] + 1 < other[0] for one, other in itertools.pairwise(joined))

@@ -70,7 +70,8 @@ def _addresses(text: str) -> None:
             assert urlsplit(text).hostname == origin.host
     with contextlib.suppress(SettingsError):
         address = parse_address(text)
-        assert "password" not in str(address) or "password" not in text.partition("@")[0]
+        # In front of an `@` it is one; behind, and where there is none, it is part of a name.
+        assert "password" not in str(address) or "password" not in text.rpartition("@")[0]
     with contextlib.suppress(SourceError):
         assert checked(text) == text
     with contextlib.suppress(SettingsError):

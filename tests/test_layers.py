@@ -24,7 +24,7 @@ LAYERS = (
     ("network", "accounts", "stores", "record", "intel"),
     ("linking", "rehearsing", "uncounted"),
     ("streams",),
-    ("guard",),
+    ("guard", "enriching"),
     ("building", "metering"),
     ("pages",),
     ("verification",),

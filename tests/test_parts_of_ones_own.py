@@ -1,0 +1,227 @@
+"""Parts that an application brings: what is wrong with one is told, and refuses nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+from gateway_guard.building import build_guard
+from gateway_guard.core.policy import Weighted
+from gateway_guard.guard import Guard
+from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.settings import Settings
+from gateway_guard.types import (
+    AccountFacts,
+    Action,
+    Exchange,
+    Facts,
+    NetworkFacts,
+    Request,
+    Signal,
+    Usage,
+)
+from tests import build
+
+POLICY = """
+mode: enforce
+rules:
+  - name: no-tor
+    when: { network: tor }
+    then: deny
+"""
+
+
+class Answers:
+    """A network or a directory that answers with what it was made of, or raises it."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def lookup(self, *_asked: object) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def reload(self) -> bool:
+        return True
+
+    def describe(self) -> list[dict[str, Any]]:
+        return []
+
+
+class OldDirectory(Answers):
+    """One whose `lookup` takes less than it is given."""
+
+    def lookup(self, account: str) -> AccountFacts:  # type: ignore[override]
+        return AccountFacts(tier=account)
+
+
+class Deaf(Answers):
+    """A directory that is asked, and raises instead of saying that nobody answered."""
+
+    def due(self, _account: str) -> bool:
+        return True
+
+    async def ask(self, _account: str) -> bool:
+        raise self.answer
+
+    def lookup(self, *_asked: object) -> AccountFacts:
+        return AccountFacts(tier="old")
+
+    async def close(self) -> None:
+        return None
+
+
+class Night:
+    """A detector with a misspelt field."""
+
+    name: ClassVar[str] = "night-owl"
+
+    def look(self, request: Request, facts: Facts) -> Signal | None:
+        return Signal(name=self.name, score=request.promt, evidence="")  # type: ignore[attr-defined]
+
+
+def decided(**parts: Any) -> tuple[Guard, Exchange]:
+    state = parts.pop("state", None)
+    parts = {"network": NoNetwork()} | parts
+    policy = parts.pop("policy", None) or build.policy(POLICY)
+    brain = build_guard(policy, settings=Settings(secret=build.SECRET), **parts)
+
+    async def main() -> Exchange:
+        exchange = await brain.decide(build.wire(state=state))
+        await brain.settle(exchange, Usage())
+        await brain.close()
+        return exchange
+
+    return brain, asyncio.run(main())
+
+
+def failing(_account: str) -> Any:
+    raise LookupError("sk-of-a-customer")
+
+
+@pytest.mark.parametrize("answer", [KeyError("sk-of-a-customer"), None, {"country": "NO"}])
+def test_a_network_that_does_not_answer_leaves_the_network_unknown(
+    answer: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    brain, exchange = decided(network=Answers(answer))
+
+    assert exchange.decision.action is Action.ALLOW
+    assert exchange.facts.network == NetworkFacts(known=False)
+    assert exchange.decision.degraded == ("network",)
+    assert brain.failures == {"network": 1}
+    assert "sk-of-a-customer" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "directory",
+    [Answers(RuntimeError("sk-of-a-customer")), Answers(None), OldDirectory(None)],
+    ids=["raises", "answers with None", "takes too little"],
+)
+def test_a_directory_that_does_not_answer_leaves_what_the_application_said(
+    directory: Answers, caplog: pytest.LogCaptureFixture
+) -> None:
+    brain, exchange = decided(accounts=directory, state={"tier": "scale"})
+
+    assert exchange.decision.action is Action.ALLOW
+    assert exchange.facts.account == AccountFacts(tier="scale")
+    assert exchange.decision.degraded == ("accounts",)
+    assert brain.failures == {"accounts": 1}
+    assert "sk-of-a-customer" not in caplog.text
+
+
+def test_a_directory_that_raises_when_it_is_asked_has_not_answered() -> None:
+    brain, exchange = decided(accounts=Deaf(OSError("gone")))
+
+    assert exchange.decision.action is Action.ALLOW
+    assert exchange.facts.account.tier == "old"
+    assert exchange.decision.degraded == ("accounts",)
+    assert brain.failures == {"accounts": 1}
+
+
+@pytest.mark.parametrize("campaign_of", [failing, lambda _account: "c_1"])
+def test_whoever_cannot_say_who_is_in_a_campaign_puts_nobody_into_one(
+    campaign_of: Callable[[str], Any],
+) -> None:
+    brain, exchange = decided(campaign_of=campaign_of)
+
+    assert exchange.decision.action is Action.ALLOW
+    assert exchange.facts.campaign is None
+    assert exchange.decision.degraded == ("campaigns",)
+    assert brain.failures == {"campaigns": 1}
+
+
+def test_a_detector_that_raises_is_named_in_the_log_and_with_the_decision(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policy = msgspec.structs.replace(
+        build.policy(POLICY), signals=(Weighted(detector=Night(), weight=0.5),)
+    )
+
+    brain, exchange = decided(policy=policy)
+
+    assert exchange.decision.action is Action.ALLOW
+    assert exchange.decision.degraded == ("signals",)
+    assert brain.failures == {"signal night-owl": 1}
+    assert "signal night-owl failed (1): AttributeError at tests/test_parts_of_ones_own.py" in (
+        caplog.text
+    )
+
+
+def test_what_failed_for_one_request_is_not_said_of_the_next() -> None:
+    network = Answers(None)
+    brain = build_guard(
+        build.policy(POLICY), settings=Settings(secret=build.SECRET),
+        network=network,
+    )  # fmt: skip
+
+    async def main() -> list[tuple[str, ...]]:
+        first = await brain.decide(build.wire())
+        network.answer = NetworkFacts()
+        second = await brain.decide(build.wire())
+        await brain.close()
+        return [first.decision.degraded, second.decision.degraded]
+
+    assert asyncio.run(main()) == [("network",), ()]
+
+
+def test_a_store_with_a_mistake_in_it_is_told_with_its_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Mistaken:
+        async def reserve(self, _charges: object, *, id: str, now: float) -> Any:
+            raise KeyError(f"{id} {now}")
+
+        async def settle(self, *_args: object, **_options: object) -> None:
+            return None
+
+        async def close(self) -> None:
+            return None
+
+    with caplog.at_level(logging.ERROR):
+        decided(
+            store=Mistaken(),
+            policy=build.policy("mode: enforce\nlimits: { r: { per: account, requests: 3/hour } }"),
+        )
+
+    assert "store failed (1): StoreError: shared state" in caplog.text
+    assert "because of KeyError at tests/test_parts_of_ones_own.py" in caplog.text
+    assert " in reserve" in caplog.text
+
+
+def test_a_learner_that_raises_is_told_with_its_place_and_not_with_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def learner(_exchange: Exchange) -> None:
+        raise ValueError("sk-of-a-customer")
+
+    decided(learners=[learner])
+
+    assert "learn failed (1): ValueError at tests/test_parts_of_ones_own.py" in caplog.text
+    assert "in learner" in caplog.text
+    assert "sk-of-a-customer" not in caplog.text

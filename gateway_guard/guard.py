@@ -117,6 +117,11 @@ class Guard:
         self.standing = self.register.standing
         #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
         self.failures = Failures()
+        #: Applications that were started with it and have not ended; the last of them closes it.
+        self.users = 0
+        self.closed = False
+        #: Called when all else is closed.
+        self.closes: list[Callable[[], None]] = []
         self._secret = secret
         #: Keys digests of templates and client software; all others are keyed with the secret.
         self._group_key = group_key
@@ -361,7 +366,10 @@ class Guard:
 
         What an application's own store or directory raises is raised once all is closed.
         """
+        self.closed = True
         async with contextlib.AsyncExitStack() as closing:
+            for close in self.closes:
+                closing.callback(close)
             # From the last to the first, each whatever becomes of the others.
             if self.linking is not None:
                 # It learns from what waits, which takes a while; other connections may be open.

@@ -3,7 +3,8 @@
     http       read the body where it is needed → decide → forward or refuse → settle
     websocket  decide on the handshake → pass every message through, or refuse before accepting;
                on model routes what they tell of tokens is charged (`metering`)
-    lifespan   passed through; the guard closes after the application has shut down
+    lifespan   passed through; the guard closes after the application has shut down, the last of
+               those that share it. Of an application without one (Django) the guard has it alone
     others     passed through
 
 Settling happens exactly once: right after the last byte of the response, or in `finally` whatever
@@ -33,6 +34,7 @@ from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
 from gateway_guard.frontends.handshake import answering, turn_down
 from gateway_guard.frontends.inbox import Inbox
+from gateway_guard.frontends.lifespan import lifespan
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
 from gateway_guard.frontends.minting import minting
 from gateway_guard.frontends.outbox import Outbox
@@ -84,7 +86,8 @@ class GuardMiddleware:
 
     Attributes:
         app: the application being guarded.
-        guard: the brain; shared between several middlewares if you like.
+        guard: the brain; shared between several middlewares if you like
+            (`GuardMiddleware(other, guard=first.guard)`).
         tarpit: the refusals being held back.
         admission: what is turned away because there is too much of it.
         abandoned: requests whose client left before its body was complete, since the start. They
@@ -129,7 +132,7 @@ class GuardMiddleware:
             reload_every: seconds between two looks at the files; None never looks. By default
                 `background.RELOAD_EVERY` next to `policy`, and never for a ready `guard`, which is
                 its owner's to reload.
-            on_decided: told how long each decision took, seconds (`Metrics.decided`); never raises.
+            on_decided: told how long each decision took, seconds (`Metrics.decided`).
             settings, accounts, network, store, campaign_of, learners, clock: as
                 `building.build_guard`; only next to `policy`. Where the settings name a decision
                 log (`GATEWAY_GUARD_DECISION_LOG`), it is written.
@@ -150,6 +153,7 @@ class GuardMiddleware:
             decisions = DecisionLog.configured(settings)
             if decisions is not None:
                 guard.learners = (*guard.learners, decisions.write)
+                guard.closes.append(decisions.close)
             if guard.policy.verification is not None and not settings.secret_lasts:
                 log.warning(
                     "links to verify an account work only in the process that made them, until it "
@@ -173,7 +177,6 @@ class GuardMiddleware:
         if isinstance(reload_every, EllipsisType):
             reload_every = None if policy is None else RELOAD_EVERY
         self._background = Background(guard, reload_every=reload_every)
-        self._decisions = decisions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, ASGI 3."""
@@ -182,7 +185,10 @@ class GuardMiddleware:
             if kind == "websocket":
                 await self._websocket(scope, receive, send)
             elif kind == "lifespan":
-                await self._lifespan(scope, receive, send)
+                await lifespan(
+                    self.app, scope, receive, send,
+                    background=self._background, close=self.admission.close,
+                )  # fmt: skip
             else:
                 await self.app(scope, receive, send)
             return
@@ -239,13 +245,12 @@ class GuardMiddleware:
                     await self._refuse(scope, exchange, headers, receive, send, unread=True)
                     return
             wire.body_too_large = inbox.too_large
-        timed = self._on_decided
-        if timed is None:
+        if self._on_decided is None:
             exchange = await guard.decide(wire)
         else:
             began = perf_counter()
             exchange = await guard.decide(wire)
-            timed(perf_counter() - began)
+            self._timed(perf_counter() - began)
         if trailers and ambiguous(headers, guard.policy.identify):
             exchange.decision = overruled(
                 exchange, rule="guard:trailers", reason=DISGUISED, status=400
@@ -341,11 +346,9 @@ class GuardMiddleware:
             if exchange.decision.acted:
                 await self._refuse_websocket(scope, exchange, receive, send)
                 return
-        timed = self._on_decided
         began = perf_counter()
         exchange = await guard.decide(wire)
-        if timed is not None:
-            timed(perf_counter() - began)
+        self._timed(perf_counter() - began)
         if not exchange.decision.forwards:
             await self._refuse_websocket(scope, exchange, receive, send)
             return
@@ -372,21 +375,12 @@ class GuardMiddleware:
             return
         await turn_down(scope, exchange, send)
 
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        background = self._background
-
-        async def closing(message: Message) -> None:
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                self.admission.close()
-                try:
-                    await background.close()
-                finally:
-                    if self._decisions is not None:
-                        self._decisions.close()
-            await send(message)
-
-        await background.begin()
-        await self.app(scope, receive, closing)
+    def _timed(self, seconds: float) -> None:
+        if self._on_decided is not None:
+            try:
+                self._on_decided(seconds)
+            except Exception as error:  # noqa: BLE001 - foreign; what was reserved must be settled
+                self.guard.failures.tell("on_decided", error)
 
 
 def _refused(status: int | None) -> Usage:

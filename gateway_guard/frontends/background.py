@@ -43,6 +43,7 @@ class Background:
         self._reload_every = reload_every
         self._settling: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
+        self._begun = False
         self._closed = False
         # These never suspend, so settling there cannot be cancelled half-way and needs no task of
         # its own, which would cost more than the settling.
@@ -60,7 +61,10 @@ class Background:
         """See whether a shared store answers, and hear of its verdicts, unless it is down; or heed
         the journal of reviews: who is banned is so from the first request on.
         """
-        if self._closed:
+        if not self._begun and not self._closed:
+            self._begun = True
+            self._guard.users += 1
+        if self._closed or self._guard.closed:
             log.warning(
                 "the guard was closed when the application shut down before: from now on no "
                 "decision is written and no file read again; make the application anew instead"
@@ -86,7 +90,9 @@ class Background:
             raise
 
     async def close(self) -> None:
-        """Finish settling, stop watching, close the guard. A second call does nothing."""
+        """Finish settling and stop watching; close the guard unless another application that was
+        started with it goes on. A second call does nothing.
+        """
         if self._closed:
             return
         self._closed = True
@@ -95,7 +101,10 @@ class Background:
             await asyncio.wait({self._watcher})
         if self._settling:
             await asyncio.wait(self._settling)
-        await self._guard.close()
+        if self._begun:
+            self._guard.users -= 1
+        if self._guard.users <= 0:
+            await self._guard.close()
 
     async def _watch(self, every: float) -> None:
         while True:

@@ -25,6 +25,7 @@ LAYERS = (
     ("linking", "rehearsing", "uncounted"),
     ("streams",),
     ("guard", "enriching"),
+    ("parts",),
     ("building", "metering"),
     ("pages",),
     ("verification",),

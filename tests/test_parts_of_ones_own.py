@@ -12,6 +12,7 @@ import pytest
 
 from gateway_guard.building import build_guard
 from gateway_guard.core.policy import Weighted
+from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
@@ -120,8 +121,8 @@ def test_a_network_that_does_not_answer_leaves_the_network_unknown(
 
 @pytest.mark.parametrize(
     "directory",
-    [Answers(RuntimeError("sk-of-a-customer")), Answers(None), OldDirectory(None)],
-    ids=["raises", "answers with None", "takes too little"],
+    [Answers(RuntimeError("sk-of-a-customer")), Answers(None)],
+    ids=["raises", "answers with None"],
 )
 def test_a_directory_that_does_not_answer_leaves_what_the_application_said(
     directory: Answers, caplog: pytest.LogCaptureFixture
@@ -225,3 +226,49 @@ def test_a_learner_that_raises_is_told_with_its_place_and_not_with_its_words(
     assert "learn failed (1): ValueError at tests/test_parts_of_ones_own.py" in caplog.text
     assert "in learner" in caplog.text
     assert "sk-of-a-customer" not in caplog.text
+
+
+def waited(_account: str) -> Any:
+    raise AssertionError
+
+
+async def learning(_exchange: Exchange) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"policy": "version: 1\nmode: shadow\n"}, "this is its text: make a Policy of it"),
+        ({"policy": {"version": 1}}, "a file or what load_policy made of one, not dict"),
+        ({"settings": {"secret": "x"}}, r"Settings.from_environment\(\)\), not dict"),
+        (
+            {"accounts": "accounts.csv"},
+            r"no gateway_guard.accounts.base.Directory: str has no look",
+        ),
+        ({"accounts": OldDirectory(None)}, r"OldDirectory: its lookup\(\) cannot be called as"),
+        ({"network": "geo.mmdb"}, r"no gateway_guard.network.base.Network: str has no lookup\(\)"),
+        ({"store": 6379}, r"no gateway_guard.stores.base.Store: int has no reserve\(\)"),
+        ({"campaign_of": {}}, "campaign_of=… cannot be called: it is dict"),
+        ({"learners": waited}, "learners=… is a list of callables, not function"),
+        ({"learners": [learning]}, "is a coroutine function, and nobody awaits it"),
+        ({"clock": waited}, "clock=… cannot be called as .* missing a required argument"),
+    ],
+    ids=str,
+)
+def test_a_part_of_the_wrong_kind_is_refused_before_anybody_is_judged(
+    given: dict[str, Any], said: str
+) -> None:
+    parts: dict[str, Any] = {
+        "policy": build.policy(POLICY), "settings": Settings(secret=build.SECRET),
+    }  # fmt: skip
+    parts |= given
+
+    with pytest.raises(TypeError, match=said):
+        build_guard(**parts)
+
+
+@pytest.mark.parametrize("given", [{"guard": "policy.yaml"}, {"app": None, "policy": "p.yaml"}])
+def test_what_is_no_guard_and_no_application_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"str$|NoneType$"):
+        GuardMiddleware(**{"app": waited} | given)

@@ -94,7 +94,8 @@ class GuardMiddleware:
             are not judged, so they cost no quota and the decision log does not know them.
 
     Raises:
-        TypeError: neither or both of `policy` and `guard` were given.
+        TypeError: neither or both of `policy` and `guard` were given, or something of the wrong
+            kind.
         PolicyError, SettingsError, SourceError: as `building.build_guard`.
     """
 
@@ -137,6 +138,8 @@ class GuardMiddleware:
                 `building.build_guard`; only next to `policy`. Where the settings name a decision
                 log (`GATEWAY_GUARD_DECISION_LOG`), it is written.
         """
+        if not callable(app):
+            raise TypeError(f"app is no ASGI application but {type(app).__name__}")
         decisions: DecisionLog | None = None
         if policy is not None and guard is None:
             settings = Settings.from_environment() if settings is None else settings
@@ -166,6 +169,8 @@ class GuardMiddleware:
             for option in (settings, accounts, network, store, campaign_of, clock)
         ):
             raise TypeError("a ready guard=… has its own settings, accounts, network, store, …")
+        elif not callable(getattr(guard, "decide", None)):
+            raise TypeError(f"guard=… is what build_guard made, not {type(guard).__name__}")
         self.app = app
         self.guard = guard
         self.tarpit = Tarpit(max_held)

@@ -41,7 +41,8 @@ from gateway_guard.frontends.outbox import Outbox
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED, refusal
 from gateway_guard.frontends.rewriting import rewritten
-from gateway_guard.frontends.scopes import Scope, full_path, peer_of, state_of
+from gateway_guard.frontends.scopes import Scope, full_path, peer_of
+from gateway_guard.frontends.stating import Stating
 from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import DISGUISED, ambiguous, may_hold_trailers
 from gateway_guard.guard import Guard, Learner
@@ -178,6 +179,7 @@ class GuardMiddleware:
         self.abandoned = 0
         self._grace = grace
         self._lookout = Lookout()
+        self._stating = Stating()
         self._on_decided = on_decided
         if isinstance(reload_every, EllipsisType):
             reload_every = None if policy is None else RELOAD_EVERY
@@ -222,7 +224,7 @@ class GuardMiddleware:
             raw_path=raw if raw and 0x3F not in raw else full_path(scope),
             headers=headers,
             peer=client[0] if client else None,
-            state=state_of(scope) if scope.get("state") else None,
+            state=self._stating.of(scope, guard.policies.current) if scope.get("state") else None,
             query=scope.get("query_string") or b"",
         )
         inbox = Inbox(receive)
@@ -339,11 +341,12 @@ class GuardMiddleware:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._background.start()
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        wire = Wire(
-            method="WEBSOCKET", raw_path=full_path(scope), headers=headers,
-            peer=peer_of(scope), state=state_of(scope), query=scope.get("query_string") or b"",
-        )  # fmt: skip
         guard, admission = self.guard, self.admission
+        wire = Wire(
+            method="WEBSOCKET", raw_path=full_path(scope), headers=headers, peer=peer_of(scope),
+            state=self._stating.of(scope, guard.policies.current),
+            query=scope.get("query_string") or b"",
+        )  # fmt: skip
         if LET_IN not in scope and admission.turns_away(guard.policies.current.overload):
             exchange = guard.unjudged(
                 wire, rule=OVERLOADED, reason=PROCESS, retry_after=admission.come_back

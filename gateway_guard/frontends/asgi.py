@@ -15,7 +15,6 @@ refusal sent, no stream option forced.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -23,12 +22,10 @@ from types import EllipsisType
 from typing import Any, Final
 
 from gateway_guard.accounts.base import Directory
-from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
 from gateway_guard.core.fields import lines
 from gateway_guard.core.minted import mints
 from gateway_guard.core.policy import Policy
-from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
@@ -36,6 +33,7 @@ from gateway_guard.frontends.handshake import answering, turn_down
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lifespan import lifespan
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
+from gateway_guard.frontends.making import make_guard
 from gateway_guard.frontends.minting import minting
 from gateway_guard.frontends.outbox import Outbox
 from gateway_guard.frontends.overruling import overruled
@@ -47,7 +45,6 @@ from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import DISGUISED, ambiguous, may_hold_trailers
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.network.base import Network
-from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import Store
 from gateway_guard.types import (
@@ -58,8 +55,6 @@ from gateway_guard.types import (
     Usage,
     Wire,
 )
-
-log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -141,28 +136,11 @@ class GuardMiddleware:
         """
         if not callable(app):
             raise TypeError(f"app is no ASGI application but {type(app).__name__}")
-        decisions: DecisionLog | None = None
         if policy is not None and guard is None:
-            settings = Settings.from_environment() if settings is None else settings
-            try:
-                guard = build_guard(
-                    policy, settings=settings, accounts=accounts, network=network, store=store,
-                    campaign_of=campaign_of, learners=learners, clock=clock,
-                )  # fmt: skip
-            except GuardError as error:
-                # Frameworks make their middleware when the server starts the application, and
-                # uvicorn takes what is raised there for "no lifespan" and says nothing of it.
-                log.error("the guard cannot start, and nothing will be answered: %s", error)
-                raise
-            decisions = DecisionLog.configured(settings)
-            if decisions is not None:
-                guard.learners = (*guard.learners, decisions.write)
-                guard.closes.append(decisions.close)
-            if guard.policy.verification is not None and not settings.secret_lasts:
-                log.warning(
-                    "links to verify an account work only in the process that made them, until it "
-                    "ends: set GATEWAY_GUARD_SECRET (openssl rand -hex 32)"
-                )
+            guard = make_guard(
+                policy, settings=settings, accounts=accounts, network=network, store=store,
+                campaign_of=campaign_of, learners=learners, clock=clock,
+            )  # fmt: skip
         elif guard is None or policy is not None:
             raise TypeError("GuardMiddleware needs either policy=… or guard=…")
         elif learners or any(

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway_guard.errors import PolicyError
+from gateway_guard.errors import PolicyError, SettingsError
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
@@ -92,20 +92,32 @@ def test_links_that_no_other_process_takes_are_warned_of(
     assert ("set GATEWAY_GUARD_SECRET" in caplog.text) is not lasts
 
 
-def test_a_policy_that_does_not_load_is_said_in_the_log_where_frameworks_hide_what_is_raised(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("version: 1\nlimts: {}\n")
+@pytest.mark.parametrize(
+    ("variables", "policy", "raised", "said"),
+    [
+        ({}, "version: 1\nlimts: {}\n", PolicyError, "policy.yaml:2:1"),
+        ({"GATEWAY_GUARD_MAX_KEYS": "many"}, "version: 1\n", SettingsError, "MAX_KEYS"),
+        ({"GATEWAY_GUARD_DECISION_LOG": "/nowhere/d"}, "version: 1\n", SettingsError, "/nowhere/d"),
+        ({}, None, TypeError, "policy=… is a file or what load_policy made"),
+    ],
+    ids=["policy", "variable", "decision log", "wrong kind"],
+)
+def test_what_keeps_a_guard_from_starting_is_said_in_the_log_where_frameworks_hide_what_is_raised(
+    variables: dict[str, str], policy: str | None, raised: type[Exception], said: str,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "policy.yaml"
+    path.write_text(policy or "")
     app = Starlette()
-    app.add_middleware(GuardMiddleware, policy=policy, settings=Settings(secret=build.SECRET))
+    app.add_middleware(GuardMiddleware, policy=path if policy else 5)  # type: ignore[arg-type]
 
     async def start() -> None:
         await app({"type": "lifespan", "asgi": {"version": "3.0"}}, None, None)  # type: ignore[arg-type]
 
-    with pytest.raises(PolicyError):
+    with pytest.raises(raised):
         asyncio.run(start())
 
     assert "the guard cannot start" in caplog.text
-    assert "policy.yaml:2:1" in caplog.text
-    assert "did you mean 'limits'" in caplog.text
+    assert said in caplog.text

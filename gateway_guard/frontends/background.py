@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.linking import Linking
+from gateway_guard.record.keeping import Keeper
 from gateway_guard.stores.base import ImmediateStore
 from gateway_guard.stores.patience import PatientStore
 from gateway_guard.streams.shared import SharedLinking
@@ -44,6 +45,7 @@ class Background:
         self._settling: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._begun = False
+        self._told = False
         self._closed = False
         # These never suspend, so settling there cannot be cancelled half-way and needs no task of
         # its own, which would cost more than the settling.
@@ -54,6 +56,8 @@ class Background:
         """Start watching files with the first request: only then is there a loop."""
         if self._watcher is not None and not self._watcher.done():
             return
+        if not self._told and not self._guard.users:
+            self._warn()
         if self._reload_every is not None and not self._closed:
             self._watcher = asyncio.get_running_loop().create_task(self._watch(self._reload_every))
 
@@ -77,6 +81,18 @@ class Background:
             await asyncio.to_thread(linking.wait, VERDICTS_SECONDS)
         elif isinstance(linking, Linking) and not self._closed:
             linking.begin()
+
+    def _warn(self) -> None:
+        """Nobody will say that the process ends: tell what that costs, where it does."""
+        self._told = True
+        keeper = getattr(getattr(self._guard, "linking", None), "keeper", None)
+        if isinstance(keeper, Keeper):
+            log.warning(
+                "no lifespan came before the first request (applications mounted in others get "
+                "none): when a signal ends the process, up to a minute of what was learnt is not "
+                "in %s; put the guard around the outermost application",
+                keeper.file.path,
+            )
 
     async def _shielded(self, exchange: Exchange, usage: Usage) -> None:
         task = asyncio.get_running_loop().create_task(self._guard.settle(exchange, usage))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from gateway_guard.frontends.asgi import GuardMiddleware
@@ -116,3 +116,21 @@ def test_whoever_starts_with_a_guard_that_others_have_closed_is_told(
         pass
 
     assert "the guard was closed" in caplog.text
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_a_guard_that_never_hears_of_the_end_says_what_that_costs(
+    mounted: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guarded = GuardMiddleware(
+        application(), policy=build.policy("mode: enforce\n"), network=NoNetwork(),
+        settings=Settings(secret=build.SECRET, campaigns_file=str(tmp_path / "campaigns")),
+    )  # fmt: skip
+    outermost = Starlette(routes=[Mount("/", guarded)]) if mounted else guarded
+
+    with TestClient(outermost) as client:
+        assert asked(client) == 200
+    run(guarded.guard.close)
+
+    assert ("no lifespan came before the first request" in caplog.text) is mounted
+    assert (str(tmp_path / "campaigns") in caplog.text) is mounted

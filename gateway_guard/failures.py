@@ -30,10 +30,10 @@ class Failures(dict[str, int]):
         """
         count = self.add(dependency)
         if not count & (count - 1):
-            log.error("%s failed (%d): %s", dependency, count, _said(error))
+            log.error("%s failed (%d): %s", dependency, count, described(error))
 
 
-def _said(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """What went wrong, and where: nothing else leads to a mistake in somebody's part of a guard.
 
     Of a foreign exception type and place only: its message may quote what it choked on.
@@ -46,7 +46,7 @@ def _said(error: BaseException) -> str:
         if calls:
             said += f" at {' < '.join(_place(frame, line) for frame, line in reversed(calls))}"
     cause = error.__cause__
-    return said if cause is None else f"{said}, because of {_said(cause)}"
+    return said if cause is None else f"{said}, because of {described(cause)}"
 
 
 def _place(frame: FrameType, line: int) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from starlette.requests import Request as StarletteRequest
+from starlette.testclient import TestClient
 
 from gateway_guard.building import build_guard
 from gateway_guard.core.policy import Weighted
-from gateway_guard.frontends.asgi import GuardMiddleware
+from gateway_guard.frontends.asgi import EXCHANGE_KEY, GuardMiddleware
 from gateway_guard.guard import Guard
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
@@ -272,3 +277,34 @@ def test_a_part_of_the_wrong_kind_is_refused_before_anybody_is_judged(
 def test_what_is_no_guard_and_no_application_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=r"str$|NoneType$"):
         GuardMiddleware(**{"app": waited} | given)
+
+
+def test_the_parts_that_the_readme_shows_work() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    section = readme.partition("## Parts of your own")[2].partition("\n## ")[0]
+    shown: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", section, re.S)[0], shown)
+    seen: list[Exchange] = []
+
+    @shown["app"].get("/v1/models")  # type: ignore[untyped-decorator]
+    async def models(request: StarletteRequest) -> dict[str, Any]:
+        seen.append(request.scope[EXCHANGE_KEY])
+        return {}
+
+    answer = TestClient(shown["app"]).get("/v1/models")
+
+    assert answer.status_code == 200
+    assert seen[0].request.credential == "state"
+    assert seen[0].facts.account == AccountFacts(tier="free", tags=("partner",))
+
+
+def test_what_the_readme_names_to_follow_is_there() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    section = readme.partition("## Parts of your own")[2].partition("\n## ")[0]
+
+    rows = [line.split("|")[-2] for line in section.splitlines() if line.startswith("| ")]
+    named = re.findall(r"`(gateway_guard[.\w]*)\.(\w+)`", " ".join(rows))
+
+    assert len(named) == 6
+    for module, name in named:
+        assert hasattr(importlib.import_module(module), name), name

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
 
 from gateway_guard.accounts.base import Directory
 from gateway_guard.building import build_guard
@@ -19,6 +21,11 @@ from gateway_guard.stores.base import Store
 from gateway_guard.types import CampaignFacts
 
 log = logging.getLogger(__name__)
+
+#: Digest of a policy → the guard that this process made of it last.
+_made: Final[WeakValueDictionary[str, Guard]] = WeakValueDictionary()
+#: Digests of policies of which several guards at a time were told of.
+_told: Final[set[str]] = set()
 
 
 def make_guard(
@@ -58,4 +65,25 @@ def make_guard(
             "links to verify an account work only in the process that made them, until it "
             "ends: set GATEWAY_GUARD_SECRET (openssl rand -hex 32)"
         )
+    _tell_of_others(guard)
     return guard
+
+
+def _tell_of_others(guard: Guard) -> None:
+    """Warn where guards of one policy count beside each other: whoever asks has several quotas.
+
+    Frameworks whose own way to add middleware makes one for each route (Litestar) come to that.
+    """
+    policy = guard.policy
+    other = _made.get(policy.digest)
+    _made[policy.digest] = guard
+    if other is None or other.closed or guard.shared is not None or policy.digest in _told:
+        return
+    _told.add(policy.digest)
+    log.warning(
+        "%s: this process has another guard of this policy, and each counts by itself. If it is "
+        "one application, put one GuardMiddleware around all of it (not into a framework's list of "
+        "middleware that is made for each route); several applications share a guard with "
+        "GuardMiddleware(other, guard=first.guard)",
+        policy.source,
+    )

@@ -6,9 +6,12 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar, get
+from litestar.middleware import DefineMiddleware
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -121,3 +124,51 @@ def test_what_keeps_a_guard_from_starting_is_said_in_the_log_where_frameworks_hi
 
     assert "the guard cannot start" in caplog.text
     assert said in caplog.text
+
+
+async def one() -> dict[str, str]:
+    return {}
+
+
+async def other() -> dict[str, str]:
+    return {}
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_guards_that_a_framework_makes_for_each_route_are_warned_of(
+    wrapped: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"# {tmp_path}\nversion: 1\nmode: enforce\n")
+    settings = Settings(secret=build.SECRET)
+    routes = [get(f"/{name}")(handler) for name, handler in (("a", one), ("b", other))]
+
+    app: Any
+    if wrapped:
+        app = GuardMiddleware(Litestar(routes), policy=policy, settings=settings)
+    else:
+        each = DefineMiddleware(
+            GuardMiddleware,  # type: ignore[arg-type]
+            policy=policy, settings=settings,
+        )  # fmt: skip
+        app = Litestar(routes, middleware=[each])
+    assert app is not None
+
+    told = [one.message for one in caplog.records if "each counts by itself" in one.message]
+    assert len(told) == (0 if wrapped else 1)
+    assert all(str(policy) in one for one in told)
+
+
+def test_a_guard_that_comes_after_another_was_closed_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policy = build.policy("mode: enforce\ndefault: deny\n# of one after another\n")
+
+    for _ in range(2):
+        guarded = GuardMiddleware(
+            Starlette(), policy=policy, network=NoNetwork(), settings=Settings(secret=build.SECRET)
+        )
+        with TestClient(guarded):
+            pass
+
+    assert "each counts by itself" not in caplog.text

@@ -68,12 +68,13 @@ class Background:
         if not self._begun and not self._closed:
             self._begun = True
             self._guard.users += 1
+        shared = getattr(self._guard, "shared", None)
         if self._closed or self._guard.closed:
             log.warning(
                 "the guard was closed when the application shut down before: from now on no "
-                "decision is written and no file read again; make the application anew instead"
+                "decision is written and no file read again%s; make the application anew instead",
+                "" if shared is None else ", and on_error.store decides all that limits apply to",
             )
-        shared = getattr(self._guard, "shared", None)
         if isinstance(shared, PatientStore):
             shared.begin()
         linking = getattr(self._guard, "linking", None)

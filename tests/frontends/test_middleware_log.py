@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gateway_guard.errors import PolicyError, SettingsError
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
+from gateway_guard.types import Charge, Grant
 from tests import build
 
 
@@ -61,12 +63,28 @@ def test_a_middleware_built_from_a_policy_writes_the_log_its_settings_name(tmp_p
     assert "secret" not in line
 
 
+class SharedStore:
+    """A store that has to be waited for."""
+
+    async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+        raise AssertionError(f"{charges} {id} {now}")
+
+    async def settle(
+        self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+    ) -> None:
+        raise AssertionError(f"{charges} {actual} {id} {now}")
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("store", [None, SharedStore()], ids=["memory", "shared"])
 def test_an_application_that_starts_a_second_time_is_told_that_its_guard_is_closed(
-    caplog: pytest.LogCaptureFixture,
+    store: SharedStore | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     guarded = GuardMiddleware(
         Starlette(), policy=build.policy("mode: enforce\n"), network=NoNetwork(),
-        settings=Settings(secret=build.SECRET),
+        settings=Settings(secret=build.SECRET), store=store,
     )  # fmt: skip
 
     with TestClient(guarded):
@@ -76,6 +94,7 @@ def test_an_application_that_starts_a_second_time_is_told_that_its_guard_is_clos
 
     assert "closed" not in first
     assert "make the application anew" in second
+    assert ("on_error.store decides" in second) is (store is not None)
 
 
 @pytest.mark.parametrize("lasts", [True, False], ids=["a secret of ours", "one made up"])

@@ -16,6 +16,7 @@ from gateway_guard.intel.file import Indicators
 from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
+from gateway_guard.parts import check_parts
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import ImmediateStore, Store
@@ -47,13 +48,21 @@ def build_guard(
     `campaign_of` says who is in one. Where a URI names a shared store, they are looked for in the
     traffic of all its guards.
 
+    A decision log is written by `GuardMiddleware` where it builds the guard itself; of a guard made
+    here, by the `record.log.DecisionLog` whose `write` is among `learners`.
+
     Raises:
+        TypeError: something of what was given is of the wrong kind.
         PolicyError: the policy does not load; every finding is in it.
         SettingsError: an environment variable makes no sense.
         IntelError: the table of indicators cannot be used.
         SnapshotError: what was kept of campaigns cannot be taken over; says what to do.
         SourceError: the accounts or network file cannot be used.
     """
+    check_parts(
+        policy, settings, accounts=accounts, network=network, store=store,
+        campaign_of=campaign_of, learners=learners, clock=clock,
+    )  # fmt: skip
     settings = Settings.from_environment() if settings is None else settings
     policies = PolicySource.fixed(policy) if isinstance(policy, Policy) else PolicySource(policy)
     if accounts is None:

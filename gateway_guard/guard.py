@@ -28,12 +28,12 @@ from gateway_guard.core.dialects import by_client, route
 from gateway_guard.core.identify import identify, needs_body
 from gateway_guard.core.limits import actuals
 from gateway_guard.core.links import NONCE, linked
-from gateway_guard.core.minted import MINTED
 from gateway_guard.core.paths import canonical
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.profile import Profiles, observe, observe_usage
 from gateway_guard.core.stated import stated
 from gateway_guard.core.unjudged import failed, turned_away
+from gateway_guard.enriching import enrich, heard
 from gateway_guard.errors import StoreError
 from gateway_guard.failures import Failures
 from gateway_guard.ids import request_ids
@@ -55,9 +55,7 @@ from gateway_guard.types import (
     Charge,
     CredentialFault,
     Exchange,
-    Facts,
     Grant,
-    NetworkFacts,
     Outcome,
     Request,
     Usage,
@@ -72,7 +70,6 @@ _NOT_ASSESSED = Assessment()
 #: Looking up a member of an enumeration costs more than comparing with it.
 _REFUSED = Outcome.REFUSED
 _CHALLENGE = Action.CHALLENGE
-_UNKNOWN_NETWORK = NetworkFacts(known=False)
 _UNREACHABLE = CredentialFault.KEYS_UNREACHABLE
 _NO_KEYS: tuple[str, ...] = ("jwks",)
 _ALLOWED = attrgetter("allowed")
@@ -121,15 +118,22 @@ class Guard:
         self.standing = self.register.standing
         #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
         self.failures = Failures()
+        #: Applications that were started with it and have not ended; the last of them closes it.
+        self.users = 0
+        self.closed = False
+        #: Called when all else is closed.
+        self.closes: list[Callable[[], None]] = []
         self._secret = secret
         #: Keys digests of templates and client software; all others are keyed with the secret.
         self._group_key = group_key
         self._jwt = jwt
         # Why is in the log already, from where it was fetched.
         jwt.on_failure = partial(self.failures.add, "jwks")
-        self._campaign_of = campaign_of
+        self.campaign_of = campaign_of
         #: The directory, where it knows only what it was told when it was asked.
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
+        #: Who gave no answer to the decision under way; it takes them before it waits for anybody.
+        self._silent: list[str] = []
         self._hearsay = Hearsay()
         #: Where secrets are written down that upstreams made for others, and whose those are.
         self.mint: Mint = mint or LocalMint()
@@ -219,11 +223,11 @@ class Guard:
             asked, account = self._asked, request.account
             unheard = (
                 asked is not None and account is not None
-                and asked.due(account) and not await asked.ask(account)
+                and asked.due(account) and not await heard(self, asked, account)
             )  # fmt: skip
-            facts = self._enrich(request, state)
+            facts = enrich(self, request, state)
             signals = policy.signals
-            assessment = assess(signals, request, facts) if signals else _NOT_ASSESSED
+            assessment = assess(signals, request, facts, self._broken) if signals else _NOT_ASSESSED
             plan = decide(policy, request, facts, assessment)
             # Learned before the answer, not after it: whoever keeps a thousand streams open would
             # otherwise stay unseen until the first of them ends.
@@ -237,6 +241,9 @@ class Guard:
             degraded = _NO_KEYS if request.credential_fault is _UNREACHABLE else ()
             if unheard:
                 degraded = (*degraded, "accounts")
+            if self._silent:
+                degraded = (*degraded, *[one for one in self._silent if one not in degraded])
+                self._silent.clear()
             if charges:
                 store, wait = self._at_once, 1.0
                 try:
@@ -361,7 +368,10 @@ class Guard:
 
         What an application's own store or directory raises is raised once all is closed.
         """
+        self.closed = True
         async with contextlib.AsyncExitStack() as closing:
+            for close in self.closes:
+                closing.callback(close)
             # From the last to the first, each whatever becomes of the others.
             if self.linking is not None:
                 # It learns from what waits, which takes a while; other connections may be open.
@@ -372,31 +382,17 @@ class Guard:
             closing.push_async_callback(self.mint.close)
             closing.push_async_callback(self.store.close)
 
-    def _enrich(self, request: Request, state: Mapping[str, Any] | None) -> Facts:
-        address, account = request.client_ip, request.account
-        network = self.network.lookup(address) if address is not None else _UNKNOWN_NETWORK
-        match = self.indicators.match
-        indicators = match(request) if match is not None else ()
-        if account is None:
-            return Facts(network=network, indicators=indicators)
-        profile = self.profiles.get(account)
-        campaign_of = self._campaign_of
-        if request.said is not None:
-            # What the application and a trusted edge say stands above it.
-            state = {**request.said, **state} if state else request.said
-        facts = Facts(
-            network=network,
-            account=self.accounts.lookup(account, state),
-            # Many people show one account's secrets: what they do together is no habit of its own.
-            profile=profile if request.credential != MINTED else None,
-            held=profile.held,
-            campaign=campaign_of(account) if campaign_of is not None else None,
-            indicators=indicators,
-        )
-        if account in self.standing.places:
-            return self.standing.on(facts, account, request.at)
-        return facts
+    def silent(self, what: str, error: Exception) -> None:
+        """`what` gave no answer to the decision under way, which goes on without it."""
+        self.failures.tell(what, error)
+        self._silent.append(what)
+
+    def _broken(self, detector: str, error: Exception) -> None:
+        self.failures.tell(f"signal {detector}", error)
+        if "signals" not in self._silent:
+            self._silent.append("signals")
 
     def _failed(self, policy: Policy, request: Request, error: Exception) -> Exchange:
         self.failures.tell("guard", error)
+        self._silent.clear()
         return Exchange(request=request, decision=failed(policy, error))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,14 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
     value = getattr(gateway_guard, name)
 
     assert name == "__version__" or inspect.getdoc(value)
+
+
+def test_public_names_are_completed_before_they_are_loaded() -> None:
+    asked = "import gateway_guard; print(*set(gateway_guard.__all__) - set(dir(gateway_guard)))"
+
+    missing = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)
+
+    assert missing.stdout.strip() == b""
 
 
 def test_every_field_and_metric_has_its_meaning() -> None:

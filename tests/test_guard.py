@@ -85,11 +85,11 @@ class WaitingStore:
         return None
 
 
-class BrokenNetwork(NoNetwork):
-    """A network database with a bug."""
-
-    def lookup(self, ip: str) -> Any:
-        raise RuntimeError("a bug")
+def broken(**more: Any) -> Guard:
+    """A guard with a bug of its own: nobody's answer is what fails."""
+    brain = guard(**more)
+    brain.profiles = None  # type: ignore[assignment]
+    return brain
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -231,22 +231,22 @@ def test_a_bug_in_the_guard_is_decided_by_the_policy_and_says_nothing_to_the_cli
     choice: str, action: Action, status: int | None
 ) -> None:
     async def scenario() -> Exchange:
-        brain = guard(POLICY + f"on_error: {{ guard: {choice} }}\n", network=BrokenNetwork())
+        brain = broken(text=POLICY + f"on_error: {{ guard: {choice} }}\n")
         return await brain.decide(build.wire())
 
     decision = run(scenario).decision
 
     assert (decision.action, decision.status) == (action, status)
     assert decision.degraded == ("guard",)
-    assert "bug" not in decision.reason
+    assert "NoneType" not in decision.reason
 
 
 def test_a_bug_before_the_reservation_leaves_nothing_in_flight() -> None:
     async def scenario() -> Exchange:
         store = MemoryStore()
-        broken = guard(store=store, network=BrokenNetwork())
+        sick = broken(store=store)
         for _ in range(5):
-            await broken.decide(build.wire())
+            await sick.decide(build.wire())
         return await guard(store=store).decide(build.wire())
 
     assert run(scenario).decision.action is Action.ALLOW

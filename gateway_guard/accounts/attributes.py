@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -23,9 +24,13 @@ _FALSE: Final = frozenset(("false", "no", "0"))
 
 
 def text(value: object) -> str | None:
-    """Non-empty printable text of at most 256 characters, or an integer's digits; else None."""
+    """Non-empty printable text of at most 256 characters, an integer's digits or a UUID's; else
+    None.
+    """
     if type(value) is int:
         return str(value) if abs(value) < 1 << 63 else None
+    if isinstance(value, UUID):
+        return str(value)
     if not isinstance(value, str):
         return None
     value = value.strip()
@@ -38,12 +43,14 @@ def country(value: object) -> str | None:
 
 
 def moment(value: object) -> float | None:
-    """Unix seconds from a number, a numeral or an ISO 8601 date; a date without zone is UTC.
+    """Unix seconds from a number, a numeral, a date or an ISO 8601 one; without zone it is UTC.
 
     None beyond the year 5000: those are milliseconds, and would make an account new for ever.
     """
     if isinstance(value, bool):
         return None
+    if isinstance(value, date):
+        value = value.isoformat()
     if isinstance(value, str):
         value = _written(value.strip())
     if not isinstance(value, int | float):

@@ -1,8 +1,7 @@
-"""Detectors → signals → risk. Pure, but for the count of detectors that broke their promise."""
+"""Detectors → signals → risk. Pure."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -20,25 +19,22 @@ class Believed(Protocol):
     def weight(self) -> float: ...
 
 
-#: Detector name → how often it raised or answered with something else than a `Signal`. Every such
-#: case is a bug in the detector; the metrics show the count. Grows with the detectors of a policy
-#: only.
-errors: Final[Counter[str]] = Counter()
-
-#: Called with the detector's name and the exception, after counting; must not raise. None for
-#: nobody.
-on_error: Callable[[str, Exception], None] | None = None
+#: Told of a detector that raised or answered with something else than a `Signal`, by its name; must
+#: not raise.
+Broken = Callable[[str, Exception], None]
 
 NOTHING: Final = Assessment()
 
 
-def assess(weighted: Sequence[Believed], request: Request, facts: Facts) -> Assessment:
+def assess(
+    weighted: Sequence[Believed], request: Request, facts: Facts, broken: Broken
+) -> Assessment:
     """What the detectors think together.
 
     Signals with a score above 0, strongest contribution (weight x score) first, ties in policy
     order; risk is `1 - product of (1 - weight x score)`, in [0, 1]. A detector that raises is
-    left out and counted in `errors`: it must not take the request down. Source: noisy-or (Pearl
-    1988, §4.3.2).
+    left out and `broken` is told: it must not take the request down. Source: noisy-or (Pearl 1988,
+    §4.3.2).
     """
     seen: list[tuple[float, Signal]] | None = None
     for one in weighted:
@@ -53,7 +49,7 @@ def assess(weighted: Sequence[Believed], request: Request, facts: Facts) -> Asse
                     seen = []
                 seen.append((part, signal))
         except Exception as error:  # noqa: BLE001 - foreign code; see the docstring
-            _broke(one, error)
+            broken(str(getattr(one.detector, "name", type(one.detector).__name__)), error)
     if seen is None:
         return NOTHING
     if len(seen) == 1:
@@ -68,10 +64,3 @@ def assess(weighted: Sequence[Believed], request: Request, facts: Facts) -> Asse
 
 def _part(entry: tuple[float, Signal]) -> float:
     return entry[0]
-
-
-def _broke(one: Believed, error: Exception) -> None:
-    name = str(getattr(one.detector, "name", type(one.detector).__name__))
-    errors[name] += 1
-    if on_error is not None:
-        on_error(name, error)

@@ -22,7 +22,14 @@ from gateway_guard.types import (
 
 _DAY = 86_400.0
 #: Dependency → what a decision without it goes by; `on_error` where nothing stands here.
-_INSTEAD = {"jwks": "no key at hand verifies the token"}
+_UNKNOWN = "what it knows may be missing"
+_INSTEAD = {
+    "jwks": "no key at hand verifies the token",
+    "network": _UNKNOWN,
+    "accounts": _UNKNOWN,
+    "campaigns": _UNKNOWN,
+    "signals": "those that failed saw nothing",
+}
 _ENDED = {
     Outcome.COMPLETED: "completed",
     Outcome.REFUSED: "refused · nothing reached the upstream, nothing was charged",

@@ -7,6 +7,7 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import jwt
 import msgspec
@@ -51,9 +52,12 @@ _jws: Final = PyJWS()
 
 
 def name_of(value: object) -> str | None:
-    """An account name: a non-empty string or an integer; None for anything else."""
-    if type(value) is str:
-        return value if 0 < len(value) <= _LONGEST_NAME else None
+    """An account name: a non-empty string, an integer or a UUID; None for anything else."""
+    if isinstance(value, str):
+        # Of a string's own kind (an enumeration's member, a framework's "safe" string) its text.
+        return str.__str__(value) if 0 < len(value) <= _LONGEST_NAME else None
+    if isinstance(value, UUID):
+        return str(value)
     return str(value) if type(value) is int and abs(value) < 1 << 63 else None
 
 

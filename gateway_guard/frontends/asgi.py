@@ -3,7 +3,8 @@
     http       read the body where it is needed → decide → forward or refuse → settle
     websocket  decide on the handshake → pass every message through, or refuse before accepting;
                on model routes what they tell of tokens is charged (`metering`)
-    lifespan   passed through; the guard closes after the application has shut down
+    lifespan   passed through; the guard closes after the application has shut down, the last of
+               those that share it. Of an application without one (Django) the guard has it alone
     others     passed through
 
 Settling happens exactly once: right after the last byte of the response, or in `finally` whatever
@@ -14,7 +15,6 @@ refusal sent, no stream option forced.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -22,29 +22,29 @@ from types import EllipsisType
 from typing import Any, Final
 
 from gateway_guard.accounts.base import Directory
-from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
 from gateway_guard.core.fields import lines
 from gateway_guard.core.minted import mints
 from gateway_guard.core.policy import Policy
-from gateway_guard.errors import GuardError
 from gateway_guard.frontends.admission import CROWDED, PROCESS, Admission, Waiting
 from gateway_guard.frontends.background import RELOAD_EVERY, Background
 from gateway_guard.frontends.door import LET_IN
 from gateway_guard.frontends.handshake import answering, turn_down
 from gateway_guard.frontends.inbox import Inbox
+from gateway_guard.frontends.lifespan import lifespan
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
+from gateway_guard.frontends.making import make_guard
 from gateway_guard.frontends.minting import minting
 from gateway_guard.frontends.outbox import Outbox
 from gateway_guard.frontends.overruling import overruled
 from gateway_guard.frontends.refusals import OVERLOADED, refusal
 from gateway_guard.frontends.rewriting import rewritten
-from gateway_guard.frontends.scopes import Scope, full_path, peer_of, state_of
+from gateway_guard.frontends.scopes import Scope, full_path, peer_of
+from gateway_guard.frontends.stating import Stating
 from gateway_guard.frontends.tarpit import Tarpit
 from gateway_guard.frontends.trailers import DISGUISED, ambiguous, may_hold_trailers
 from gateway_guard.guard import Guard, Learner
 from gateway_guard.network.base import Network
-from gateway_guard.record.log import DecisionLog
 from gateway_guard.settings import Settings
 from gateway_guard.stores.base import Store
 from gateway_guard.types import (
@@ -55,8 +55,6 @@ from gateway_guard.types import (
     Usage,
     Wire,
 )
-
-log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -84,14 +82,16 @@ class GuardMiddleware:
 
     Attributes:
         app: the application being guarded.
-        guard: the brain; shared between several middlewares if you like.
+        guard: the brain; shared between several middlewares if you like
+            (`GuardMiddleware(other, guard=first.guard)`).
         tarpit: the refusals being held back.
         admission: what is turned away because there is too much of it.
         abandoned: requests whose client left before its body was complete, since the start. They
             are not judged, so they cost no quota and the decision log does not know them.
 
     Raises:
-        TypeError: neither or both of `policy` and `guard` were given.
+        TypeError: neither or both of `policy` and `guard` were given, or something of the wrong
+            kind.
         PolicyError, SettingsError, SourceError: as `building.build_guard`.
     """
 
@@ -129,32 +129,18 @@ class GuardMiddleware:
             reload_every: seconds between two looks at the files; None never looks. By default
                 `background.RELOAD_EVERY` next to `policy`, and never for a ready `guard`, which is
                 its owner's to reload.
-            on_decided: told how long each decision took, seconds (`Metrics.decided`); never raises.
+            on_decided: told how long each decision took, seconds (`Metrics.decided`).
             settings, accounts, network, store, campaign_of, learners, clock: as
                 `building.build_guard`; only next to `policy`. Where the settings name a decision
                 log (`GATEWAY_GUARD_DECISION_LOG`), it is written.
         """
-        decisions: DecisionLog | None = None
+        if not callable(app):
+            raise TypeError(f"app is no ASGI application but {type(app).__name__}")
         if policy is not None and guard is None:
-            settings = Settings.from_environment() if settings is None else settings
-            try:
-                guard = build_guard(
-                    policy, settings=settings, accounts=accounts, network=network, store=store,
-                    campaign_of=campaign_of, learners=learners, clock=clock,
-                )  # fmt: skip
-            except GuardError as error:
-                # Frameworks make their middleware when the server starts the application, and
-                # uvicorn takes what is raised there for "no lifespan" and says nothing of it.
-                log.error("the guard cannot start, and nothing will be answered: %s", error)
-                raise
-            decisions = DecisionLog.configured(settings)
-            if decisions is not None:
-                guard.learners = (*guard.learners, decisions.write)
-            if guard.policy.verification is not None and not settings.secret_lasts:
-                log.warning(
-                    "links to verify an account work only in the process that made them, until it "
-                    "ends: set GATEWAY_GUARD_SECRET (openssl rand -hex 32)"
-                )
+            guard = make_guard(
+                policy, settings=settings, accounts=accounts, network=network, store=store,
+                campaign_of=campaign_of, learners=learners, clock=clock,
+            )  # fmt: skip
         elif guard is None or policy is not None:
             raise TypeError("GuardMiddleware needs either policy=… or guard=…")
         elif learners or any(
@@ -162,6 +148,8 @@ class GuardMiddleware:
             for option in (settings, accounts, network, store, campaign_of, clock)
         ):
             raise TypeError("a ready guard=… has its own settings, accounts, network, store, …")
+        elif not callable(getattr(guard, "decide", None)):
+            raise TypeError(f"guard=… is what build_guard made, not {type(guard).__name__}")
         self.app = app
         self.guard = guard
         self.tarpit = Tarpit(max_held)
@@ -169,11 +157,11 @@ class GuardMiddleware:
         self.abandoned = 0
         self._grace = grace
         self._lookout = Lookout()
+        self._stating = Stating()
         self._on_decided = on_decided
         if isinstance(reload_every, EllipsisType):
             reload_every = None if policy is None else RELOAD_EVERY
         self._background = Background(guard, reload_every=reload_every)
-        self._decisions = decisions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, ASGI 3."""
@@ -182,7 +170,10 @@ class GuardMiddleware:
             if kind == "websocket":
                 await self._websocket(scope, receive, send)
             elif kind == "lifespan":
-                await self._lifespan(scope, receive, send)
+                await lifespan(
+                    self.app, scope, receive, send,
+                    background=self._background, close=self.admission.close,
+                )  # fmt: skip
             else:
                 await self.app(scope, receive, send)
             return
@@ -211,7 +202,7 @@ class GuardMiddleware:
             raw_path=raw if raw and 0x3F not in raw else full_path(scope),
             headers=headers,
             peer=client[0] if client else None,
-            state=state_of(scope) if scope.get("state") else None,
+            state=self._stating.of(scope, guard.policies.current) if scope.get("state") else None,
             query=scope.get("query_string") or b"",
         )
         inbox = Inbox(receive)
@@ -239,13 +230,12 @@ class GuardMiddleware:
                     await self._refuse(scope, exchange, headers, receive, send, unread=True)
                     return
             wire.body_too_large = inbox.too_large
-        timed = self._on_decided
-        if timed is None:
+        if self._on_decided is None:
             exchange = await guard.decide(wire)
         else:
             began = perf_counter()
             exchange = await guard.decide(wire)
-            timed(perf_counter() - began)
+            self._timed(perf_counter() - began)
         if trailers and ambiguous(headers, guard.policy.identify):
             exchange.decision = overruled(
                 exchange, rule="guard:trailers", reason=DISGUISED, status=400
@@ -329,11 +319,12 @@ class GuardMiddleware:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._background.start()
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        wire = Wire(
-            method="WEBSOCKET", raw_path=full_path(scope), headers=headers,
-            peer=peer_of(scope), state=state_of(scope), query=scope.get("query_string") or b"",
-        )  # fmt: skip
         guard, admission = self.guard, self.admission
+        wire = Wire(
+            method="WEBSOCKET", raw_path=full_path(scope), headers=headers, peer=peer_of(scope),
+            state=self._stating.of(scope, guard.policies.current),
+            query=scope.get("query_string") or b"",
+        )  # fmt: skip
         if LET_IN not in scope and admission.turns_away(guard.policies.current.overload):
             exchange = guard.unjudged(
                 wire, rule=OVERLOADED, reason=PROCESS, retry_after=admission.come_back
@@ -341,11 +332,9 @@ class GuardMiddleware:
             if exchange.decision.acted:
                 await self._refuse_websocket(scope, exchange, receive, send)
                 return
-        timed = self._on_decided
         began = perf_counter()
         exchange = await guard.decide(wire)
-        if timed is not None:
-            timed(perf_counter() - began)
+        self._timed(perf_counter() - began)
         if not exchange.decision.forwards:
             await self._refuse_websocket(scope, exchange, receive, send)
             return
@@ -372,21 +361,12 @@ class GuardMiddleware:
             return
         await turn_down(scope, exchange, send)
 
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        background = self._background
-
-        async def closing(message: Message) -> None:
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                self.admission.close()
-                try:
-                    await background.close()
-                finally:
-                    if self._decisions is not None:
-                        self._decisions.close()
-            await send(message)
-
-        await background.begin()
-        await self.app(scope, receive, closing)
+    def _timed(self, seconds: float) -> None:
+        if self._on_decided is not None:
+            try:
+                self._on_decided(seconds)
+            except Exception as error:  # noqa: BLE001 - foreign; what was reserved must be settled
+                self.guard.failures.tell("on_decided", error)
 
 
 def _refused(status: int | None) -> Usage:

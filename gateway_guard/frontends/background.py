@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.linking import Linking
+from gateway_guard.record.keeping import Keeper
 from gateway_guard.stores.base import ImmediateStore
 from gateway_guard.stores.patience import PatientStore
 from gateway_guard.streams.shared import SharedLinking
@@ -43,6 +44,8 @@ class Background:
         self._reload_every = reload_every
         self._settling: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
+        self._begun = False
+        self._told = False
         self._closed = False
         # These never suspend, so settling there cannot be cancelled half-way and needs no task of
         # its own, which would cost more than the settling.
@@ -53,6 +56,8 @@ class Background:
         """Start watching files with the first request: only then is there a loop."""
         if self._watcher is not None and not self._watcher.done():
             return
+        if not self._told and not self._guard.users:
+            self._warn()
         if self._reload_every is not None and not self._closed:
             self._watcher = asyncio.get_running_loop().create_task(self._watch(self._reload_every))
 
@@ -60,12 +65,16 @@ class Background:
         """See whether a shared store answers, and hear of its verdicts, unless it is down; or heed
         the journal of reviews: who is banned is so from the first request on.
         """
-        if self._closed:
+        if not self._begun and not self._closed:
+            self._begun = True
+            self._guard.users += 1
+        shared = getattr(self._guard, "shared", None)
+        if self._closed or self._guard.closed:
             log.warning(
                 "the guard was closed when the application shut down before: from now on no "
-                "decision is written and no file read again; make the application anew instead"
+                "decision is written and no file read again%s; make the application anew instead",
+                "" if shared is None else ", and on_error.store decides all that limits apply to",
             )
-        shared = getattr(self._guard, "shared", None)
         if isinstance(shared, PatientStore):
             shared.begin()
         linking = getattr(self._guard, "linking", None)
@@ -73,6 +82,18 @@ class Background:
             await asyncio.to_thread(linking.wait, VERDICTS_SECONDS)
         elif isinstance(linking, Linking) and not self._closed:
             linking.begin()
+
+    def _warn(self) -> None:
+        """Nobody will say that the process ends: tell what that costs, where it does."""
+        self._told = True
+        keeper = getattr(getattr(self._guard, "linking", None), "keeper", None)
+        if isinstance(keeper, Keeper):
+            log.warning(
+                "no lifespan came before the first request (applications mounted in others get "
+                "none): when a signal ends the process, up to a minute of what was learnt is not "
+                "in %s; put the guard around the outermost application",
+                keeper.file.path,
+            )
 
     async def _shielded(self, exchange: Exchange, usage: Usage) -> None:
         task = asyncio.get_running_loop().create_task(self._guard.settle(exchange, usage))
@@ -86,7 +107,9 @@ class Background:
             raise
 
     async def close(self) -> None:
-        """Finish settling, stop watching, close the guard. A second call does nothing."""
+        """Finish settling and stop watching; close the guard unless another application that was
+        started with it goes on. A second call does nothing.
+        """
         if self._closed:
             return
         self._closed = True
@@ -95,7 +118,10 @@ class Background:
             await asyncio.wait({self._watcher})
         if self._settling:
             await asyncio.wait(self._settling)
-        await self._guard.close()
+        if self._begun:
+            self._guard.users -= 1
+        if self._guard.users <= 0:
+            await self._guard.close()
 
     async def _watch(self, every: float) -> None:
         while True:

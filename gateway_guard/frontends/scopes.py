@@ -32,16 +32,13 @@ def peer_of(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
-def state_of(scope: Scope) -> Mapping[str, Any] | None:
-    """What the application says of the request in `scope["state"]`; None for nothing."""
+def stated_in(scope: Scope) -> object:
+    """What the application put into `scope["state"]` for the guard; None for nothing."""
     state = scope.get("state")
     if not state:
         return None
     if type(state) is dict and "gateway_guard" not in state:
         return None
-    ours = (
-        state.get("gateway_guard")
-        if isinstance(state, Mapping)
-        else getattr(state, "gateway_guard", None)
-    )
-    return ours if isinstance(ours, Mapping) else None
+    if isinstance(state, Mapping):
+        return state.get("gateway_guard")
+    return getattr(state, "gateway_guard", None)

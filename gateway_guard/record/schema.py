@@ -107,6 +107,11 @@ FIELDS: Final = (
     Field("input_tokens", "integer", False, "tokens read; absent: nobody said"),
     Field("output_tokens", "integer", False, "tokens written; absent: nobody said"),
     Field("usage_reported", "boolean", False, "true when the upstream counted, else estimated"),
-    Field("degraded", "array of string", False, "failed: store, accounts, jwks, guard"),
+    Field(
+        "degraded",
+        "array of string",
+        False,
+        "failed: store, network, accounts, campaigns, signals, jwks, guard",
+    ),
     Field("policy", "string", True, "digest of the policy that decided"),
 )

@@ -37,7 +37,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
 #: Whether a visitor passes: who they showed themselves to be, in any words that are the same
 #: whenever it is the same person (1 to 256 characters, only a keyed digest of them is kept); None
-#: for who does not pass. An exception is logged by its type, and nobody passes.
+#: for who does not pass. Where it raises, or answers with something else, nobody passes and nobody
+#: is turned away: the visitor is asked to try again, and the log says what it was and where.
 Check = Callable[[Visit], Awaitable[str | None]]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from inspect import isawaitable
 from typing import Final
 
 import msgspec
@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from gateway_guard.core.links import Claims, LinkFault, Purpose
 from gateway_guard.core.sections import Form, Verification
+from gateway_guard.errors import SourceError
+from gateway_guard.failures import described
 from gateway_guard.verification import page, web
 from gateway_guard.verification.checks import Check, Visit, good_code, installed
 from gateway_guard.verification.reception import AGAIN, Reception
-
-log = logging.getLogger(__name__)
 
 _LONGEST: Final = 500
 
@@ -40,6 +40,7 @@ async def filled_in(reception: Reception, request: Request, verification: Verifi
 
     Raises:
         SettingsError: the check is not installed.
+        SourceError: it failed.
         StoreError: shared state does not answer.
     """
     form = verification.form
@@ -88,13 +89,25 @@ async def filled_in(reception: Reception, request: Request, verification: Verifi
 
 
 async def _checked(check: Check, visit: Visit) -> str | None:
+    """Who the visitor is; None for who does not pass.
+
+    Raises:
+        SourceError: the check failed, so nobody can say. Nobody passes by that, or is turned away.
+    """
     try:
-        found = await check(visit)
-    except Exception as error:  # noqa: BLE001 - foreign code; nobody passes by its failing
-        # The type only: its message may quote what a visitor wrote.
-        log.error("the check of a verification failed: %s", type(error).__name__)
-        return None
-    return found[:256] if isinstance(found, str) and found else None
+        asked: object = check(visit)
+        if not isawaitable(asked):
+            raise _no(asked, "an awaitable: it has to be a coroutine function")
+        found: object = await asked
+        if not isinstance(found, str | None):
+            raise _no(found, "text that says who it is, or None")
+    except Exception as error:
+        raise SourceError(f"the check failed: {described(error)}") from error
+    return found[:256] if found else None
+
+
+def _no(answer: object, wanted: str) -> SourceError:
+    return SourceError(f"it answered with {type(answer).__name__}, not with {wanted}")
 
 
 def _read(form: Form, said: dict[str, str]) -> page.Filled:

@@ -68,6 +68,11 @@ def median_us(
     return (time.perf_counter() - start) / len(chunk) * 1e6
 
 
+def broken(name: str, error: Exception) -> None:
+    """No detector of ours breaks."""
+    raise AssertionError(name) from error
+
+
 def by_detector(*, template: bool) -> dict[str, float]:
     """Median µs per request of every detector, of `assess` over all of them and of `observe`."""
     detectors = {name: cls() for name, cls in DETECTORS.items()}
@@ -84,7 +89,7 @@ def by_detector(*, template: bool) -> dict[str, float]:
         for name, detector in detectors.items():
             took.setdefault(name, []).append(median_us(detector.look, chunk, known))
         took.setdefault("assess (all)", []).append(
-            median_us(lambda one, facts: assess(weighted, one, facts), chunk, known)
+            median_us(lambda one, facts: assess(weighted, one, facts, broken), chunk, known)
         )
         took.setdefault("observe", []).append(
             median_us(lambda one, facts: observe(profile, one, facts), chunk, known)

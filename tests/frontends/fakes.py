@@ -53,6 +53,7 @@ class FakeGuard:
         self.settled: list[Usage] = []
         self.slow: asyncio.Event | None = None
         self.closed = 0
+        self.users = 0
         self.reloads = 0
         self.reloaded = threading.Event()
 

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_guard.building import build_guard
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Inspect
 from gateway_guard.frontends.asgi import EXCHANGE_KEY, GuardMiddleware, Receive, Scope, Send
 from gateway_guard.frontends.outbox import UPSTREAM_FAILED
+from gateway_guard.network.unknown import NoNetwork
+from gateway_guard.settings import Settings
 from gateway_guard.types import Action, Inspection, Outcome, Restrictions
 from tests import build
 from tests.frontends.fakes import (
@@ -694,6 +697,30 @@ def test_every_decision_is_timed_for_whoever_asks() -> None:
 
     assert len(times) == 1
     assert 0.0 <= times[0] < PATIENCE
+
+
+def test_whoever_fails_to_take_the_time_costs_nobody_their_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(_seconds: float) -> None:
+        raise OSError("no such socket")
+
+    brain = build_guard(
+        build.policy("mode: enforce\nlimits: { running: { per: account, concurrent: 1 } }"),
+        network=NoNetwork(), settings=Settings(secret=build.SECRET),
+    )  # fmt: skip
+    middleware = GuardMiddleware(answering(b"ok"), guard=brain, on_decided=broken)
+    clients = [Client(body_of(b"{}")) for _ in range(2)]
+
+    async def main() -> None:
+        for client in clients:
+            scope = http_scope("/v1/models", method="GET")
+            await middleware(scope, client.receive, client.send)
+
+    run(main)
+    assert [client.sent[0]["status"] for client in clients] == [200, 200]
+    assert brain.failures == {"on_decided": 2}
+    assert "on_decided failed (1): OSError at" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar, get
+from litestar.middleware import DefineMiddleware
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway_guard.errors import PolicyError
+from gateway_guard.errors import PolicyError, SettingsError
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.settings import Settings
+from gateway_guard.types import Charge, Grant
 from tests import build
 
 
@@ -58,12 +63,28 @@ def test_a_middleware_built_from_a_policy_writes_the_log_its_settings_name(tmp_p
     assert "secret" not in line
 
 
+class SharedStore:
+    """A store that has to be waited for."""
+
+    async def reserve(self, charges: Sequence[Charge], *, id: str, now: float) -> tuple[Grant, ...]:
+        raise AssertionError(f"{charges} {id} {now}")
+
+    async def settle(
+        self, charges: Sequence[Charge], actual: Sequence[float], *, id: str, now: float
+    ) -> None:
+        raise AssertionError(f"{charges} {actual} {id} {now}")
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("store", [None, SharedStore()], ids=["memory", "shared"])
 def test_an_application_that_starts_a_second_time_is_told_that_its_guard_is_closed(
-    caplog: pytest.LogCaptureFixture,
+    store: SharedStore | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     guarded = GuardMiddleware(
         Starlette(), policy=build.policy("mode: enforce\n"), network=NoNetwork(),
-        settings=Settings(secret=build.SECRET),
+        settings=Settings(secret=build.SECRET), store=store,
     )  # fmt: skip
 
     with TestClient(guarded):
@@ -73,6 +94,7 @@ def test_an_application_that_starts_a_second_time_is_told_that_its_guard_is_clos
 
     assert "closed" not in first
     assert "make the application anew" in second
+    assert ("on_error.store decides" in second) is (store is not None)
 
 
 @pytest.mark.parametrize("lasts", [True, False], ids=["a secret of ours", "one made up"])
@@ -92,20 +114,80 @@ def test_links_that_no_other_process_takes_are_warned_of(
     assert ("set GATEWAY_GUARD_SECRET" in caplog.text) is not lasts
 
 
-def test_a_policy_that_does_not_load_is_said_in_the_log_where_frameworks_hide_what_is_raised(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("version: 1\nlimts: {}\n")
+@pytest.mark.parametrize(
+    ("variables", "policy", "raised", "said"),
+    [
+        ({}, "version: 1\nlimts: {}\n", PolicyError, "policy.yaml:2:1"),
+        ({"GATEWAY_GUARD_MAX_KEYS": "many"}, "version: 1\n", SettingsError, "MAX_KEYS"),
+        ({"GATEWAY_GUARD_DECISION_LOG": "/nowhere/d"}, "version: 1\n", SettingsError, "/nowhere/d"),
+        ({}, None, TypeError, "policy=… is a file or what load_policy made"),
+    ],
+    ids=["policy", "variable", "decision log", "wrong kind"],
+)
+def test_what_keeps_a_guard_from_starting_is_said_in_the_log_where_frameworks_hide_what_is_raised(
+    variables: dict[str, str], policy: str | None, raised: type[Exception], said: str,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "policy.yaml"
+    path.write_text(policy or "")
     app = Starlette()
-    app.add_middleware(GuardMiddleware, policy=policy, settings=Settings(secret=build.SECRET))
+    app.add_middleware(GuardMiddleware, policy=path if policy else 5)  # type: ignore[arg-type]
 
     async def start() -> None:
         await app({"type": "lifespan", "asgi": {"version": "3.0"}}, None, None)  # type: ignore[arg-type]
 
-    with pytest.raises(PolicyError):
+    with pytest.raises(raised):
         asyncio.run(start())
 
     assert "the guard cannot start" in caplog.text
-    assert "policy.yaml:2:1" in caplog.text
-    assert "did you mean 'limits'" in caplog.text
+    assert said in caplog.text
+
+
+async def one() -> dict[str, str]:
+    return {}
+
+
+async def other() -> dict[str, str]:
+    return {}
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_guards_that_a_framework_makes_for_each_route_are_warned_of(
+    wrapped: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"# {tmp_path}\nversion: 1\nmode: enforce\n")
+    settings = Settings(secret=build.SECRET)
+    routes = [get(f"/{name}")(handler) for name, handler in (("a", one), ("b", other))]
+
+    app: Any
+    if wrapped:
+        app = GuardMiddleware(Litestar(routes), policy=policy, settings=settings)
+    else:
+        each = DefineMiddleware(
+            GuardMiddleware,  # type: ignore[arg-type]
+            policy=policy, settings=settings,
+        )  # fmt: skip
+        app = Litestar(routes, middleware=[each])
+    assert app is not None
+
+    told = [one.message for one in caplog.records if "each counts by itself" in one.message]
+    assert len(told) == (0 if wrapped else 1)
+    assert all(str(policy) in one for one in told)
+
+
+def test_a_guard_that_comes_after_another_was_closed_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policy = build.policy("mode: enforce\ndefault: deny\n# of one after another\n")
+
+    for _ in range(2):
+        guarded = GuardMiddleware(
+            Starlette(), policy=policy, network=NoNetwork(), settings=Settings(secret=build.SECRET)
+        )
+        with TestClient(guarded):
+            pass
+
+    assert "each counts by itself" not in caplog.text

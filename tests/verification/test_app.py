@@ -356,12 +356,58 @@ def test_a_check_of_ones_own_has_the_last_word(tmp_path: Path) -> None:
         odd = await visitor.verify(await link(guard, "sk-odd"), field0="Odd")
         ada = await visitor.verify(await link(guard), field0=" Ada ")
 
-        assert (mallory.status_code, failing.status_code, between) == (403, 403, False)
+        assert (mallory.status_code, failing.status_code, between) == (403, 503, False)
         assert (odd.status_code, ada.status_code) == (200, 200)
         assert seen[-1].address == "203.0.113.9"
         assert seen[-1].account == (await challenged(guard)).request.account
 
     asyncio.run(scenario())
+
+
+async def raising(visit: Visit) -> str | None:
+    raise LookupError(visit.fields["Name"])
+
+
+async def yes(_visit: Visit) -> bool:
+    return True
+
+
+def at_once(_visit: Visit) -> str:
+    return "ada"
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (raising, "LookupError at verification/test_app.py"),
+        (yes, "it answered with bool, not with text"),
+        (at_once, "it has to be a coroutine function"),
+    ],
+)
+def test_a_check_that_fails_turns_nobody_away_and_is_told_with_its_place(
+    check: Any, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        guard = guard_of(tmp_path, form="{ fields: [Name], check: ours }")
+        way = await link(guard)
+        app = VerificationApp(guard, check=check)
+
+        answer = await Visitor(app).verify(way, field0="Mallory Made-Up")
+
+        assert answer.status_code == 503
+        assert "Please try again" in answer.text
+        assert not await passes(guard)
+
+        mended = Visitor(VerificationApp(guard, check=good))
+        assert (await mended.verify(way, field0="Ada")).status_code == 200
+
+    async def good(_visit: Visit) -> str | None:
+        return "ada"
+
+    asyncio.run(scenario())
+
+    assert said in caplog.text
+    assert "Mallory" not in caplog.text
 
 
 def test_a_check_that_is_not_installed_is_an_error_at_the_start(tmp_path: Path) -> None:

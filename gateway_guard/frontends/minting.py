@@ -12,9 +12,9 @@ from gateway_guard.types import Exchange
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-#: Longest answer read, bytes. It repeats the instructions and tools of the session, which whoever asks
-#: makes as long as the model takes: 16,384 tokens of up to 128 blanks, escaped.
-#: Source: OpenAI's guide to Realtime (most tokens of both); blanks as its tokenizers join them.
+#: Longest answer read, bytes. It repeats the instructions and tools of the session, which whoever
+#: asks makes as long as the model takes: 16,384 tokens at OpenAI (its guide to Realtime), each
+#: perhaps a long run of blanks. Not measured.
 _MOST: Final = 4 * 1024 * 1024
 
 

@@ -172,6 +172,21 @@ def test_what_stands_behind_a_chunked_body_reaches_no_upstream(chain: Chain) -> 
     assert "authorization" not in seen
 
 
+#: Fields by which some servers are told of another method, or another path.
+OTHER_WORDS = {
+    "X-HTTP-Method-Override": "DELETE", "X-HTTP-Method": "DELETE", "X-Method-Override": "DELETE",
+    "X-Original-URL": "/admin", "X-Rewrite-URL": "/admin",
+}  # fmt: skip
+
+
+def test_no_field_says_otherwise_than_the_line_that_was_judged(chain: Chain) -> None:
+    with chain.guard(), chain.gateway():
+        assert chain.status(path="/v1/models", headers=OTHER_WORDS, method="GET") == 200
+
+    (seen,) = chain.upstream.seen
+    assert [name for name in OTHER_WORDS if name.lower() in seen] == []
+
+
 def test_no_client_names_what_the_next_proxy_is_to_drop(chain: Chain) -> None:
     requests = [get("/v1/models", "Connection: X-Guard-Account, close")]
     if not chain.name.startswith("envoy"):

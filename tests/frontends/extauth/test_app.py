@@ -194,6 +194,18 @@ def test_without_leases_a_request_is_settled_at_once_by_its_estimate() -> None:
     assert len(gateway.desk.leases) == 0
 
 
+@pytest.mark.parametrize("original", ["OPTIONS", "GET", "HEAD"])
+def test_a_preflight_costs_no_tokens(original: str) -> None:
+    gateway = Asked()
+
+    answer = gateway.ask("/auth/forward", original=original)
+
+    assert answer.status_code == 200
+    (exchange,) = gateway.learnt
+    assert exchange.plan is not None
+    assert {charge.limit for charge in exchange.plan.charges} == {"requests", "in-flight"}
+
+
 def test_with_leases_a_request_stays_in_flight_until_it_is_reported() -> None:
     gateway = Asked(lease=60.0)
 

@@ -41,7 +41,11 @@ _PATHS: Final = (
 def mints(request: Request) -> bool:
     """Whether the answer to `request` may hold a secret that counts as its account."""
     path = request.path
-    return path is not None and "ealtime" in path and path.lower().rstrip("/").endswith(_PATHS)
+    if path is None:
+        return False
+    # However it is spelled: upstreams that do not mind make one all the same.
+    low = path.casefold().rstrip("/")
+    return low.endswith(_PATHS) and "realtime" in low
 
 
 class _Secret(msgspec.Struct, gc=False):

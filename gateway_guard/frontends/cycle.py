@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway_guard.errors import UpstreamError
-from gateway_guard.frontends.watch import ON_GONE, ClientGoneError
+from gateway_guard.frontends.watch import HAS_LEFT, ON_GONE, ClientGoneError
 
 if TYPE_CHECKING:
     from gateway_guard.frontends.inbound import GuardProtocol
@@ -66,6 +66,8 @@ class Cycle:
         self.scope = scope
         self.task: asyncio.Task[None] | None = None
         scope["extensions"] = {ON_GONE: self.on_gone}
+        if protocol.asked:
+            scope["extensions"][HAS_LEFT] = protocol.has_left
         self.more_body = True
         self.keep_alive = keep_alive
         self.disconnected = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import select
 import socket
 import struct
 import termios
@@ -33,6 +34,8 @@ FAREWELL: Final = 0.25
 #: Where nginx asks.
 _NGINX: Final = PREFIX + Gateway.NGINX.encode()
 _RST: Final = struct.pack("ii", 1, 0)
+#: Linux tells of the other side's end before it has been read up to.
+_LEFT: Final[int] = getattr(select, "POLLRDHUP", 0)
 
 
 class EndingProtocol(HttpToolsProtocol):
@@ -74,6 +77,20 @@ class EndingProtocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         current = self._current
         return current is not None and not current.complete
+
+    def has_left(self) -> bool:
+        """Whether the other side has closed the connection, be that read or not: who was kept
+        waiting for too long has, and what it sent before is still read first.
+        """
+        transport = self.transport
+        where = transport.get_extra_info("socket")
+        if transport.is_closing():
+            return True
+        if where is None or where.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(where.fileno(), select.POLLHUP | _LEFT)
+        return bool(poll.poll(0))
 
     @property
     def streaming(self) -> bool:

@@ -13,8 +13,10 @@ from gateway_guard.types import Exchange
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-#: Longest answer read, bytes: it repeats the instructions of the session.
-_MOST: Final = 256 * 1024
+#: Longest answer read, bytes. It repeats the instructions and tools of the session, which whoever
+#: asks makes as long as the model takes: 16,384 tokens at OpenAI (its guide to Realtime), each
+#: perhaps a long run of blanks. Not measured.
+_MOST: Final = 4 * 1024 * 1024
 
 
 def minting(guard: Guard, exchange: Exchange, send: Send) -> Send:

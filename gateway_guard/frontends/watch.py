@@ -15,6 +15,9 @@ from gateway_guard.frontends.upstream_wire import UpstreamConnection
 #: the client is gone. The sidecar's own server offers it; under any other server a task waits
 #: for `http.disconnect`.
 ON_GONE: Final = "gateway_guard.on_gone"
+#: Key of a function there, of listeners at which gateways ask: whether who asked has closed the
+#: connection by now, read or not.
+HAS_LEFT: Final = "gateway_guard.has_left"
 
 
 class ClientGoneError(OSError):

@@ -35,6 +35,7 @@ def learnt(body: bytes, **asked: object) -> Minted:
         ("/v1/realtime/sessions", True),
         ("/v1/realtime/transcription_sessions", True),
         ("/openai/realtimeapi/sessions", True),
+        ("/openai/v1/REALTIME/Client_Secrets", True),
         ("/v1/realtime/calls", False),
         ("/v1/realtime", False),
         ("/v1/chat/completions", False),

@@ -216,6 +216,7 @@ class Seen:
     headers: list[tuple[str, str]]
     body: bytes
     connection: int
+    trailers: list[str] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> str:
         return ", ".join(value for key, value in self.headers if key == name)
@@ -339,7 +340,8 @@ class Upstream:
             while size := int(readline(), 16):
                 request.body += read(size)
                 readline()
-            readline()
+            while trailer := readline().decode("latin-1").rstrip("\r\n"):
+                request.trailers.append(trailer)
         elif "content-length" in request:
             request.body = read(int(request["content-length"]))
             if len(request.body) != int(request["content-length"]):

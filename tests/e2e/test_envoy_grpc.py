@@ -12,7 +12,7 @@ import pytest
 
 from tests import build
 from tests.e2e.gateways import CHAT, EXAMPLES, POLICY, SPOOFED, Chain
-from tests.e2e.servers import OK, PATIENCE, Client, Seen, Upstream, get
+from tests.e2e.servers import OK, PATIENCE, Client, Seen, Upstream, ask, get
 from tests.servers import until
 
 pytestmark = pytest.mark.e2e
@@ -173,6 +173,24 @@ def test_the_rate_limit_service_refuses_what_goes_beyond_a_limit(chain: Chain) -
     assert limited.json()["error"]["code"] == "rate_limit_exceeded"
     assert limited.headers["x-envoy-ratelimited"] == "true"
     assert other.status_code == 200
+
+
+@pytest.mark.parametrize("chain", ["envoy-ratelimit"], indirect=True)
+@pytest.mark.parametrize(
+    "keys",
+    [(), ("Authorization: Bearer sk-1 {}",), ("Authorization: Bearer sk-1",) * 2,
+     ("Authorization: Bearer sk-1", "X-Api-Key: sk-9{}"), ("X-Api-Key: sk-1",)],
+)  # fmt: skip
+def test_however_a_client_shows_its_key_the_rate_limit_service_counts_it(
+    chain: Chain, keys: tuple[str, ...]
+) -> None:
+    with chain.guard(), chain.gateway():
+        statuses = [
+            ask(chain.port, get(CHAT, *(key.format(n) for key in keys), method="POST")).status
+            for n in range(4)
+        ]
+
+    assert statuses == [200, 200, 200, 429]
 
 
 @pytest.mark.parametrize("chain", ["envoy-ratelimit"], indirect=True)

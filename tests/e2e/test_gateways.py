@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.e2e.gateways import CHAT, POLICY, SPOOFED, TRUSTED, Chain
-from tests.e2e.servers import Client, Seen, Upstream, ask, get, says
+from tests.e2e.servers import Client, Seen, Upstream, ask, chunk, get, says
 
 pytestmark = pytest.mark.e2e
 
@@ -157,6 +157,50 @@ def test_a_websocket_is_judged_as_one_and_passes_where_the_policy_lets_it_and_no
     assert not any(one["upgrade"] for one in chain.upstream.seen[2:])
 
 
+def test_what_stands_behind_a_chunked_body_reaches_no_upstream(chain: Chain) -> None:
+    body = b'{"model": "small", "messages": []}'
+    raw = get(CHAT, "Transfer-Encoding: chunked", "Trailer: Authorization", "TE: trailers",
+              "Content-Type: application/json", method="POST")  # fmt: skip
+    behind = b"Authorization: Bearer sk-2\r\nX-Guard-Account: acct_admin\r\n\r\n"
+
+    with chain.guard(), chain.gateway():
+        answer = ask(chain.port, raw + chunk(body) + b"0\r\n" + behind)
+
+    assert answer.status == 200
+    (seen,) = chain.upstream.seen
+    assert (seen.body, seen.trailers) == (body, [])
+    assert "authorization" not in seen
+
+
+#: Fields by which some servers are told of another method, or another path.
+OTHER_WORDS = {
+    "X-HTTP-Method-Override": "DELETE", "X-HTTP-Method": "DELETE", "X-Method-Override": "DELETE",
+    "X-Original-URL": "/admin", "X-Rewrite-URL": "/admin",
+}  # fmt: skip
+
+
+def test_no_field_says_otherwise_than_the_line_that_was_judged(chain: Chain) -> None:
+    with chain.guard(), chain.gateway():
+        assert chain.status(path="/v1/models", headers=OTHER_WORDS, method="GET") == 200
+
+    (seen,) = chain.upstream.seen
+    assert [name for name in OTHER_WORDS if name.lower() in seen] == []
+
+
+def test_no_client_names_what_the_next_proxy_is_to_drop(chain: Chain) -> None:
+    requests = [get("/v1/models", "Connection: X-Guard-Account, close")]
+    if not chain.name.startswith("envoy"):
+        # Envoy passes on whatever a handshake says there.
+        requests.append(get("/v1/s", "Connection: X-Guard-Account, Upgrade", *HANDSHAKE[1:]))
+
+    with chain.guard(), chain.gateway():
+        for request in requests:
+            ask(chain.port, request)
+
+    assert len(chain.upstream.seen) == len(requests)
+    assert not any("guard" in one["connection"].lower() for one in chain.upstream.seen)
+
+
 #: Heads that gateways pass on in their questions and the guard does not read.
 UNREAD = {
     "two types": ("Content-Type: application/json", "Content-Type: text/plain"),
@@ -196,6 +240,19 @@ def test_a_second_key_beside_the_one_that_counts_is_no_new_account(chain: Chain)
 
     assert chain.upstream.seen == []
     assert set(statuses) <= {400, 401}
+
+
+def test_a_byte_behind_a_key_that_some_servers_strip_is_no_new_account(chain: Chain) -> None:
+    requests = [
+        get(CHAT, method="POST", body=b"{}").replace(b"\r\n\r\n", b"\r\n" + key + b"\r\n\r\n", 1)
+        for key in (b"Authorization: Bearer sk-1\xa0", b"X-Api-Key: sk-1\x85")
+    ]
+
+    with chain.guard(), chain.gateway():
+        statuses = [ask(chain.port, request).status for request in requests]
+
+    assert statuses == [401, 401]
+    assert chain.upstream.seen == []
 
 
 @pytest.mark.parametrize("chain", ["envoy"], indirect=True)

@@ -63,6 +63,21 @@ def test_a_body_too_long_to_be_sent_is_one_that_nobody_could_read(chain: Chain) 
     assert answers == {59_000: (200, 200), 61_000: (413, 413), 200_000: (413, 413)}
 
 
+def test_a_long_upload_passes_where_its_length_is_said(chain: Chain) -> None:
+    upload = b"x" * 61_000
+
+    with chain.guard(), chain.gateway():
+        statuses = [
+            chain.status(path="/v1/uploads", content=content)
+            for content in (upload, iter([upload[:9], upload[9:]]), iter([upload[:59_000]]))
+        ]
+
+    assert statuses == [200, 411, 200]
+    assert [(len(one.body), one["content-length"]) for one in chain.upstream.seen] == [
+        (61_000, "61000"), (59_000, "59000"),
+    ]  # fmt: skip
+
+
 def test_a_head_too_long_for_a_frame_is_refused_even_where_failures_pass(chain: Chain) -> None:
     body = b'{"model": "giant", "messages": [{"role": "user", "content": "%b"}]}' % (b"a" * 59_000)
     with chain.guard(), chain.gateway(fails_open=True):

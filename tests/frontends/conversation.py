@@ -14,9 +14,17 @@ from gateway_guard.frontends.inbound import GuardProtocol
 
 
 def conversation(
-    bound: type[GuardProtocol], app: Any, sent: bytes, over: Callable[[bytes], bool]
+    bound: type[GuardProtocol],
+    app: Any,
+    sent: bytes,
+    over: Callable[[bytes], bool],
+    *,
+    leaves: bool = False,
 ) -> bytes:
-    """What comes back for `sent`, which arrives in one piece, until that is `over` or ends."""
+    """What comes back for `sent`, which arrives in one piece, until that is `over` or ends.
+
+    `leaves`: the client has closed its side by the time that anything of it is read.
+    """
 
     async def main() -> bytes:
         loop = asyncio.get_running_loop()
@@ -26,6 +34,8 @@ def conversation(
         with ours:
             ours.setblocking(False)
             ours.send(sent)
+            if leaves:
+                ours.shutdown(socket.SHUT_WR)
             await loop.connect_accepted_socket(lambda: bound(config, ServerState(), {}), theirs)
             got = b""
             async with asyncio.timeout(60):

@@ -19,6 +19,7 @@ class Connection:
     """What a cycle needs of its protocol; it is its own transport."""
 
     ends = False
+    asked = False
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()

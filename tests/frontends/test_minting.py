@@ -50,12 +50,17 @@ async def packed(_request: Request) -> Response:
     return Response(gzip.compress(BODY), headers={"content-encoding": "GZIP"})
 
 
+async def long(_request: Request) -> Response:
+    """Instructions that whoever asked has filled with blanks."""
+    return JSONResponse({"session": {"instructions": "\t" * 1_500_000}, **SECRET})
+
+
 async def refused(_request: Request) -> Response:
     return JSONResponse(SECRET, status_code=401)
 
 
 async def too_long(_request: Request) -> Response:
-    return JSONResponse({"session": {"instructions": "x" * 300_000}, **SECRET})
+    return JSONResponse({"session": {"instructions": "x" * 5_000_000}, **SECRET})
 
 
 async def call(_request: Request) -> Response:
@@ -90,13 +95,13 @@ class Voice:
 
 
 @pytest.mark.parametrize("mode", ["enforce", "shadow"])
-@pytest.mark.parametrize("mint", [whole, in_pieces, packed])
+@pytest.mark.parametrize("mint", [whole, in_pieces, packed, long])
 def test_who_shows_a_secret_is_charged_as_the_account_that_had_it_made(
     mint: Callable[[Request], Awaitable[Response]], mode: str
 ) -> None:
     voice = Voice(mint, mode)
 
-    assert voice.ask(MINT, "sk-server").json() == SECRET
+    assert SECRET.items() <= voice.ask(MINT, "sk-server").json().items()
     statuses = [voice.ask("/v1/realtime/calls", "ek_browser").status_code for _ in range(3)]
 
     assert statuses == [201, 201, 429 if mode == "enforce" else 201]

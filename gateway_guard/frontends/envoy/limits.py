@@ -6,15 +6,18 @@ A descriptor of the domain `gateway_guard` names one limit and says what that li
 | --- | --- |
 | `limit` | name of a limit in the policy; required |
 | `account` | the guard's name of the account, `acct_…`, as in the metadata of the authorisation |
-| `credential` | or the value of `Authorization` or of a key's own header, digested at once |
+| `credential` | or the value of `Authorization` or of a key's own header, digested at once; may
+come once for each header |
 | `remote_address` | the client's address; network facts follow from it |
 | `model`, `path` | as the client asks for them |
 
 Everything the limit counts by (`per`) must be there: address, /24 and network for `client_ip`,
-`subnet`, `asn` and `country`; the account for `organisation`. The bucket is the very one that the
-same limit fills behind the other frontends. `hits_addend` units are charged, 1 by default; an
-explicit 0 of a descriptor charges nothing and is over only where the limit is overdrawn. All
-descriptors are charged, or none.
+`subnet`, `asn` and `country`; the account for `organisation`. Where an address is there, who shows
+no credential counts by that, and so does who shows one that cannot be read, or two. No credential
+makes a descriptor one that is not understood. The bucket is the very one that the same limit fills
+behind the other frontends. `hits_addend` units are charged, 1 by default; an explicit 0 of a
+descriptor charges nothing and is over only where the limit is overdrawn. All descriptors are
+charged, or none.
 
 Not understood, hence OK and counted (`Asked.unknown`): other domains, descriptors without a limit,
 limits the policy does not have, limits per campaign and limits on concurrency (nobody would say
@@ -56,7 +59,8 @@ _MOST: Final = 2**32 - 1
 _GIVES: Final[Mapping[bytes, tuple[str, ...]]] = {
     b"account": ("account", "organisation"),
     b"credential": ("account", "organisation"),
-    b"remote_address": ("client_ip", "subnet", "asn", "country"),
+    # Whoever is not known counts by the network, here as everywhere.
+    b"remote_address": ("client_ip", "subnet", "asn", "country", "account", "organisation"),
     b"model": ("model",),
     b"path": ("route",),
 }
@@ -122,13 +126,14 @@ def asked(
         if descriptor.HasField("hits_addend"):
             hits = descriptor.hits_addend.value
         entries = {entry.key: entry.value for entry in descriptor.entries}
-        rows.append(_row(entries, float(hits), policy, enrich, id, at, account_of))
+        shown = [entry.value for entry in descriptor.entries if entry.key == b"credential"]
+        rows.append(_row(entries, shown, float(hits), policy, enrich, id, at, account_of))
     return Asked(id, tuple(rows), _together(rows))
 
 
 def _row(
-    entries: Mapping[bytes, bytes], hits: float, policy: Policy, enrich: Enrich, id: str,
-    at: float, account_of: AccountOf,
+    entries: Mapping[bytes, bytes], shown: Sequence[bytes], hits: float, policy: Policy,
+    enrich: Enrich, id: str, at: float, account_of: AccountOf,
 ) -> Row:  # fmt: skip
     name = entries.get(b"limit", b"").decode("utf-8", "replace")
     limit = next((limit for limit in policy.charged if limit.name == name), None)
@@ -142,7 +147,7 @@ def _row(
     missing = [part for part in limit.per if part not in given]
     if missing:
         return Row(why=f"limit {name!r} counts by {', '.join(missing)}, which no entry says")
-    request = _request(entries, policy, id, at, account_of)
+    request = _request(entries, shown, policy, id, at, account_of)
     if isinstance(request, str):
         return Row(why=request)
     facts = enrich(request)
@@ -154,22 +159,30 @@ def _row(
     return Row(charge, request)
 
 
+def _shown(credentials: Sequence[bytes], account_of: AccountOf) -> str | None:
+    """The account of who shows `credentials`; None where they name none, or two."""
+    accounts = set()
+    for value in credentials:
+        # Read as the authorisation reads it, so that it is the same account.
+        read = read_credential(b"authorization", [value])
+        if read is not None:
+            accounts.add(account_of(read.token) if isinstance(read, Credential) else None)
+    return accounts.pop() if len(accounts) == 1 else None
+
+
 def _request(
-    entries: Mapping[bytes, bytes], policy: Policy, id: str, at: float, account_of: AccountOf
-) -> Request | str:
-    """What the entries say, as a request; a sentence where one of them cannot be read."""
+    entries: Mapping[bytes, bytes], shown: Sequence[bytes], policy: Policy, id: str, at: float,
+    account_of: AccountOf,
+) -> Request | str:  # fmt: skip
+    """What the entries say, as a request; a sentence where Envoy wrote one that cannot be read."""
     account: str | None = None
     if b"account" in entries:
         account = entries[b"account"].decode("ascii", "replace")
         # Exactly: directories are asked about it by URL.
         if ACCOUNT.fullmatch(account) is None:
             return "an account is not one of the guard's names (acct_…); is it a credential?"
-    elif b"credential" in entries:
-        # Read as the authorisation reads it, so that it is the same account.
-        read = read_credential(b"authorization", [entries[b"credential"]])
-        if not isinstance(read, Credential):
-            return "a credential cannot be read"
-        account = account_of(read.token)
+    else:
+        account = _shown(shown, account_of)
     address: str | None = None
     if b"remote_address" in entries:
         address = parse_ip(entries[b"remote_address"].decode("ascii", "replace"))

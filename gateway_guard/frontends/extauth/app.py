@@ -24,17 +24,20 @@ from gateway_guard.frontends.extauth.original import (
     partial,
     take_body,
 )
-from gateway_guard.frontends.extauth.telling import MISASKED, Told
+from gateway_guard.frontends.extauth.telling import ALLOWED, MISASKED, Told
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.refusals import Answer
 from gateway_guard.frontends.scopes import full_path
-from gateway_guard.types import Wire
+from gateway_guard.frontends.watch import HAS_LEFT
+from gateway_guard.types import Outcome, Usage, Wire
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+#: Of a request that went nowhere, because its gateway had given up the question.
+_GIVEN_UP: Final = Usage(input_tokens=0, output_tokens=0, outcome=Outcome.CLIENT_GONE)
 _NOT_HERE: Final[Answer] = (
     404,
     [(b"content-type", b"text/plain; charset=utf-8")],
@@ -87,6 +90,10 @@ class ExternalAuth:
             told = desk.refuse(why)
         else:
             told = await desk.safely(self._told(gateway, rest, peer, scope, receive))
+            left = scope.get("extensions", {}).get(HAS_LEFT) if len(desk.leases) else None
+            if left is not None and told.status == ALLOWED and left():
+                # Nobody will say how it ended: it would hold its place until its lease runs out.
+                await desk.ended(told.fact("request-id").decode(), _GIVEN_UP)
         return answer(gateway, told)
 
     async def _told(

@@ -66,6 +66,9 @@ _UPGRADING: Final = frozenset(
     (b"connection", b"upgrade", b"x-original-upgrade", b"sec-websocket-key")
 )
 _PARTIAL: Final = b"x-envoy-auth-partial-body"
+#: Methods whose requests have no body unless they announce one. No model API that we know of reads
+#: one behind them.
+_BODILESS: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 #: RFC 9110 §5.6.2: a token.
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 
@@ -176,11 +179,11 @@ def take_body(wire: Wire, shown: bytes | None, *, most: int, cut: bool = False) 
     if wire.method == WEBSOCKET or wire.body_too_large:
         return
     if shown is None:
-        wire.body_too_large, wire.unseen = cut, not cut
+        wire.body_too_large, wire.unseen = cut, not cut and _may_have_body(wire)
         return
     wire.body_too_large = cut or len(shown) > most or not _whole(wire.headers, shown)
     if not wire.body_too_large:
-        wire.body, wire.unseen = shown, not shown
+        wire.body, wire.unseen = shown, not shown and _may_have_body(wire)
 
 
 def partial(headers: Headers) -> bool:
@@ -208,6 +211,13 @@ def _upgrades(headers: Headers, *, whole: bool) -> bool:
 def _tokens(fields: Mapping[bytes, bytes], name: bytes) -> list[bytes]:
     """Of a list; a protocol's version (`websocket/13`) is left out."""
     return [word.partition(b"/")[0].strip(b" \t") for word in fields.get(name, b"").split(b",")]
+
+
+def _may_have_body(wire: Wire) -> bool:
+    """Whether nothing shown may be something kept back. A preflight, a listing or a probe that
+    announces no body asks nothing of a model, whatever its path.
+    """
+    return wire.method not in _BODILESS or _bodied(wire.headers)
 
 
 def _bodied(headers: Headers) -> bool:

@@ -14,9 +14,12 @@ from starlette.applications import Starlette
 from gateway_guard.frontends.extauth import settling
 from gateway_guard.frontends.extauth.app import ExternalAuth
 from gateway_guard.frontends.extauth.usage import usage_route
+from gateway_guard.frontends.inbound import GuardProtocol
+from gateway_guard.frontends.patience import Limits
 from tests import build
 from tests.frontends import asking
 from tests.frontends.asking import CHAT, HANDSHAKE, POLICY, trusting
+from tests.frontends.conversation import conversation
 from tests.frontends.fakes import Client, body_of, http_scope
 
 GATEWAY = "127.0.0.1"
@@ -191,6 +194,18 @@ def test_without_leases_a_request_is_settled_at_once_by_its_estimate() -> None:
     assert len(gateway.desk.leases) == 0
 
 
+@pytest.mark.parametrize("original", ["OPTIONS", "GET", "HEAD"])
+def test_a_preflight_costs_no_tokens(original: str) -> None:
+    gateway = Asked()
+
+    answer = gateway.ask("/auth/forward", original=original)
+
+    assert answer.status_code == 200
+    (exchange,) = gateway.learnt
+    assert exchange.plan is not None
+    assert {charge.limit for charge in exchange.plan.charges} == {"requests", "in-flight"}
+
+
 def test_with_leases_a_request_stays_in_flight_until_it_is_reported() -> None:
     gateway = Asked(lease=60.0)
 
@@ -356,6 +371,24 @@ def test_leases_that_run_out_are_settled_by_the_estimate(monkeypatch: pytest.Mon
 
     run(scenario)
     assert gateway.desk.leases.expired == 1
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_what_a_gateway_has_given_up_asking_about_is_leased_to_nobody(*, leaves: bool) -> None:
+    gateway = Asked(trusting("unix"), lease=60.0)
+    asked = (
+        "GET /auth/forward HTTP/1.1\r\nHost: guard\r\nX-Forwarded-Method: POST\r\n"
+        f"X-Forwarded-Uri: {CHAT}\r\nAuthorization: Bearer sk-1\r\n\r\n"
+    ).encode()
+    bound = GuardProtocol.bound(Limits(), asked=True)
+
+    got = conversation(bound, gateway.app, asked, lambda got: b"\r\n\r\n" in got, leaves=leaves)
+
+    assert got.startswith(b"HTTP/1.1 200")
+    assert len(gateway.desk.leases) == (0 if leaves else 1)
+    assert [exchange.usage.output_tokens for exchange in gateway.learnt if exchange.usage] == (
+        [0] if leaves else []
+    )
 
 
 def test_what_is_still_leased_at_the_end_is_settled() -> None:

@@ -180,6 +180,24 @@ def test_a_body_is_known_where_all_of_it_is_shown(
     assert (wire.body, wire.body_too_large, wire.unseen) == (body, unknown, unseen)
 
 
+@pytest.mark.parametrize("shown", [None, b""])
+@pytest.mark.parametrize(
+    ("method", "announced", "unseen"),
+    [
+        ("OPTIONS", [], False), ("get", [], False), ("HEAD", [(b"content-length", b"0")], False),
+        ("GET", [(b"content-length", b"2")], True),
+        ("OPTIONS", [(b"transfer-encoding", b"chunked")], True), ("DELETE", [], True),
+    ],
+)  # fmt: skip
+def test_a_preflight_or_a_listing_that_announces_no_body_keeps_none_back(
+    method: str, announced: list[tuple[bytes, bytes]], shown: bytes | None, unseen: bool
+) -> None:
+    wire = request(method, b"/v1/chat/completions", announced, None, whole=True)
+    take_body(wire, shown, most=10)
+
+    assert wire.unseen or wire.body_too_large if unseen else not wire.unseen
+
+
 def test_fields_that_say_who_asks_are_taken_apart_where_a_gateway_joined_them() -> None:
     headers = [(b"x-api-key", b"one,two"), (b"accept", b"a,b"), (b"x-api-key", b"three")]
 

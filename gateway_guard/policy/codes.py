@@ -246,7 +246,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG308": Code(
         "denies everything",
-        "The default refuses and no enforced rule forwards anything, so every request is refused.",
+        "The default refuses, or a rule that matches whatever comes, and no enforced rule ahead "
+        "of it forwards anything, so every request is refused.",
         _WARNING,
     ),
     "GG309": Code(
@@ -293,8 +294,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG405": Code(
         "overlapping limits",
-        "Two limits count the same thing for the same key and scope over the same window; the "
-        "stricter always refuses first.",
+        "Two limits count the same thing for the same key and scope over the same window, and one "
+        "has neither the higher rate nor the larger burst; the stricter always refuses first.",
         _WARNING,
     ),
     "GG501": Code(

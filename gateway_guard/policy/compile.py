@@ -20,7 +20,7 @@ from gateway_guard.policy.hearsay import check_hearsay
 from gateway_guard.policy.identity import compile_identify
 from gateway_guard.policy.judgement import (
     check_corroboration,
-    check_default,
+    check_forwards,
     check_preempted,
     check_thresholds,
     compile_rules,
@@ -141,7 +141,7 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     action = Action.from_word(default) if default else Action.ALLOW
     campaigns = scope.campaigns or any("campaign" in limit.per for limit in limits)
     shapes = bool(signals) or campaigns or scope.indicators
-    check_default(scope, rules, action, document.get("default"))
+    check_forwards(scope, rules, action, document.get("default"))
     if "verification" not in document:
         check_challenges(found, rules)
     return Policy(

@@ -304,8 +304,23 @@ def check_corroboration(scope: Scope, rules: list[Read]) -> None:
                 )
 
 
-def check_default(scope: Scope, rules: list[Read], default: Action, place: Node | None) -> None:
-    """A default that refuses, with no rule that forwards."""
+def check_forwards(scope: Scope, rules: list[Read], default: Action, place: Node | None) -> None:
+    """A default or a rule that refuses whatever comes, with no rule ahead of it that forwards."""
+    for read in rules:
+        if not read.enforced:
+            continue
+        if read.rule is None or not read.rule.action.refuses:
+            break
+        # Accounts that have met a challenge pass it.
+        if read.action is not Action.CHALLENGE and all(s.everything for s in read.shapes.values()):
+            scope.found.at(
+                "GG308",
+                read.node,
+                f"every request is refused: '{read.name}' matches everything, and no enforced rule "
+                "above it forwards any",
+                hint="give it a `when`, or a rule with `then: allow` above it",
+            )
+            return
     if (
         default.refuses
         and place is not None

@@ -95,7 +95,10 @@ def _same(other: _Counted, limit: Limit, shapes: dict[str, Shape]) -> bool:
         set(mine.per) == set(theirs.per)
         and mine.unit == theirs.unit
         and mine.window == theirs.window
+        and mine.adapt == theirs.adapt
         and shapes == other.scope
+        # A high rate with a small burst beside a low one with a large burst: either may refuse.
+        and (mine.quota - theirs.quota) * (mine.burst - theirs.burst) >= 0.0
     )
 
 

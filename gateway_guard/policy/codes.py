@@ -81,9 +81,10 @@ CODES: Final[dict[str, Code]] = {
         "policy comes near; not measured.",
     ),
     "GG110": Code(
-        "tab",
+        "indentation without spaces",
         "YAML does not allow tabs for indentation, because how wide they are depends on the "
-        "editor. Use spaces.",
+        "editor; and no-break and other typographic spaces are text to it, so that a key would "
+        "have another name than it seems. Use spaces.",
     ),
     "GG111": Code(
         "too many mistakes",

@@ -183,7 +183,7 @@ def _fits(section: Section, action: Action, status: int | None) -> None:
             "GG306",
             section.fields["status"][1],
             f"status {status} does not fit {action.word}",
-            hint=f"one of: {', '.join(map(str, allowed))}",
+            hint=f"one of: {', '.join(map(str, allowed))}{_otherwise(status)}",
         )
     if action is Action.RESTRICT:
         place = section.get("with")
@@ -195,6 +195,12 @@ def _fits(section: Section, action: Action, status: int | None) -> None:
                 "restrict what?",
                 hint="with: { max_output_tokens: 512, logprobs: false, n: 1 }",
             )
+
+
+def _otherwise(status: int) -> str:
+    """Which action answers with a status, where one does."""
+    fitting = next((other for other, allowed in _STATUS.items() if status in allowed), None)
+    return f"; {status} is what `then: {fitting.word}` answers" if fitting is not None else ""
 
 
 def check_url(section: Section, key: str, url: str, *, plain_http: bool = False) -> None:

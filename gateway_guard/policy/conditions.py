@@ -7,6 +7,7 @@ from typing import Final
 
 from yaml.nodes import Node, ScalarNode, SequenceNode
 
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.phrases import fold
 from gateway_guard.core.rules import Condition
 from gateway_guard.policy.bands import ages, bands, campaigns, signals
@@ -113,14 +114,17 @@ def _texts(scope: Scope, node: Node, key: Key) -> Compiled | None:
 
 
 def _accounts(scope: Scope, node: Node, _key: Key) -> Compiled | None:
-    credentials = [
+    wrong = [
         item
         for item in (node.value if isinstance(node, SequenceNode) else [node])
         if isinstance(item, ScalarNode)
         and not (item.style == "*" or empty(item) or item.value in ("known", UNKNOWN))
-        and not item.value.startswith("acct_")
+        and not ACCOUNT.fullmatch(item.value)
     ]
-    for item in credentials:
+    for item in wrong:
+        if item.value.startswith("acct_"):
+            scope.found.at("GG203", item, f"no account is '{item.value[:60]}'", hint=_WHOLE)
+            continue
         scope.found.veil(item)
         scope.found.at(
             "GG203",
@@ -130,7 +134,7 @@ def _accounts(scope: Scope, node: Node, _key: Key) -> Compiled | None:
             "never a credential",
         )
     # Not `items` first: it quotes what stands there twice.
-    words = set() if credentials else {item.value for item in items(scope.found, node)}
+    words = set() if wrong else {item.value for item in items(scope.found, node)}
     if not words:
         return None
     accepted, known, unknown = frozenset(words), "known" in words, UNKNOWN in words
@@ -138,6 +142,12 @@ def _accounts(scope: Scope, node: Node, _key: Key) -> Compiled | None:
         lambda r, _f, _a: unknown if r.account is None else known or r.account in accepted,
         Values(accepted),
     )
+
+
+_WHOLE: Final = (
+    "write all of it: `acct_` and 16 of a to z and 2 to 7, as the decision log has it (trees of "
+    "`explain` show the beginning)"
+)
 
 
 def _phrases(scope: Scope, node: Node, _key: Key) -> Compiled | None:

@@ -182,7 +182,9 @@ def _grant(grant: Grant, policy: Policy | None, charged: bool) -> str:
     full = next((limit.burst for limit in limits if limit.name == charge.limit), 0.0)
     text = f"{charge.limit} {amount(grant.remaining)} of {amount(charge.capacity)} left"
     if full and abs(charge.capacity / full - 1.0) > 1e-9:
-        text += f" ({100.0 * charge.capacity / full:.3g} % of {amount(full)} for this account now)"
+        percent = 100.0 * charge.capacity / full
+        share = f"{percent:.3g}" if percent < 999.5 else f"{percent:,.0f}"
+        text += f" ({share} % of {amount(full)} for this account now)"
     if not grant.allowed:
         text += f", {amount(charge.cost)} asked: no room for {seconds(grant.retry_after)}"
     elif charge.cost != 1.0 and charged:

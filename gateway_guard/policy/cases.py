@@ -23,7 +23,7 @@ from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order, sug
 from gateway_guard.policy.given import as_met, literals
 from gateway_guard.policy.nodes import compose, decode
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
-from gateway_guard.policy.schema import KEYS
+from gateway_guard.policy.schema import EXPECTED_QUOTA, KEYS
 from gateway_guard.policy.values import Section, items, kind_of, pairs, quantity, word
 from gateway_guard.types import (
     Assessment,
@@ -165,13 +165,13 @@ def _compare(found: Findings, expect: Section, got: dict[str, Any], policy: Poli
             found.at("GG701", node, "the case expects nothing of limits", hint=hint)
         for name, key_node, value in pairs(found, node):
             free = getattr(value, "value", "") == NOT_CHARGED
-            quota = None if free else quantity(found, value, KEYS["limit"]["burst"])
+            quota = None if free else quantity(found, value, EXPECTED_QUOTA)
             if word(found, key_node, names, "limit") is None or (quota is None and not free):
                 continue
             has = got["limits"].get(name)
             same = has is None if quota is None else _equal(has, quota)
             if not same:
-                shown = ["not charged" if q is None else f"{q:g}" for q in (quota, has)]
+                shown = ["not charged" if q is None else f"{q:.12g}" for q in (quota, has)]
                 wrong.append(f"limits: expected {name} {shown[0]}, got {shown[1]}")
     return wrong
 

@@ -272,6 +272,23 @@ def test_the_command_test_counts_files_that_do_not_load(
     assert result.output.endswith(f", {said}\n")
 
 
+def test_a_large_or_a_small_quota_is_told_to_the_last_unit(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nlimits:\n"
+        "  large: { per: account, tokens: 1500000/day }\n"
+        "  small: { per: account, requests: 5/minute, adapt: { age: { 7 days: 10% } } }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n  - it: is new\n    given: { account_age: 1 day }\n"
+        "    expect: { limits: { large: 1500001, small: 0.5 } }\n"
+    )
+
+    (result,) = run_cases(path).cases
+
+    assert result.wrong == ("limits: expected large 1500001, got 1500000",)
+
+
 def test_a_case_that_names_no_limit_expects_nothing_of_limits(tmp_path: Path) -> None:
     path = write(
         tmp_path,

@@ -18,7 +18,7 @@ from gateway_guard.core.decide import conclude, decide
 from gateway_guard.core.own import OWN
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
-from gateway_guard.policy.compile import load_policy, read_source
+from gateway_guard.policy.compile import compile_policy, read_source
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order, suggest
 from gateway_guard.policy.given import as_met, literals
 from gateway_guard.policy.nodes import compose, decode
@@ -87,7 +87,7 @@ def run_cases(path: str | os.PathLike[str]) -> CaseFile:
             document = Section(found, root, "file")
             beside = document.read("policy")
             if beside is not None:
-                policy = load_policy(Path(name).parent / beside)
+                policy = _policy(found, document.fields["policy"][1], Path(name).parent / beside)
             if policy is not None and (node := document.get("cases")) is not None:
                 cases = _cases(found, node, policy)
     except TooMany:
@@ -96,6 +96,23 @@ def run_cases(path: str | os.PathLike[str]) -> CaseFile:
     if policy is None or any(d.severity is Severity.ERROR for d in findings):
         raise PolicyError(findings)
     return CaseFile(name=name, policy=policy.source, cases=tuple(cases), warnings=tuple(findings))
+
+
+def _policy(found: Findings, node: Node, path: Path) -> Policy | None:
+    """The policy under test; None, with a finding where it is named, when there is no such file.
+
+    Raises:
+        PolicyError: it does not load.
+    """
+    source, unreadable = read_source(os.fspath(path))
+    if source is not None:
+        return compile_policy(source, os.fspath(path))
+    reason = unreadable[0].message
+    found.at("GG101", node, f"the policy under test, {path}, {reason}", hint=_BESIDE)
+    return None
+
+
+_BESIDE: Final = "policy: its path, from the directory of this file"
 
 
 def _cases(found: Findings, node: Node, policy: Policy) -> list[Case]:

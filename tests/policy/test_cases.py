@@ -289,6 +289,18 @@ def test_a_large_or_a_small_quota_is_told_to_the_last_unit(tmp_path: Path) -> No
     assert result.wrong == ("limits: expected large 1500001, got 1500000",)
 
 
+def test_a_policy_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.test.yaml"
+    path.write_text("policy: nowhere.yaml\ncases:\n  - { it: a, expect: { action: allow } }\n")
+
+    with pytest.raises(PolicyError) as caught:
+        run_cases(path)
+
+    said = str(caught.value)
+    assert said.startswith(f"{path}:1:9: error[GG101]: the policy under test, ")
+    assert "nowhere.yaml, cannot be read: no such file or directory" in said
+
+
 def test_a_case_that_names_no_limit_expects_nothing_of_limits(tmp_path: Path) -> None:
     path = write(
         tmp_path,

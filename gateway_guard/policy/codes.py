@@ -271,6 +271,13 @@ CODES: Final[dict[str, Code]] = {
         "nobody else. Where that is meant, `verified: true` says so.",
         _WARNING,
     ),
+    "GG312": Code(
+        "refusal of all clouds",
+        "The rule refuses whoever calls from a hosting provider, and asks for nothing besides. "
+        "Servers live in clouds, so that is where most honest clients of an API call from; VPNs, "
+        "proxies and Tor exits have flags of their own.",
+        _WARNING,
+    ),
     "GG401": Code(
         "what does the limit count?",
         "Each limit has exactly one of `requests`, `tokens`, `input_tokens`, `output_tokens` "
@@ -295,8 +302,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG405": Code(
         "overlapping limits",
-        "Two limits count the same thing for the same key and scope over the same window, and one "
-        "has neither the higher rate nor the larger burst; the stricter always refuses first.",
+        "Two limits count the same thing for the same key and scope, and one has neither the "
+        "higher rate nor the larger burst, whatever their windows: that one refuses first, and the "
+        "other has next to no effect.",
         _WARNING,
     ),
     "GG501": Code(

@@ -19,6 +19,7 @@ from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order
 from gateway_guard.policy.hearsay import check_hearsay
 from gateway_guard.policy.identity import compile_identify
 from gateway_guard.policy.judgement import (
+    check_clouds,
     check_corroboration,
     check_forwards,
     check_preempted,
@@ -135,6 +136,7 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     check_thresholds(scope)
     check_reach(scope, rules)
     check_corroboration(scope, rules)
+    check_clouds(scope, rules)
     check_hearsay(scope, rules)
     on_error = _on_error(document)
     check_preempted(scope, rules, on_error)

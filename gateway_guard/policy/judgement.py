@@ -310,6 +310,28 @@ def check_corroboration(scope: Scope, rules: list[Read]) -> None:
                 )
 
 
+def check_clouds(scope: Scope, rules: list[Read]) -> None:
+    """Refusals of whoever calls from a cloud, where clients of an API are at home."""
+    narrower = FACTS - {"network"} | {"risk", "signal", "prompt", "path", "model_route"}
+    for read in rules:
+        rule, network = read.rule, read.shapes.get("network")
+        if (
+            rule is not None
+            and rule.action.refuses
+            and not rule.shadow
+            and isinstance(network, Values)
+            and "hosting" in network.words
+            and not narrower & read.shapes.keys()
+        ):
+            scope.found.at(
+                "GG312",
+                read.node,
+                f"'{read.name}' refuses whoever calls from a cloud (`hosting`)",
+                hint="leave `hosting` out (vpn, proxy and tor are flags of their own), or ask for "
+                "a risk or a fact of the account besides",
+            )
+
+
 def check_forwards(scope: Scope, rules: list[Read], default: Action, place: Node | None) -> None:
     """A default or a rule that refuses whatever comes, with no rule ahead of it that forwards."""
     for read in rules:

@@ -147,6 +147,7 @@ class GuardMiddleware:
                 # uvicorn takes what is raised there for "no lifespan" and says nothing of it.
                 log.error("the guard cannot start, and nothing will be answered: %s", error)
                 raise
+            guard.policies.warn()
             decisions = DecisionLog.configured(settings)
             if decisions is not None:
                 guard.learners = (*guard.learners, decisions.write)

@@ -109,3 +109,16 @@ def test_a_policy_that_does_not_load_is_said_in_the_log_where_frameworks_hide_wh
     assert "the guard cannot start" in caplog.text
     assert "policy.yaml:2:1" in caplog.text
     assert "did you mean 'limits'" in caplog.text
+
+
+def test_what_check_would_warn_of_is_said_as_the_application_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nmode: enforce\nrules: [{ name: all, then: deny }]\n")
+
+    GuardMiddleware(
+        Starlette(), policy=policy, network=NoNetwork(), settings=Settings(secret=build.SECRET)
+    )
+
+    assert "policy.yaml:3:17: GG308: every request is refused" in caplog.text

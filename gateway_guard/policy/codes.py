@@ -173,8 +173,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG216": Code(
         "duplicate name",
-        "Two rules, limits or regions have the same name. Logs and metrics could not tell "
-        "them apart.",
+        "Two rules, limits or regions have the same name, or a rule that of the policy's "
+        "`default`. Logs, reports and metrics could not tell them apart.",
     ),
     "GG217": Code(
         "repeated value",

@@ -29,6 +29,8 @@ _STATUS: Final = {
 #: Each rule costs about 0.14 µs a request when it does not match (measured), and its comparison
 #: with every earlier one about 3 µs at load.
 MAX_RULES: Final = 500
+#: What reports and tests call it where no rule has matched.
+DEFAULT: Final = "default"
 _UNREAD: Final = frozenset(i.value for i in Inspection if i.unknown)
 #: Facts that corroborate a suspicion: something known, not suspected.
 FACTS: Final = frozenset(
@@ -84,6 +86,13 @@ def compile_rules(scope: Scope, node: Node) -> list[Read]:
         if not section.fields:
             continue
         read = _rule(scope, section, before)
+        if read.name == DEFAULT:
+            scope.found.at(
+                "GG216",
+                read.node,
+                f"a rule is named '{DEFAULT}', as what decides where no rule matches",
+                hint="choose another name, e.g. everybody-else",
+            )
         if read.name in names:
             scope.found.at(
                 "GG216",

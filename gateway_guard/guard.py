@@ -43,6 +43,7 @@ from gateway_guard.network.base import Network
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.hearsay import Hearsay
 from gateway_guard.record.register import LocalRegister, Register
+from gateway_guard.record.unread_key import UnreadKey
 from gateway_guard.rehearsing import rehearse, settle_rehearsed, with_hits
 from gateway_guard.stores.base import ImmediateStore, Store
 from gateway_guard.stores.patience import PatientStore
@@ -129,6 +130,7 @@ class Guard:
         #: The directory, where it knows only what it was told when it was asked.
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
         self._hearsay = Hearsay()
+        self._unread_key = UnreadKey()
         #: Whose secrets are in use that upstreams made for others.
         self.minted = Minted()
         #: Whoever watches files reloads, and whoever asks all guards of a store to: on threads.
@@ -183,6 +185,9 @@ class Guard:
         hearsay = self._hearsay
         if hearsay.left or hearsay.about is not policy:
             hearsay.look(wire, request, policy)
+        unread = self._unread_key
+        if unread.left or unread.about is not policy:
+            unread.look(wire, request, policy)
         state = stated(wire, policy.identify) if policy.identify.attributes else wire.state
         return await self.judge(request, state=state)
 

@@ -204,8 +204,13 @@ def _known_rule(found: Findings, expect: Section, name: str, policy: Policy) -> 
             "GG203",
             expect.fields["rule"][1],
             f"unknown rule '{name[:60]}'",
-            hint=suggest(name, names),
+            hint=_FRESH if name.startswith("limit:") else suggest(name, names),
         )
+
+
+_FRESH: Final = (
+    "nothing is used up in a case; what a limit grants there is stated by `limits: { NAME: quota }`"
+)
 
 
 def _show(value: object) -> str:

@@ -289,6 +289,13 @@ def test_a_large_or_a_small_quota_is_told_to_the_last_unit(tmp_path: Path) -> No
     assert result.wrong == ("limits: expected large 1500001, got 1500000",)
 
 
+def test_a_case_that_expects_a_limit_to_refuse_is_told_what_it_can_expect(tmp_path: Path) -> None:
+    path = write(tmp_path, "  - { it: is throttled, expect: { rule: 'limit:requests' } }\n")
+
+    with pytest.raises(PolicyError, match="nothing is used up in a case"):
+        run_cases(path)
+
+
 def test_a_policy_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> None:
     path = tmp_path / "p.test.yaml"
     path.write_text("policy: nowhere.yaml\ncases:\n  - { it: a, expect: { action: allow } }\n")

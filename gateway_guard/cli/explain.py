@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
-from gateway_guard.accounts.attributes import FIELDS, moment
+from gateway_guard.accounts.attributes import FIELDS, country, created, flag, moment
 from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
@@ -19,6 +19,7 @@ from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.traffic import MOST_TOKENS
 from gateway_guard.cli.tree import print_tree
+from gateway_guard.core.client_ip import peer_address
 from gateway_guard.core.explain import explain_tree
 from gateway_guard.core.sections import Identify
 from gateway_guard.errors import UNDECODABLE, SourceError
@@ -209,7 +210,29 @@ def _read(path: Path) -> Description:
         ) from error
     if found.at is not None and (found.at < 0.0 or moment(found.at) is None):
         raise SourceError(f"{path}: `at` is Unix seconds, not milliseconds")
+    for peer in (found.peer, *(part.peer for part in found.history)):
+        if peer is not None and peer_address(peer) is None:
+            raise SourceError(
+                f"{path}: `peer` is no address: '{printable(peer[:60])}'; null is a unix socket"
+            )
+    for name, (reads, form) in _READ_AS.items():
+        value = found.account.get(name)
+        if value is not None and reads(value) is None:
+            raise SourceError(
+                f"{path}: `account.{name}` is '{printable(str(value)[:60])}', which says nothing: "
+                f"write {form}"
+            )
     return found
+
+
+#: Attribute of an account → how it is read, and as what it is written. What a running guard passes
+#: over is a slip of the pen here.
+_READ_AS: Final[dict[str, tuple[Callable[[object], object], str]]] = {
+    "country": (country, "two letters, e.g. NO"),
+    "created_at": (created, "an ISO 8601 date or time, or Unix seconds"),
+    "age_days": (lambda value: value if isinstance(value, int | float) else None, "a number"),
+    "verified": (flag, "true or false"),
+}
 
 
 def _only(path: Path, within: str, found: object, known: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from gateway_guard.cli.outputs import same_file
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Verification
 from gateway_guard.errors import SettingsError
-from gateway_guard.policy.asking import asked_of_accounts, in_words
+from gateway_guard.policy.asking import asked_of_accounts, in_words, naming_accounts
 from gateway_guard.settings import Settings
 from gateway_guard.verification.checks import installed
 
@@ -188,6 +188,14 @@ def check_verification(
 
 def check_accounts(policy: Policy, settings: Settings) -> None:
     """Warn where the policy asks for what nobody tells this process of accounts."""
+    naming = naming_accounts(policy)
+    if naming and not settings.secret_lasts:
+        log.warning(
+            "the policy names accounts acct_… (%s), and without GATEWAY_GUARD_SECRET every start "
+            "gives all accounts other names: it means nobody. Set it, or GATEWAY_GUARD_SECRET_FILE "
+            "(openssl rand -hex 32), and take the names from what is decided then",
+            ", ".join(naming[:3]) + (f" and {len(naming) - 3} more" if len(naming) > 3 else ""),
+        )
     if settings.accounts_file or settings.accounts_url:
         return
     asked = asked_of_accounts(policy)

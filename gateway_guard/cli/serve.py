@@ -259,7 +259,7 @@ def serve(
     from gateway_guard.frontends.server import Options, Sidecar  # noqa: PLC0415
     from gateway_guard.frontends.upstream import Origin, Timeouts  # noqa: PLC0415
     from gateway_guard.frontends.workers import supervise  # noqa: PLC0415
-    from gateway_guard.policy.compile import load_policy  # noqa: PLC0415
+    from gateway_guard.policy.source import PolicySource  # noqa: PLC0415
 
     if not core_dumps:
         coredumps.forbid()
@@ -318,10 +318,12 @@ def serve(
     sidecar: Sidecar | None = None
     if workers == 1:
         sidecar = Sidecar(options, settings)
-        judge = sidecar.guard.policy
+        policies = sidecar.guard.policies
     else:
         # Each worker builds its own: threads and file offsets do not survive a fork.
-        judge = load_policy(policy)
+        policies = PolicySource(policy)
+    policies.warn()
+    judge = policies.current
     check_accounts(judge, settings)
     if judge.verification is not None:
         visited = verify is not None or upstream is not None

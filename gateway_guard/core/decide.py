@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from gateway_guard.core.amounts import amount
 from gateway_guard.core.charging import charges_of
 from gateway_guard.core.credentials import AMBIGUOUS
 from gateway_guard.core.policy import Policy
@@ -196,8 +197,8 @@ def conclude(
             charge = grant.charge
             rule = f"limit:{charge.limit}"
             reason = (
-                f"{charge.limit}: {charge.cost:g} {charge.unit} asked, {grant.remaining:g} "
-                f"of {charge.capacity:g} left"
+                f"{charge.limit}: {amount(charge.cost)} {charge.unit} asked, "
+                f"{amount(grant.remaining)} of {amount(charge.capacity)} left"
             )
     if action is _ALLOW and wait < 0.0 and not degraded:
         # What becomes of nearly every request needs no second thought.

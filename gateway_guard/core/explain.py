@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil, inf
 
+from gateway_guard.core.amounts import amount
 from gateway_guard.core.policy import Policy
 from gateway_guard.types import (
     Action,
@@ -186,13 +187,15 @@ def _grant(grant: Grant, policy: Policy | None, charged: bool) -> str:
     charge = grant.charge
     limits = policy.limits if policy is not None else ()
     full = next((limit.burst for limit in limits if limit.name == charge.limit), 0.0)
-    text = f"{charge.limit} {_number(grant.remaining)} of {_number(charge.capacity)} left"
+    text = f"{charge.limit} {amount(grant.remaining)} of {amount(charge.capacity)} left"
     if full and abs(charge.capacity / full - 1.0) > 1e-9:
-        text += f" ({100.0 * charge.capacity / full:.3g} % of {_number(full)} for this account now)"
+        percent = 100.0 * charge.capacity / full
+        share = f"{percent:.3g}" if percent < 999.5 else f"{percent:,.0f}"
+        text += f" ({share} % of {amount(full)} for this account now)"
     if not grant.allowed:
-        text += f", {_number(charge.cost)} asked: no room for {seconds(grant.retry_after)}"
+        text += f", {amount(charge.cost)} asked: no room for {seconds(grant.retry_after)}"
     elif charge.cost != 1.0 and charged:
-        text += f", {_number(charge.cost)} reserved"
+        text += f", {amount(charge.cost)} reserved"
     return text
 
 
@@ -269,12 +272,6 @@ def _age(age: float) -> str:
         return "not yet a day"
     days = int(age // _DAY)
     return f"{days} day{'' if days == 1 else 's'}" if days else seconds(age)
-
-
-def _number(value: float) -> str:
-    if value == inf:
-        return "∞"
-    return f"{value:,.0f}" if value == int(value) or value >= 100.0 else f"{value:,.2f}"
 
 
 def seconds(value: float) -> str:

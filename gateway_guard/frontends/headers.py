@@ -125,7 +125,7 @@ def rate_limit_headers(exchange: Exchange) -> Headers:
                     at, grant = number, grants[place]
         remaining, quota, reset = grant.remaining, grant.charge.quota, grant.reset
         if remaining > quota:
-            remaining = quota  # a burst has more, but clients take one from the other
+            remaining = _whole(quota)  # a burst has more, but clients take one from the other
         if dialect is _OPENAI:
             waiting = duration(reset)
         else:
@@ -144,16 +144,20 @@ def _form(dialect: Dialect, grants: Sequence[Grant]) -> _Form:
     kinds: dict[str, list[int]] = {}
     for place, grant in enumerate(grants):
         charge = grant.charge
-        unit, quota = charge.unit, min(int(charge.quota), _LARGEST)
+        unit, quota, window = charge.unit, min(_whole(charge.quota), _LARGEST), charge.window
+        if charge.quota < quota:
+            window *= quota / charge.quota
         item = f'"{charge.limit}";q={quota}{_UNITS[unit]}'
-        policies.append(f"{item};w={max(1, round(charge.window))}" if charge.window > 0 else item)
+        policies.append(f"{item};w={max(1, round(window))}" if window > 0 else item)
         name = charge.limit.replace("%", "%%")
         states.append(f'"{name}";r=%d' + (";t=%d" if unit != "concurrent" else ""))
         kinds.setdefault(unit, []).append(place)
     families = [
         _Family(
             places=tuple(kinds[unit]),
-            limits=tuple([(limit, b"%d" % grants[place].charge.quota) for place in kinds[unit]]),
+            limits=tuple(
+                [(limit, b"%d" % _whole(grants[place].charge.quota)) for place in kinds[unit]]
+            ),
             remaining=remaining,
             reset=reset,
             rounded=unit != "requests",
@@ -166,6 +170,11 @@ def _form(dialect: Dialect, grants: Sequence[Grant]) -> _Form:
         state=",".join(states).encode("latin-1"),
         families=tuple(families),
     )
+
+
+def _whole(quota: float) -> int:
+    """A quota in whole units: a small share of a small one is less than 1, and is not never."""
+    return 1 if 0.0 < quota < 1.0 else int(quota)
 
 
 def shown(grants: Sequence[Grant]) -> list[Grant]:

@@ -57,6 +57,7 @@ def make_guard(
     except (GuardError, TypeError) as error:
         log.error("the guard cannot start, and nothing will be answered: %s", error)
         raise
+    guard.policies.warn()
     if decisions is not None:
         guard.learners = (*guard.learners, decisions.write)
         guard.closes.append(decisions.close)

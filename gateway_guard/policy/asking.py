@@ -36,6 +36,20 @@ def asked_of_accounts(policy: Policy) -> Mapping[str, tuple[str, ...]]:
     return {condition: tuple(asking[condition]) for condition in sorted(asking)}
 
 
+def naming_accounts(policy: Policy) -> tuple[str, ...]:
+    """Rules and limits that name accounts by their digests, in file order."""
+    parts = [(limit.name, limit.conditions) for limit in policy.limits]
+    parts += [(rule.name, rule.conditions) for rule in policy.rules]
+    return tuple(
+        name
+        for name, conditions in parts
+        if any(
+            "acct_" in condition.text and "account" in (condition.field, *condition.within)
+            for condition in conditions
+        )
+    )
+
+
 def _all(policy: Policy) -> Iterator[tuple[str, str]]:
     """(name of a rule or limit, a condition of `ATTRIBUTES`)."""
     for limit in policy.limits:

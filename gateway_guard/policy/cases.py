@@ -18,12 +18,12 @@ from gateway_guard.core.decide import conclude, decide
 from gateway_guard.core.own import OWN
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
-from gateway_guard.policy.compile import load_policy, read_source
+from gateway_guard.policy.compile import compile_policy, read_source
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order, suggest
 from gateway_guard.policy.given import as_met, literals
 from gateway_guard.policy.nodes import compose, decode
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
-from gateway_guard.policy.schema import KEYS
+from gateway_guard.policy.schema import EXPECTED_QUOTA, KEYS
 from gateway_guard.policy.values import Section, items, kind_of, pairs, quantity, word
 from gateway_guard.types import (
     Assessment,
@@ -87,7 +87,7 @@ def run_cases(path: str | os.PathLike[str]) -> CaseFile:
             document = Section(found, root, "file")
             beside = document.read("policy")
             if beside is not None:
-                policy = load_policy(Path(name).parent / beside)
+                policy = _policy(found, document.fields["policy"][1], Path(name).parent / beside)
             if policy is not None and (node := document.get("cases")) is not None:
                 cases = _cases(found, node, policy)
     except TooMany:
@@ -96,6 +96,23 @@ def run_cases(path: str | os.PathLike[str]) -> CaseFile:
     if policy is None or any(d.severity is Severity.ERROR for d in findings):
         raise PolicyError(findings)
     return CaseFile(name=name, policy=policy.source, cases=tuple(cases), warnings=tuple(findings))
+
+
+def _policy(found: Findings, node: Node, path: Path) -> Policy | None:
+    """The policy under test; None, with a finding where it is named, when there is no such file.
+
+    Raises:
+        PolicyError: it does not load.
+    """
+    source, unreadable = read_source(os.fspath(path))
+    if source is not None:
+        return compile_policy(source, os.fspath(path))
+    reason = unreadable[0].message
+    found.at("GG101", node, f"the policy under test, {path}, {reason}", hint=_BESIDE)
+    return None
+
+
+_BESIDE: Final = "policy: its path, from the directory of this file"
 
 
 def _cases(found: Findings, node: Node, policy: Policy) -> list[Case]:
@@ -165,13 +182,13 @@ def _compare(found: Findings, expect: Section, got: dict[str, Any], policy: Poli
             found.at("GG701", node, "the case expects nothing of limits", hint=hint)
         for name, key_node, value in pairs(found, node):
             free = getattr(value, "value", "") == NOT_CHARGED
-            quota = None if free else quantity(found, value, KEYS["limit"]["burst"])
+            quota = None if free else quantity(found, value, EXPECTED_QUOTA)
             if word(found, key_node, names, "limit") is None or (quota is None and not free):
                 continue
             has = got["limits"].get(name)
             same = has is None if quota is None else _equal(has, quota)
             if not same:
-                shown = ["not charged" if q is None else f"{q:g}" for q in (quota, has)]
+                shown = ["not charged" if q is None else f"{q:.12g}" for q in (quota, has)]
                 wrong.append(f"limits: expected {name} {shown[0]}, got {shown[1]}")
     return wrong
 
@@ -187,8 +204,13 @@ def _known_rule(found: Findings, expect: Section, name: str, policy: Policy) -> 
             "GG203",
             expect.fields["rule"][1],
             f"unknown rule '{name[:60]}'",
-            hint=suggest(name, names),
+            hint=_FRESH if name.startswith("limit:") else suggest(name, names),
         )
+
+
+_FRESH: Final = (
+    "nothing is used up in a case; what a limit grants there is stated by `limits: { NAME: quota }`"
+)
 
 
 def _show(value: object) -> str:

@@ -81,9 +81,10 @@ CODES: Final[dict[str, Code]] = {
         "policy comes near; not measured.",
     ),
     "GG110": Code(
-        "tab",
+        "indentation without spaces",
         "YAML does not allow tabs for indentation, because how wide they are depends on the "
-        "editor. Use spaces.",
+        "editor; and no-break and other typographic spaces are text to it, so that a key would "
+        "have another name than it seems. Use spaces.",
     ),
     "GG111": Code(
         "too many mistakes",
@@ -172,8 +173,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG216": Code(
         "duplicate name",
-        "Two rules, limits or regions have the same name. Logs and metrics could not tell "
-        "them apart.",
+        "Two rules, limits or regions have the same name, or a rule that of the policy's "
+        "`default`. Logs, reports and metrics could not tell them apart.",
     ),
     "GG217": Code(
         "repeated value",
@@ -246,7 +247,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG308": Code(
         "denies everything",
-        "The default refuses and no enforced rule forwards anything, so every request is refused.",
+        "The default refuses, or a rule that matches whatever comes, and no enforced rule ahead "
+        "of it forwards anything, so every request is refused.",
         _WARNING,
     ),
     "GG309": Code(
@@ -267,6 +269,13 @@ CODES: Final[dict[str, Code]] = {
         "A rule above challenges everything that this one matches. Challenges are passed over for "
         "accounts that have met one, or that a person vouched for, so this rule judges them and "
         "nobody else. Where that is meant, `verified: true` says so.",
+        _WARNING,
+    ),
+    "GG312": Code(
+        "refusal of all clouds",
+        "The rule refuses whoever calls from a hosting provider, and asks for nothing besides. "
+        "Servers live in clouds, so that is where most honest clients of an API call from; VPNs, "
+        "proxies and Tor exits have flags of their own.",
         _WARNING,
     ),
     "GG401": Code(
@@ -293,8 +302,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "GG405": Code(
         "overlapping limits",
-        "Two limits count the same thing for the same key and scope over the same window; the "
-        "stricter always refuses first.",
+        "Two limits count the same thing for the same key and scope, and one has neither the "
+        "higher rate nor the larger burst, whatever their windows: that one refuses first, and the "
+        "other has next to no effect.",
         _WARNING,
     ),
     "GG501": Code(

@@ -19,8 +19,9 @@ from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order
 from gateway_guard.policy.hearsay import check_hearsay
 from gateway_guard.policy.identity import compile_identify
 from gateway_guard.policy.judgement import (
+    check_clouds,
     check_corroboration,
-    check_default,
+    check_forwards,
     check_preempted,
     check_thresholds,
     compile_rules,
@@ -135,13 +136,14 @@ def _policy(found: Findings, root: Node, digest: str) -> Policy:
     check_thresholds(scope)
     check_reach(scope, rules)
     check_corroboration(scope, rules)
+    check_clouds(scope, rules)
     check_hearsay(scope, rules)
     on_error = _on_error(document)
     check_preempted(scope, rules, on_error)
     action = Action.from_word(default) if default else Action.ALLOW
     campaigns = scope.campaigns or any("campaign" in limit.per for limit in limits)
     shapes = bool(signals) or campaigns or scope.indicators
-    check_default(scope, rules, action, document.get("default"))
+    check_forwards(scope, rules, action, document.get("default"))
     if "verification" not in document:
         check_challenges(found, rules)
     return Policy(

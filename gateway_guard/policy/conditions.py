@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.phrases import fold
 from gateway_guard.core.rules import Condition
 from gateway_guard.policy.bands import ages, bands, campaigns, signals
@@ -15,7 +16,7 @@ from gateway_guard.policy.locations import asns, countries, models, networks, pa
 from gateway_guard.policy.schema import KEYS, METHODS, Key
 from gateway_guard.policy.scope import Compiled, Scope, member
 from gateway_guard.policy.shapes import Not, Shape, Values
-from gateway_guard.policy.values import Section, items, name_of, show, word
+from gateway_guard.policy.values import Section, empty, items, name_of, show, word
 from gateway_guard.types import UNKNOWN, Assessment, Facts, Inspection, Request
 
 
@@ -113,27 +114,40 @@ def _texts(scope: Scope, node: Node, key: Key) -> Compiled | None:
 
 
 def _accounts(scope: Scope, node: Node, _key: Key) -> Compiled | None:
-    words: set[object] = set()
-    good = True
-    for item in items(scope.found, node):
-        if item.value in ("known", UNKNOWN) or item.value.startswith("acct_"):
-            words.add(item.value)
-        else:
-            scope.found.at(
-                "GG203",
-                item,
-                f"unknown account '{item.value[:8]}…'",
-                hint="write known, unknown, or the digest acct_… the decision log shows; "
-                "never a credential",
-            )
-            good = False
-    if not good or not words:
+    wrong = [
+        item
+        for item in (node.value if isinstance(node, SequenceNode) else [node])
+        if isinstance(item, ScalarNode)
+        and not (item.style == "*" or empty(item) or item.value in ("known", UNKNOWN))
+        and not ACCOUNT.fullmatch(item.value)
+    ]
+    for item in wrong:
+        if item.value.startswith("acct_"):
+            scope.found.at("GG203", item, f"no account is '{item.value[:60]}'", hint=_WHOLE)
+            continue
+        scope.found.veil(item)
+        scope.found.at(
+            "GG203",
+            item,
+            f"unknown account '{item.value[:8]}…'",
+            hint="write known, unknown, or the digest acct_… the decision log shows; "
+            "never a credential",
+        )
+    # Not `items` first: it quotes what stands there twice.
+    words = set() if wrong else {item.value for item in items(scope.found, node)}
+    if not words:
         return None
     accepted, known, unknown = frozenset(words), "known" in words, UNKNOWN in words
     return (
         lambda r, _f, _a: unknown if r.account is None else known or r.account in accepted,
         Values(accepted),
     )
+
+
+_WHOLE: Final = (
+    "write all of it: `acct_` and 16 of a to z and 2 to 7, as the decision log has it (trees of "
+    "`explain` show the beginning)"
+)
 
 
 def _phrases(scope: Scope, node: Node, _key: Key) -> Compiled | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway_guard.policy.meant import bare
+
 #: Code → short English name.
 COUNTRIES: Final = {
     "AD": "Andorra", "AE": "United Arab Emirates", "AF": "Afghanistan",
@@ -139,6 +141,8 @@ def bad_code(word: str) -> str | None:
     if is_name(word):
         code = _NAMES[word.casefold()]
         return f"{COUNTRIES[code]} is '{code}'"
+    if (meant := bare(word)) != word and meant.upper() in COUNTRIES:
+        return f"write '{meant.upper()}'"
     if len(word) == 3 and word.isalpha():
         return "write the two-letter code (ISO 3166-1 alpha-2), not three letters"
     return "countries are two upper-case letters (ISO 3166-1 alpha-2), e.g. 'NO' for Norway"

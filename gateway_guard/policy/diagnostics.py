@@ -97,26 +97,50 @@ _CALLED: Final = {
     "captcha": "challenge", "limit": "throttle", "slow": "throttle", "degrade": "restrict",
     "rpm": "requests", "tpm": "tokens", "parallel": "concurrent", "in_flight": "concurrent",
     "action": "then", "if": "when", "match": "when", "condition": "when",
+    "description": "why", "reason": "why", "comment": "why", "note": "why",
     "global": "everyone", "all": "everyone", "datacenter": "hosting", "datacentre": "hosting",
 }  # fmt: skip
-_TIMES: Final = frozenset(
-    ("time", "time_of_day", "hour", "hours", "day", "days", "weekday", "weekdays", "schedule")
-)
+_TIMES: Final = frozenset((
+    "time", "time_of_day", "hour", "hours", "day", "days", "weekday", "weekdays", "schedule",
+    "date", "dates", "until", "expires", "expires_at", "valid_until", "not_before", "not_after",
+    "start", "end",
+))  # fmt: skip
+_HEADERS: Final = frozenset((
+    "header", "headers", "user_agent", "useragent", "host", "referer", "origin", "cookie",
+    "end_user",
+))  # fmt: skip
+_SAYINGS: Final = frozenset(("message", "text", "response", "error", "detail", "title"))
 
 
 _ALTERNATIVES: Final = frozenset(("any", "any_of", "anyof", "or", "one_of", "oneof"))
 
 
-#: Words that are all listed where one of them was meant.
+#: Words that are all listed where one of them was meant, and where no guess can be made.
 _FEW: Final = 24
+_SOME: Final = 32
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """The hint for a word that is none of `known`: the nearest, and all of them when few."""
     known = list(known)
     plain = word[:64].casefold().replace("-", "_")
-    if plain in _TIMES and "country" in known:
-        return "rules do not know the time of day: let cron put the policy of the hour in its place"
+    if plain in _TIMES and ("country" in known or {"then", "when"} <= set(known)):
+        return (
+            "rules do not know the time of day, nor the date: let cron put the policy of the hour "
+            "in its place"
+        )
+    if plain in _HEADERS and "everyone" in known:
+        return (
+            "nothing is counted by a header; `account` is whom `identify.account` names, in an "
+            "application by `state`"
+        )
+    if plain in _HEADERS and "country" in known:
+        return (
+            "conditions see no headers: have your proxy say it as an attribute of the account "
+            "(`identify.attributes`), e.g. a tag"
+        )
+    if plain in _SAYINGS and {"then", "why"} <= set(known):
+        return "clients are told by status and dialect alone; `why` is for the decision log"
     if plain == "known" and "unknown" in known:
         return "what is known is not unknown: not: { KEY: unknown }"
     if plain in _ALTERNATIVES and "country" in known:
@@ -127,10 +151,31 @@ def suggest(word: str, known: Iterable[str]) -> str:
         if condition is not None:
             return f"conditions stand in `when`: when: {{ {condition}: … }}"
     close = called if called in known else nearest(word, known)
-    listed = f"one of: {', '.join(sorted(known))}" if known and len(known) <= _FEW else ""
+    listed = f"one of: {', '.join(sorted(known))}" if known else ""
     if close is not None:
-        return f"did you mean '{close}'?" + (f" ({listed})" if listed else "")
-    return listed
+        return f"did you mean '{close}'?" + (f" ({listed})" if len(known) <= _FEW else "")
+    return _section(plain, known) or (listed if len(known) <= _SOME else "")
+
+
+#: Section → where it stands, for keys that somebody indented too little or wrote one level up.
+_STANDS: Final = {
+    "rule": "a rule",
+    "limit": "a limit",
+    "when": "the `when` of a rule or limit",
+    "with": "the `with` of a rule",
+    "adapt": "the `adapt` of a limit",
+    "identify": "`identify`",
+    "inspect": "`inspect`",
+    "on_error": "`on_error`",
+}
+
+
+def _section(word: str, known: list[str]) -> str:
+    """Where a key stands that does not stand here, among keys; nothing for other words."""
+    if not any(known == list(keys) for keys in KEYS.values()):
+        return ""
+    places = [place for section, place in _STANDS.items() if word in KEYS[section]]
+    return f"`{word}` stands in {' or '.join(places)}: check the indentation" if places else ""
 
 
 def _condition(word: str) -> str | None:

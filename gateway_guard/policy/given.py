@@ -100,6 +100,16 @@ def _check(found: Findings, given: Section, values: dict[str, Any]) -> None:
         code = values.get(key)
         if code is not None and (hint := bad_code(code)) is not None:
             found.at("GG212", given.fields[key][1], f"'{code[:60]}' is no country code", hint=hint)
+    account = values.get("account")
+    if account is not None and account != "known" and not account.startswith("acct_"):
+        node = given.fields["account"][1]
+        found.veil(node)
+        found.at(
+            "GG203",
+            node,
+            f"unknown account '{account[:8]}…'",
+            hint="write known, unknown, or a digest acct_…; requests are never seen by their key",
+        )
     address = values.get("client_ip")
     if address is not None and parse_ip(address) is None:
         found.at("GG213", given.fields["client_ip"][1], f"'{address[:60]}' is no address")

@@ -217,6 +217,8 @@ def _jwt(found: Findings, jwt: Section, believed: bool) -> AccountSource | None:
     if jwks is not None:
         check_url(jwt, "jwks", jwks, plain_http=True)
     key = jwt.read("key")
+    if "key" in jwt:
+        found.veil(jwt.fields["key"][1])
     if "key_file" in jwt:
         key = _key_file(found, jwt)
     algorithms = _algorithms(found, jwt, key, jwks is not None)

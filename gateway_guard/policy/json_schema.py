@@ -33,7 +33,7 @@ from gateway_guard.policy.json_values import (
     whole,
 )
 from gateway_guard.policy.quotas import TABLES
-from gateway_guard.policy.schema import ALWAYS_KNOWN, KEYS, SCHEMA, UNITS, Key
+from gateway_guard.policy.schema import ALWAYS_KNOWN, EXPECTED_QUOTA, KEYS, SCHEMA, UNITS, Key
 from gateway_guard.policy.values import NAME, NEVER_EMPTY, QUANTITIES, bounds
 from gateway_guard.policy.verification import WAYS
 from gateway_guard.types import UNKNOWN
@@ -133,9 +133,7 @@ class _Writer:
             "indicators": lambda: one_or_some({"anyOf": [TEXT, self.below(key.of)]}),
             "given_indicators": lambda: one_or_some({"anyOf": [TEXT, self.below(key.of)]}),
             "scores": lambda: self.by_detector(lambda _name: number(key)),
-            "quotas": lambda: by_name(
-                {"anyOf": [number(KEYS["limit"]["burst"]), {"const": "none"}]}
-            ),
+            "quotas": lambda: by_name({"anyOf": [number(EXPECTED_QUOTA), {"const": "none"}]}),
         }
         made = below[key.kind]()
         if (section, key.name) == ("identify", "account"):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from limits.limits import GRANULARITIES
 
+from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.policy import units
 from gateway_guard.policy.schema import Key
 from gateway_guard.policy.values import NAME, QUANTITIES, TOKEN
@@ -110,7 +111,7 @@ PLAIN: Final[Mapping[str, Callable[[Key], Schema]]] = {
     "header": lambda _key: {"type": "string", "pattern": whole(TOKEN)},
     "paths": lambda _key: one_or_some({"type": "string", "pattern": f"^(?:/.*|{UNKNOWN})$"}),
     "accounts": lambda _key: one_or_some(
-        {"type": "string", "pattern": f"^(?:known|{UNKNOWN}|acct_.*)$"}
+        {"type": "string", "pattern": f"^(?:known|{UNKNOWN}|{ACCOUNT.pattern})$"}
     ),
     "asns": lambda _key: one_or_some(
         {

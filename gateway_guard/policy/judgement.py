@@ -29,6 +29,8 @@ _STATUS: Final = {
 #: Each rule costs about 0.14 µs a request when it does not match (measured), and its comparison
 #: with every earlier one about 3 µs at load.
 MAX_RULES: Final = 500
+#: What reports and tests call it where no rule has matched.
+DEFAULT: Final = "default"
 _UNREAD: Final = frozenset(i.value for i in Inspection if i.unknown)
 #: Facts that corroborate a suspicion: something known, not suspected.
 FACTS: Final = frozenset(
@@ -84,6 +86,13 @@ def compile_rules(scope: Scope, node: Node) -> list[Read]:
         if not section.fields:
             continue
         read = _rule(scope, section, before)
+        if read.name == DEFAULT:
+            scope.found.at(
+                "GG216",
+                read.node,
+                f"a rule is named '{DEFAULT}', as what decides where no rule matches",
+                hint="choose another name, e.g. everybody-else",
+            )
         if read.name in names:
             scope.found.at(
                 "GG216",
@@ -183,7 +192,7 @@ def _fits(section: Section, action: Action, status: int | None) -> None:
             "GG306",
             section.fields["status"][1],
             f"status {status} does not fit {action.word}",
-            hint=f"one of: {', '.join(map(str, allowed))}",
+            hint=f"one of: {', '.join(map(str, allowed))}{_otherwise(status)}",
         )
     if action is Action.RESTRICT:
         place = section.get("with")
@@ -195,6 +204,12 @@ def _fits(section: Section, action: Action, status: int | None) -> None:
                 "restrict what?",
                 hint="with: { max_output_tokens: 512, logprobs: false, n: 1 }",
             )
+
+
+def _otherwise(status: int) -> str:
+    """Which action answers with a status, where one does."""
+    fitting = next((other for other, allowed in _STATUS.items() if status in allowed), None)
+    return f"; {status} is what `then: {fitting.word}` answers" if fitting is not None else ""
 
 
 def check_url(section: Section, key: str, url: str, *, plain_http: bool = False) -> None:
@@ -304,8 +319,45 @@ def check_corroboration(scope: Scope, rules: list[Read]) -> None:
                 )
 
 
-def check_default(scope: Scope, rules: list[Read], default: Action, place: Node | None) -> None:
-    """A default that refuses, with no rule that forwards."""
+def check_clouds(scope: Scope, rules: list[Read]) -> None:
+    """Refusals of whoever calls from a cloud, where clients of an API are at home."""
+    narrower = FACTS - {"network"} | {"risk", "signal", "prompt", "path", "model_route"}
+    for read in rules:
+        rule, network = read.rule, read.shapes.get("network")
+        if (
+            rule is not None
+            and rule.action.refuses
+            and not rule.shadow
+            and isinstance(network, Values)
+            and "hosting" in network.words
+            and not narrower & read.shapes.keys()
+        ):
+            scope.found.at(
+                "GG312",
+                read.node,
+                f"'{read.name}' refuses whoever calls from a cloud (`hosting`)",
+                hint="leave `hosting` out (vpn, proxy and tor are flags of their own), or ask for "
+                "a risk or a fact of the account besides",
+            )
+
+
+def check_forwards(scope: Scope, rules: list[Read], default: Action, place: Node | None) -> None:
+    """A default or a rule that refuses whatever comes, with no rule ahead of it that forwards."""
+    for read in rules:
+        if not read.enforced:
+            continue
+        if read.rule is None or not read.rule.action.refuses:
+            break
+        # Accounts that have met a challenge pass it.
+        if read.action is not Action.CHALLENGE and all(s.everything for s in read.shapes.values()):
+            scope.found.at(
+                "GG308",
+                read.node,
+                f"every request is refused: '{read.name}' matches everything, and no enforced rule "
+                "above it forwards any",
+                hint="give it a `when`, or a rule with `then: allow` above it",
+            )
+            return
     if (
         default.refuses
         and place is not None

@@ -165,6 +165,9 @@ def path_patterns(found: Findings, nodes: list[ScalarNode]) -> list[str]:
         wrong = ""
         if _REGEX.search(value):
             wrong = "patterns are no regular expressions: `*` is one segment, `/**` all below"
+        elif "://" in value:
+            rest = value.partition("://")[2].partition("?")[0].partition("#")[0]
+            wrong = f"write the path alone: /{rest.partition('/')[2]}"
         elif not value.startswith("/"):
             wrong = f"write /{value.lstrip('./')}"
         elif "?" in value or "#" in value:

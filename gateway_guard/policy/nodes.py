@@ -24,6 +24,11 @@ MAX_NODES: Final = 50_000
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _GZIP: Final = b"\x1f\x8b"
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+#: What looks like a space in front of a key or an item of a list, and is text to YAML.
+_NO_SPACE: Final = re.compile(
+    "^ *([\u00a0\u2000-\u200b\u202f\u3000])[^\\S\n]*(?:- |[\"']?[\\w.-]+[\"']?:(?:\\s|$))",
+    re.MULTILINE,
+)
 #: An IPv6 address or network, whose colons YAML takes for its own within brackets.
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]*::[0-9A-Fa-f:.]*(?:/\d+)?", re.ASCII)
 _LONGEST_ADDRESS: Final = 64
@@ -59,6 +64,15 @@ def decode(source: bytes, found: Findings) -> str | None:
             control.start(),
             f"control character U+{ord(control.group()):04X}",
             hint="delete it; is this file UTF-16 or binary?",
+        )
+        return None
+    blank = _NO_SPACE.search(text)
+    if blank is not None:
+        found.at_index(
+            "GG110",
+            blank.start(1),
+            f"U+{ord(blank.group(1)):04X} used for indentation: it looks like a space and is none",
+            hint="use spaces; it comes along with text from web pages and word processors",
         )
         return None
     return text

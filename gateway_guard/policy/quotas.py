@@ -75,28 +75,44 @@ def compile_limits(scope: Scope, node: Node) -> tuple[Limit, ...]:
         if limit is None:
             continue
         for other in counted:
-            if _same(other, limit, shapes):
+            looser = _looser(other, limit, shapes)
+            if looser is not None:
+                first = limit if looser is other.limit else other.limit
                 scope.found.at(
                     "GG405",
                     key_node,
                     f"limit '{name}' counts the same as '{other.limit.name}'",
-                    hint="keep the stricter, or give one a `when`",
+                    hint=f"'{first.name}' refuses first: leave '{looser.name}' out, or give "
+                    "one a `when`",
                 )
                 break
         counted.append(_Counted(limit, shapes))
     return tuple(entry.limit for entry in counted)
 
 
-def _same(other: _Counted, limit: Limit, shapes: dict[str, Shape]) -> bool:
-    mine, theirs = limit, other.limit
+def _looser(other: _Counted, mine: Limit, shapes: dict[str, Shape]) -> Limit | None:
+    """Of two limits that count the same the one that the other forestalls; None: either may refuse.
+
+    A bucket that is no smaller and drains no slower has room wherever the other has, whatever
+    window its rate is written for (but for single requests larger than the other bucket, until
+    they are settled). `other` is the earlier, and stays where both are alike.
+    """
+    theirs = other.limit
     # One that is rehearsed may be compared with any other.
     rehearsed = any(limit.shadow or limit.rollout < 1.0 for limit in (mine, theirs))
-    return not rehearsed and (
-        set(mine.per) == set(theirs.per)
-        and mine.unit == theirs.unit
-        and mine.window == theirs.window
-        and shapes == other.scope
-    )
+    if (
+        rehearsed
+        or set(mine.per) != set(theirs.per)
+        or mine.unit != theirs.unit
+        or mine.adapt != theirs.adapt
+        or shapes != other.scope
+    ):
+        return None
+    # Across, so that 20/minute and 1200/hour are alike to the last bit.
+    rates = mine.quota * (theirs.window or 1.0), theirs.quota * (mine.window or 1.0)
+    if rates[0] >= rates[1] and mine.burst >= theirs.burst:
+        return mine
+    return theirs if rates[0] <= rates[1] and mine.burst <= theirs.burst else None
 
 
 def _limit(scope: Scope, section: Section, name: str) -> tuple[Limit | None, dict[str, Shape]]:

@@ -7,11 +7,13 @@ from typing import Final
 
 from gateway_guard.policy.judgement import Read
 from gateway_guard.policy.scope import Scope
-from gateway_guard.policy.shapes import Bands, Shape, Values, merged
+from gateway_guard.policy.shapes import Bands, Networks, Not, Patterns, Shape, Values, merged
 from gateway_guard.types import Action
 
 #: Conditions that are bands, which several rules may tile.
 _BANDED: Final = ("risk", "account_age", "campaign")
+#: Conditions of which a request may meet two values that exclude nothing of each other.
+_SEVERAL: Final = frozenset(("network", "account_tag", "prompt", "indicator"))
 
 
 def check_reach(scope: Scope, rules: list[Read]) -> None:
@@ -75,9 +77,27 @@ def _blocker(blockers: list[Read], read: Read) -> Read | None:
 
 def _shades(earlier: dict[str, Shape], later: dict[str, Shape]) -> bool:
     return all(
-        shape.everything or (name in later and shape.covers(later[name]))
+        shape.everything
+        or (name in later and shape.covers(later[name]))
+        or (isinstance(shape, Not) and _avoids(shape, later))
         for name, shape in earlier.items()
     )
+
+
+def _avoids(forbidden: Not, later: dict[str, Shape]) -> bool:
+    """Whether nothing that `later` matches is among what is forbidden."""
+    negated = later.get("not")
+    also = negated.fields if isinstance(negated, Not) else {}
+    for name, shape in forbidden.fields.items():
+        if name in also and also[name].covers(shape):
+            continue
+        if name in _SEVERAL or name not in later:
+            return False
+        if not isinstance(shape, Values | Bands | Networks | Patterns):
+            return False
+        if not shape.apart(later[name]):
+            return False
+    return True
 
 
 def _tiled(blockers: list[Read], read: Read) -> Read | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -42,6 +43,25 @@ class Findings:
         """From here on findings quote `text`."""
         self._text = text
         self._lines = []
+
+    def veil(self, node: Node) -> None:
+        """No finding quotes this value: a credential, which must not reach a log by way of us.
+
+        As wide as it is, so that what stands behind it keeps its column.
+        """
+        start, end = node.start_mark, node.end_mark
+        for number in range(start.line, end.line + 1):
+            line = self._line(number)
+            first = start.column if number == start.line else 0
+            last = min(end.column if number == end.line else len(line), len(line))
+            if first >= last:
+                continue
+            hidden = f"{line[:first]}{'*' * (last - first)}{line[last:]}"
+            self._lines[number] = hidden
+            self.all = [
+                replace(said, source=hidden) if said.line == number + 1 else said
+                for said in self.all
+            ]
 
     def file(self, code: str, message: str, *, hint: str = "") -> None:
         """A finding about the file as a whole."""

@@ -378,6 +378,11 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
     ),
 }  # fmt: skip
 
+#: A quota that a case expects: as policies write it, times the shares that apply.
+EXPECTED_QUOTA: Final = Key(
+    name="quota", kind="number", low=0.0001, high=1e15, doc="the quota in its window"
+)
+
 #: Keys of `given` that cannot be `unknown`.
 ALWAYS_KNOWN: Final = frozenset((
     "method", "dialect", "model_route", "body", "stream", "authenticated", "risk", "standing",

@@ -40,6 +40,14 @@ class Values:
         left = other.words - self.words
         return not left or ("known" in self.words and "unknown" not in left)
 
+    def apart(self, other: object) -> bool:
+        """Whether surely no value of `other` is a value of this."""
+        return (
+            isinstance(other, Values)
+            and "known" not in self.words | other.words
+            and self.words.isdisjoint(other.words)
+        )
+
     @property
     def everything(self) -> bool:
         whole = self.universe is not None and self.universe <= self.words
@@ -67,6 +75,17 @@ class Bands:
         return all(
             any(low <= start and end <= high for low, high in self.spans)
             for start, end in other.spans
+        )
+
+    def apart(self, other: object) -> bool:
+        return (
+            isinstance(other, Bands)
+            and not (self.unknown and other.unknown)
+            and all(
+                end <= low or high <= start
+                for low, high in self.spans
+                for start, end in other.spans
+            )
         )
 
     @property
@@ -120,6 +139,14 @@ class Networks:
             return False
         return all(self.ranges.wider(theirs) is not None for theirs in other.networks)
 
+    def apart(self, other: object) -> bool:
+        return (
+            isinstance(other, Networks)
+            and not (self.unknown and other.unknown)
+            and all(other.ranges.wider(mine) is None for mine in self.networks)
+            and all(self.ranges.wider(theirs) is None for theirs in other.networks)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
@@ -132,6 +159,14 @@ class Patterns:
     def covers(self, other: object) -> bool:
         return isinstance(other, Patterns) and all(
             text in self.texts or ("*" not in text and text != "unknown" and self.match(text))
+            for text in other.texts
+        )
+
+    def apart(self, other: object) -> bool:
+        return isinstance(other, Patterns) and all(
+            text not in self.texts
+            and "*" not in text
+            and not (text != "unknown" and self.match(text))
             for text in other.texts
         )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
-from gateway_guard.policy.compile import compile_policy, load_policy, read_source
+from gateway_guard.policy.compile import check_policy, read_source
+from gateway_guard.policy.diagnostics import Diagnostic
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ class PolicySource:
     Attributes:
         current: the policy in force: the last one that loaded.
         error: why the file as it is now does not load; None when it does.
+        warnings: what `check` says of the policy in force; of a fixed one nothing.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -33,7 +36,9 @@ class PolicySource:
         self._stat = _stat(self._path)
         self._digest = self._seen = _digest(self._path)
         self._confirm = True
-        self.current: Policy = load_policy(self._path)
+        source, findings = read_source(self._path)
+        self.current: Policy
+        self.current, self.warnings = _compiled(source, findings, self._path)
         self.error: PolicyError | None = None
 
     @classmethod
@@ -43,6 +48,7 @@ class PolicySource:
         source._path = None
         source._stat = None
         source._digest = source._seen = ""
+        source.warnings = ()
         source._confirm = False
         source.current = policy
         source.error = None
@@ -76,9 +82,7 @@ class PolicySource:
         self._digest = hashlib.sha256(source).hexdigest() if source is not None else ""
         self._seen = self._digest
         try:
-            if source is None:
-                raise PolicyError(findings)
-            policy = compile_policy(source, self._path)
+            policy, self.warnings = _compiled(source, findings, self._path)
         except PolicyError as error:
             self.error = error
             log.error(
@@ -90,7 +94,30 @@ class PolicySource:
         log.info(
             "policy_reloaded file=%s digest=%s was=%s", self._path, policy.digest, previous.digest
         )
+        self.warn()
         return True
+
+    def warn(self) -> None:
+        """Write a line into the log for each warning about the policy in force.
+
+        Nobody may have run `check`: what refuses everybody, say, must not go into force in silence.
+        """
+        for finding in self.warnings:
+            log.warning("policy_warning %s: %s: %s", finding.place, finding.code, finding.message)
+
+
+def _compiled(
+    source: bytes | None, unread: Sequence[Diagnostic], path: str
+) -> tuple[Policy, Sequence[Diagnostic]]:
+    """The policy in `source`, and the warnings about it.
+
+    Raises:
+        PolicyError: it does not load; `unread` says why there is no source.
+    """
+    policy, findings = check_policy(source, path) if source is not None else (None, unread)
+    if policy is None:
+        raise PolicyError(findings)
+    return policy, findings
 
 
 def _stat(path: str) -> tuple[int, int, int, int, int] | None:

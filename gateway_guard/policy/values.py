@@ -10,6 +10,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from gateway_guard.policy import units
 from gateway_guard.policy.diagnostics import nearest, suggest
+from gateway_guard.policy.meant import bare, rate_hint
 from gateway_guard.policy.reader import Findings
 from gateway_guard.policy.schema import KEYS, Key
 from gateway_guard.types import UNKNOWN
@@ -194,7 +195,8 @@ def word(
     """A word that must be one of `known` or `also` (accepted, but not listed in the hint)."""
     what = _NAMED.get(what, what)
     if not isinstance(node, ScalarNode):
-        found.at("GG204", node, f"one {what} was expected, not {kind_of(node)}")
+        hint = suggest("", known)
+        found.at("GG204", node, f"one {what} was expected, not {kind_of(node)}", hint=hint)
         return None
     listed, accepted = list(known), list(also)
     if node.value in listed or node.value in accepted:
@@ -238,8 +240,8 @@ def name_of(
         return None
     if said == "known":
         hint = known or f"write not: {{ {key}: {UNKNOWN} }}"
-    elif said != said.strip():
-        hint = f"write '{said.strip()[:60]}'"
+    elif (meant := bare(said)) != said:
+        hint = f"write '{meant[:60]}'"
     elif not patterns and "*" in (said[0], said[-1]):
         hint = f"name each {key}: there are no patterns of them"
     else:
@@ -286,17 +288,19 @@ def quantity(found: Findings, node: Node, key: Key) -> Any:
 
 def _example(key: Key, value: str, example: str) -> str:
     """What to write instead of `value`."""
+    if key.kind == "rate" and (meant := rate_hint(value)) is not None:
+        return meant
     try:
-        bare = units.number(value)
+        amount = units.number(value)
     except ValueError:
         if ";" in value or "," in value:
             return "one rate per limit; write a second limit for the second rate"
         return f"write {example}"
     if key.kind == "percent":
-        if 1 < bare <= min(key.high, 10):
+        if 1 < amount <= min(key.high, 10):
             # Twice as much, or 2 %? Whoever is told the wrong one takes nearly all of a quota away.
-            return f"write {bare * 100:g}% or {bare:g}%"
-        share = bare * 100 if bare <= 1 else bare
+            return f"write {amount * 100:g}% or {amount:g}%"
+        share = amount * 100 if amount <= 1 else amount
         return f"write {share:g}%"
     if key.kind == "duration":
         return f"add a unit, e.g. {value} seconds or {value} days"
@@ -304,7 +308,7 @@ def _example(key: Key, value: str, example: str) -> str:
         return f"add a unit, e.g. {value} MB"
     if key.kind == "length":
         return f"add a unit, e.g. {value} characters"
-    if key.kind == "rate" and bare >= 1:
+    if key.kind == "rate" and amount >= 1:
         return f"say per what, e.g. {value}/minute"
     return f"write {example}"
 

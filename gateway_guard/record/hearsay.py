@@ -1,7 +1,8 @@
-"""A proxy in front that the policy does not name: noticed from what it sends, and said once.
+"""A proxy in front that the policy does not name, or whose header it does not name: noticed from
+what it sends, and said once.
 
-Behind such a proxy every client has the proxy's address: no country is ever refused, and limits by
-address are one limit for everybody. Nothing else would show it.
+Behind such a proxy every client has the proxy's address, or none: no country is ever refused, and
+limits by address are one limit for everybody. Nothing else would show it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MOST: Final = 100_000
 _HEADERS: Final = frozenset(
     (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"cf-connecting-ip", b"true-client-ip")
 )
+#: What `Request.ip_source` begins with where a trusted proxy did not send what the policy names.
+_LACKING: Final = ("no ", "peer, trusted, without ")
 #: Where proxies of one's own are. Whoever comes from elsewhere may well be a client that makes
 #: things up.
 _INSIDE: Final = tuple(
@@ -49,15 +52,19 @@ class Hearsay:
         self._inside = Trust(_INSIDE)
 
     def look(self, wire: Wire, request: Request, policy: Policy) -> None:
-        """Warn where a peer of an inner network, believed by nobody, says whom it asks for.
+        """Warn where a peer says whom it asks for, and it is not heard.
 
-        The network is named and not the peer, which may be a client.
+        That is one of an inner network whom nobody believes, or one that is believed about another
+        header. Not the peer is named, which may be a client, but its network or the headers.
         """
         if policy is not self.about:
             self.about, self.left = policy, MOST
         if not self.left:
             return
         self.left -= 1
+        if request.ip_source.startswith(_LACKING):
+            self._other(wire, policy.identify.client_ip)
+            return
         peer, identify = request.client_ip, policy.identify
         if identify.client_ip == "peer" and identify.trusted:
             return  # Whoever names proxies and still wants the peer means it.
@@ -77,3 +84,16 @@ class Hearsay:
             network,
             said.decode(),
         )
+
+    def _other(self, wire: Wire, wanted: str) -> None:
+        """A trusted proxy sent nothing of what the policy reads; say so where it sent another."""
+        said = next((name for name, _ in wire.headers if name in _HEADERS), None)
+        if said is None:
+            return  # The probe of a balancer, perhaps.
+        self.left = 0
+        log.warning(
+            "a proxy of identify.trusted_proxies sends %s and no %s, which is what "
+            "identify.client_ip reads: rules and limits by country, network and address do not "
+            "see its clients. Have it send %s, or write identify: { client_ip: %s }",
+            said.decode(), wanted, wanted, said.decode(),
+        )  # fmt: skip

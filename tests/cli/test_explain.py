@@ -202,3 +202,35 @@ def test_a_body_alone_is_told_where_it_goes(
 
     assert ran.code == 3
     assert 'this is a body alone; write {"body": …} around it' in ran.err
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        ({"peer": "300.1.1.1"}, "`peer` is no address: '300.1.1.1'"),
+        ({"history": [{"ago": 9, "peer": "nobody"}]}, "`peer` is no address: 'nobody'"),
+        ({"account": {"country": "Norway"}}, "`account.country` is 'Norway', which says nothing"),
+        ({"account": {"created_at": "last week"}}, "write an ISO 8601 date or time"),
+        ({"account": {"age_days": "7"}}, "`account.age_days` is '7'"),
+        ({"account": {"verified": "maybe"}}, "write true or false"),
+    ],
+)
+def test_a_slip_in_a_description_is_told_and_not_passed_over(
+    described: dict[str, Any], said: str, policy: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture,
+) -> None:  # fmt: skip
+    path = write(tmp_path / "request.json", described)
+
+    ran = run(monkeypatch, capfd, "explain", "-p", policy, path)
+
+    assert ran.code == 3
+    assert said in ran.err
+
+
+@pytest.mark.parametrize("peer", [None, "fe80::1%eth0", "192.0.2.1"])
+def test_a_peer_is_an_address_or_a_unix_socket(
+    peer: str | None, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    path = write(tmp_path / "request.json", {"peer": peer, "account": {"verified": "yes"}})
+
+    assert run(monkeypatch, capfd, "explain", "-p", policy, path).code == 0

@@ -292,6 +292,31 @@ def test_who_says_it_or_asks_nothing_is_not_warned(
     assert caplog.messages == []
 
 
+NAMED = build.policy(
+    """
+    limits:
+      slow: { per: account, requests: 1/minute, when: { account: acct_aaaaaaaaaaaaaaaa } }
+    rules:
+      - { name: any, when: { account: known }, then: allow }
+      - { name: others, when: { not: { account: acct_aaaaaaaaaaaaaaaa } }, then: deny }
+    """
+)
+
+
+def test_digests_that_end_with_the_process_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    check_accounts(NAMED, Settings(secret_lasts=False))
+
+    (said,) = caplog.messages
+    assert "(slow, others)" in said
+    assert "GATEWAY_GUARD_SECRET" in said
+
+
+def test_digests_that_last_are_not(caplog: pytest.LogCaptureFixture) -> None:
+    check_accounts(NAMED, Settings())
+
+    assert caplog.messages == []
+
+
 PAGES = sorted((ROOT / "examples").rglob("*.md"))
 COMMAND = re.compile(r"^gateway-guard serve ((?:.*\\\n)*.*)$", re.MULTILINE)
 COMMANDS = [

@@ -324,6 +324,9 @@ def test_a_quota_as_large_as_the_policy_has_it_needs_no_second_figure() -> None:
     assert line(800_000.0) == (
         "├ reserve   tokens 59 of 800,000 left (200 % of 400,000 for this account now)"
     )
+    assert line(4_000_000.0) == (
+        "├ reserve   tokens 59 of 4,000,000 left (1,000 % of 400,000 for this account now)"
+    )
 
 
 def test_signals_stand_in_columns_and_one_nobody_weighs_weighs_nothing() -> None:

@@ -98,6 +98,18 @@ def test_a_burst_is_never_more_than_the_limit_in_the_dialects_own() -> None:
     assert shown["ratelimit"] == '"burst";r=239;t=1'
 
 
+def test_less_than_one_a_window_is_one_in_a_longer_one() -> None:
+    shown = headers(
+        Dialect.OPENAI,
+        grant("tenth", "requests", 0.5, 1, 0),
+        grant("places", "concurrent", 0.8, 1, 0, 0),
+    )
+
+    assert shown["ratelimit-policy"] == '"tenth";q=1;w=120,"places";q=1;qu="concurrent-requests"'
+    assert shown["x-ratelimit-limit-requests"] == "1"
+    assert shown["x-ratelimit-remaining-requests"] == "1"
+
+
 def test_what_is_remembered_of_a_limit_follows_its_quota() -> None:
     texts = [
         headers(Dialect.OPENAI, grant("tokens", unit, quota, 5, 1))

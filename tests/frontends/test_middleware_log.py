@@ -191,3 +191,16 @@ def test_a_guard_that_comes_after_another_was_closed_is_not_warned_of(
             pass
 
     assert "each counts by itself" not in caplog.text
+
+
+def test_what_check_would_warn_of_is_said_as_the_application_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nmode: enforce\nrules: [{ name: all, then: deny }]\n")
+
+    GuardMiddleware(
+        Starlette(), policy=policy, network=NoNetwork(), settings=Settings(secret=build.SECRET)
+    )
+
+    assert "policy.yaml:3:17: GG308: every request is refused" in caplog.text

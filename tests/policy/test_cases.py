@@ -272,6 +272,42 @@ def test_the_command_test_counts_files_that_do_not_load(
     assert result.output.endswith(f", {said}\n")
 
 
+def test_a_large_or_a_small_quota_is_told_to_the_last_unit(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nlimits:\n"
+        "  large: { per: account, tokens: 1500000/day }\n"
+        "  small: { per: account, requests: 5/minute, adapt: { age: { 7 days: 10% } } }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    path.write_text(
+        "policy: p.yaml\ncases:\n  - it: is new\n    given: { account_age: 1 day }\n"
+        "    expect: { limits: { large: 1500001, small: 0.5 } }\n"
+    )
+
+    (result,) = run_cases(path).cases
+
+    assert result.wrong == ("limits: expected large 1500001, got 1500000",)
+
+
+def test_a_case_that_expects_a_limit_to_refuse_is_told_what_it_can_expect(tmp_path: Path) -> None:
+    path = write(tmp_path, "  - { it: is throttled, expect: { rule: 'limit:requests' } }\n")
+
+    with pytest.raises(PolicyError, match="nothing is used up in a case"):
+        run_cases(path)
+
+
+def test_a_policy_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.test.yaml"
+    path.write_text("policy: nowhere.yaml\ncases:\n  - { it: a, expect: { action: allow } }\n")
+
+    with pytest.raises(PolicyError) as caught:
+        run_cases(path)
+
+    said = str(caught.value)
+    assert said.startswith(f"{path}:1:9: error[GG101]: the policy under test, ")
+    assert "nowhere.yaml, cannot be read: no such file or directory" in said
+
+
 def test_a_case_that_names_no_limit_expects_nothing_of_limits(tmp_path: Path) -> None:
     path = write(
         tmp_path,

@@ -196,3 +196,22 @@ def test_a_fixed_policy_never_changes() -> None:
     assert source.current is policy
     assert not source.changed()
     assert source.reload()
+
+
+REFUSING = "version: 1\nmode: enforce\nrules: [{ name: all, then: deny }]\n"
+
+
+def test_what_check_warns_of_is_in_the_log_when_the_policy_comes_into_force(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_text(REFUSING)
+    source = PolicySource(path)
+    source.warn()
+    path.write_text(GOOD)
+    source.reload()
+    path.write_text(REFUSING + "# again\n")
+    source.reload()
+
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 2
+    assert all(f"{path}:3:17: GG308: every request is refused" in message for message in said)

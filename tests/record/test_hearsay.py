@@ -82,6 +82,31 @@ def test_nothing_is_said_where_nothing_is_wrong(
     assert warned(caplog, text, peer, headers) == []
 
 
+BY_HEADER = "mode: enforce\nidentify: { trusted_proxies: [10.0.0.0/8], client_ip: x-real-ip }"
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "wanted"),
+    [(BY_HEADER, "x-forwarded-for", "x-real-ip"), (NAMED, "x-real-ip", "x-forwarded-for")],
+)
+def test_a_proxy_that_sends_another_header_than_the_policy_reads_is_said_once(
+    text: str, sent: str, wanted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (message,) = warned(caplog, text, headers={sent: "203.0.113.9"}, times=3)
+
+    assert f"sends {sent} and no {wanted}, " in message
+    assert f"identify: {{ client_ip: {sent} }}" in message
+
+
+@pytest.mark.parametrize(
+    "headers", [{"accept": "*/*"}, {"x-real-ip": "203.0.113.9"}, {"x-real-ip": "nonsense"}]
+)
+def test_a_probe_or_what_the_policy_reads_is_no_reason_to_warn(
+    headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert warned(caplog, BY_HEADER, headers=headers) == []
+
+
 def test_a_policy_that_names_another_network_is_warned_of_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -128,6 +128,8 @@ class SharedLinking:
             return self.leader.trouble
         if self.follower.skipped.get("secret"):
             return "campaigns are learnt with another GATEWAY_GUARD_SECRET; verdicts are ignored"
+        if self.follower.skipped.get("version"):
+            return "what guards of another version tell is not understood here; the log says more"
         if self._thread is not None and not self.follower.current:
             return "verdicts on campaigns cannot be followed; the last ones stay"
         return None

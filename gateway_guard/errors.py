@@ -5,7 +5,8 @@
     ├── SettingsError    an environment variable or flag makes no sense
     ├── SourceError      a data file or feed (network, accounts, keys) cannot be used
     ├── SnapshotError    what was learnt before a restart cannot be read
-    │   └── ForeignSnapshotError  it was written with another secret
+    │   ├── ForeignSnapshotError  it was written with another secret
+    │   └── OtherVersionError  it was written by another version
     ├── StoreError       shared state did not answer or broke a promise
     │   └── SlotMovingError  a Cluster that answers is moving just these keys
     ├── IntelError       an indicator bundle cannot be read or verified
@@ -58,6 +59,12 @@ class SnapshotError(GuardError):
 
 class ForeignSnapshotError(SnapshotError):
     """A snapshot was written with another secret; what is behind its head was not looked at."""
+
+
+class OtherVersionError(SnapshotError):
+    """A snapshot is of another version of the guard: nothing is wrong with it, and whoever wrote it
+    can read it.
+    """
 
 
 class StoreError(GuardError):

@@ -464,7 +464,12 @@ def test_a_disk_that_fails_degrades_health_and_shows_in_metrics(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"GGCAMPS\n\0\1", "cut off"), (b"{}", "no snapshot"), (b"", "no snapshot")],
+    [
+        (b"GGCAMPS\n\0\1", "cut off"),
+        (b"{}", "no snapshot"),
+        (b"", "no snapshot"),
+        (b"GGCAMPS\n\0\2" + bytes(56), "format 1. The version that wrote it can. To start"),
+    ],
 )
 def test_a_file_that_cannot_be_read_stops_the_start_and_says_what_to_do(
     content: bytes, why: str, tmp_path: Path

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gateway_guard.core.credentials import subkey
-from gateway_guard.errors import ForeignSnapshotError, SnapshotError
+from gateway_guard.errors import ForeignSnapshotError, OtherVersionError, SnapshotError
 
 VERSION: Final = 1
 
@@ -53,7 +53,7 @@ def _body(data: bytes, secret: bytes) -> bytes:
         raise SnapshotError(f"it is cut off within its first {_HEADER.size} bytes")
     _, version, key, length, check = _HEADER.unpack_from(data)
     if version != VERSION:
-        raise SnapshotError(
+        raise OtherVersionError(
             f"it has format {version}, and this version of the guard reads format {VERSION}"
         )
     if key != key_id(secret):

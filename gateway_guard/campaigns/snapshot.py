@@ -25,7 +25,7 @@ from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.rows import Head, decode, encode, head_of, sections
 from gateway_guard.campaigns.sealed import seal, unseal
-from gateway_guard.errors import SnapshotError
+from gateway_guard.errors import OtherVersionError
 
 #: Accounts kept besides the members of campaigns and their neighbours, who always are.
 MOST_ACCOUNTS: Final = 100_000
@@ -87,6 +87,7 @@ def thaw(data: bytes, secret: bytes, *, bounds: Bounds = ROOMY, burden: Burden =
 
     Raises:
         SnapshotError: it is none, or damaged, or of another secret or version. Says which.
+        OtherVersionError: it is of another version.
     """
     blocks = unseal(data, secret)
     linker = Linker(bounds=bounds, burden=burden)
@@ -98,7 +99,7 @@ def thaw(data: bytes, secret: bytes, *, bounds: Bounds = ROOMY, burden: Burden =
         filling.finish()
     except Exception as error:
         # Only a guard with this secret can have written it: it is of a version that reads alike.
-        raise SnapshotError(
+        raise OtherVersionError(
             f"its content does not fit this version of the guard ({type(error).__name__})"
         ) from error
     return Snapshot(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -99,16 +100,18 @@ def register(app: typer.Typer) -> None:
                 found = [] if one is None else [one]
             else:
                 found = searched.decisions(name, latest)
+        as_list = request is None and format is Format.TEXT
+        listed = _readable(searched, found) if as_list else []
         say_what_was_left_out(searched)
-        if not found:
+        if not (listed if as_list else found):
             typer.echo(_nothing(searched, name), err=True)
             raise typer.Exit(FINDINGS)
         if format is Format.JSON:
             for one in found:
                 sys.stdout.buffer.write(one.text + b"\n")
             return
-        if request is None:
-            console().print(_listed(found))
+        if as_list:
+            console().print(_listed(listed))
         else:
             _print_one(found[0], loaded, console())
 
@@ -139,15 +142,22 @@ def _forms(name: str) -> str:
     )
 
 
-def _exchange(found: Found) -> Exchange:
-    try:
-        return exchange_of(found.text)
-    except SourceError as error:
-        raise SourceError(f"{found.place}: {error}") from error
+def _readable(searched: Logs, found: Sequence[Found]) -> list[Exchange]:
+    """Those that say enough; the others, as of a version that wrote otherwise, count as broken."""
+    exchanges = []
+    for one in found:
+        try:
+            exchanges.append(exchange_of(one.text))
+        except SourceError:
+            searched.disown(one)
+    return exchanges
 
 
 def _print_one(found: Found, policy: Policy | None, out: Console) -> None:
-    exchange = _exchange(found)
+    try:
+        exchange = exchange_of(found.text)
+    except SourceError as error:
+        raise SourceError(f"{found.place}: {error}") from error
     decision = exchange.decision
     own = policy if policy is not None and policy.digest == decision.policy else None
     about = f"{moment(found.at)} UTC  {exchange.request.account or 'no account'}  {found.place}"
@@ -184,7 +194,7 @@ def _asked(policy: Policy, rule: str) -> list[str]:
     return ["", *words] if words else []
 
 
-def _listed(found: Sequence[Found]) -> Table:
+def _listed(exchanges: Sequence[Exchange]) -> Table:
     """Decisions on one account, each in a line."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in ("arrived, UTC", "request", "decided", "because of", "path", "model"):
@@ -192,15 +202,14 @@ def _listed(found: Sequence[Found]) -> Table:
     for title in ("risk", "tokens"):
         table.add_column(title, justify="right")
     table.add_column("ended")
-    for line in found:
-        one = _exchange(line)
+    for one in exchanges:
         request, decision, usage = one.request, one.decision, one.usage
         word = decision.action.word
         status = f" {decision.status}" if decision.action.refuses and decision.status else ""
         shadow = "" if decision.acted else " (in shadow)"
         tokens = None if usage is None else _sum(usage.input_tokens, usage.output_tokens)
         table.add_row(
-            moment(line.at)[:-7],
+            moment(datetime.fromtimestamp(request.at, UTC))[:-7],
             request.id,
             Text(f"{word}{status}{shadow}", style=COLOURS[word]),
             printable(decision.rule or "default"),

@@ -176,7 +176,7 @@ class Process:
                     "linker": "active" if leader.lease.held else "standby",
                     "caught_up": leader.caught_up,
                     "lag_milliseconds": leader.lag,
-                    "trouble": leader.archive.trouble,
+                    "trouble": leader.trouble,
                     "policy": mine,
                     "guards": [
                         {

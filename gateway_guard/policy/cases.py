@@ -20,7 +20,7 @@ from gateway_guard.core.policy import Policy
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.compile import compile_policy, read_source
 from gateway_guard.policy.diagnostics import Diagnostic, Severity, in_order, suggest
-from gateway_guard.policy.given import as_met, literals
+from gateway_guard.policy.given import STATED, as_met, literals
 from gateway_guard.policy.nodes import compose, decode
 from gateway_guard.policy.reader import MAX_FINDINGS, Findings, TooMany
 from gateway_guard.policy.schema import EXPECTED_QUOTA, KEYS
@@ -43,7 +43,8 @@ class Case:
         it: the fact it states.
         where: `file:line` of the case.
         got: what came of it, the keys of `expect`; `limits` names every limit charged.
-        wrong: one line per expectation that was not met; empty when it passed.
+        wrong: one line per expectation that was not met, and behind them one per score that no
+            request has; empty when it passed.
     """
 
     it: str
@@ -137,6 +138,12 @@ def _cases(found: Findings, node: Node, policy: Policy) -> list[Case]:
         met = policy if rolled_out is None else as_met(policy, chosen=rolled_out)
         got = outcome(met, request, facts, assessment)
         wrong = _compare(found, expect, got, policy) if expect is not None else []
+        if wrong:
+            wrong += [
+                f"signal: of {signal.name}, {signal.evidence}"
+                for signal in assessment.signals
+                if signal.evidence != STATED
+            ]
         where = f"{found.name}:{item.start_mark.line + 1}"
         cases.append(Case(it=it or "", where=where, got=got, wrong=tuple(wrong)))
     return cases

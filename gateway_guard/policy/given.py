@@ -47,6 +47,10 @@ NOW: Final = 1_767_225_600.0
 _LISTS: Final = ("words", "texts", "scores", "given_indicators")
 
 
+#: Evidence of a signal whose score is the one that a case states.
+STATED: Final = "stated"
+
+
 def literals(
     found: Findings, given: Section | None, policy: Policy
 ) -> tuple[Request, Facts, Assessment]:
@@ -255,7 +259,8 @@ def _assessment(
 ) -> Assessment:
     """The risk as stated, else as the policy's weights make it of the stated scores.
 
-    A score above what its detector ever gives (its `ceiling`) counts as that.
+    A score above what its detector ever gives (its `ceiling`) counts as that, and the evidence says
+    so.
     """
     highest = {w.detector.name: getattr(w.detector, "ceiling", 1.0) for w in policy.signals}
     # A detector never says more than its ceiling, whatever the case states.
@@ -273,6 +278,10 @@ def _assessment(
             hint="state the scores instead: signal: { … }",
         )
     signals: Sequence[Signal] = [
-        Signal(name=name, score=score, evidence="stated") for name, score in scores.items()
-    ]
+        Signal(
+            name=name, score=score,
+            evidence=STATED if score == stated[name] else f"{score:g} is the most it scores",
+        )
+        for name, score in scores.items()
+    ]  # fmt: skip
     return Assessment(signals=tuple(signals), risk=risk)

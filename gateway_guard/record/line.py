@@ -50,13 +50,14 @@ class _Indicator(msgspec.Struct, gc=False):
     at: float
 
 
-class _Limit(msgspec.Struct, gc=False):
+class _Limit(msgspec.Struct, kw_only=True, gc=False):
     limit: str
     unit: str
     allowed: bool
     cost: float
     remaining: float
-    capacity: float
+    #: None only where it is read: version 0.1.0 did not write it.
+    capacity: float | None = None
     quota: float
     window: float
 
@@ -163,8 +164,9 @@ def _decided(built: Line, decision: Decision) -> None:
         built.limits = tuple(
             [
                 _Limit(
-                    g.charge.limit, g.charge.unit, g.allowed, g.charge.cost, g.remaining,
-                    g.charge.capacity, g.charge.quota, g.charge.window,
+                    limit=g.charge.limit, unit=g.charge.unit, allowed=g.allowed, cost=g.charge.cost,
+                    remaining=g.remaining, capacity=g.charge.capacity, quota=g.charge.quota,
+                    window=g.charge.window,
                 )
                 for g in decision.grants
             ]

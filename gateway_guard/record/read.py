@@ -130,8 +130,12 @@ def _decision(line: Line) -> Decision:
         grants=tuple(
             Grant(
                 charge=Charge(
-                    limit=one.limit, key="", unit=one.unit, cost=one.cost, capacity=one.capacity,
-                    rate=0.0, quota=one.quota, window=one.window,
+                    limit=one.limit, key="", unit=one.unit, cost=one.cost, rate=0.0,
+                    # What 0.1.0 left out is the quota, or with a burst more: no less than is left.
+                    capacity=(
+                        max(one.quota, one.remaining) if one.capacity is None else one.capacity
+                    ),
+                    quota=one.quota, window=one.window,
                 ),
                 allowed=one.allowed, remaining=one.remaining,
                 retry_after=0.0 if one.allowed else waits, reset=0.0,

@@ -10,7 +10,7 @@ from typing import Self
 
 from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.snapshot import Snapshot, thaw
-from gateway_guard.errors import SettingsError, SnapshotError
+from gateway_guard.errors import OtherVersionError, SettingsError, SnapshotError
 from gateway_guard.files import write_whole
 from gateway_guard.settings import Settings
 
@@ -64,8 +64,9 @@ class SnapshotFile:
 
         Raises:
             SettingsError: the file cannot be read, or not in that place.
-            SnapshotError: it is damaged or of another version; says what to do.
+            SnapshotError: it is damaged; says what to do.
             ForeignSnapshotError: it was written with another secret.
+            OtherVersionError: it was written by another version of the guard.
         """
         try:
             data = self.path.read_bytes()
@@ -84,9 +85,14 @@ class SnapshotFile:
         try:
             return thaw(data, secret, bounds=bounds)
         except SnapshotError as error:
+            instead = (
+                "The version that wrote it can"
+                if isinstance(error, OtherVersionError)
+                else "Was another file meant? Name that"
+            )
             raise type(error)(
-                f"campaigns cannot be taken over from {self.path}: {error}. Was another file "
-                "meant? Name that. To start without what this one holds, move it away: "
+                f"campaigns cannot be taken over from {self.path}: {error}. {instead}. To start "
+                "without what this one holds, move it away: "
                 f"mv {self.path} {self.path}.old (the reviews in "
                 f"{self.reviews} stay in force, for accounts as the same secret names them)"
             ) from error

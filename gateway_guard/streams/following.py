@@ -213,5 +213,10 @@ class Follower:
                 "verdicts are keyed with another GATEWAY_GUARD_SECRET and are ignored: all guards "
                 "and the linker of one store need the same"
             )
+        elif why == "version":
+            log.error(
+                "what guards of another version tell of verdicts and of people's decisions is not "
+                "understood here: have all guards and the linker of one store be of one version"
+            )
         else:
-            log.error("a message of the linker was skipped: %s", why)
+            log.error("a message to the guards was skipped: %s", why)

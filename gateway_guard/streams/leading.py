@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Final, ParamSpec, TypeVar
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.snapshot import Snapshot, freeze
-from gateway_guard.errors import GuardError, StoreError
+from gateway_guard.errors import GuardError, SnapshotError, StoreError
 from gateway_guard.record.notices import Tell
 from gateway_guard.streams.archive import Archive
 from gateway_guard.streams.keys import LASTS, VERDICTS_KEPT, Keys, order
@@ -103,19 +104,34 @@ class Leader:
         self._saved_at = time.monotonic()
         self._why: str | None = None
 
+    @property
+    def trouble(self) -> str | None:
+        """What an operator should know; None when all is well."""
+        return self._shelf.trouble or self.archive.trouble
+
     async def run(self, stop: asyncio.Event) -> None:
         """Be ready to learn, and learn, until told to stop. Never raises."""
         pauses = Pauses()
         while not stop.is_set():
             try:
+                # Not even asked for where it could only be given back: others may have use for it.
                 if (
-                    self._asked is not None and not self._asked()
-                ) or not await self.lease.acquire():
+                    (self._asked is not None and not self._asked())
+                    or await self._shelf.spared()
+                    or not await self.lease.acquire()
+                ):
                     await until(stop, RENEW_EVERY)
                     continue
                 await self._lead(stop)
                 pauses.over()
                 self._why = None
+            except SnapshotError as error:
+                self.failed += 1
+                self._complain(error)
+                # At once: whoever can read it is not to wait for one that cannot.
+                with contextlib.suppress(StoreError):
+                    await self.lease.release()
+                await until(stop, pauses())
             except GuardError as error:
                 self.failed += 1
                 self._complain(error)

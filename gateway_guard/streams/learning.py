@@ -248,5 +248,11 @@ class Pupil:
                 "a guard with another GATEWAY_GUARD_SECRET sends into this stream; what it sends "
                 "is not learnt from (%d batches so far)", count,
             )  # fmt: skip
+        elif why == "version":
+            log.error(
+                "what guards of another version send is not understood here, so it is not learnt "
+                "from (%d entries so far): have all guards and the linker of one store be of one "
+                "version", count,
+            )  # fmt: skip
         else:
             log.error("an entry of the streams was skipped: %s (%d so far)", why, count)

@@ -11,8 +11,8 @@ from typing import Final
 
 from gateway_guard.campaigns.memory import ROOMY, Bounds
 from gateway_guard.campaigns.snapshot import Snapshot, thaw
-from gateway_guard.errors import SnapshotError
-from gateway_guard.streams.keys import LASTS, Keys, order
+from gateway_guard.errors import OtherVersionError, SnapshotError
+from gateway_guard.streams.keys import LASTS, REVIEWS_KEPT, Keys, order
 from gateway_guard.streams.learning import START
 from gateway_guard.streams.link import Link
 from gateway_guard.streams.scripts import SAVE
@@ -29,11 +29,26 @@ class Shelf:
     """The latest snapshot in the store: sealed, in pieces, put in force in one step.
 
     Pieces that never were, and those of the snapshot before, are dropped or run out by themselves.
+
+    Attributes:
+        trouble: why the snapshot may not be written over; None when it may.
     """
 
     def __init__(self, link: Link, keys: Keys) -> None:
+        self.trouble: str | None = None
         self._link = link
         self._keys = keys
+
+    async def spared(self) -> bool:
+        """Whether the snapshot is one that `load` found to be of another version. It is not looked
+        at again while there is any: as long as versions differ, others write the like of it.
+
+        Raises:
+            StoreError: the server cannot be reached.
+        """
+        if self.trouble is not None and not await self._link.do("EXISTS", self._keys.snapshot):
+            self.trouble = None
+        return self.trouble is not None
 
     async def position(self) -> bytes:
         """Id of the last sighting in the snapshot; `0-0` when there is none.
@@ -46,9 +61,11 @@ class Shelf:
 
     async def load(self, secret: bytes, bounds: Bounds = ROOMY) -> Snapshot | None:
         """The snapshot, its linker to go on within `bounds`; None when there is none, or none that
-        can be read here, which is logged.
+        anybody could read, which is logged.
 
         Raises:
+            OtherVersionError: another version can read it: whoever began anew here would write over
+                what that one has learnt.
             StoreError: the server cannot be reached.
         """
         name, pieces = await self._link.do("HMGET", self._keys.snapshot, "name", "pieces")
@@ -62,6 +79,16 @@ class Shelf:
             data += piece
         try:
             return await asyncio.to_thread(thaw, bytes(data), secret, bounds=bounds)
+        except OtherVersionError as error:
+            key = self._keys.snapshot.decode()
+            self.trouble = (
+                f"this process finds no campaigns: the snapshot of them in the store ({key}) is of "
+                f"another version of the guard, and left as it is: {error}. Have the version that "
+                "wrote it find them (`gateway-guard linker`), or run that one here, too. To start "
+                f"without what it holds: redis-cli DEL '{key}' (what people decided stays in "
+                f"force, the last {REVIEWS_KEPT:,} decisions)"
+            )
+            raise OtherVersionError(self.trouble) from error
         except SnapshotError as error:
             log.error("the snapshot of campaigns in the store is not taken over: %s", error)
             return None

@@ -127,10 +127,12 @@ class SharedLinking:
     @property
     def trouble(self) -> str | None:
         """What an operator should know; None when all is well."""
-        if self.leader is not None and self.leader.archive.trouble is not None:
-            return self.leader.archive.trouble
+        if self.leader is not None and self.leader.trouble is not None:
+            return self.leader.trouble
         if self.follower.skipped.get("secret"):
             return "campaigns are learnt with another GATEWAY_GUARD_SECRET; verdicts are ignored"
+        if self.follower.skipped.get("version"):
+            return "what guards of another version tell is not understood here; the log says more"
         if self._thread is not None and not self.follower.current:
             return "verdicts on campaigns cannot be followed; the last ones stay"
         return None

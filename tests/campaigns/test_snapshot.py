@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gzip
 from array import array
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -220,6 +222,22 @@ def test_what_the_guard_was_told_of_neighbours_ends_with_the_campaign_after_a_re
     again.cases.let_go(again.held["c_0001"])
 
     assert again.facts(near) is None
+
+
+def test_a_snapshot_of_guards_before_they_remembered_who_came_first_is_read() -> None:
+    # Of the ring without bystanders, as it was written until 577c732; one banned, one allowed.
+    kept = Path(__file__).with_name("2026-11-23.snapshot.gz")
+
+    after = thaw(gzip.decompress(kept.read_bytes()), build.SECRET)
+
+    (held,) = after.linker.held.values()
+    assert len(held.members) == ring.MEMBERS - 1
+    banned, allowed = ring.account("b", 3), ring.account("a", 3)
+    assert after.linker.cases.reviews.banned(banned)
+    assert after.linker.cases.reviews.of(allowed, build.NOW) is Ruling.ALLOW
+    assert after.linker.facts(allowed) is None
+    after.linker.learn(newcomer(30))
+    assert after.linker.facts(newcomer(30).account) is not None
 
 
 def test_an_index_this_version_does_not_know_is_refused() -> None:

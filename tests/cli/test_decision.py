@@ -274,6 +274,21 @@ def test_an_id_is_found_as_mail_and_spreadsheets_change_it_and_one_that_was_cut_
     assert cut.err.strip().endswith("The guard's own ids have 16 characters, this one 14")
 
 
+def test_a_line_that_says_too_little_takes_no_other_with_it(
+    log: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    with log.open("a") as file:
+        file.write(
+            f'{{"time":"2026-03-02T12:00:00Z","id":"r_1","action":"x","account":"{ACCOUNT}"}}\n'
+        )
+
+    listed = run(monkeypatch, capfd, "decision", ACCOUNT, log)
+
+    assert listed.code == 0
+    assert listed.out.count("r_abcdefgh") == 4
+    assert f"1 line passed over: of no decision log, or broken; the first is {log}:5" in listed.err
+
+
 def test_a_line_that_says_too_little_to_be_explained_is_named(
     log: Path, policy: Path, monkeypatch: Patch, capfd: Capture
 ) -> None:

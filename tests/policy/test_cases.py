@@ -54,6 +54,26 @@ def write(tmp_path: Path, cases: str) -> Path:
     return path
 
 
+def test_a_case_that_fails_says_which_stated_score_no_request_has(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nmode: enforce\nsignals: { volume-shift: { weight: 0.9 } }\nrules:\n"
+        "  - { name: much, when: { risk: { min: 0.44 } }, then: deny }\n"
+    )
+    path = tmp_path / "p.test.yaml"
+    cases = (
+        f"  - {{ it: '{score}', given: {{ signal: {{ volume-shift: {score} }} }}, expect: {{ rule: "
+        f"{rule} }} }}\n"
+        for score, rule in ((0.8, "default"), (0.8, "much"), (0.4, "much"))
+    )
+    path.write_text("policy: p.yaml\ncases:\n" + "".join(cases))
+
+    high, right, low = (case.wrong for case in run_cases(path).cases)
+
+    assert high[1:] == ("signal: of volume-shift, 0.5 is the most it scores",)
+    assert right == ()
+    assert len(low) == 1
+
+
 def test_a_case_that_fails_says_what_it_got(tmp_path: Path) -> None:
     path = write(
         tmp_path,

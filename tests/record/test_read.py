@@ -97,6 +97,26 @@ def test_reading_and_writing_again_gives_the_same_line() -> None:
         assert line(exchange_of(text)) == text
 
 
+def test_lines_of_0_1_0_are_read() -> None:
+    # As it wrote them, after three requests of a limit of 3/minute, and of one with a burst.
+    text = (
+        b'{"time":"2026-11-23T22:07:59.883735Z","id":"r_ph889jth000001","action":"allow",'
+        b'"acted":true,"reason":"no rule matched","account":"acct_35mespdymg6a2c2r",'
+        b'"credential":"bearer","client_ip":"127.0.0.1","ip_source":"peer","method":"POST",'
+        b'"path":"/v1/chat/completions","dialect":"openai","model":"gpt-4o","inspection":"full",'
+        b'"risk":0.0,"limits":[{"limit":"requests","unit":"requests","allowed":true,"cost":1.0,'
+        b'"remaining":2.0,"quota":3.0,"window":60.0},{"limit":"more","unit":"requests",'
+        b'"allowed":true,"cost":1.0,"remaining":239.0,"quota":120.0,"window":60.0}],'
+        b'"outcome":"completed","upstream_status":200,"input_tokens":60,"output_tokens":40,'
+        b'"usage_reported":true,"policy":"a18b96123434"}\n'
+    )
+
+    exchange = exchange_of(text)
+
+    assert [grant.charge.capacity for grant in exchange.decision.grants] == [3.0, 239.0]
+    assert "requests 2 of 3 left" in str(explain_tree(exchange, None))
+
+
 def test_a_limit_that_never_has_room_waits_for_ever() -> None:
     exchange = build.exchange(
         decision=build.decision(

@@ -61,6 +61,12 @@ def learns(process: subprocess.Popen[str]) -> None:
     said(process, "caught up")
 
 
+def of_version(crew: Team, version: int) -> None:
+    """Have the snapshot in the store be of another format, or again of ours."""
+    (piece,) = crew.do("KEYS", f"{crew.namespace}:*:s:*")
+    crew.do("SETRANGE", piece, len(b"GGCAMPS\n"), version.to_bytes(2, "big"))
+
+
 def finished(process: subprocess.Popen[str]) -> int:
     process.send_signal(signal.SIGTERM)
     return process.wait(PATIENCE)
@@ -364,6 +370,71 @@ def test_a_snapshot_in_the_store_that_cannot_be_read_is_said_and_passed_over(
         # What was in it has left the stream, too: the heir begins with what comes.
         send(ring.stream(exchanges=2), heir)
         until(lambda: sum(exchanges(heir).values()) > 0, "it learns what comes")
+
+
+def test_a_snapshot_in_the_store_of_another_version_is_left_to_whoever_can_read_it() -> None:
+    with team(shared_server()) as crew:
+        linker, guard = crew.linker(), crew.guard()
+        send(ring.stream(), linker)
+        until(lambda: contained(linker, guard), "the campaign is contained")
+        linker.close()
+        of_version(crew, 2)
+        saved = crew.do("HGETALL", crew.keys.snapshot)
+
+        heir = crew.guard(leads=True)
+
+        until(lambda: heir.trouble is not None, "it is said")
+        assert heir.trouble is not None
+        assert "is of another version" in heir.trouble
+        assert f"DEL '{crew.namespace}:{{campaigns}}:snapshot'" in heir.trouble
+        assert contained(heir, guard)
+        heir.close()
+        assert crew.do("HGETALL", crew.keys.snapshot) == saved
+        assert crew.do("EXISTS", crew.keys.lease) == 0
+        of_version(crew, 1)
+        assert exchanges(crew.linker()) == alone(ring.stream())
+
+
+def test_a_linker_of_another_version_keeps_nobody_from_learning(tmp_path: Path) -> None:
+    with team(shared_server()) as crew:
+        first = crew.linker()
+        send(ring.stream(), first)
+        first.close()
+        of_version(crew, 2)
+        process = crew.process("--policy", policy(tmp_path))
+        said(process, "is of another version")
+        until(lambda: not crew.do("EXISTS", crew.keys.lease, crew.keys.dedicated), "it stands back")
+        of_version(crew, 1)
+
+        heir = crew.linker()
+        send(ring.stream(exchanges=1), heir)
+        until(lambda: exchanges(heir) != alone(ring.stream()), "it learns on")
+
+        assert heir.leader is not None
+        assert heir.leader.lease.taken == 1
+        assert finished(process) == 0
+
+
+def test_without_the_snapshot_of_another_version_bans_stay_and_campaigns_begin_anew() -> None:
+    with team(shared_server()) as crew:
+        first = crew.linker()
+        send(ring.stream(), first)
+        crew.do("XADD", crew.keys.reviews, "*", "r", pack_review(KEY, Review(
+            at=build.NOW, ruling=Ruling.BAN, account="acct_1")))  # fmt: skip
+        until(lambda: first.facts("acct_1") is not None, "the ban is in force")
+        first.close()
+        of_version(crew, 2)
+        heir = crew.guard(leads=True)
+        until(lambda: heir.trouble is not None, "it is said")
+
+        crew.do("DEL", crew.keys.snapshot)
+
+        until(lambda: active(heir), "it learns")
+        assert heir.trouble is None
+        until(lambda: not contained(heir), "the campaign is forgotten")
+        facts = heir.facts("acct_1")
+        assert facts is not None
+        assert facts.banned
 
 
 def test_what_is_in_a_snapshot_leaves_the_stream() -> None:

@@ -16,6 +16,7 @@ import pytest
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.errors import StoreError
 from gateway_guard.record.metrics import Metrics
+from gateway_guard.streams import wire
 from gateway_guard.streams.disguise import Disguise
 from gateway_guard.streams.keys import order
 from gateway_guard.streams.link import TIMEOUT, Word
@@ -175,6 +176,24 @@ def test_a_released_campaign_is_let_go_by_every_guard() -> None:
         until(lambda: crew.do("HLEN", crew.keys.table) == 0, "nor the table")
 
         assert not verdicts(guard)
+
+
+def test_what_a_guard_of_another_version_decides_is_not_passed_over_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    decision = msgspec.msgpack.encode((wire.VERSION + 1, KEY, "a ban of tomorrow"))
+    with team(shared_server()) as crew:
+        linker = crew.linker()
+        crew.do("XADD", crew.keys.reviews, "*", "r", decision)
+
+        until(lambda: linker.trouble is not None, "the guard says so")
+
+        leader = linker.leader
+        assert leader is not None
+        until(lambda: leader.counts.skipped.get("version"), "and the linker")
+        assert "another version" in (linker.trouble or "")
+        for told in ("people's decisions is not understood here", "it is not learnt from (1 entr"):
+            assert told in caplog.text
 
 
 def test_a_guard_with_another_secret_is_refused_and_named_everywhere() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -119,6 +119,54 @@ def test_a_batch_with_one_byte_changed_is_a_batch_or_refused(data: st.DataObject
     except Refusal:
         return
     assert all(isinstance(row, Sighting) for row in batch.sightings)
+
+
+#: Messages as guards write and read them since 2026-11-22, in this order: a batch, changes of
+#: verdicts, a ban, a reload, a beat, a verdict in the table.
+_HEX: Final = """
+9301c4083e846f9e4370d92a93c40867756172643030310791dc0012cb41da695ef0000000b5616363745f6161616161
+6161616161616161616161b46f72675f72357861757a6d656b37626663766179b47061795f6f76657233326e326e6576
+3471713364cb41da694d5c000000c2cfabc0000000000000cfabc0000000000000a25553cdfbf491a376706ea2555300
+a6617065782d3496cfc0ffee0000000000cfc0ffee0000000001cfc0ffee0000000002cfc0ffee0000000003cfc0ffee
+0000000004cfc0ffee0000000005cd0384cd04b0c3
+
+9301c4083e846f9e4370d92a9303c403352d309293a6616363745f31a6635f30303031cb3fe800000000000093a66163
+63745f32c0cb0000000000000000
+
+9301c4083e846f9e4370d92a92a6726576696577c4867b226174223a313737323435323830302e302c2272756c696e67
+223a2262616e222c226163636f756e74223a22616363745f31222c2263616d706169676e223a6e756c6c2c2272656173
+6f6e223a226672617564222c226279223a22616461222c22756e74696c223a6e756c6c2c227375626a656374223a2222
+2c226c696e6b223a22227d0a
+
+9301c4083e846f9e4370d92a91a672656c6f6164
+
+94a6686f73743a31a439633930a5302e312e30c4083e846f9e4370d92a
+
+92a6635f30303031cb3fe8000000000000
+"""
+WRITTEN: Final = tuple(map(bytes.fromhex, _HEX.split("\n\n")))
+
+
+def test_a_message_of_another_form_is_of_another_version() -> None:
+    # Or guards of two versions on one store would take each other's words for something else, or
+    # for nothing. Where this fails, `VERSION` has to grow with the change.
+    assert wire.VERSION == 1
+    seen = msgspec.structs.replace(ring.member(0), flags=frozenset({"vpn"}), refused=True)
+    ban = Review(at=build.NOW, ruling=Ruling.BAN, account="acct_1", reason="fraud", by="ada")
+    facts = CampaignFacts(id="c_0001", confidence=0.75)
+
+    written = (
+        pack_batch(KEY, GUARD, 7, [seen], DISGUISE),
+        wire.pack_changes(KEY, 3, b"5-0", [("acct_1", facts), ("acct_2", None)]),
+        wire.pack_review(KEY, ban),
+        wire.pack_reload(KEY),
+        wire.pack_beat(wire.Beat(label="host:1", policy="9c90", version="0.1.0", key=KEY)),
+        wire.pack_facts(facts),
+    )
+
+    assert written == WRITTEN
+    assert fields(read_batch(WRITTEN[0], KEY).sightings[0]) == fields(disguised(seen))
+    assert wire.read_order(WRITTEN[2], KEY).review() == ban
 
 
 def test_another_secret_and_another_version_are_refused_by_name() -> None:

@@ -259,7 +259,7 @@ async def learning(_exchange: Exchange) -> None:
         ({"learners": [learning]}, "is a coroutine function, and nobody awaits it"),
         ({"clock": waited}, "clock=… cannot be called as .* missing a required argument"),
     ],
-    ids=str,
+    ids=lambda said: said if isinstance(said, str) else next(iter(said)),
 )
 def test_a_part_of_the_wrong_kind_is_refused_before_anybody_is_judged(
     given: dict[str, Any], said: str

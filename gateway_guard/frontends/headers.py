@@ -125,7 +125,7 @@ def rate_limit_headers(exchange: Exchange) -> Headers:
                     at, grant = number, grants[place]
         remaining, quota, reset = grant.remaining, grant.charge.quota, grant.reset
         if remaining > quota:
-            remaining = _whole(quota)  # a burst has more, but clients take one from the other
+            remaining = float(_whole(quota))  # a burst has more, but clients take one from the other
         if dialect is _OPENAI:
             waiting = duration(reset)
         else:

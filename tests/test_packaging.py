@@ -99,6 +99,28 @@ def test_types_can_be_told_where_no_extra_is_installed(tmp_path: Path) -> None:
     assert found.stdout.startswith("Success: no issues found in ")
 
 
+#: As `hatch-mypyc` has it done, up to where a C compiler is wanted.
+_TO_C = """
+import sys
+from mypyc.build import mypyc_build
+from mypyc.options import CompilerOptions
+mypyc_build(["--ignore-missing-imports", *sys.argv[2:]], CompilerOptions(target_dir=sys.argv[1]))
+"""
+
+
+@in_a_checkout
+@pytest.mark.untraced
+def test_what_is_compiled_can_be(tmp_path: Path) -> None:
+    """A whole number in a variable of another kind, say, mypy takes and mypyc does not."""
+    made = subprocess.run(
+        [sys.executable, "-c", _TO_C, str(tmp_path), *COMPILED],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    said = [line for line in (made.stdout + made.stderr).splitlines() if "warning:" not in line]
+    assert (made.returncode, said) == (0, [])
+
+
 def test_all_is_every_extra() -> None:
     (everything,) = EXTRAS["all"]
 

@@ -125,7 +125,8 @@ def rate_limit_headers(exchange: Exchange) -> Headers:
                     at, grant = number, grants[place]
         remaining, quota, reset = grant.remaining, grant.charge.quota, grant.reset
         if remaining > quota:
-            remaining = float(_whole(quota))  # a burst has more, but clients take one from the other
+            # A burst has more, but clients take one from the other.
+            remaining = float(_whole(quota))
         if dialect is _OPENAI:
             waiting = duration(reset)
         else:

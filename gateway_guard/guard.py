@@ -41,10 +41,9 @@ from gateway_guard.intel.file import Indicators
 from gateway_guard.linking import Linking
 from gateway_guard.network.base import Network
 from gateway_guard.policy.source import PolicySource
-from gateway_guard.record.hearsay import Hearsay
 from gateway_guard.record.mint import LocalMint, Mint
+from gateway_guard.record.noticing import Noticing
 from gateway_guard.record.register import LocalRegister, Register
-from gateway_guard.record.unread_key import UnreadKey
 from gateway_guard.rehearsing import rehearse, settle_rehearsed, with_hits
 from gateway_guard.stores.base import ImmediateStore, Store
 from gateway_guard.stores.patience import PatientStore
@@ -135,8 +134,7 @@ class Guard:
         self._asked = accounts if isinstance(accounts, AskedDirectory) else None
         #: Who gave no answer to the decision under way; it takes them before it waits for anybody.
         self._silent: list[str] = []
-        self._hearsay = Hearsay()
-        self._unread_key = UnreadKey()
+        self._noticing = Noticing()
         #: Where secrets are written down that upstreams made for others, and whose those are.
         self.mint: Mint = mint or LocalMint()
         self.minted = self.mint.minted
@@ -189,12 +187,9 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - the last line of defence, decided by on_error
             request = Request(id=request_id, at=at, method=wire.method, path=None)
             return self._failed(policy, request, error)
-        hearsay = self._hearsay
-        if hearsay.left or hearsay.about is not policy:
-            hearsay.look(wire, request, policy)
-        unread = self._unread_key
-        if unread.left or unread.about is not policy:
-            unread.look(wire, request, policy)
+        noticing = self._noticing
+        if noticing.left or noticing.about is not policy:
+            noticing.look(wire, request, policy)
         state = stated(wire, policy.identify) if policy.identify.attributes else wire.state
         return await self.judge(request, state=state)
 

@@ -15,11 +15,9 @@ _EVIDENCE: Final = FACTS - {"indicator"} | {"risk", "signal", "prompt"}
 def check_hearsay(scope: Scope, rules: list[Read]) -> None:
     """Refusals for no more than that anybody, however unsure, said so."""
     for read in rules:
-        rule, said = read.rule, read.shapes.get("indicator")
+        said = read.shapes.get("indicator")
         if (
-            rule is not None
-            and rule.action.refuses
-            and not rule.shadow
+            read.refuses
             and isinstance(said, Said)
             and said.anybody
             and not _EVIDENCE & read.shapes.keys()

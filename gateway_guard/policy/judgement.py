@@ -65,6 +65,11 @@ class Read:
     complete: bool
     enforced: bool
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it refuses in earnest: a rehearsal does not."""
+        return self.rule is not None and self.rule.action.refuses and not self.rule.shadow
+
 
 def compile_rules(scope: Scope, node: Node) -> list[Read]:
     """Every rule, in file order."""
@@ -298,7 +303,7 @@ def check_corroboration(scope: Scope, rules: list[Read]) -> None:
     strongest = max(weighted, key=scope.most)
     for read in rules:
         rule, risk = read.rule, read.shapes.get("risk")
-        if rule is None or not rule.action.refuses or rule.shadow or FACTS & read.shapes.keys():
+        if rule is None or not read.refuses or FACTS & read.shapes.keys():
             continue
         if isinstance(risk, Bands) and 0.0 < risk.spans[0][0] <= scope.most(strongest):
             scope.found.at(
@@ -323,11 +328,9 @@ def check_clouds(scope: Scope, rules: list[Read]) -> None:
     """Refusals of whoever calls from a cloud, where clients of an API are at home."""
     narrower = FACTS - {"network"} | {"risk", "signal", "prompt", "path", "model_route"}
     for read in rules:
-        rule, network = read.rule, read.shapes.get("network")
+        network = read.shapes.get("network")
         if (
-            rule is not None
-            and rule.action.refuses
-            and not rule.shadow
+            read.refuses
             and isinstance(network, Values)
             and "hosting" in network.words
             and not narrower & read.shapes.keys()

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-
 import pytest
 
-from gateway_guard.building import build_guard
-from gateway_guard.network.unknown import NoNetwork
-from gateway_guard.record import hearsay
-from gateway_guard.settings import Settings
 from tests import build
+from tests.record import noticed
 
 POLICY = "mode: enforce"
 NAMED = "mode: enforce\nidentify: { trusted_proxies: [10.0.0.0/8] }"
@@ -28,16 +22,9 @@ def warned(
 ) -> list[str]:
     """What was logged of requests from `peer`."""
 
-    async def ask() -> None:
-        guard = build_guard(
-            build.policy(text), network=NoNetwork(), settings=Settings(secret=build.SECRET)
-        )
-        for _ in range(times):
-            await guard.decide(build.wire(peer=peer, headers=headers or FORWARDED))
-
-    with caplog.at_level(logging.WARNING, logger=hearsay.__name__):
-        asyncio.run(ask())
-    return [record.message for record in caplog.records if record.name == hearsay.__name__]
+    return noticed.warned(
+        caplog, text, lambda: build.wire(peer=peer, headers=headers or FORWARDED), times
+    )
 
 
 def test_a_proxy_nobody_named_is_said_once_with_what_to_write(
@@ -105,29 +92,3 @@ def test_a_probe_or_what_the_policy_reads_is_no_reason_to_warn(
     headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert warned(caplog, BY_HEADER, headers=headers) == []
-
-
-def test_a_policy_that_names_another_network_is_warned_of_again(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    looked = hearsay.Hearsay()
-    wire = build.wire(peer="192.168.0.9", headers=FORWARDED)
-    request = build.request(client_ip="192.168.0.9", ip_source="peer")
-    first, second = build.policy(POLICY), build.policy(NAMED)
-
-    for policy in (first, first, second):
-        looked.look(wire, request, policy)
-
-    assert len(caplog.records) == 2
-
-
-def test_after_so_many_requests_nobody_looks_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hearsay, "MOST", 2)
-    looked = hearsay.Hearsay()
-    policy, wire = build.policy(POLICY), build.wire(headers={})
-
-    for _ in range(2):
-        looked.look(wire, build.request(client_ip="10.0.3.7", ip_source="peer"), policy)
-
-    assert looked.left == 0
-    assert looked.about is policy

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-
 import pytest
 
-from gateway_guard.building import build_guard
-from gateway_guard.network.unknown import NoNetwork
-from gateway_guard.record import unread_key
-from gateway_guard.settings import Settings
 from tests import build
+from tests.record import noticed
 
 MISSPELT = "mode: enforce\nidentify: { account: { header: x-api-kye } }"
 STATE = "mode: enforce\nidentify: { account: { state: account } }"
@@ -27,16 +21,9 @@ def warned(
 ) -> list[str]:
     """What was logged of requests with these headers."""
 
-    async def ask() -> None:
-        guard = build_guard(
-            build.policy(text), network=NoNetwork(), settings=Settings(secret=build.SECRET)
-        )
-        for _ in range(times):
-            await guard.decide(build.wire(path, headers=headers or BEARER, key=None))
-
-    with caplog.at_level(logging.WARNING, logger=unread_key.__name__):
-        asyncio.run(ask())
-    return [record.message for record in caplog.records if record.name == unread_key.__name__]
+    return noticed.warned(
+        caplog, text, lambda: build.wire(path, headers=headers or BEARER, key=None), times
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,14 +59,3 @@ def test_nothing_is_said_where_every_key_is_read(
     text: str, headers: dict[str, str], path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert warned(caplog, text, headers, path) == []
-
-
-def test_after_so_many_requests_nobody_looks_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unread_key, "MOST", 2)
-    looked, policy = unread_key.UnreadKey(), build.policy(MISSPELT)
-
-    for _ in range(3):
-        looked.look(build.wire(headers={}, key=None), build.request(account=None), policy)
-
-    assert looked.left == 0
-    assert looked.about is policy

@@ -113,6 +113,11 @@ class Linking:
             "campaign_accounts": (len(memory.traces), memory.bounds.accounts),
         }
 
+    @property
+    def given_up(self) -> dict[str, int]:
+        """Table → entries that went before their time; those of a restored snapshot count, too."""
+        return {"campaign_accounts": self.linker.memory.gone}
+
     def position(self) -> dict[str, object]:
         """How far the linker is, for a diagnostic snapshot."""
         cases = self.linker.cases

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from uvicorn.server import ServerState
 
 from gateway_guard.accounts.http import HttpDirectory
 from gateway_guard.frontends.admin import Health
-from gateway_guard.frontends.snapshot import Sizes, Snapshot, sizes_of
+from gateway_guard.frontends.snapshot import Sizes, Snapshot, given_up_of, sizes_of
 from gateway_guard.guard import Guard
 from gateway_guard.record.log import DecisionLog
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.settings import Settings
 from gateway_guard.stores.published import publish
+
+#: What a snapshot shows as tables.
+_TABLES: Final = ("gateway_guard_table_entries", "gateway_guard_table_capacity")
 
 
 class Instruments:
@@ -66,6 +69,13 @@ class Instruments:
             "table_capacity", "Most entries each of them may have.", "table",
             lambda: {name: most for name, (_, most) in self._sizes().items()},
         )  # fmt: skip
+        metrics.counters(
+            "table_given_up",
+            "Entries of a bounded table that went before their time: to make room, or, of "
+            "reservations, because nobody settled them.",
+            "table",
+            lambda: given_up_of(guard),
+        )
         if settings.intel_file:
             indicators = guard.indicators
             metrics.gauge(
@@ -116,7 +126,7 @@ class Instruments:
     def _counts(self) -> dict[str, float]:
         """What is counted, without what a snapshot shows as tables."""
         counted = self._metrics.flat().items()
-        return {k: v for k, v in counted if not k.startswith("gateway_guard_table_")}
+        return {k: v for k, v in counted if not k.startswith(_TABLES)}
 
     def _sizes(self) -> Sizes:
         state, guard = self.state, self._guard

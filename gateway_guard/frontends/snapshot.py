@@ -180,6 +180,16 @@ def sizes_of(guard: Guard, *others: object) -> dict[str, tuple[int, int]]:
     return found
 
 
+def given_up_of(guard: Guard) -> dict[str, int]:
+    """Table of `guard` → entries that went before their time, since the start: to make room, or
+    because nobody settled them. Tables that never do so are not among them.
+    """
+    found = {"profiles": guard.profiles.evicted}
+    for owner in (guard.store, guard.linking):
+        found |= getattr(owner, "given_up", {})
+    return found
+
+
 def settings_shown(settings: Settings) -> dict[str, Any]:
     """What the environment said: numbers, choices and paths; of secrets whether they are set."""
     store = settings.store

@@ -45,6 +45,11 @@ class LocalStore:
         """As `MemoryStore.sizes`."""
         return self._memory.sizes
 
+    @property
+    def given_up(self) -> dict[str, int]:
+        """As `MemoryStore.given_up`."""
+        return self._memory.given_up
+
     def set_back(self, seconds: float) -> None:
         """As `MemoryStore.set_back`."""
         self._memory.set_back(seconds)

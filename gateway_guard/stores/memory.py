@@ -136,6 +136,11 @@ class MemoryStore:
             "reservations": (self.in_flight, self.max_reservations),
         }
 
+    @property
+    def given_up(self) -> dict[str, int]:
+        """Table → entries that went before their time, since the start."""
+        return {"limit_keys": self.evictions, "reservations": self.expired}
+
     def holds(self, id: str) -> bool:
         """Whether a reservation of this id was granted and is not settled yet."""
         return id in self._held

@@ -164,6 +164,11 @@ class PatientStore:
             "waiting_keys": (self.arrears.debts, MOST_DEBTS),
         }
 
+    @property
+    def given_up(self) -> dict[str, int]:
+        """Of the limits counted here: table → entries that went before their time."""
+        return self.local.given_up
+
     def begin(self) -> None:
         """See whether the store answers, before the first request has to find out."""
         self.mender.look()

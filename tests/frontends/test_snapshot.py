@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 from gateway_guard.building import build_guard
-from gateway_guard.frontends.snapshot import OnSignal, Snapshot, cleaned, settings_shown, sizes_of
+from gateway_guard.frontends.snapshot import (
+    OnSignal,
+    Snapshot,
+    cleaned,
+    given_up_of,
+    settings_shown,
+    sizes_of,
+)
 from gateway_guard.network.unknown import NoNetwork
 from gateway_guard.record.metrics import Metrics
 from gateway_guard.settings import VARIABLES, Settings
@@ -100,6 +107,9 @@ def test_every_bounded_table_of_a_guard_keeps_its_bound_and_is_shown_with_it() -
         found
     )
     assert all(0 <= entries <= most for entries, most in found.values())
+    lost = given_up_of(guard)
+    assert lost == {"profiles": 17, "limit_keys": 15, "reservations": 0, "campaign_accounts": 0}
+    assert set(lost) <= set(found)
 
 
 def shown(file: Path, count: int) -> bool:

@@ -21,8 +21,8 @@ _GEMINI: Final = (
 )  # fmt: skip
 #: End of a canonical path → the members its API reads, `outer.inner` for one of an object; the
 #: first is the one to set where none is. Of chat that is `max_tokens`: older than its other name,
-#: and the one every server of the OpenAI dialect enforces (its o-series models refuse it, which
-#: errs on the side of the policy).
+#: and the one every server of the OpenAI dialect enforces (its o-series models refuse it:
+#: for them a policy says `chat_cap`).
 #: Source: the APIs' references (REFERENCE: OpenAI, Anthropic, Gemini, Ollama, llama.cpp, Bedrock).
 _READ: Final = (
     ("/completions", CHAT),

@@ -113,7 +113,7 @@ def _restrict(
 ) -> bool:
     before = dict(members)
     if restrictions.max_output_tokens is not None:
-        _cap(members, restrictions.max_output_tokens, dialect, path)
+        _cap(members, restrictions.max_output_tokens, restrictions.chat_cap, dialect, path)
     if restrictions.logprobs is False:
         _drop_probabilities(members)
     if restrictions.n is not None:
@@ -223,7 +223,9 @@ def _least(cap: str, dialect: Dialect) -> int:
 _ENDLESS: Final = frozenset(("num_predict", "max_tokens", "max_completion_tokens"))
 
 
-def _cap(members: _Members, most: int, dialect: Dialect, path: str | None) -> None:
+def _cap(
+    members: _Members, most: int, chat: str | None, dialect: Dialect, path: str | None
+) -> None:  # fmt: skip
     # By what the path says before what headers and body say: clients choose those.
     own = caps_of(path) if path is not None else None
     names = (*_CAPS, LENGTH) if own is not None and LENGTH in own else _CAPS
@@ -242,6 +244,9 @@ def _cap(members: _Members, most: int, dialect: Dialect, path: str | None) -> No
         return
     named_one = own[0] if own is not None else _cap_name(members, dialect)
     if named_one is not None:
+        if "messages" in members and (own == CHAT or (own is None and dialect is Dialect.OPENAI)):
+            # Other interfaces, and completions of one prompt, have the one name only.
+            named_one = chat or named_one
         _put(members, named_one, most, named, own, alike=_SAME_CAP)
 
 

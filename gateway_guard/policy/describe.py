@@ -69,7 +69,8 @@ def rule_in_words(policy: Policy, rule: Rule) -> list[str]:
         taken = rule.restrictions
         parts = []
         if taken.max_output_tokens is not None:
-            parts.append(f"at most {taken.max_output_tokens:,} output tokens")
+            where = f" ({taken.chat_cap} in chats that set none)" if taken.chat_cap else ""
+            parts.append(f"at most {taken.max_output_tokens:,} output tokens{where}")
         if taken.n is not None:
             parts.append(f"at most {_count(taken.n, 'completion')}")
         if taken.logprobs is False:

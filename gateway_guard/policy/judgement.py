@@ -170,7 +170,18 @@ def _restrictions(section: Section) -> Restrictions | None:
             "`logprobs: true` takes nothing away",
             hint="write false, or leave it out",
         )
-    return Restrictions(max_output_tokens=cap, n=n, logprobs=False if logprobs is False else None)
+    chat_cap = taken.read("chat_cap")
+    if chat_cap is not None and "max_output_tokens" not in taken:
+        section.found.at(
+            "GG304",
+            taken.place("chat_cap"),
+            "`chat_cap` says where the cap on output stands, and there is none",
+            hint="with: { max_output_tokens: 512, chat_cap: max_completion_tokens }",
+        )
+    return Restrictions(
+        max_output_tokens=cap, n=n, logprobs=False if logprobs is False else None,
+        chat_cap=chat_cap,
+    )  # fmt: skip
 
 
 def _fits(section: Section, action: Action, status: int | None) -> None:

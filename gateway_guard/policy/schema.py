@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from gateway_guard.core.caps import CHAT
 from gateway_guard.types import INDICATOR_KINDS, NETWORK_FLAGS, Action, Dialect, Inspection
 
 
@@ -295,6 +296,8 @@ SCHEMA: Final[dict[str, tuple[Key, ...]]] = {
             doc="upper bound put on the output cap"),
         Key(name="logprobs", kind="flag", doc="false: no token probabilities"),
         Key(name="n", kind="integer", low=1, high=1000, doc="upper bound on completions"),
+        Key(name="chat_cap", kind="word", words=CHAT,
+            doc="where the cap stands in a chat that sets none (default: max_tokens)"),
     ),
     "when": _WHEN,
     "band": (

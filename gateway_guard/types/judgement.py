@@ -15,11 +15,14 @@ class Restrictions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         max_output_tokens: upper bound put on the output cap, tokens, >= 1.
         logprobs: False drops any request for token probabilities.
         n: upper bound on the number of completions, >= 1.
+        chat_cap: where that bound is put in a chat of OpenAI's dialect that sets none:
+            `max_completion_tokens`, or (None) `max_tokens`.
     """
 
     max_output_tokens: int | None = None
     logprobs: bool | None = None
     n: int | None = None
+    chat_cap: str | None = None
 
 
 class ShadowHit(msgspec.Struct, frozen=True, kw_only=True, gc=False):

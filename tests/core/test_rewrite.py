@@ -359,6 +359,28 @@ def test_the_cap_stands_where_the_paths_api_reads_it_whatever_the_client_calls_i
     assert less(document, dialect, path=path) == document | expected
 
 
+@pytest.mark.parametrize(
+    ("path", "document", "expected"),
+    [
+        ("/v1/chat/completions", CHAT, {"max_completion_tokens": 100}),
+        (None, CHAT, {"max_completion_tokens": 100}),
+        ("/v1/chat/completions", CHAT | {"max_tokens": 500}, {"max_tokens": 100}),
+        ("/v1/chat/completions", CHAT | {"max_completion_tokens": 5}, {}),
+        # Whoever reads these knows the one name only.
+        ("/v1/completions", {"model": "m", "prompt": "x"}, {"max_tokens": 100}),
+        ("/v1/messages", CHAT, {"max_tokens": 100}),
+        ("/v1/responses", {"model": "m", "input": "x"}, {"max_output_tokens": 100}),
+        ("/api/chat", CHAT, {"options": {"num_predict": 100}}),
+    ],
+)
+def test_a_chat_without_a_cap_gets_it_where_the_policy_says(
+    path: str | None, document: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    taken = Restrictions(max_output_tokens=100, chat_cap="max_completion_tokens")
+
+    assert less(document, OPENAI, taken, path=path) == document | expected
+
+
 @pytest.mark.parametrize("path", ["/api/chat", "/model/x/converse"])
 def test_a_cap_the_upstream_does_not_read_does_not_stand_in_for_one_it_does(path: str) -> None:
     inner = {"/api/chat": "options", "/model/x/converse": "inferenceConfig"}[path]

@@ -17,7 +17,7 @@ class Adapt(msgspec.Struct, frozen=True, kw_only=True):
         region: country (or `unknown`) → factor, regions already expanded; 1 for any other.
         age: (age in seconds up to which it applies, exclusive; factor), rising; beyond the last
             the factor is 1.
-        tier: tier (or `unknown`) → factor (may exceed 1); 1 for any other.
+        tier: tier in small letters (or `unknown`) → factor (may exceed 1); 1 for any other.
         unknown_age: factor when nobody knows the account's age; 1 by default.
         recover: seconds in which a risk of 1 is forgotten, linearly, so that 0.5 takes half of it;
             0 forgets at once.
@@ -70,7 +70,7 @@ def factor(adapt: Adapt, facts: Facts, risk: float, now: float) -> float:
                     share *= part
                     break
     if adapt.tier:
-        share *= adapt.tier.get(account.tier or UNKNOWN, 1.0)
+        share *= adapt.tier.get((account.tier or UNKNOWN).casefold(), 1.0)
     return share
 
 

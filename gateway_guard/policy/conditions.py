@@ -96,10 +96,16 @@ def _flags(scope: Scope, node: Node, key: Key) -> Compiled | None:
     return (member(key.name, accepted), Values(accepted, universe)) if good and words else None
 
 
+#: Labels that people write into several systems; `Free` and `free` are one.
+_ANY_CASE: Final = frozenset(("account_tag", "tier", "programme"))
+
+
 def _texts(scope: Scope, node: Node, key: Key) -> Compiled | None:
     found = items(scope.found, node)
     words = frozenset(
-        item.value for item in found if name_of(scope.found, item, key.name) is not None
+        item.value.casefold() if key.name in _ANY_CASE else item.value
+        for item in found
+        if name_of(scope.found, item, key.name) is not None
     )
     if not words or len(words) != len(found):
         return None
@@ -107,7 +113,11 @@ def _texts(scope: Scope, node: Node, key: Key) -> Compiled | None:
     unknown = UNKNOWN in words
     if key.name == "account_tag":
         return (
-            lambda _r, f, _a: not words.isdisjoint(f.account.tags) if f.account.tags else unknown,
+            lambda _r, f, _a: (
+                not words.isdisjoint([tag.casefold() for tag in f.account.tags])
+                if f.account.tags
+                else unknown
+            ),
             shape,
         )
     return member(key.name, words), shape

@@ -231,11 +231,16 @@ def _adapt(scope: Scope, section: Section) -> Adapt | None:
         for code in codes or ():
             # A country in two regions gets the smaller share, whatever their order.
             region[code] = min(share, region.get(code, share))
-    tier = {
-        key_node.value: share
-        for key_node, share in _table(scope, adapt, "tier")
-        if name_of(found, key_node, "tier", known="name each tier") is not None
-    }
+    tier: dict[str, float] = {}
+    for key_node, share in _table(scope, adapt, "tier"):
+        if name_of(found, key_node, "tier", known="name each tier") is not None:
+            name = key_node.value.casefold()
+            if name in tier:
+                found.at(
+                    "GG202", key_node, f"duplicate key '{key_node.value}'",
+                    hint="tiers are compared whatever their case; keep one",
+                )  # fmt: skip
+            tier[name] = share
     recover = adapt.read("recover")
     if "recover" in adapt and "risk" not in adapt:
         found.at(

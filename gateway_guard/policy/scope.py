@@ -61,8 +61,8 @@ GET: Final[dict[str, Callable[[Request, Facts], Any]]] = {
     "dialect": lambda r, _f: r.dialect.value,
     "model_route": lambda r, _f: r.model_route,
     "organisation": lambda _r, f: f.account.organisation or UNKNOWN,
-    "tier": lambda _r, f: f.account.tier or UNKNOWN,
-    "programme": lambda _r, f: f.account.programme or UNKNOWN,
+    "tier": lambda _r, f: (f.account.tier or UNKNOWN).casefold(),
+    "programme": lambda _r, f: (f.account.programme or UNKNOWN).casefold(),
     "verified": lambda _r, f: UNKNOWN if f.account.verified is None else f.account.verified,
     "stream": lambda r, _f: UNKNOWN if r.prompt is None else r.prompt.stream,
 }

@@ -166,7 +166,7 @@ def test_an_unknown_age_gets_its_own_share_also_where_known_ages_change_nothing(
 
 def test_regions_and_tiers_multiply_and_unknown_is_a_value() -> None:
     adapt = Adapt(region={"NO": 0.5, "unknown": 0.1}, tier={"pro": 3.0, "unknown": 0.5})
-    known = build.facts(account=build.account(tier="pro"))
+    known = build.facts(account=build.account(tier="Pro"))
     stranger = build.facts(network=build.network(country=None))
     other = build.facts(network=build.network(country="SE"), account=build.account(tier="gold"))
 

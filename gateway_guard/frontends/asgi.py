@@ -33,7 +33,7 @@ from gateway_guard.frontends.handshake import answering, turn_down
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.lifespan import lifespan
 from gateway_guard.frontends.lookout import LOOK_EVERY, Lookout
-from gateway_guard.frontends.making import make_guard
+from gateway_guard.frontends.making import Recipe, settings_or
 from gateway_guard.frontends.minting import minting
 from gateway_guard.frontends.outbox import Outbox
 from gateway_guard.frontends.overruling import overruled
@@ -83,7 +83,8 @@ class GuardMiddleware:
     Attributes:
         app: the application being guarded.
         guard: the brain; shared between several middlewares if you like
-            (`GuardMiddleware(other, guard=first.guard)`).
+            (`GuardMiddleware(other, guard=first.guard)`). Another one when the application starts
+            again after it ended.
         tarpit: the refusals being held back.
         admission: what is turned away because there is too much of it.
         abandoned: requests whose client left before its body was complete, since the start. They
@@ -134,13 +135,15 @@ class GuardMiddleware:
                 `building.build_guard`; only next to `policy`. Where the settings name a decision
                 log (`GATEWAY_GUARD_DECISION_LOG`), it is written.
         """
+        self._recipe: Recipe | None = None
         if not callable(app):
             raise TypeError(f"app is no ASGI application but {type(app).__name__}")
         if policy is not None and guard is None:
-            guard = make_guard(
-                policy, settings=settings, accounts=accounts, network=network, store=store,
-                campaign_of=campaign_of, learners=learners, clock=clock,
+            self._recipe = Recipe(
+                policy=policy, settings=settings_or(settings), accounts=accounts, network=network,
+                store=store, campaign_of=campaign_of, learners=learners, clock=clock,
             )  # fmt: skip
+            guard = self._recipe.guard()
         elif guard is None or policy is not None:
             raise TypeError("GuardMiddleware needs either policy=… or guard=…")
         elif learners or any(
@@ -155,12 +158,14 @@ class GuardMiddleware:
         self.tarpit = Tarpit(max_held)
         self.admission = Admission(lag)
         self.abandoned = 0
+        self._lag = lag
         self._grace = grace
         self._lookout = Lookout()
         self._stating = Stating()
         self._on_decided = on_decided
         if isinstance(reload_every, EllipsisType):
             reload_every = None if policy is None else RELOAD_EVERY
+        self._reload_every = reload_every
         self._background = Background(guard, reload_every=reload_every)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,6 +175,8 @@ class GuardMiddleware:
             if kind == "websocket":
                 await self._websocket(scope, receive, send)
             elif kind == "lifespan":
+                if self.guard.closed and self._recipe is not None and self._recipe.again:
+                    self._begin_again(self._recipe)
                 await lifespan(
                     self.app, scope, receive, send,
                     background=self._background, close=self.admission.close,
@@ -298,6 +305,14 @@ class GuardMiddleware:
                 await outbox.settle(outcome)
         if outbox.unheard:
             await outbox.end_unheard()
+
+    def _begin_again(self, recipe: Recipe) -> None:
+        """As after a restart, for an application that starts a second time, as in each test of
+        some: what was kept in memory is forgotten.
+        """
+        self.guard = recipe.guard()
+        self.admission = Admission(self._lag)
+        self._background = Background(self.guard, reload_every=self._reload_every)
 
     async def _refuse(
         self, scope: Scope, exchange: Exchange, headers: list[tuple[bytes, bytes]],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
-from gateway_guard.accounts.base import Directory
+from gateway_guard.accounts.base import AskedDirectory, Directory
 from gateway_guard.building import build_guard
 from gateway_guard.clock import Clock
 from gateway_guard.core.policy import Policy
@@ -28,46 +30,74 @@ _made: Final[WeakValueDictionary[str, Guard]] = WeakValueDictionary()
 _told: Final[set[str]] = set()
 
 
-def make_guard(
-    policy: str | Path | Policy,
-    *,
-    settings: Settings | None,
-    accounts: Directory | None,
-    network: Network | None,
-    store: Store | str | None,
-    campaign_of: Callable[[str], CampaignFacts | None] | None,
-    learners: Sequence[Learner],
-    clock: Clock | None,
-) -> Guard:
-    """As `building.build_guard`, with the decision log that the settings name.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """What a middleware makes its guard of; as `building.build_guard` takes it."""
 
-    Frameworks make their middleware when the server starts the application, and uvicorn takes what
-    is raised there for "no lifespan" and says nothing of it. So whatever is raised is logged, too.
+    policy: str | Path | Policy
+    settings: Settings
+    accounts: Directory | None
+    network: Network | None
+    store: Store | str | None
+    campaign_of: Callable[[str], CampaignFacts | None] | None
+    learners: Sequence[Learner]
+    clock: Clock | None
+
+    @property
+    def again(self) -> bool:
+        """Whether another guard can be made when the first is closed: a store and a directory that
+        the application brought are closed with it.
+        """
+        return isinstance(self.store, str | None) and not isinstance(self.accounts, AskedDirectory)
+
+    def guard(self) -> Guard:
+        """As `building.build_guard`, with the decision log that the settings name.
+
+        Frameworks make their middleware when the server starts the application, and uvicorn takes
+        what is raised there for "no lifespan" and says nothing of it. So whatever is raised is
+        logged, too.
+
+        Raises:
+            SettingsError: the decision log cannot be opened; and as `building.build_guard`.
+        """
+        settings = self.settings
+        with _logged():
+            guard = build_guard(
+                self.policy, settings=settings, accounts=self.accounts, network=self.network,
+                store=self.store, campaign_of=self.campaign_of, learners=self.learners,
+                clock=self.clock,
+            )  # fmt: skip
+            decisions = DecisionLog.configured(settings)
+        guard.policies.warn()
+        if decisions is not None:
+            guard.learners = (*guard.learners, decisions.write)
+            guard.closes.append(decisions.close)
+        if guard.policy.verification is not None and not settings.secret_lasts:
+            log.warning(
+                "links to verify an account work only in the process that made them, until it "
+                "ends: set GATEWAY_GUARD_SECRET (openssl rand -hex 32)"
+            )
+        _tell_of_others(guard)
+        return guard
+
+
+def settings_or(settings: Settings | None) -> Settings:
+    """`settings`, or what the environment says.
 
     Raises:
-        SettingsError: the decision log cannot be opened; and as `building.build_guard`.
+        SettingsError: it says something that makes no sense; logged, too.
     """
+    with _logged():
+        return Settings.from_environment() if settings is None else settings
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
     try:
-        settings = Settings.from_environment() if settings is None else settings
-        guard = build_guard(
-            policy, settings=settings, accounts=accounts, network=network, store=store,
-            campaign_of=campaign_of, learners=learners, clock=clock,
-        )  # fmt: skip
-        decisions = DecisionLog.configured(settings)
+        yield
     except (GuardError, TypeError) as error:
         log.error("the guard cannot start, and nothing will be answered: %s", error)
         raise
-    guard.policies.warn()
-    if decisions is not None:
-        guard.learners = (*guard.learners, decisions.write)
-        guard.closes.append(decisions.close)
-    if guard.policy.verification is not None and not settings.secret_lasts:
-        log.warning(
-            "links to verify an account work only in the process that made them, until it "
-            "ends: set GATEWAY_GUARD_SECRET (openssl rand -hex 32)"
-        )
-    _tell_of_others(guard)
-    return guard
 
 
 def _tell_of_others(guard: Guard) -> None:

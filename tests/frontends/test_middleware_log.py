@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from gateway_guard.building import build_guard
 from gateway_guard.errors import PolicyError, SettingsError
 from gateway_guard.frontends.asgi import GuardMiddleware
 from gateway_guard.network.unknown import NoNetwork
@@ -78,14 +79,48 @@ class SharedStore:
         return None
 
 
-@pytest.mark.parametrize("store", [None, SharedStore()], ids=["memory", "shared"])
-def test_an_application_that_starts_a_second_time_is_told_that_its_guard_is_closed(
-    store: SharedStore | None, caplog: pytest.LogCaptureFixture
+def test_an_application_that_starts_again_has_a_guard_that_writes_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    path = tmp_path / "decisions.jsonl"
+    app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
     guarded = GuardMiddleware(
-        Starlette(), policy=build.policy("mode: enforce\n"), network=NoNetwork(),
-        settings=Settings(secret=build.SECRET), store=store,
+        app, policy=build.policy("mode: enforce\nlimits: { r: { per: account, requests: 1/hour } }"),
+        settings=Settings(secret=build.SECRET, decision_log=str(path)), network=NoNetwork(),
     )  # fmt: skip
+    statuses, guards = [], []
+
+    for _ in range(3):
+        with TestClient(guarded) as client:
+            guards.append(guarded.guard)
+            for _ in range(2):
+                answered = client.post(
+                    "/v1/chat/completions", content=build.chat_body("a question"),
+                    headers={"content-type": "application/json", "authorization": "Bearer sk-1"},
+                )  # fmt: skip
+                statuses.append(answered.status_code)
+
+    # As after a restart: what was counted in memory is forgotten, whose key it is is not.
+    assert statuses == [200, 429] * 3
+    assert len({json.loads(line)["account"] for line in path.read_text().splitlines()}) == 1
+    assert len(path.read_text().splitlines()) == 6
+    assert len(set(guards)) == 3
+    assert all(guard.closed for guard in guards)
+    assert "closed" not in caplog.text
+
+
+@pytest.mark.parametrize("brought", ["guard", "store"])
+def test_an_application_that_starts_again_is_told_that_what_it_brought_is_closed(
+    brought: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy, settings = build.policy("mode: enforce\n"), Settings(secret=build.SECRET)
+    if brought == "guard":
+        own = build_guard(policy, settings=settings, network=NoNetwork())
+        guarded = GuardMiddleware(Starlette(), guard=own)
+    else:
+        guarded = GuardMiddleware(
+            Starlette(), policy=policy, network=NoNetwork(), settings=settings, store=SharedStore()
+        )
 
     with TestClient(guarded):
         first = caplog.text
@@ -94,7 +129,7 @@ def test_an_application_that_starts_a_second_time_is_told_that_its_guard_is_clos
 
     assert "closed" not in first
     assert "make the application anew" in second
-    assert ("on_error.store decides" in second) is (store is not None)
+    assert ("on_error.store decides" in second) is (brought == "store")
 
 
 @pytest.mark.parametrize("lasts", [True, False], ids=["a secret of ours", "one made up"])

@@ -205,6 +205,20 @@ def test_an_ipv4_file_asked_for_ipv6_is_passed_over(tmp_path: Path) -> None:
     assert layered.lookup("2001:4860:4860::8888").asn == 15169
 
 
+def test_a_list_of_vpns_that_holds_a_relay_refuses_nobody_who_calls_through_it(
+    tmp_path: Path, bundled: NetworkDatabase
+) -> None:
+    # X4BNet's list of VPNs has all of Apple's relay in it; fetched afresh it lies over the bundle.
+    fresh = tmp_path / "vpn.txt"
+    fresh.write_text("172.224.0.0/12\n2a02:26f7::/32\n192.0.2.0/24\n")
+    layered = NetworkDatabase.bundled([f"vpn={fresh}"])
+
+    found = [layered.lookup(ip).flags for ip in ("172.226.45.1", "2a02:26f7:c000::1", "192.0.2.1")]
+
+    assert "relay" in bundled.lookup("172.226.45.1").flags
+    assert found == [{"hosting", "relay"}, {"hosting", "relay"}, {"vpn"}]
+
+
 def test_a_vendor_file_layers_over_the_bundle() -> None:
     database = NetworkDatabase.bundled([FIXTURES / "maxmind/GeoIP2-Anonymous-IP-Test.mmdb"])
 

@@ -26,6 +26,7 @@ from gateway_guard.network.ranges import (
     parse_range,
     union,
 )
+from gateway_guard.network.registered import settled
 from gateway_guard.network.rows import read_rows
 from gateway_guard.network.writer import Value, write_mmdb
 from gateway_guard.policy.countries import known
@@ -224,6 +225,7 @@ def build(
     systems: Sequence[AsRange],
     lists: Sequence[FlagList],
     build_epoch: int,
+    registered: Iterable[tuple[int, int, str]] = (),
     ranges_by_flag: Mapping[str, Sequence[Range]] = MappingProxyType({}),
     progress: Callable[[str], None] = lambda _step: None,
 ) -> Built:
@@ -236,6 +238,8 @@ def build(
         countries, systems: ranges in any order; where some overlap, see `ranges.apart`.
         lists: what flags addresses; several lists may give the same flag.
         build_epoch: Unix seconds for the file's metadata.
+        registered: country ranges by where the AS is registered, for what `countries` leaves open;
+            see `registered.settled`.
         ranges_by_flag: what else flags addresses, read already.
         progress: told the name of each step.
 
@@ -246,7 +250,7 @@ def build(
     flagged = _flagged(lists, systems, ranges_by_flag)
     progress("merging")
     layers: list[Iterable[tuple[int, int, object]]] = [
-        apart(countries),
+        settled(countries, registered),
         apart((r.first, r.last, (r.asn, r.org)) for r in systems),
     ]
     layers += [_marked(flagged[flag]) for flag in NETWORK_FLAGS]

@@ -99,6 +99,21 @@ def test_every_address_has_an_answer(ip: object) -> None:
 _SHARED = NetworkDatabase.bundled()
 
 
+@pytest.mark.parametrize(
+    ("ip", "country"),
+    [
+        ("154.24.0.1", "US"), ("154.5.0.1", "CA"), ("41.160.0.1", "ZA"),  # not AFRINIC's office
+        ("197.224.0.1", "MU"), ("102.112.0.1", "MU"),  # people of Mauritius
+        ("2c0f:f800::1", "ZA"), ("2c0f:fab0::1", "TN"),  # where the source is silent
+        ("1.1.1.1", "AU"), ("24.48.0.1", "CA"),
+    ],
+)  # fmt: skip
+def test_the_bundle_places_addresses_where_they_are_used(
+    bundled: NetworkDatabase, ip: str, country: str
+) -> None:
+    assert bundled.lookup(ip).country == country
+
+
 def test_the_bundle_keeps_relays_apart_from_vpns(bundled: NetworkDatabase) -> None:
     relay = bundled.lookup("104.28.28.1")
 

@@ -122,7 +122,7 @@ def _words(source: bytes, name: str) -> list[tuple[int, str]]:
 def _range(word: str) -> Range:
     first, dash, last = word.partition("-")
     if not dash:
-        return parse_range(_address(word))
+        return parse_range(without_port(word))
     (low, low_end), (high, high_end) = parse_range(first.strip()), parse_range(last.strip())
     prefixes = low != low_end or high != high_end
     if prefixes or low > high or (low < V4_END) != (high < V4_END):
@@ -130,7 +130,7 @@ def _range(word: str) -> Range:
     return low, high
 
 
-def _address(word: str) -> str:
+def without_port(word: str) -> str:
     """`192.0.2.1` of `192.0.2.1:8080` and `socks5://192.0.2.1:1080`: so lists name proxies."""
     scheme, slashes, rest = word.rpartition("://")
     if slashes and scheme.lower() in _SCHEMES:
@@ -138,6 +138,8 @@ def _address(word: str) -> str:
     bracketed, closing, behind = word.partition("]")
     if closing and bracketed[:1] == "[":
         address, colon, port = bracketed[1:], behind[:1], behind[1:]
+        if not behind and ":" in address:
+            return address
     else:
         address, colon, port = word.partition(":")
         if "." not in address:

@@ -17,6 +17,7 @@ def test_the_forms_found_in_the_wild_are_read() -> None:
         b"\xef\xbb\xbf# a comment, caf\xe9\n\n192.0.2.1\r\n  198.51.100.0/24  ; note\n"
         b"203.0.113.7:8080\nsocks5://203.0.113.8:1080\nHTTP://203.0.113.9/\n[2001:db8::7]:3128\n"
         b"2001:db8::/32 # v6\n192.0.2.9,SE,example\n2001:db8::5\n10.1.2.3/8\n"
+        b"[2001:db8::9]\n"
     )
 
     found = parse_ranges(source, "x")
@@ -26,7 +27,7 @@ def test_the_forms_found_in_the_wild_are_read() -> None:
         for text in (
             "192.0.2.1", "198.51.100.0/24", "203.0.113.7", "203.0.113.8", "203.0.113.9",
             "2001:db8::7", "2001:db8::/32", "192.0.2.9",
-            "2001:db8::5", "10.0.0.0/8",
+            "2001:db8::5", "10.0.0.0/8", "2001:db8::9",
         )
     ]  # fmt: skip
 

@@ -38,6 +38,42 @@ def test_a_range_is_from_its_first_to_its_last_address() -> None:
     assert [(last - first + 1, first & 0xFF) for first, last in found] == [(9, 1), (3, 1), (1, 1)]
 
 
+def test_of_a_table_the_first_column_is_read() -> None:
+    source = (
+        b"192.0.2.7\t12\n192.0.2.8\t-\t192.0.2.9\n198.51.100.0/24,198.51.100.9\n192.0.2.1,caf\xe9\n"
+        b"192.0.2.1,192.0.2.1,SE\n"
+    )
+
+    found = parse_ranges(source, "x")
+
+    assert [last - first + 1 for first, last in found] == [1, 2, 256, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "line", [b"9.0.0.1,9.0.0.9,SE", b'"2a00::1","2a00::9"', b"9.0.0.1\t9.0.0.9"]
+)
+def test_a_table_of_ranges_is_not_read_as_one_of_their_first_addresses(line: bytes) -> None:
+    with pytest.raises(SourceError, match=r"feed:2: .*1' and another address; a range is written"):
+        parse_ranges(b"9.0.0.1\n" + line + b"\n", "feed")
+
+
+@pytest.mark.parametrize(
+    "prefixes", [[f"{first}.0.0.0/8" for first in range(1, 66)],
+                 [f"{first:x}::/12" for first in range(0x2000, 0x2900, 0x10)]],
+)  # fmt: skip
+def test_a_list_of_a_large_part_of_the_internet_is_one_of_something_else(
+    prefixes: list[str],
+) -> None:
+    with pytest.raises(SourceError, match="feed: more than a quarter of the Internet"):
+        parse_ranges("\n".join(prefixes).encode(), "feed")
+
+
+def test_all_hosting_there_is_is_no_large_part_of_the_internet() -> None:
+    twice = [f"{first}.0.0.0/8" for first in range(1, 65)] * 2
+
+    assert len(parse_ranges("\n".join(twice).encode(), "feed")) == 128
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import IO, Annotated, Final
@@ -17,12 +18,16 @@ from gateway_guard.cli.printable import printable
 from gateway_guard.cli.usage import check_sources
 from gateway_guard.core.address import parse_ip
 from gateway_guard.network.database import NetworkDatabase
+from gateway_guard.network.lists import without_port
 from gateway_guard.settings import Settings
 from gateway_guard.types import NetworkFacts
 
 _CHUNK: Final = 1 << 16
 _LONGEST_LINE: Final = 1_000
 _NOT_AN_ADDRESS: Final = "not an IP address"
+#: What a line of a log, a list or a table may begin with: an address, in quotes, behind a scheme,
+#: with a port, before a prefix length, a zone or other columns.
+_FIRST: Final = re.compile(r"""(?:\w+://)?["']?(\[?[0-9A-Fa-f:.]+(?:\](?::\d+)?)?)""")
 _NO_ANSWER: Final = "no database answers for this address"
 
 
@@ -58,7 +63,7 @@ class _Answers:
         address = parse_ip(text)
         if address is None:
             self.bad += 1
-            return Line(ip=text[:100], error=_NOT_AN_ADDRESS)
+            return Line(ip=text[:100], error=_bad(text))
         facts: NetworkFacts = self._lookup(address)
         if not facts.known:
             self.bad += 1
@@ -74,6 +79,17 @@ class _Answers:
             canonical=msgspec.UNSET if address == text else address,
             error=msgspec.UNSET if facts.known else _NO_ANSWER,
         )
+
+
+def _bad(text: str) -> str:
+    """Why `text` is not answered, and which address in front of it would be.
+
+    That is not looked up by itself: the address of a proxy is not its client's, and one address
+    stands for no prefix.
+    """
+    found = _FIRST.match(text[:_LONGEST_LINE])
+    meant = parse_ip(without_port(found[1])) if found else None
+    return _NOT_AN_ADDRESS if meant is None else f"{_NOT_AN_ADDRESS} alone; ask for {meant}"
 
 
 def batches(stream: IO[bytes]) -> Iterator[list[str]]:

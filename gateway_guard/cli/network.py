@@ -72,6 +72,7 @@ def _as_files(path: Path) -> list[Path]:
 def _build(
     sources: Path | None,
     countries: list[Path],
+    registered: list[Path],
     systems: list[Path],
     lists: list[FlagList],
     proxies: list[Path],
@@ -79,18 +80,19 @@ def _build(
     built: date,
 ) -> dict[str, Any]:
     flag_lists = (known_lists(sources) if sources is not None else []) + lists
-    if not (flag_lists or countries or systems or proxies):
+    if not (flag_lists or countries or registered or systems or proxies):
         raise typer.BadParameter(
-            "nothing to build from: --sources, --country, --asn, --list or --ip2proxy"
+            "nothing to build from: --sources, --country, --registered, --asn, --list or --ip2proxy"
         )
     if any(entry.asns for entry in lists) and not systems:
         raise typer.BadParameter("--asn-list needs --asn: whose addresses are those of a number?")
     files = [file for path in systems for file in _as_files(path)]
     listed = [Path(one.file) for one in flag_lists]
-    check_outputs({"--out": out}, *countries, *files, *listed, *proxies)
+    check_outputs({"--out": out}, *countries, *registered, *files, *listed, *proxies)
     with _progress() as bar:
         task = bar.add_task("reading countries")
         country_ranges = [entry for path in countries for entry in read_countries(path)]
+        registered_ranges = [entry for path in registered for entry in read_countries(path)]
         bar.update(task, description="reading AS numbers")
         as_ranges: list[AsRange] = []
         for file in files:
@@ -102,6 +104,7 @@ def _build(
                 by_flag.setdefault(flag, []).extend(ranges)
         made = build(
             countries=country_ranges,
+            registered=registered_ranges,
             systems=as_ranges,
             lists=flag_lists,
             ranges_by_flag=by_flag,
@@ -178,6 +181,13 @@ def register(app: typer.Typer) -> None:
         country: Annotated[
             list[Path] | None, typer.Option(help="MMDB file with countries; repeatable.")
         ] = None,
+        registered: Annotated[
+            list[Path] | None,
+            typer.Option(
+                help="MMDB file with the country each AS is registered in, for what --country "
+                "leaves open; repeatable."
+            ),
+        ] = None,
         asn: Annotated[
             list[Path] | None,
             typer.Option(help="CSV `first,last,number,name`, or a folder of asn-ipv?-num.csv."),
@@ -210,6 +220,7 @@ def register(app: typer.Typer) -> None:
         report = _build(
             sources,
             country or [],
+            registered or [],
             asn or [],
             _option_list(flag_list or [], asns=False) + _option_list(asn_list or [], asns=True),
             ip2proxy or [],

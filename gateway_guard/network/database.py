@@ -24,9 +24,10 @@ from gateway_guard.errors import SourceError
 from gateway_guard.files import Files, Stamp, stamp
 from gateway_guard.network.base import UNKNOWN_NETWORK
 from gateway_guard.network.build import merge_flags
+from gateway_guard.network.flags import FLAG_SETS
 from gateway_guard.network.lists import read_ranges
 from gateway_guard.network.mmdb import Opened, open_bytes, open_file
-from gateway_guard.network.vendors import ASN, COUNTRY, FLAG_SETS, FLAGS, Adapter, recognise
+from gateway_guard.network.vendors import ASN, COUNTRY, FLAGS, Adapter, recognise
 from gateway_guard.types import NETWORK_FLAGS, NetworkFacts
 
 log = logging.getLogger(__name__)

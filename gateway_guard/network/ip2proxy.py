@@ -12,10 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway_guard.errors import SourceError
+from gateway_guard.network.flags import FLAG_SETS, proxy_type
 from gateway_guard.network.lists import too_wide
 from gateway_guard.network.ranges import Range, parse_range, union
 from gateway_guard.network.rows import read_rows
-from gateway_guard.network.vendors import FLAG_SETS, proxy_type
 
 _END = 1 << 128
 

@@ -40,6 +40,8 @@ READ_SECONDS: Final = 30.0
 #: Seconds for one feed altogether: a server that trickles must not hold the update for ever.
 TOTAL_SECONDS: Final = 900.0
 MAX_REDIRECTS: Final = 5
+#: A list of fewer entries than one in so many of the last one's is remarked on.
+_SHRUNK: Final = 10
 _MAX_CHECKSUM_BYTES: Final = 4_096
 _MARKER: Final = b"\xab\xcd\xefMaxMind.com"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -106,13 +108,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _State(msgspec.Struct, kw_only=True):
-    """What is remembered of the last success."""
+    """What is remembered of the last success; `entries` of a list, 0 of a database."""
 
     url: str = ""
     etag: str = ""
     last_modified: str = ""
     served: str = ""
     kept: str = ""
+    entries: int = 0
 
 
 def update(
@@ -197,13 +200,17 @@ def _update_one(feed: Feed, folder: Path, fetch: _Fetch, built: int) -> Outcome:
         last_modified=response_headers.get("last-modified", ""),
         served=served,
         kept=state.kept,
+        entries=state.entries,
     )
     if served == state.served:
         _write(memory, msgspec.json.encode(fresh))
         return Outcome(
             name=feed.name, status="unchanged", detail="same content", size=_size(target)
         )
-    data, detail = _compiled(feed, unpacked(body, fetch.max_bytes), built)
+    data, detail, fresh.entries = _compiled(feed, unpacked(body, fetch.max_bytes), built)
+    if 0 < fresh.entries * _SHRUNK < state.entries:
+        # It may be right (all proxies of yesterday are gone), so it is taken, but not in silence.
+        detail += f"; it had {state.entries:,} before: is it whole?"
     fresh.kept = hashlib.sha256(data).hexdigest()
     # The data first: a crash in between only costs one needless download.
     _write(target, data)
@@ -295,8 +302,8 @@ def _expected(feed: Feed, fetch: _Fetch) -> str:
     return word.lower()
 
 
-def _compiled(feed: Feed, content: bytes, built: int) -> tuple[bytes, str]:
-    """The MMDB bytes to keep, checked, and a sentence about them."""
+def _compiled(feed: Feed, content: bytes, built: int) -> tuple[bytes, str, int]:
+    """The MMDB bytes to keep, checked, a sentence about them, and how many entries a list has."""
     if _MARKER in content[-128 * 1024 :]:
         opened = open_bytes(content, feed.name)
         try:
@@ -307,7 +314,7 @@ def _compiled(feed: Feed, content: bytes, built: int) -> tuple[bytes, str]:
             raise SourceError(
                 f"database type {opened.database_type[:80]!r} tells no country, AS or network flag"
             )
-        return content, f"{opened.database_type[:80]}"
+        return content, f"{opened.database_type[:80]}", 0
     if feed.flag is None:
         raise SourceError(
             f"neither an MMDB file nor, without a flag, a list; write {feed.name}:FLAG=URL"
@@ -319,7 +326,7 @@ def _compiled(feed: Feed, content: bytes, built: int) -> tuple[bytes, str]:
     data = merge_flags({feed.flag: ranges}, build_epoch=built)
     open_bytes(data, feed.name).reader.close()
     left_out = "" if ranges == union(entries) else "; private addresses in it are left out"
-    return data, f"{len(entries):,} entries flagged {feed.flag}{left_out}"
+    return data, f"{len(entries):,} entries flagged {feed.flag}{left_out}", len(entries)
 
 
 def _remembered(feed: Feed, target: Path, memory: Path) -> _State:

@@ -12,6 +12,9 @@ invent names. Every rule below was read out of a vendor's sample file or documen
 - DB-IP native (MaxMind's shape) and the flat npm editions; IP2Location (MaxMind's shape).
 - IP2Proxy columns as flat keys, `-` for missing. `DCH` (data centre) is hosting, not a proxy;
   `CPN` (consumer privacy network, such as iCloud Private Relay) is a relay, not a VPN.
+- Spur's contexts: tunnels by type, `infrastructure`, proxies on the clients behind an address.
+- Answers of web services kept as MMDB (IPinfo Max, MaxMind Insights, ip-api, ipapi.is, ipdata,
+  ipregistry, IPLocate, ipgeolocation.io): facts in maps such as `geo`, `as`, `security`.
 - Our own merged file: `country_code`, `asn`, `as_org`, `flags` (bits in `NETWORK_FLAGS`' order).
 """
 
@@ -23,8 +26,17 @@ from typing import Any, Final
 import msgspec
 
 from gateway_guard.network.build import DATABASE_TYPE
+from gateway_guard.network.flags import (
+    FLAG_KEYS,
+    FLAG_NAMES,
+    RESIDENTIAL,
+    USE_KEYS,
+    context_bits,
+    key_bits,
+    proxy_type,
+    use_bits,
+)
 from gateway_guard.policy import countries
-from gateway_guard.types import NETWORK_FLAGS
 
 #: (country, asn, as_org, flag bits); what a record does not tell is None or 0.
 Reading = tuple[str | None, int | None, str | None, int]
@@ -34,60 +46,33 @@ COUNTRY: Final = 1
 ASN: Final = 2
 FLAGS: Final = 4
 
-_BIT: Final = {flag: 1 << at for at, flag in enumerate(NETWORK_FLAGS)}
-#: Every combination of flags as the set that `NetworkFacts` shows.
-FLAG_SETS: Final = tuple(
-    frozenset(flag for flag in NETWORK_FLAGS if bits & _BIT[flag])
-    for bits in range(1 << len(NETWORK_FLAGS))
-)
-
-#: Boolean keys, by those who write them: MaxMind, IPinfo old and new. Vendors leave out what is not
-#: true, and a sample of two thousand nodes can miss what a thousand addresses of millions are (Tor
-#: exits): so where one key of a family was seen, all of them are looked for.
-_FLAG_FAMILIES: Final = (
-    {
-        "is_anonymous": 0,  # any of the others, plain hosting too: no flag of ours
-        "is_anonymous_vpn": _BIT["vpn"],
-        "is_public_proxy": _BIT["proxy"],
-        "is_residential_proxy": _BIT["residential"],
-        "is_tor_exit_node": _BIT["tor"],
-        "is_hosting_provider": _BIT["hosting"],
-        "is_anonymous_proxy": _BIT["proxy"],  # City and Enterprise of years ago
-    },
-    {
-        "hosting": _BIT["hosting"],
-        "proxy": _BIT["proxy"],
-        "relay": _BIT["relay"],
-        "tor": _BIT["tor"],
-        "vpn": _BIT["vpn"],
-    },
-    {
-        "is_hosting": _BIT["hosting"],
-        "is_proxy": _BIT["proxy"],
-        "is_relay": _BIT["relay"],
-        "is_tor": _BIT["tor"],
-        "is_vpn": _BIT["vpn"],
-    },
-)
-_FLAG_KEYS: Final = frozenset(
-    key for family in _FLAG_FAMILIES for key, bit in family.items() if bit
-)
-_PROXY_TYPES: Final = {
-    "VPN": _BIT["vpn"],
-    "TOR": _BIT["tor"],
-    "PUB": _BIT["proxy"],
-    "WEB": _BIT["proxy"],
-    "DCH": _BIT["hosting"],
-    "RES": _BIT["residential"],
-    "CPN": _BIT["relay"],
-}
-#: Keys whose word `hosting` (or `DCH`) says that the address is in a data centre.
-_USE_KEYS: Final = ("user_type", "usage_type", "as_type")
 #: Presence in such a file means "residential proxy"; these are all the keys it has.
 _RESIDENTIAL_MAXMIND: Final = frozenset(
     ("anonymizer_confidence", "network_last_seen", "provider_name")
 )
-
+#: Keys that hold a country as a code, a name (which is no answer) or a map; the surest first.
+_COUNTRY_KEYS: Final = (
+    *("country_code", "countryCode", "country_code2", "country_iso_code", "country"),
+)
+#: Keys of the code in a map under one of those.
+_CODE_KEYS: Final = ("iso_code", "code")
+#: Keys that hold the number of an AS, and for each those of its name beside it: where MaxMind knows
+#: no name, `organization` is whose network in it that is.
+_SYSTEM_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "autonomous_system_number": ("autonomous_system_organization",),
+    "asn": ("as_org", "as_name", "asname", "as", "name", "organization", "org"),
+    "number": ("organization", "name"),
+    "as": ("asname",),
+}
+#: Maps that hold facts, by what is looked for in them.
+_PLACES: Final = frozenset(("geo", "location"))
+_SYSTEMS: Final = frozenset(("as", "asn", "connection", "traits"))
+_FLAGGED: Final = frozenset(
+    ("anonymous", "anonymizer", "privacy", "security", "threat", "traits", "connection")
+)
+_MAPS: Final = _PLACES | _SYSTEMS | _FLAGGED
+#: Keys of one of Spur's contexts.
+_CONTEXT: Final = frozenset(("tunnels", "infrastructure"))
 
 #: Keys of what our compiler writes.
 _OWN_KEYS: Final = frozenset(("country_code", "asn", "as_org", "flags"))
@@ -116,27 +101,33 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
 
 def recognise(database_type: str, sample: Sequence[Any]) -> Adapter | None:
     """The adapter for a file, or None when its records tell nothing the guard wants."""
-    keys: set[str] = set()
-    trait_keys: set[str] = set()
-    for record in sample:
-        if isinstance(record, Mapping):
-            keys.update(record)
-            traits = record.get("traits")
-            if isinstance(traits, Mapping):
-                trait_keys.update(traits)
+    shapes = _shapes(sample)
+    keys = shapes[None]
     lowered = database_type.lower()
     if _is_own(database_type, keys, sample):
         # What the sample shows. `read` finds more: a few flagged addresses among many countries.
         holds = (COUNTRY if "country_code" in keys else 0) | (ASN if "asn" in keys else 0)
         holds |= FLAGS if "flags" in keys or not holds else 0
         return Adapter(kind="gateway-guard", holds=holds, read=_read_own)
-    if (keys and keys <= _RESIDENTIAL_MAXMIND) or (
-        "percent_days_seen" in keys and not keys & _FLAG_KEYS
-    ):
+    flagged = not keys.isdisjoint(FLAG_NAMES)
+    if (keys and keys <= _RESIDENTIAL_MAXMIND) or ("percent_days_seen" in keys and not flagged):
         return Adapter(kind="residential proxies", holds=FLAGS, read=_read_residential)
-    if "residential" in lowered and "proxy" in lowered and not keys & _FLAG_KEYS:
+    if "residential" in lowered and "proxy" in lowered and not flagged:
         return Adapter(kind="residential proxies", holds=FLAGS, read=_read_residential)
-    return _compose(lowered, keys, trait_keys)
+    return _compose(lowered, shapes)
+
+
+def _shapes(sample: Sequence[Any]) -> dict[str | None, set[str]]:
+    """Keys of the records (under None), and of the maps in them that may hold facts."""
+    shapes: dict[str | None, set[str]] = {None: set()}
+    for record in sample:
+        if not isinstance(record, Mapping):
+            continue
+        shapes[None].update(record)
+        for name, value in record.items():
+            if name in _MAPS and isinstance(value, Mapping):
+                shapes.setdefault(name, set()).update(value)
+    return shapes
 
 
 def _is_own(database_type: str, keys: set[str], sample: Sequence[Any]) -> bool:
@@ -151,58 +142,90 @@ def _is_own(database_type: str, keys: set[str], sample: Sequence[Any]) -> bool:
     return True
 
 
-def _compose(lowered: str, keys: set[str], trait_keys: set[str]) -> Adapter | None:
+class _Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What to read in a record, or in one map of it.
+
+    Attributes:
+        name: the map's key; None for the record itself.
+        countries: keys that may hold the country, the surest first.
+        system: whether it holds the number of an AS.
+        flags: whether it has keys that are true or not.
+        uses: keys whose word may be `hosting`.
+        types: whether it has one of IP2Proxy's types.
+        context: whether it is one of Spur's contexts.
+    """
+
+    name: str | None
+    countries: tuple[str, ...] = ()
+    system: bool = False
+    flags: bool = False
+    uses: tuple[str, ...] = ()
+    types: bool = False
+    context: bool = False
+
+    @property
+    def holds(self) -> int:
+        """Bits of `COUNTRY`, `ASN`, `FLAGS`."""
+        flags = self.flags or self.uses or self.types or self.context
+        return (
+            (COUNTRY if self.countries else 0)
+            | (ASN if self.system else 0)
+            | (FLAGS if flags else 0)
+        )
+
+
+def _part(name: str | None, keys: set[str], lowered: str) -> _Part:
     # In a file about AS numbers `country` is where the AS is registered, not where the address is.
-    about_systems = "route" in keys or {"asn", "name"} <= keys
-    country = (
-        _flat_country if "country_code" in keys else _nested_country if "country" in keys else None
+    about_systems = name is None and ("route" in keys or {"asn", "name"} <= keys)
+    plain = name is None
+    # `type` is the kind of an AS only where the AS is what is spoken of.
+    typed = about_systems or name in _SYSTEMS
+    return _Part(
+        name=name,
+        countries=tuple(
+            key
+            for key in _COUNTRY_KEYS
+            if key in keys and not about_systems and (plain or name in _PLACES)
+        ),
+        system=(plain or name in _SYSTEMS)
+        and not keys.isdisjoint(_SYSTEM_KEYS.keys() - ({"number"} if plain else set())),
+        # An Anonymous-IP file of nothing but `is_anonymous` in the sample still is one.
+        flags=(plain or name in _FLAGGED)
+        and ((plain and "anonymous" in lowered) or not keys.isdisjoint(FLAG_KEYS)),
+        uses=tuple(key for key in USE_KEYS if key in keys)
+        + (("type",) if typed and "type" in keys else ()),
+        types=plain and "proxy_type" in keys,
+        context=plain and not keys.isdisjoint(_CONTEXT),
     )
-    if about_systems:
-        country = None
-    asn: Callable[[Mapping[str, Any]], tuple[int | None, str | None]] | None = None
-    nested = False
-    if keys & {"autonomous_system_number", "asn"}:
-        asn = _system
-    elif "autonomous_system_number" in trait_keys:
-        asn, nested = _system, True
-    # An Anonymous-IP file of nothing but `is_anonymous` in the sample still is one.
-    flag_keys = _flag_keys(keys | {"is_anonymous"} if "anonymous" in lowered else keys)
-    trait_flags = _flag_keys(trait_keys)
-    uses: tuple[str, ...] = tuple(key for key in _USE_KEYS if key in keys)
-    if about_systems and "type" in keys:
-        uses = (*uses, "type")
-    trait_uses = tuple(key for key in _USE_KEYS if key in trait_keys)
-    types = "proxy_type" in keys
-    flags = bool(flag_keys or trait_flags or uses or trait_uses or types)
-    holds = (COUNTRY if country else 0) | (ASN if asn else 0) | (FLAGS if flags else 0)
+
+
+def _compose(lowered: str, shapes: Mapping[str | None, set[str]]) -> Adapter | None:
+    parts = tuple(
+        part for name, keys in shapes.items() if (part := _part(name, keys, lowered)).holds
+    )
+    holds = 0
+    for part in parts:
+        holds |= part.holds
     if not holds:
         return None
 
     def read(record: Any) -> Reading:
+        code = number = org = None
+        bits = 0
         if not isinstance(record, Mapping):
             return None, None, None, 0
-        traits = record.get("traits") if trait_keys else None
-        if not isinstance(traits, Mapping):
-            traits = {}
-        code = country(record) if country is not None else None
-        number, org = asn(traits if nested else record) if asn is not None else (None, None)
-        bits = _bits(record, flag_keys, uses) | _bits(traits, trait_flags, trait_uses)
-        if types:
-            bits |= proxy_type(record.get("proxy_type"))
+        for part in parts:
+            inner = record if part.name is None else record.get(part.name)
+            if not isinstance(inner, Mapping):
+                continue
+            if code is None and part.countries:
+                code = _country(inner, part.countries)
+            if number is None and part.system:
+                number, org = _system(inner)
+            bits |= _bits(inner, part)
         return code, number, org, bits
 
-    return Adapter(kind=_family(lowered, keys), holds=holds, read=read)
-
-
-def _flag_keys(seen: set[str]) -> tuple[tuple[str, int], ...]:
-    """Keys to look for, with their bits: those of each family of which one was `seen`."""
-    return tuple(
-        (key, bit)
-        for family in _FLAG_FAMILIES
-        if not seen.isdisjoint(family)
-        for key, bit in family.items()
-        if bit
-    )
+    return Adapter(kind=_family(lowered, shapes[None]), holds=holds, read=read)
 
 
 def _family(lowered: str, keys: set[str]) -> str:
@@ -223,7 +246,7 @@ def _read_own(record: Any) -> Reading:
 
 
 def _read_residential(record: Any) -> Reading:  # noqa: ARG001 - being listed is the message
-    return None, None, None, _BIT["residential"]
+    return None, None, None, RESIDENTIAL
 
 
 def _code(value: Any) -> str | None:
@@ -231,61 +254,49 @@ def _code(value: Any) -> str | None:
     return countries.known(value) if isinstance(value, str) else None
 
 
-def _flat_country(record: Mapping[str, Any]) -> str | None:
-    return _code(record.get("country_code"))
-
-
-def _nested_country(record: Mapping[str, Any]) -> str | None:
-    country = record.get("country")
-    if isinstance(country, Mapping):
-        return _code(country.get("iso_code"))
-    return _code(country)
+def _country(record: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        value = record.get(key)
+        if isinstance(value, Mapping):
+            value = next((value[name] for name in _CODE_KEYS if name in value), None)
+        if (code := _code(value)) is not None:
+            return code
+    return None
 
 
 def _system(record: Mapping[str, Any]) -> tuple[int | None, str | None]:
-    get = record.get
-    number = get("autonomous_system_number")
-    if number is None:
-        number = get("asn")
-        org = get("as_org") or get("as_name") or get("as") or get("name")
-    else:
-        org = get("autonomous_system_organization")
-    if isinstance(number, str):
-        digits = number[2:] if number[:2].upper() == "AS" else number
-        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 11 else None
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 1 << 32:
-        return None, None
-    return number, org if isinstance(org, str) and org not in {"", "-"} else None
+    for key, names in _SYSTEM_KEYS.items():
+        number, behind = _number(record.get(key))
+        if number is not None:
+            for org in (behind, *map(record.get, names)):
+                if isinstance(org, str) and org not in {"", "-"}:
+                    return number, org
+            return number, None
+    return None, None
 
 
-def _true(value: Any) -> bool:
-    return (
-        value is True
-        or (isinstance(value, str) and value.lower() in {"true", "1"})
-        or (isinstance(value, int) and value == 1)
-    )
+def _number(value: Any) -> tuple[int | None, str]:
+    """The number of an AS, and what is said behind it (`AS64496 Example`)."""
+    rest = ""
+    if isinstance(value, str):
+        word, _, rest = value.partition(" ")
+        named = word[:2].upper() == "AS"
+        # Where more is said it may be a name that begins with a number.
+        digits = word[2:] if named else "" if rest else word
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 11 else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as converters from JSON write it
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 32:
+        return None, ""
+    return value, rest.strip()
 
 
-def _bits(
-    record: Mapping[str, Any], flag_keys: tuple[tuple[str, int], ...], uses: tuple[str, ...]
-) -> int:
-    bits = 0
-    for key, bit in flag_keys:
-        value = record.get(key)
-        if value and _true(value):
-            bits |= bit
-    for key in uses:
-        use = record.get(key)
-        if isinstance(use, str) and (use.lower() == "hosting" or "DCH" in use.split("/")):
-            bits |= _BIT["hosting"]
-    return bits
-
-
-def proxy_type(value: Any) -> int:
-    """The flag bits of one of IP2Proxy's types, or of several joined by `/`."""
-    if not isinstance(value, str):
-        return 0
-    bits = 0
-    for word in value.split("/"):
-        bits |= _PROXY_TYPES.get(word.strip().upper(), 0)
+def _bits(record: Mapping[str, Any], part: _Part) -> int:
+    bits = key_bits(record) if part.flags else 0
+    if part.uses:
+        bits |= use_bits(record, part.uses)
+    if part.types:
+        bits |= proxy_type(record.get("proxy_type"))
+    if part.context:
+        bits |= context_bits(record)
     return bits

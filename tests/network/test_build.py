@@ -25,6 +25,7 @@ from gateway_guard.network.build import (
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.network.mmdb import open_bytes
 from gateway_guard.network.ranges import parse_range
+from gateway_guard.network.registered import settled
 from gateway_guard.network.writer import write_mmdb
 from gateway_guard.types import NETWORK_FLAGS, NetworkFacts
 
@@ -34,6 +35,7 @@ def made(
     lists: dict[str, str] | None = None,
     *,
     countries: dict[str, str] | None = None,
+    registered: dict[str, str] | None = None,
     systems: dict[str, tuple[int, str]] | None = None,
     asns: dict[str, str] | None = None,
 ) -> Built:
@@ -45,6 +47,7 @@ def made(
             entries.append(FlagList(file=str(file), flag=flag, asns=kind))
     return build(
         countries=[(*parse_range(prefix), code) for prefix, code in (countries or {}).items()],
+        registered=[(*parse_range(prefix), code) for prefix, code in (registered or {}).items()],
         systems=[
             AsRange(*parse_range(prefix), asn, org)
             for prefix, (asn, org) in (systems or {}).items()
@@ -303,3 +306,36 @@ def test_a_range_within_another_takes_nothing_of_it_but_its_own(tmp_path: Path) 
 
     assert [facts.country for facts in answers] == ["US", "SE", "US", "US"]
     assert [facts.asn for facts in answers] == [1, 2, 2, 1]
+
+
+def test_where_an_as_is_registered_answers_only_what_its_users_place_leaves_open(
+    tmp_path: Path,
+) -> None:
+    built = made(
+        tmp_path,
+        countries={"9.0.0.0/24": "SE", "9.0.2.0/24": "MU", "9.0.3.0/24": "MU", "2c0f::/32": "MU"},
+        registered={
+            "9.0.0.0/22": "US", "9.0.3.0/24": "MU", "2a00::/32": "US", "2c0f::/31": "ZA",
+        },
+    )  # fmt: skip
+
+    answers = {
+        ip: ask(tmp_path, built, ip).country
+        for ip in ("9.0.0.1", "9.0.1.1", "9.0.2.1", "9.0.3.1", "2a00::1", "2c0f::1", "2c0f:1::1")
+    }
+
+    assert answers == {
+        "9.0.0.1": "SE",
+        "9.0.1.1": "US",  # nobody else says
+        "9.0.2.1": "US",  # only where AFRINIC has its office
+        "9.0.3.1": "MU",  # somebody of Mauritius
+        "2a00::1": "US",
+        "2c0f::1": "MU",  # of IPv6 it is right
+        "2c0f:1::1": "ZA",
+    }
+
+
+def test_neighbours_that_come_to_one_country_are_one_range() -> None:
+    used = [(100, 199, "US"), (200, 299, "MU"), (400, 499, "SE")]
+
+    assert settled(used, [(200, 399, "US")]) == [(100, 399, "US"), (400, 499, "SE")]

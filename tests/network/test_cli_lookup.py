@@ -55,10 +55,40 @@ def test_a_bad_address_has_an_error_and_the_rest_goes_on() -> None:
 
     assert code == 1
     assert [line.get("error") for line in lines] == [
-        "not an IP address", None, "not an IP address", "not an IP address",
+        "not an IP address", None, "not an IP address",
+        "not an IP address alone; ask for 8.8.8.8",
     ]  # fmt: skip
     assert lines[0]["ip"] == "8.8.8"
     assert lines[1] == GOOGLE
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("8.8.8.8:443", "8.8.8.8"), ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"), ("8.8.8.0/24", "8.8.8.0"),
+        ("2001:db8::/32", "2001:db8::"), ("fe80::1%eth0", "fe80::1"),
+        ("8.8.8.8 - - [24/Nov/2026] GET http://192.0.2.1/", "8.8.8.8"),
+        ("8.8.8.8,acct-1", "8.8.8.8"), ("8.8.8.8\tacct", "8.8.8.8"), ('"8.8.8.8"', "8.8.8.8"),
+        ("socks5://8.8.8.8:1080", "8.8.8.8"), ("::ffff:8.8.8.8/128", "8.8.8.8"),
+    ],
+)  # fmt: skip
+def test_a_line_of_more_than_an_address_says_what_to_ask_for(line: str, meant: str) -> None:
+    code, (answer,) = run_json("-", stdin=line.encode())
+
+    assert code == 1
+    assert answer["error"] == f"not an IP address alone; ask for {meant}"
+    assert (answer["ip"], answer["country"], answer["network"]) == (line, None, [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["# exits", "ip", "example.com", "8.8.8", "008.8.8.8", "8.8.8.8.", "1" * 2_000, "[", "٣.1"],
+)
+def test_a_line_that_begins_with_none_is_no_address(line: str) -> None:
+    code, (answer,) = run_json("-", stdin=line.encode())
+
+    assert (code, answer["error"]) == (1, "not an IP address")
 
 
 def test_an_argument_that_is_not_utf8_is_an_address_as_bad_as_any() -> None:

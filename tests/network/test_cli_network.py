@@ -68,6 +68,25 @@ def test_a_build_joins_all_sources(sources: Path, tmp_path: Path) -> None:
     assert database.describe()[0]["built"] == "2026-08-22"
 
 
+def test_a_build_takes_the_country_of_an_as_where_no_other_is_known(
+    sources: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mmdb"
+    registered = tmp_path / "registered.mmdb"
+    registered.write_bytes(
+        write_mmdb(
+            [(*parse_range("9.0.0.0/8"), 0), (*parse_range("2a00::/32"), 0)],
+            [{"country_code": "NO"}], database_type="t", description="", build_epoch=1,
+        )
+    )  # fmt: skip
+
+    code, _ = build(sources, out, "--registered", str(registered))
+
+    database = NetworkDatabase([out])
+    found = [database.lookup(ip).country for ip in ("9.0.0.1", "2a00::1")]
+    assert (code, found) == (0, ["SE", "NO"])
+
+
 def test_a_build_repeats_to_the_byte(sources: Path, tmp_path: Path) -> None:
     build(sources, tmp_path / "a.out")
     build(sources, tmp_path / "b.out")

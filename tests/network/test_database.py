@@ -99,6 +99,21 @@ def test_every_address_has_an_answer(ip: object) -> None:
 _SHARED = NetworkDatabase.bundled()
 
 
+@pytest.mark.parametrize(
+    ("ip", "country"),
+    [
+        ("154.24.0.1", "US"), ("154.5.0.1", "CA"), ("41.160.0.1", "ZA"),  # not AFRINIC's office
+        ("197.224.0.1", "MU"), ("102.112.0.1", "MU"),  # people of Mauritius
+        ("2c0f:f800::1", "ZA"), ("2c0f:fab0::1", "TN"),  # where the source is silent
+        ("1.1.1.1", "AU"), ("24.48.0.1", "CA"),
+    ],
+)  # fmt: skip
+def test_the_bundle_places_addresses_where_they_are_used(
+    bundled: NetworkDatabase, ip: str, country: str
+) -> None:
+    assert bundled.lookup(ip).country == country
+
+
 def test_the_bundle_keeps_relays_apart_from_vpns(bundled: NetworkDatabase) -> None:
     relay = bundled.lookup("104.28.28.1")
 
@@ -203,6 +218,20 @@ def test_an_ipv4_file_asked_for_ipv6_is_passed_over(tmp_path: Path) -> None:
     assert alone.lookup("::ffff:192.0.2.1").country == "SE"
     assert alone.lookup("2001:4860:4860::8888") == UNKNOWN
     assert layered.lookup("2001:4860:4860::8888").asn == 15169
+
+
+def test_a_list_of_vpns_that_holds_a_relay_refuses_nobody_who_calls_through_it(
+    tmp_path: Path, bundled: NetworkDatabase
+) -> None:
+    # X4BNet's list of VPNs has all of Apple's relay in it; fetched afresh it lies over the bundle.
+    fresh = tmp_path / "vpn.txt"
+    fresh.write_text("172.224.0.0/12\n2a02:26f7::/32\n192.0.2.0/24\n")
+    layered = NetworkDatabase.bundled([f"vpn={fresh}"])
+
+    found = [layered.lookup(ip).flags for ip in ("172.226.45.1", "2a02:26f7:c000::1", "192.0.2.1")]
+
+    assert "relay" in bundled.lookup("172.226.45.1").flags
+    assert found == [{"hosting", "relay"}, {"hosting", "relay"}, {"vpn"}]
 
 
 def test_a_vendor_file_layers_over_the_bundle() -> None:

@@ -17,6 +17,7 @@ def test_the_forms_found_in_the_wild_are_read() -> None:
         b"\xef\xbb\xbf# a comment, caf\xe9\n\n192.0.2.1\r\n  198.51.100.0/24  ; note\n"
         b"203.0.113.7:8080\nsocks5://203.0.113.8:1080\nHTTP://203.0.113.9/\n[2001:db8::7]:3128\n"
         b"2001:db8::/32 # v6\n192.0.2.9,SE,example\n2001:db8::5\n10.1.2.3/8\n"
+        b"[2001:db8::9]\n"
     )
 
     found = parse_ranges(source, "x")
@@ -26,7 +27,7 @@ def test_the_forms_found_in_the_wild_are_read() -> None:
         for text in (
             "192.0.2.1", "198.51.100.0/24", "203.0.113.7", "203.0.113.8", "203.0.113.9",
             "2001:db8::7", "2001:db8::/32", "192.0.2.9",
-            "2001:db8::5", "10.0.0.0/8",
+            "2001:db8::5", "10.0.0.0/8", "2001:db8::9",
         )
     ]  # fmt: skip
 
@@ -35,6 +36,42 @@ def test_a_range_is_from_its_first_to_its_last_address() -> None:
     found = parse_ranges(b"192.0.2.1 - 192.0.2.9\n2001:db8::1-2001:db8::3,x\n1.1.1.1-1.1.1.1", "x")
 
     assert [(last - first + 1, first & 0xFF) for first, last in found] == [(9, 1), (3, 1), (1, 1)]
+
+
+def test_of_a_table_the_first_column_is_read() -> None:
+    source = (
+        b"192.0.2.7\t12\n192.0.2.8\t-\t192.0.2.9\n198.51.100.0/24,198.51.100.9\n192.0.2.1,caf\xe9\n"
+        b"192.0.2.1,192.0.2.1,SE\n"
+    )
+
+    found = parse_ranges(source, "x")
+
+    assert [last - first + 1 for first, last in found] == [1, 2, 256, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "line", [b"9.0.0.1,9.0.0.9,SE", b'"2a00::1","2a00::9"', b"9.0.0.1\t9.0.0.9"]
+)
+def test_a_table_of_ranges_is_not_read_as_one_of_their_first_addresses(line: bytes) -> None:
+    with pytest.raises(SourceError, match=r"feed:2: .*1' and another address; a range is written"):
+        parse_ranges(b"9.0.0.1\n" + line + b"\n", "feed")
+
+
+@pytest.mark.parametrize(
+    "prefixes", [[f"{first}.0.0.0/8" for first in range(1, 66)],
+                 [f"{first:x}::/12" for first in range(0x2000, 0x2900, 0x10)]],
+)  # fmt: skip
+def test_a_list_of_a_large_part_of_the_internet_is_one_of_something_else(
+    prefixes: list[str],
+) -> None:
+    with pytest.raises(SourceError, match="feed: more than a quarter of the Internet"):
+        parse_ranges("\n".join(prefixes).encode(), "feed")
+
+
+def test_all_hosting_there_is_is_no_large_part_of_the_internet() -> None:
+    twice = [f"{first}.0.0.0/8" for first in range(1, 65)] * 2
+
+    assert len(parse_ranges("\n".join(twice).encode(), "feed")) == 128
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,24 @@ def test_a_text_list_becomes_flags(server: Server, tmp_path: Path) -> None:
     assert NetworkDatabase([tmp_path]).lookup("203.0.113.7").flags == {"tor"}
 
 
+def test_a_list_that_is_nearly_gone_is_taken_and_remarked_on(
+    server: Server, tmp_path: Path
+) -> None:
+    whole = b"".join(b"9.0.0.%d\n" % last for last in range(200))
+    details = []
+    for served in (whole, whole[:-10], b"9.0.0.1\n", b"9.0.0.1\n", whole):
+        server.pages["/tor"] = (200, {}, served)
+        details.append(fetch(server, tmp_path, "/tor", name="tor").detail)
+
+    assert details == [
+        "200 entries flagged tor",
+        "199 entries flagged tor",
+        "1 entries flagged tor; it had 199 before: is it whole?",
+        "same content",
+        "200 entries flagged tor",
+    ]
+
+
 def test_a_list_under_another_name_says_its_flag(server: Server, tmp_path: Path) -> None:
     server.pages["/p"] = (200, {}, LIST)
 

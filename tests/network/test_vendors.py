@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.network.flags import FLAG_SETS
 from gateway_guard.network.mmdb import open_file
-from gateway_guard.network.vendors import (
-    ASN,
-    COUNTRY,
-    FLAG_SETS,
-    FLAGS,
-    Adapter,
-    Reading,
-    recognise,
-)
+from gateway_guard.network.vendors import ASN, COUNTRY, FLAGS, Adapter, Reading, recognise
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -321,13 +314,126 @@ def test_a_few_flagged_addresses_in_a_file_of_ours_about_countries_are_read() ->
     assert flags_of(adapter.read({"country_code": "SE", "flags": 16})) == ["tor"]
 
 
+SPUR = {
+    "ip": "192.0.2.1",
+    "as": {"number": 64496, "organization": "Example"},
+    "infrastructure": "DATACENTER",
+    "location": {"country": "SE", "city": "Stockholm"},
+    "client": {"count": 2, "types": ["MOBILE"]},
+    "tunnels": [{"type": "VPN", "operator": "EXAMPLE_VPN", "anonymous": True}],
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        # IPinfo Max, nested as it is answered and flat as files are
+        (
+            {
+                "geo": {"country": "India", "country_code": "IN"},
+                "as": {"asn": "AS64496", "name": "Example", "type": "hosting"},
+                "anonymous": {"is_proxy": False, "is_res_proxy": True, "percent_days_seen": 3},
+                "is_anonymous": True,
+            },
+            ("IN", 64496, "Example", ["hosting", "residential"]),
+        ),
+        (
+            {"country_code": "IN", "asn": "AS64496", "as_name": "Example", "is_res_proxy": True,
+             "is_vpn": False, "percent_days_seen": 3},
+            ("IN", 64496, "Example", ["residential"]),
+        ),
+        # MaxMind Insights
+        (
+            {
+                "country": {"iso_code": "SE"},
+                "traits": {"autonomous_system_number": 64496},
+                "anonymizer": {"confidence": 99, "is_anonymous": True, "is_anonymous_vpn": True},
+            },
+            ("SE", 64496, None, ["vpn"]),
+        ),
+        # ip-api
+        (
+            {"countryCode": "SE", "as": "AS64496 Example AB", "mobile": False, "proxy": True,
+             "hosting": True},
+            ("SE", 64496, "Example AB", ["hosting", "proxy"]),
+        ),
+        # ipapi.is
+        (
+            {"is_datacenter": True, "is_tor": "true", "is_abuser": True,
+             "location": {"country": "Sweden", "country_code": "SE"},
+             "asn": {"asn": 64496, "org": "Example", "type": "isp"}},
+            ("SE", 64496, "Example", ["hosting", "tor"]),
+        ),
+        # ipdata
+        (
+            {"country_code": "SE", "asn": {"asn": "AS64496", "name": "Example", "type": "business"},
+             "threat": {"is_icloud_relay": True, "is_vpn": True, "is_datacenter": False}},
+            ("SE", 64496, "Example", ["relay"]),
+        ),
+        # ipregistry
+        (
+            {"location": {"country": {"code": "SE", "name": "Sweden"}},
+             "connection": {"asn": 64496, "organization": "Example", "type": "hosting"},
+             "security": {"is_tor_exit": True, "is_cloud_provider": False}},
+            ("SE", 64496, "Example", ["hosting", "tor"]),
+        ),
+        # ipgeolocation.io
+        (
+            {"location": {"country_code2": "SE"},
+             "security": {"is_residential_proxy": True, "is_cloud_provider": True}},
+            ("SE", None, None, ["hosting", "residential"]),
+        ),
+        # converters from JSON: numbers as floating point, words for truth
+        (
+            {"country_iso_code": "SE", "asn": 64496.0, "vpn": "yes", "tor": 1.0, "proxy": "no"},
+            ("SE", 64496, None, ["tor", "vpn"]),
+        ),
+        # a name that begins with a number is none
+        ({"country_code": "SE", "as": "7 Networks"}, ("SE", None, None, [])),
+        (SPUR, ("SE", 64496, "Example", ["hosting", "vpn"])),
+        (
+            SPUR | {"tunnels": [], "client": {"proxies": ["EXAMPLE_PROXY"]},
+                    "infrastructure": "MOBILE"},
+            ("SE", 64496, "Example", ["residential"]),
+        ),
+        (
+            SPUR | {"tunnels": [{"type": "PROXY", "operator": "ICLOUD_RELAY_PROXY"}]},
+            ("SE", 64496, "Example", ["hosting", "relay"]),
+        ),
+        # a company's own VPN hides nobody
+        (
+            SPUR | {"tunnels": [{"type": "VPN", "operator": "EXAMPLE_SASE", "anonymous": False}]},
+            ("SE", 64496, "Example", ["hosting"]),
+        ),
+        (
+            SPUR | {"tunnels": [{"type": "TOR"}, {"type": "REMOTE_DESKTOP"}, {"type": 5}, None]},
+            ("SE", 64496, "Example", ["hosting", "tor"]),
+        ),
+    ],
+)  # fmt: skip
+def test_newer_and_nested_shapes_are_read(record: dict[str, Any], expected: object) -> None:
+    reading = adapter_for("x", record).read(record)
+
+    assert (*reading[:3], flags_of(reading)) == expected
+
+
+@pytest.mark.parametrize("name", ["vpn", "proxy"])
+def test_a_relay_that_is_called_a_vpn_is_a_relay(name: str) -> None:
+    record = {"relay": True, name: True}
+
+    reading = adapter_for("x", record).read(record)
+
+    assert flags_of(reading) == sorted({"relay", name} - {"vpn"})
+
+
 MESS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(
             ["country", "country_code", "iso_code", "traits", "asn", "vpn", "proxy_type",
-             "user_type", "autonomous_system_number", "flags", "usage_type", "is_anonymous_vpn"]
+             "user_type", "autonomous_system_number", "flags", "usage_type", "is_anonymous_vpn",
+             "as", "number", "geo", "location", "security", "tunnels", "type", "client", "proxies"]
         ),
         inner,
         max_size=5,

@@ -27,6 +27,7 @@ DATA: Final = "gateway_guard/data/network.mmdb"
 #: Of the network data, as its NOTICE says in more words: what is in it → licence, where it is from.
 SOURCES: Final = {
     "ip-location-db geo-whois-asn-country": ("CC0-1.0", "https://github.com/sapics/ip-location-db"),
+    "IPtoASN country": ("PDDL-1.0", "https://iptoasn.com"),
     "ip-location-db asn": ("CC-BY-4.0", "https://github.com/sapics/ip-location-db"),
     "RouteViews IP to AS number": ("CC-BY-4.0", "https://www.routeviews.org"),
     "DB-IP IP to ASN Lite": ("CC-BY-4.0", "https://db-ip.com"),

@@ -10,8 +10,9 @@ from typing import Final
 import maxminddb
 
 from gateway_guard.errors import SourceError
+from gateway_guard.network.flags import FLAG_SETS
 from gateway_guard.network.mmdb import MAX_DEPTH, MAX_VALUES, Decoder, Opened, open_bytes
-from gateway_guard.network.vendors import FLAG_SETS, recognise
+from gateway_guard.network.vendors import recognise
 from gateway_guard.network.writer import Value, write_mmdb
 from tests.fuzz.taken import Taken
 

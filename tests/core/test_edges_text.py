@@ -338,7 +338,7 @@ def test_what_reaches_the_model_is_told_from_what_stands_by() -> None:
 
     # 3: the prompt, in the user's own turns; 1: the prompt; 0: neither.
     assert kinds(document) == {
-        "u": 0, "a": 3, "b": 3, "c": 1, "d": 1, "e": 0, "f": 3, "g": 3, "h": 0, "i": 0,
+        "u": 0, "a": 3, "b": 3, "c": 1, "d": 1, "e": 1, "f": 3, "g": 3, "h": 0, "i": 0,
         "p": 0, "Pirate": 0,
     }  # fmt: skip
 

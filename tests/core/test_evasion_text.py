@@ -253,6 +253,28 @@ def test_names_that_reach_the_model_are_looked_at() -> None:
     assert by_tool.phrases == by_role.phrases == ("denyme-7f3a",)
 
 
+@pytest.mark.parametrize("turn", [
+    {"type": "tool_use", "name": "f", "input": {"denyme-7f3a": 1}},
+    {"type": "tool_use", "name": "f", "input": {"a": [{"b": {"denyme-7f3a": 1}}]}},
+    {"functionCall": {"name": "f", "args": {"a": {"denyme-7f3a": 1}}}},
+    {"functionResponse": {"name": "f", "response": {"a": [{"denyme-7f3a": 1}]}}},
+    {"toolUse": {"name": "f", "input": {"denyme-7f3a": 1}}},
+    {"toolResult": {"content": [{"json": {"denyme-7f3a": 1}}]}},
+    {"function": {"name": "f", "arguments": {"a": {"denyme-7f3a": 1}}}},
+    {"parameters": {"dependentRequired": {"denyme-7f3a": ["a"]}}},
+])  # fmt: skip
+def test_names_in_what_tools_are_given_and_answer_are_looked_at(turn: dict[str, object]) -> None:
+    document = {"model": "m", "messages": [{"role": "assistant", "content": [turn]}]}
+
+    assert shape(document, KEYS, PHRASES).phrases == ("denyme-7f3a",)
+
+
+def test_what_an_api_calls_its_own_members_is_no_text() -> None:
+    document = {"model": "m", "input": {"denyme-7f3a": 1}, "metadata": {"denyme-7f3a": "1"}}
+
+    assert shape(document, KEYS, PHRASES).phrases == ()
+
+
 def test_a_long_list_without_text_hides_none() -> None:
     numbers = list(range(1000))
 

@@ -398,11 +398,11 @@ def test_caps_are_counts() -> None:
         return look(messages=[], max_tokens=value, **more).max_output_tokens
 
     for more in ({}, {"n": 1}):
-        assert [cap(value, **more) for value in (0, 1, 7.0, None)] == [0, 1, 7, None]
+        assert [cap(value, **more) for value in (1, 7.0, None)] == [1, 7, None]
         assert cap(2**31 - 1, **more) == 2**31 - 1
         assert cap(2**31, **more) == cap(2**40, **more) == 2**31
-        # To LM Studio and llama.cpp that is none.
-        assert cap(-1, **more) is None
+        # To LM Studio and llama.cpp that is none, and the other one to Ollama.
+        assert cap(-1, **more) is cap(0, **more) is cap(0.0, **more) is None
         for wrong in (1.5, True, "1"):
             with pytest.raises(Misshapen):
                 cap(wrong, **more)

@@ -13,6 +13,8 @@ CHAT: Final = ("max_tokens", "max_completion_tokens")
 BATCHED: Final = ("max_tokens",)
 #: Kobold's; to others a length of something else.
 LENGTH: Final = "max_length"
+#: Caps that Ollama reads, where 0 is none; its own and those of OpenAI's dialect.
+ENDLESS: Final = frozenset(("num_predict", "max_tokens", "max_completion_tokens"))
 _OLLAMA: Final = ("options.num_predict",)
 _CONVERSE: Final = ("inferenceConfig.maxTokens",)
 _GEMINI: Final = (

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway_guard.core.members import MESSAGE_MEMBERS, Misshapen, check_names
-from gateway_guard.core.texts import texts_and_files
+from gateway_guard.core.texts import FIRST, texts_and_files
 
 
 class Reader(msgspec.Struct):
@@ -190,10 +190,7 @@ def read_texts(document: dict[str, Any], reader: Reader) -> int:
     return prompts
 
 
-_SYSTEM: Final = frozenset((
-    "system", "instructions", "systemInstruction", "system_instruction", "preamble",
-    "system_prompt",
-))  # fmt: skip
+_SYSTEM: Final = frozenset(FIRST)
 #: What rankers and scorers compare, and images beside a prompt; nobody's turn.
 _COMPARED: Final = frozenset((
     "query", "queries", "documents", "items", "text_1", "text_2", "images", "image_data",

@@ -33,14 +33,18 @@ _LEET: Final = bytes(_FOLD).translate(bytes.maketrans(b"013457@$!", b"oieastasi"
 
 #: Letters that print like a Latin one (a part of Unicode TR39's confusables), as case folding
 #: leaves them: Cyrillic, Greek, Armenian, Coptic, Cherokee and Lisu; small capitals; with a stroke,
-#: a hook or no dot.
+#: a hook or no dot; and the zeros of other scripts.
 _PRINTED_LIKE: Final = {
-    "a": "аαⲁᎪꓮᴀɑ", "b": "вьβⲂᏏꓐʙƀƃɓ", "c": "сⲥᏟꓚᴄƈȼɕ", "d": "ԁᎠꓓᴅɖɗđ", "e": "еεⲉᎬꓰᴇɇɛ",
-    "f": "ꓝꜰƒ", "g": "Ꮐꓖɢɠǥɡ", "h": "нһհᎻꓧʜħɦ", "i": "іιⲓᎥꓲɪıɨ", "j": "јյꓙᴊɉʝ", "k": "кκⲕᏦꓗᴋƙ",
-    "l": "ӏᏞꓡʟƚłɫɬɭ", "m": "мⲙᎷꓟᴍɱ", "n": "ոⲛꓠɴɲƞɳ", "o": "оοօⲟᎤꓳᴏøɵ𐐬", "p": "рρⲣᏢꓑᴘƥ", "q": "ԛꞯɋ",
-    "r": "ᎡꓣʀɍɼɽꞦ", "s": "ѕտᏚꓢꜱʂȿ", "t": "тτⲧᎢꓔᴛŧƭʈ", "u": "υսꓴᴜʉ", "v": "νᏙꓦꓥᴠʋ", "w": "ԝωᎳꓪᴡ",
-    "x": "хχⲭꓫ", "y": "уγⲩᎩꓬʏɏƴ", "z": "ζⲌᏃꓜᴢƶȥʐʑ",
+    "a": "аαⲁᎪꓮᴀɑ", "b": "вьβⲂᏏꓐʙƀƃɓᏴƅ", "c": "сⲥᏟꓚᴄƈȼɕ", "d": "ԁᎠꓓᴅɖɗđ", "e": "еεⲉᎬꓰᴇɇɛҽ℮",
+    "f": "ꓝꜰƒքꞙ", "g": "ᏀꓖɢɠǥɡցᏳԍ", "h": "нһհᎻꓧʜħɦηⲏᏂ", "i": "іιⲓᎥꓲɪıɨɩꙇ", "j": "јյꓙᴊɉʝȷᎫ",
+    "k": "кκⲕᏦꓗᴋƙ", "l": "ӏᏞꓡʟƚłɫɬɭ", "m": "мⲙᎷꓟᴍɱμϻ", "n": "ոⲛꓠɴɲƞɳռ",
+    "o": "оοօⲟᎤꓳᴏøɵ𐐬ჿ𐓪०০੦૦୦௦౦೦൦๐໐၀", "p": "рρⲣᏢꓑᴘƥ", "q": "ԛꞯɋգզ", "r": "ᎡꓣʀɍɼɽꞦгⲅᴦᎱ",
+    "s": "ѕտᏚꓢꜱʂȿᏕ", "t": "тτⲧᎢꓔᴛŧƭʈ", "u": "υսꓴᴜʉ𐓶", "v": "νᏙꓦꓥᴠʋѵ", "w": "ԝωᎳꓪᴡѡաᏔ",
+    "x": "хχⲭꓫ", "y": "уγⲩᎩꓬʏɏƴүყᎽ", "z": "ζⲌᏃꓜᴢƶȥʐʑ",
 }  # fmt: skip
+#: Those of which the small letter prints like another one (`Ν` and `ν`), or which have another form
+#: (`ϲ` that of `ς`).
+_AS_WRITTEN: Final = str.maketrans("ΝΥϹϲͿϳ", "NYCcJj")
 _LOOKALIKES: Final = {ord(odd): latin for latin, alike in _PRINTED_LIKE.items() for odd in alike}
 #: Letters without ink, and what no font shows: Hangul fillers, the replacement for an object, and
 #: what is not assigned but always hidden.
@@ -173,7 +177,8 @@ def _table() -> list[int | str | None]:
         chars += map(chr, range(start, first))
         start = after
     # A line feed is no part of any other character's form.
-    plain = unicodedata.normalize("NFKD", "\n".join(chars)).split("\n")
+    forms = unicodedata.normalize("NFKD", "\n".join(chars).translate(_AS_WRITTEN))
+    plain = forms.translate(_AS_WRITTEN).split("\n")
     folded = "\n".join(plain).casefold().split("\n")
     # What changes or hides a letter without being one.
     category, combining = unicodedata.category, unicodedata.combining

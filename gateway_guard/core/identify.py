@@ -15,6 +15,7 @@ from gateway_guard.core.offered_key import OFFERS, with_offered_key
 from gateway_guard.core.origin import origin
 from gateway_guard.core.query_key import with_query_key
 from gateway_guard.core.query_model import agreed
+from gateway_guard.core.query_type import type_in_query
 from gateway_guard.core.sections import Identify, Inspect
 from gateway_guard.core.seeds import seeds
 from gateway_guard.core.tokens import Keys
@@ -22,6 +23,7 @@ from gateway_guard.types import Dialect, Inspection, PromptShape, Request, Wire
 
 #: Looking up a member of an enumeration costs more than comparing with it.
 _NONE: Final = Inspection.NONE
+_FULL: Final = Inspection.FULL
 _OTHER: Final = Dialect.OTHER
 
 
@@ -114,6 +116,10 @@ def identify(
             inspection, document = bodies.read(
                 wire.body, [] if kind is None else [kind], (), inspect.max_body
             )
+        if wire.query and document is not None:
+            inspection = type_in_query(path or "", wire.query)
+            if inspection is not _FULL:
+                document = None
         if document is not None:
             try:
                 # Where the path decides upstream, what the body says is an ornament.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gateway_guard.core.caps import LENGTH
+from gateway_guard.core.caps import BATCHED, ENDLESS, LENGTH
 
 #: Longest model name believed, characters.
 LONGEST_MODEL: Final = 256
@@ -159,7 +159,7 @@ def counts(
         value = document.get(name)
         if value is not None:
             given.append(name)
-            bounds.append(bound(value))
+            bounds.append(bound(value, name, caps))
     n = whole(document.get("n"), _MOST_COMPLETIONS) or 1
     if "best_of" in document:
         n = max(n, whole(document["best_of"], _MOST_COMPLETIONS) or 1)
@@ -172,7 +172,7 @@ def counts(
         value = inner.get(cap_name)
         if value is not None:
             given.append(f"{where}.{cap_name}")
-            bounds.append(bound(value))
+            bounds.append(bound(value, cap_name, caps))
         if n_name:
             n = max(n, whole(inner.get(n_name), _MOST_COMPLETIONS) or 1)
     if not given or (caps is not None and not any(name in caps for name in given)):
@@ -180,11 +180,14 @@ def counts(
     return _largest(bounds), n
 
 
-def bound(value: Any) -> int | None:
-    """A cap. Negative is none to llama.cpp, Ollama and LM Studio; others refuse it."""
+def bound(value: Any, name: str, caps: Sequence[str] | None) -> int | None:
+    """The cap `name` on a route that reads `caps`. Negative is none to llama.cpp, Ollama and LM
+    Studio, and 0 to Ollama; others refuse it, but for Anthropic, where 0 is nothing written.
+    """
     if type(value) is int and value < 0:
         return None
-    return whole(value, MOST_TOKENS)
+    tokens = whole(value, MOST_TOKENS)
+    return None if tokens == 0 and name in ENDLESS and caps != BATCHED else tokens
 
 
 def _largest(bounds: Sequence[int | None]) -> int | None:
@@ -206,16 +209,27 @@ def logprobs(document: Mapping[str, Any]) -> bool:
             raise Misshapen
         return True
     for name in PROBABILITIES:
-        if document.get(name):
+        if _asks(document, name):
             return True
     include = document.get("include")
     if type(include) is list and "message.output_text.logprobs" in include:
         return True
     for where, names in NESTED_PROBABILITIES.items():
         inner = document.get(where)
-        if type(inner) is dict and any(inner.get(name) for name in names):
+        if type(inner) is dict and any(_asks(inner, name) for name in names):
             return True
     return False
+
+
+def _asks(members: Mapping[str, Any], name: str) -> bool:
+    """Whether a member asks for probabilities. Of the token itself, none beside it, vLLM tells for
+    a 0.
+    """
+    value = members.get(name)
+    return bool(value) or (value == 0 and value is not False and name in _WITH_0)
+
+
+_WITH_0: Final = frozenset(("logprobs", "prompt_logprobs"))
 
 
 def check_merged(document: Mapping[str, Any]) -> None:

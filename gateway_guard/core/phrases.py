@@ -32,9 +32,10 @@ _DECOYS: Final = tuple(bytes((byte, 1)) for byte in range(0x20, 0x7F))
 
 #: What people put between the letters of a word they spell out; and how many of them must have it
 #: between them for a text to be looked at more closely.
+_WIDE: Final = tuple(mark.encode() for mark in "·•–—→‧∙⋅・")
 _SPELLING: Final = (
     b" ", b".", b"-", b"_", b"*", b"|", b"/", b",", b"+", b"~", b"**", b", ", b"- ", b" - ", b" | ",
-    b" . ", b"', '", b'", "',
+    b" . ", b"', '", b'", "', *_WIDE, *[b" %b " % mark for mark in _WIDE],
 )  # fmt: skip
 _SPELLED_FIRST: Final = 4
 #: Fewest letters of a phrase that is looked for spelled out, and of a run of single letters.
@@ -73,8 +74,10 @@ class Phrases:
         letters: list[tuple[str, str]] = []
         for phrase, label in labelled:
             folded = folding(phrase)
-            if folded:
-                for spelling in (folded, *_disguises(folded)):
+            # Greek capitals print like other letters than the small ones do.
+            cases = (phrase.lower(), phrase.upper(), phrase.title(), phrase.capitalize())
+            for one in {folded, *map(folding, cases)} if folded else ():
+                for spelling in (one, *_disguises(one)):
                     patterns.setdefault(spelling, set()).add(label)
             together = folded.translate(None, _MARKS) if spelled else b""
             if len(together) >= _SHORTEST_SPELLED and together.isascii():
@@ -151,6 +154,8 @@ def _put_together(folded: bytes) -> bytes:
     if len(folded) > 2 * _SPELLED_END:
         # More between them than letters in a row ever have: nobody wrote the two ends together.
         folded = folded[:_SPELLED_END] + b"\n\n\n\n\n\n\n\n\n\n" + folded[-_SPELLED_END:]
+    for mark in _WIDE:
+        folded = folded.replace(mark, b" ")
     runs = _LETTERS_ALONE.finditer(folded.translate(_ALONE))
     return b"\n".join([folded[run.start() : run.end()].translate(None, _MARKS) for run in runs])
 

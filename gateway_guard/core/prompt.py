@@ -81,8 +81,8 @@ def shape(
         if not reader.messages:
             read_texts(document, reader)
         cap = document.get("max_tokens")
-        if cap is not None and (type(cap) is not int or not 0 <= cap < MOST_TOKENS):
-            cap = bound(cap)
+        if cap is not None and (type(cap) is not int or not 0 < cap < MOST_TOKENS):
+            cap = bound(cap, "max_tokens", caps)
         if caps is not None and "max_tokens" not in caps:
             cap = None
     else:

@@ -13,8 +13,9 @@ from gateway_guard.core.query import parameters
 from gateway_guard.types import CredentialFault
 
 #: Parameters of the query by which Google's APIs know who calls.
-#: Source: "System parameters", cloud.google.com/apis/docs/system-parameters.
-_GOOGLE: Final = frozenset(("key", "access_token"))
+#: Source: "System parameters", cloud.google.com/apis/docs/system-parameters, with two names for an
+#: API key; the discovery documents of those APIs for the others.
+_GOOGLE: Final = frozenset(("key", "$key", "access_token", "oauth_token"))
 #: Azure's, for browsers, whose handshakes have no header for it.
 #: Source: "How to use the GPT Realtime API via WebSockets", learn.microsoft.com.
 _SOCKETS: Final = frozenset(("api-key",))

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway_guard.core.batches import CONFIGS
 from gateway_guard.core.body import decoded
-from gateway_guard.core.caps import CHAT, LENGTH, caps_of, caps_told
+from gateway_guard.core.caps import CHAT, ENDLESS, LENGTH, caps_of, caps_told
 from gateway_guard.core.members import PROBABILITIES
 from gateway_guard.types import Dialect, Inspection, Restrictions
 
@@ -216,11 +216,7 @@ def _lower(members: _Members, name: str, most: int, least: int = 0) -> bool:
 
 def _least(cap: str, dialect: Dialect) -> int:
     """The least value of a cap that bounds anything."""
-    return 1 if cap in _ENDLESS and dialect is not Dialect.ANTHROPIC else 0
-
-
-#: Caps that Ollama reads, where 0 is none; its own and those of OpenAI's dialect.
-_ENDLESS: Final = frozenset(("num_predict", "max_tokens", "max_completion_tokens"))
+    return 1 if cap in ENDLESS and dialect is not Dialect.ANTHROPIC else 0
 
 
 def _cap(

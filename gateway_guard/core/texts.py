@@ -34,17 +34,27 @@ _ROLES: Final = frozenset((
 ))  # fmt: skip
 #: Members whose own members are named by the client, and shown to the model so.
 _NAMED_FREELY: Final = frozenset((
-    "properties", "patternProperties", "$defs", "definitions", "arguments", "args", "response",
-    "variables",
+    "properties", "patternProperties", "$defs", "definitions", "dependentSchemas",
+    "dependentRequired",
 ))  # fmt: skip
+#: The same of what tools are given and answer, and of documents, at any depth.
+_FILLED_FREELY: Final = frozenset((
+    "arguments", "args", "response", "variables", "input", "json", "data",
+))  # fmt: skip
+#: Where a document keeps what the model is told before anything else, wherever that stands in it.
+FIRST: Final = (
+    "system", "instructions", "systemInstruction", "system_instruction", "preamble",
+    "system_prompt",
+)  # fmt: skip
 #: Members through which text gets to the model, whatever the dialect; others only stand by.
 _TELLING: Final = frozenset((
-    "messages", "contents", "chat_history", "requests", "params", "content", "parts", "text",
-    "system", "instructions", "systemInstruction", "system_instruction", "preamble", "prompt",
-    "input", "inputs", "message", "suffix",
+    *FIRST, "messages", "contents", "chat_history", "requests", "params", "content", "parts",
+    "text", "prompt", "input", "inputs", "message", "suffix", "output",
 ))  # fmt: skip
 #: Types of parts and items whose text is prompt; an upstream may pass over any other.
 _TEXTUAL: Final = frozenset(("text", "input_text", "output_text", "message"))
+#: How types of those end in which tools answer: prompt, whoever's turn they stand in.
+_ANSWERS: Final = ("tool_result", "_call_output")
 
 #: Lists longer than this, members, are looked at for text only if they can have any: embeddings and
 #: tokens have none.
@@ -126,16 +136,16 @@ def _is_file(text: str) -> bool:
 
 def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
     """The strings of a document, files among them, and of each what it is to the model (`_TOLD`,
-    `_USERS`).
+    `_USERS`), in document order but for what the model is told first.
 
-    Behind them come names that reach the model, too: those of what tools take and were given, and
-    roles nobody has. `document` is no deeper than `body.MOST_DEPTH`.
+    Behind them come names that reach the model, too: those of what tools take, were given and
+    answer, and roles nobody has. `document` is no deeper than `body.MOST_DEPTH`.
     """
     found: list[str] = []
     kinds = bytearray()
     names: list[str] = []
 
-    def walk_list(items: list[Any], kind: int) -> None:
+    def walk_list(items: list[Any], kind: int, filled: bool) -> None:
         if len(items) > _LONG_LIST and _TEXTLESS.issuperset(map(type, items)):
             return
         for inner in items:
@@ -144,14 +154,16 @@ def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
                 found.append(inner)
                 kinds.append(kind)
             elif what is dict:
-                walk(inner, kind)
+                walk(inner, kind, filled)
             elif what is list:
-                walk_list(inner, kind)
+                walk_list(inner, kind, filled)
 
-    def walk(item: dict[str, Any], kind: int) -> None:
+    def walk(item: dict[str, Any], kind: int, filled: bool) -> None:
+        if filled:
+            names.extend(item)
         what = item.get("type")
         if what is not None and type(what) is str and what not in _TEXTUAL:
-            kind = _ASIDE
+            kind = kind & _TOLD if what.endswith(_ANSWERS) else _ASIDE
         role = item.get("role")
         if role is not None and type(role) is str and role != "user":
             known = role.lower()
@@ -165,13 +177,17 @@ def strings_and_kinds(document: dict[str, Any]) -> tuple[list[str], bytes]:
                     found.append(inner)
                     kinds.append(kind if key in _TELLING else _ASIDE)
             elif type(inner) is dict and key not in _NAMING:
-                if key in _NAMED_FREELY:
+                if key in _NAMED_FREELY and not filled:
                     names.extend(inner)
-                walk(inner, kind if key in _TELLING else _ASIDE)
+                # At the top, an input is named by the API.
+                freely = filled or (key in _FILLED_FREELY and item is not document)
+                walk(inner, kind if key in _TELLING else _ASIDE, freely)
             elif type(inner) is list and key not in _NAMING:
-                walk_list(inner, kind if key in _TELLING else _ASIDE)
+                walk_list(inner, kind if key in _TELLING else _ASIDE, filled)
 
-    walk(document, _TOLD | _USERS)
+    if not document.keys().isdisjoint(FIRST):
+        document = {name: document[name] for name in FIRST if name in document} | document
+    walk(document, _TOLD | _USERS, False)
     if names:
         found += names
         kinds += bytes(len(names))
@@ -183,8 +199,8 @@ def phrases_in(document: dict[str, Any], phrases: Phrases) -> tuple[str, ...]:
 
     A phrase is found within a string and across strings that follow each other, whether the
     upstream joins them with nothing (OpenAI) or with white space (vLLM: a line feed): all strings;
-    those of the prompt alone, since what stands between them may reach nobody; those of the
-    user's turns alone.
+    those of the prompt alone, since what stands between them may reach nobody; of those, the ones
+    of the user's turns alone, and all others alone.
 
     Raises:
         Misshapen: there is more text than `MOST_WORK` allows.
@@ -199,20 +215,29 @@ def phrases_in(document: dict[str, Any], phrases: Phrases) -> tuple[str, ...]:
         # Within a piece it would have been found by now: look at where two meet.
         ends = _ends(pieces, phrases.longest)
         found.update(phrases.find(collapsed(b" ".join(ends))))
-        before = len(ends)
-        for view in _VIEWS:
-            told = list(compress(ends, kinds.translate(view)))
-            if 1 < len(told) < before:
-                before = len(told)
-                found.update(phrases.find(collapsed(b"".join(told))))
-                found.update(phrases.find(collapsed(b" ".join(told))))
+        for view in _views(ends, kinds):
+            found.update(phrases.find(collapsed(b"".join(view))))
+            found.update(phrases.find(collapsed(b" ".join(view))))
     return tuple(sorted(found))
 
 
-#: Kinds of strings → 1 for those of a view: the prompt's, the user's.
-_VIEWS: Final = tuple(
-    bytes(1 if kind & wanted else 0 for kind in range(256)) for wanted in (_TOLD, _USERS)
-)
+def _views(pieces: list[bytes], kinds: bytes) -> list[list[bytes]]:
+    """The pieces of the prompt, of the user's turns and of all others, where they are some of all
+    that is in the view before, and more than one.
+    """
+    told = list(compress(pieces, kinds.translate(_OF_PROMPT)))
+    views = [told] if len(told) < len(pieces) else []
+    for wanted in (_OF_USER, _OF_OTHERS):
+        view = list(compress(pieces, kinds.translate(wanted)))
+        if len(view) < len(told):
+            views.append(view)
+    return [view for view in views if len(view) > 1]
+
+
+#: Kinds of strings → 1 for those of a view.
+_OF_PROMPT: Final = bytes(1 if kind & _TOLD else 0 for kind in range(256))
+_OF_USER: Final = bytes(1 if kind & _USERS else 0 for kind in range(256))
+_OF_OTHERS: Final = bytes(1 if kind == _TOLD else 0 for kind in range(256))
 
 
 def _ends(pieces: list[bytes], reach: int) -> list[bytes]:

@@ -34,6 +34,7 @@ from gateway_guard.core.usage_pieces import (
     worth,
 )
 from gateway_guard.core.usage_text import is_usage_chunk
+from gateway_guard.core.usage_untold import least_of_bytes, least_of_json
 from gateway_guard.types import Dialect, Outcome, Usage
 
 #: Most bytes of a partial event held back from the client while hiding.
@@ -75,7 +76,7 @@ class UsageReader:
     __slots__ = (
         "_answers", "_bytes", "_carry", "_closed", "_cut", "_decoder", "_events", "_hide", "_input",
         "_key", "_kind", "_next_sample", "_output", "_placeholder", "_repeated", "_repeating",
-        "_repeats", "_rest", "_samples", "_stream", "_total",
+        "_repeats", "_rest", "_samples", "_stream", "_total", "_type", "_untold",
     )  # fmt: skip
 
     def __init__(
@@ -109,7 +110,8 @@ class UsageReader:
         # Events that say nothing new, and their bytes; whether the one that is cut does.
         self._repeats = self._repeated = 0
         self._repeating = False
-        self._rest = b""
+        self._rest = self._untold = b""
+        self._type = content_type
         # How the object that counts is named, and tokens written of each of SGLang's answers.
         self._key = KEY
         self._answers: dict[int, int] = {}
@@ -153,7 +155,7 @@ class UsageReader:
                 self._collect(chunk)
             elif self._kind == LINES:
                 self._of_lines(chunk)
-            elif self._stream:
+            else:
                 self._bytes += len(chunk)
             return chunk
         for start in range(0, len(chunk), _GULP):
@@ -179,6 +181,7 @@ class UsageReader:
         if self._kind == JSON:
             counts = None if self._cut else counts_in(rest)
             self._rest = rest if counts is None else b""
+            self._untold = b"" if self._cut else self._rest
             self._note(counts)
             return b""
         if not self._stream or self._kind == OPAQUE or not rest.strip():
@@ -213,6 +216,12 @@ class UsageReader:
             input_tokens=read, output_tokens=written, outcome=outcome, status=status,
             reported=reported,
         )  # fmt: skip
+
+    def least(self) -> int:
+        """Tokens written at the least, where `usage` does not know how many."""
+        if self._kind == OPAQUE:
+            return least_of_bytes(self._type, self._bytes)
+        return least_of_json(self._untold) if self._untold else 0
 
     def _read_rest(self, outcome: Outcome) -> None:
         """Look for counts in what cannot be read as JSON. Where it was cut short, what stands last

@@ -45,15 +45,23 @@ _MOST_OTHER: Final = 0.25
 
 #: Bytes of either end of a text in which escapes are undone: 0.5 µs each, three bytes at least.
 _ESCAPED_END: Final = 16 * 1024
-#: What a program or a page would have undone: `\\u0041`, `\\u{41}`, `\\x41`, `\\101`.
+#: What a program or a page would have undone: `\\u0041` (also the two halves of a character beyond
+#: the first plane, and JavaScript's `%u0041`), `\\u{41}`, `\\U00000041`, `\\x41`, `\\x{41}`,
+#: `\\101`. Of four digits exactly, because what follows may be a digit as well (`\\u0065ct`).
 _ESCAPE: Final = re.compile(
-    r"\\(?:u\{?([0-9A-Fa-f]{2,6})\}?|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([0-3][0-7]{2}))"
+    r"[\\%]u([dD][89abAB][0-9A-Fa-f]{2})[\\%]u([dD][c-fC-F][0-9A-Fa-f]{2})"
+    r"|[\\%]u([0-9A-Fa-f]{4})|\\[ux]\{0*+([0-9A-Fa-f]{1,6})\}|\\U([0-9A-Fa-f]{8})"
+    r"|\\x([0-9A-Fa-f]{2})|\\([0-3][0-7]{2})"
 )
 #: How each kind of escape looks; a pattern each, because one that begins with a literal is searched
 #: ten times as fast.
-_PERCENT: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
-_BACKSLASH: Final = re.compile(rb"\\(?:[uU][{0-9A-Fa-f]|x[0-9A-Fa-f]|[0-3][0-7]{2})")
+_PERCENT: Final = re.compile(rb"%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f])")
+_BACKSLASH: Final = re.compile(rb"\\(?:[uU][{0-9A-Fa-f]|x[{0-9A-Fa-f]|[0-3][0-7]{2})")
 _ENTITY: Final = re.compile(rb"&(?:#[0-9xX]|[A-Za-z])")
+#: Zeros a page passes over before the number of a character, and numbers of none: `html.unescape`
+#: raises at one of more digits than Python reads, 4,300.
+_ZEROS: Final = re.compile(r"&#0++(?=[0-9])")
+_NO_CHARACTER: Final = re.compile(r"&#[0-9]{8,}+;?")
 #: The next line of the same base64: at most so many are joined to others in one text.
 _NEXT_LINE: Final = re.compile(rb"[ \t]{0,2}\r?\n[ \t>|#*/]{0,8}([0-9A-Za-z+/_-]{2,}+)")
 _MOST_LINES: Final = 4096
@@ -111,16 +119,22 @@ def _unescaped(plain: bytes) -> list[str]:
     written = plain.decode("utf-8", "replace")
     meant = unquote_to_bytes(plain).decode("utf-8", "replace") if b"%" in plain else written
     if "&" in meant:
-        meant = html.unescape(meant)
-    if "\\" in meant:
+        meant = html.unescape(_NO_CHARACTER.sub("\ufffd", _ZEROS.sub("&#", meant)))
+    if "\\" in meant or "%u" in meant:
         meant = _ESCAPE.sub(_escaped, meant)
     return [meant, " "] if meant != written else []
 
 
 def _escaped(escape: re.Match[str]) -> str:
-    number = escape[escape.lastindex or 0]
-    code = int(number, 8 if escape.lastindex == 4 else 16)
+    high, low = escape[1], escape[2]
+    if high is not None:
+        return chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00)
+    code = int(escape[escape.lastindex or 0], 8 if escape.lastindex == _OCTAL else 16)
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else escape[0]
+
+
+#: The group of `_ESCAPE` whose digits are octal.
+_OCTAL: Final = 7
 
 
 def _has_run(mask: bytes) -> bool:

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.core.usage import UsageReader
+from gateway_guard.core.limits import estimates
+from gateway_guard.core.usage import KEEP, UsageReader
 from gateway_guard.core.usage_encoding import is_plain_json
+from gateway_guard.core.usage_untold import least_of_json
 from gateway_guard.core.usage_whole import usage_of
 from gateway_guard.frontends.admission import Waiting
 from gateway_guard.frontends.background import Settle
@@ -177,6 +179,8 @@ class Outbox(msgspec.Struct, eq=False):
                 usage = (self._reader or self._new_reader()).usage(outcome, status)
             if not usage.reported and self._said_written:
                 usage = self._beside(usage)
+            if usage.output_tokens is None and status < 400:
+                usage = self._at_least(usage)
             if status < 400 or usage.reported:
                 return usage
         if outcome is Outcome.UPSTREAM_ERROR or (status is not None and status >= 400):
@@ -206,6 +210,20 @@ class Outbox(msgspec.Struct, eq=False):
             output_tokens=int(written) * (prompt.n if prompt is not None else 1),
             outcome=usage.outcome, status=usage.status, reported=True,
         )  # fmt: skip
+
+    def _at_least(self, usage: Usage) -> Usage:
+        """`usage`, of which nobody said what was written: what the answer holds, where that is more
+        than its estimate."""
+        expected = estimates(self.exchange.request)
+        if expected is None or not expected[1]:
+            return usage
+        if self._whole is not None:
+            least = least_of_json(self._whole) if len(self._whole) <= KEEP else 0
+        else:
+            least = self._reader.least() if self._reader is not None else 0
+        if least <= expected[1]:
+            return usage
+        return msgspec.structs.replace(usage, output_tokens=least)
 
     def _new_reader(self) -> UsageReader:
         return UsageReader(

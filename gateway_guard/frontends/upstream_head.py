@@ -81,9 +81,11 @@ def framing(headers: Headers) -> tuple[int | None, bool]:
         if name == b"content-length":
             if length is not None:
                 raise UpstreamError("two Content-Length fields")
-            if not value.isdigit() or len(value) > 18:
+            # Blanks behind it, which the parser leaves there, are no part of it (RFC 9110 §5.5).
+            digits = value.strip(b" \t")
+            if not digits.isdigit() or len(digits) > 18:
                 raise UpstreamError("a Content-Length that is no number")
-            length = int(value)
+            length = int(digits)
         elif name == b"transfer-encoding":
             if chunked or value.lower() != b"chunked":
                 raise UpstreamError("a transfer coding other than one `chunked`")

@@ -52,6 +52,28 @@ def test_beside_the_routes_own_cap_the_larger_counts() -> None:
     assert capped(max_completion_tokens=7, n_predict=1) == 7
 
 
+@pytest.mark.parametrize(
+    "members",
+    [{"max_tokens": 0}, {"max_completion_tokens": 0}, {"max_tokens": 0, "n": 1},
+     {"max_tokens": -0.0}, {"max_tokens": 5, "max_completion_tokens": 0}],
+    ids=str,
+)  # fmt: skip
+def test_a_cap_of_nothing_bounds_nothing_where_ollama_may_read_it(
+    members: dict[str, object],
+) -> None:
+    assert capped(**members) is None
+
+
+def test_to_anthropic_a_cap_of_nothing_is_one() -> None:
+    request = identify(
+        build.wire("/v1/messages", body=build.chat_body(max_tokens=0)), Identify(), Inspect(),
+        id="r_1", at=build.NOW, secret=build.SECRET, keys={},
+    )  # fmt: skip
+
+    assert request.prompt is not None
+    assert request.prompt.max_output_tokens == 0
+
+
 def test_what_is_wrong_in_a_foreign_cap_is_refused_all_the_same() -> None:
     assert seen(n_predict="many").inspection is Inspection.SHAPE
 

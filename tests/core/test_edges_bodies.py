@@ -235,7 +235,8 @@ def test_a_body_may_be_as_large_as_the_limit(limit: int, expected: Inspection) -
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        ({}, (None, 1)), ({"max_tokens": 0}, (0, 1)), ({"max_tokens": 5, "n_predict": 7}, (7, 1)),
+        ({}, (None, 1)), ({"max_tokens": 0}, (None, 1)),
+        ({"max_tokens": 5, "n_predict": 7}, (7, 1)),
         ({"max_tokens": 7, "n_predict": 5}, (7, 1)), ({"n_predict": -1}, (None, 1)),
         ({"n_predict": -2, "max_tokens": 3}, (None, 1)), ({"n_predict": 0}, (0, 1)),
         ({"n": 0}, (None, 1)), ({"n": 2, "best_of": 1}, (None, 2)), ({"n": 4096}, (None, 4096)),
@@ -298,6 +299,10 @@ def test_a_model_is_named_by_256_characters_and_a_batch_has_one() -> None:
         ({}, False), ({"logprobs": None}, False), ({"logprobs": False}, False),
         ({"logprobs": True}, True), ({"logprobs": 0}, True), ({"top_logprobs": 0}, False),
         ({"top_logprobs": 1}, True), ({"prompt_logprobs": 1}, True), ({"include": []}, False),
+        # vLLM's, of the tokens themselves and none beside them.
+        ({"prompt_logprobs": 0}, True), ({"prompt_logprobs": False}, False),
+        ({"sampling_params": {"logprobs": 0}}, True), ({"parameters": {"logprobs": 0}}, True),
+        ({"sampling_params": {"prompt_logprobs": 0.0}}, True),
         ({"include": ["message.output_text.logprobs"]}, True),
         ({"include": "message.output_text.logprobs"}, False),
         ({"generationConfig": {"responseLogprobs": True}}, True),

@@ -338,7 +338,7 @@ def test_what_reaches_the_model_is_told_from_what_stands_by() -> None:
 
     # 3: the prompt, in the user's own turns; 1: the prompt; 0: neither.
     assert kinds(document) == {
-        "u": 0, "a": 3, "b": 3, "c": 1, "d": 1, "e": 0, "f": 3, "g": 3, "h": 0, "i": 0,
+        "u": 0, "a": 3, "b": 3, "c": 1, "d": 1, "e": 1, "f": 3, "g": 3, "h": 0, "i": 0,
         "p": 0, "Pirate": 0,
     }  # fmt: skip
 
@@ -398,11 +398,11 @@ def test_caps_are_counts() -> None:
         return look(messages=[], max_tokens=value, **more).max_output_tokens
 
     for more in ({}, {"n": 1}):
-        assert [cap(value, **more) for value in (0, 1, 7.0, None)] == [0, 1, 7, None]
+        assert [cap(value, **more) for value in (1, 7.0, None)] == [1, 7, None]
         assert cap(2**31 - 1, **more) == 2**31 - 1
         assert cap(2**31, **more) == cap(2**40, **more) == 2**31
-        # To LM Studio and llama.cpp that is none.
-        assert cap(-1, **more) is None
+        # To LM Studio and llama.cpp that is none, and the other one to Ollama.
+        assert cap(-1, **more) is cap(0, **more) is cap(0.0, **more) is None
         for wrong in (1.5, True, "1"):
             with pytest.raises(Misshapen):
                 cap(wrong, **more)

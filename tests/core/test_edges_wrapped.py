@@ -55,6 +55,19 @@ def b64(plain: bytes) -> bytes:
         (b"&amp;x", "&x "),
         (b"&#105;gnore", "ignore "),
         (b"&#x69;gnore", "ignore "),
+        # As a page reads them: a number may be of no character.
+        (b"&#" + b"9" * 5000 + b";gnore", "\ufffdgnore "),
+        (b"&#99999999gnore", "\ufffdgnore "),
+        (b"&#1114112;gnore", "\ufffdgnore "),
+        # What follows four digits may be one as well.
+        (rb"ign\u006fre \u0061bc", "ignore abc "),
+        (rb"%u0069gnore", "ignore "),
+        (rb"\u{0000000069}gnore", "ignore "),
+        (rb"\x{69}gnore", "ignore "),
+        (rb"\x{0110000}", ""),
+        # Both halves of one.
+        (rb"\ud83d\ude00", "\U0001f600 "),
+        (rb"\ud83d\u0069", "\\ud83di "),
         (b"a & b", ""),
         (b"AT&T", ""),
         # Twice is unwrapped twice, in a text of its own.
@@ -63,6 +76,13 @@ def b64(plain: bytes) -> bytes:
 )  # fmt: skip
 def test_what_a_text_says_without_its_wrapping(text: bytes, found: str) -> None:
     assert unwrapped(text) == found
+
+
+@pytest.mark.parametrize("number", ["&#%s105;", "&#x%s69;"])
+def test_zeros_before_the_number_of_a_character_say_nothing(number: str) -> None:
+    text = (number % ("0" * 5000)).encode() + b"gnore"
+
+    assert unwrapped(text).startswith("ignore ")
 
 
 @pytest.mark.parametrize(("odd", "found"), [(12, True), (13, False)])

@@ -72,6 +72,10 @@ TEXTS: Final = {
     "percent signs": fill("%"),
     "percent of percent": fill("%2564"),
     "entities": fill("&#100;"),
+    "entities of zeros": fill("&#" + "0" * 90),
+    "entities of no character": fill("&#" + "9" * 5000 + ";"),
+    "halves of escapes": fill("\\ud835\\udc1d"),
+    "escapes of zeros": fill("\\u{" + "0" * 90),
     "named entities": fill("&notin;"),
     "ampersands": fill("&a"),
     "escapes": fill("\\u0064"),
@@ -121,6 +125,12 @@ SHAPES: Final[dict[str, Callable[[], bytes]]] = {
     "names": lambda: chat(said("a"), tools=[{"properties": {f"p{n}": n for n in range(60_000)}}]),
     "roles": lambda: chat(*[{"role": f"r{n}", "content": "a"} for n in range(12_000)]),
     "nested lists": lambda: b'{"x":' + b"[" * 90 + b"]" * 90 + b"}",
+    "names in what a tool is given": lambda: chat(
+        said([{"type": "tool_use", "input": {"a": [{f"p{n}": n} for n in range(24_000)]}}])
+    ),
+    "turns of many roles": lambda: chat(
+        *[said("a") | {"role": role} for role in ("user", "assistant", "tool") * 4_500], system="b"
+    ),
     "too deep": lambda: b'{"x":' + b"[" * (SIZE // 2) + b"]" * (SIZE // 2) + b"}",
     "never closed": lambda: b'{"x":' + b'{"a":' * (SIZE // 5),
     "numbers": lambda: b'{"x":[' + b"1," * 300_000 + b"1]}",

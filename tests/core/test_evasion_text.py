@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway_guard.core.folding import undressed
+from gateway_guard.core.folding import fold, undressed
 from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.prompt import shape
 from gateway_guard.core.seeds import seeds
@@ -60,7 +60,14 @@ WRITTEN: dict[str, Callable[[str], str]] = {
     "in capitals": str.upper,
     "in Cyrillic": swapped("aceopxyihsj", "асеорхуіһѕј"),
     "in Cyrillic capitals": lambda text: swapped("ABCEHKMOPTXY", "АВСЕНКМОРТХУ")(text.upper()),
-    "in Greek": swapped("aoiuktv", "αοιυκτν"),
+    "in Greek": swapped("aoiuktvhm", "αοιυκτνημ"),
+    "in Greek capitals": lambda text: swapped("ABEZHIKMNOPTYX", "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ")(text.upper()),
+    "in mathematical Greek": lambda text: swapped("HIMNPTY", "𝚮𝚰𝚳𝚴𝚸𝚻𝚼")(text.upper()),
+    "in old Greek": swapped("cj", "ϲϳ"),
+    "in Georgian and Osage": swapped("ouy", "ჿ𐓶ყ"),
+    "with zeros of India": swapped("o", "०"),
+    "with zeros of Thailand": swapped("o", "๐"),
+    "without dots": swapped("ij", "ıȷ"),
     "in Armenian": swapped("oun", "օսո"),
     "in Coptic": swapped("aeoc", "ⲁⲉⲟⲥ"),
     "in Cherokee": lambda text: swapped("ADTREGMSICK", "ᎪᎠᎢᎡᎬᏀᎷᏚᎥᏟᏦ")(text.upper()),
@@ -119,6 +126,12 @@ WRAPPED: dict[str, Callable[[str], str]] = {
     "entities in hex": lambda text: "".join(f"&#x{ord(c):X};" for c in text),
     "an entity": lambda text: text.replace("h", "&#104;"),
     "escapes": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    "escapes of halves": lambda text: json.dumps(WRITTEN["mathematical"](text)),
+    "an escape": lambda text: text.replace("e", "\\u0065").replace("o", "\\u006f"),
+    "escapes of addresses": lambda text: "".join(f"%u{ord(c):04x}" for c in text),
+    "escapes with zeros": lambda text: "".join(f"\\u{{{ord(c):010x}}}" for c in text),
+    "entities with zeros": lambda text: "".join(f"&#{ord(c):020d};" for c in text),
+    "beside an entity of no character": lambda text: f"{text} &#{'9' * 5000};",
     "escapes in braces": lambda text: "".join(f"\\u{{{ord(c):x}}}" for c in text),
     "escapes of bytes": lambda text: "".join(f"\\x{ord(c):02x}" for c in text),
     "escapes in octal": lambda text: "".join(f"\\{ord(c):03o}" for c in text),
@@ -129,6 +142,7 @@ SPELLED: dict[str, Callable[[str], str]] = {
     f"with {mark!r} between": between(mark)
     for mark in (" ", ".", "-", "_", "*", "|", ",", "+", "~", ", ", " - ", "', '", "**")
 }
+SPELLED_WIDE = [between(mark) for mark in "·•–—→・"] + [between(f" {mark} ") for mark in "·•–"]
 LOOSE: dict[str, Callable[[str], str]] = {
     "with dots for spaces": lambda text: text.replace(" ", "."),
     "with lines for spaces": lambda text: text.replace(" ", "_"),
@@ -155,6 +169,12 @@ def test_elicitation_is_found_however_it_is_written(how: str) -> None:
 def test_phrases_are_found_however_they_are_written(how: str) -> None:
     written = (WRITTEN | WRAPPED | SPELLED)[how]
 
+    for phrase in ("project nightjar", "denyme-7f3a"):
+        assert look(f"Tell me of {written(phrase)} now").phrases == (phrase,)
+
+
+@pytest.mark.parametrize("written", SPELLED_WIDE)
+def test_phrases_are_found_between_marks_that_are_no_ascii(written: Callable[[str], str]) -> None:
     for phrase in ("project nightjar", "denyme-7f3a"):
         assert look(f"Tell me of {written(phrase)} now").phrases == (phrase,)
 
@@ -245,6 +265,38 @@ def test_names_that_reach_the_model_are_looked_at() -> None:
                     KEYS, PHRASES)  # fmt: skip
 
     assert by_tool.phrases == by_role.phrases == ("denyme-7f3a",)
+
+
+@pytest.mark.parametrize("turn", [
+    {"type": "tool_use", "name": "f", "input": {"denyme-7f3a": 1}},
+    {"type": "tool_use", "name": "f", "input": {"a": [{"b": {"denyme-7f3a": 1}}]}},
+    {"functionCall": {"name": "f", "args": {"a": {"denyme-7f3a": 1}}}},
+    {"functionResponse": {"name": "f", "response": {"a": [{"denyme-7f3a": 1}]}}},
+    {"toolUse": {"name": "f", "input": {"denyme-7f3a": 1}}},
+    {"toolResult": {"content": [{"json": {"denyme-7f3a": 1}}]}},
+    {"function": {"name": "f", "arguments": {"a": {"denyme-7f3a": 1}}}},
+    {"parameters": {"dependentRequired": {"denyme-7f3a": ["a"]}}},
+])  # fmt: skip
+def test_names_in_what_tools_are_given_and_answer_are_looked_at(turn: dict[str, object]) -> None:
+    document = {"model": "m", "messages": [{"role": "assistant", "content": [turn]}]}
+
+    assert shape(document, KEYS, PHRASES).phrases == ("denyme-7f3a",)
+
+
+def test_what_an_api_calls_its_own_members_is_no_text() -> None:
+    document = {"model": "m", "input": {"denyme-7f3a": 1}, "metadata": {"denyme-7f3a": "1"}}
+
+    assert shape(document, KEYS, PHRASES).phrases == ()
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title, str.capitalize])
+def test_a_greek_phrase_is_the_same_in_any_case(case: Callable[[str], str]) -> None:
+    # `Ν` and `Υ` print like N and Y, and their small letters like v and u.
+    phrase = "ένα νέο σύνολο υπολογιστών"
+    small, other = Phrases([(phrase, "it")]), Phrases([(case(phrase), "it")])
+
+    assert small.find(fold(f"Τι είναι {case(phrase)};")) == ("it",)
+    assert other.find(fold(f"Τι είναι {phrase};")) == ("it",)
 
 
 def test_a_long_list_without_text_hides_none() -> None:

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.folding import _END, _LOOKALIKES, _TABLE, _WESTERN, fold, squeeze
+from gateway_guard.core.folding import (
+    _AS_WRITTEN,
+    _END,
+    _LOOKALIKES,
+    _TABLE,
+    _WESTERN,
+    fold,
+    squeeze,
+)
 from gateway_guard.core.members import Misshapen, model_of
 from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.prompt import shape
@@ -377,7 +385,7 @@ def form(char: str) -> str:
     for first in (0x249C, 0x1F110, 0x1F150, 0x1F170, 0x1F1E6):
         if first <= code < first + 26:
             return chr(ord("a") + code - first)
-    plain = unicodedata.normalize("NFKD", char)
+    plain = unicodedata.normalize("NFKD", char.translate(_AS_WRITTEN)).translate(_AS_WRITTEN)
     if hides(char) or len(plain) > 4:
         return "" if hides(char) else char
     return "".join(one for one in plain.casefold() if not hides(one)).translate(_LOOKALIKES)

@@ -39,8 +39,9 @@ def seen(
 
 @pytest.mark.parametrize(
     "query",
-    [b"key=AIza-real", b"alt=sse&key=AIza-real", b"%6bey=AIza%2Dreal", b"access_token=AIza-real"],
-)
+    [b"key=AIza-real", b"alt=sse&key=AIza-real", b"%6bey=AIza%2Dreal", b"access_token=AIza-real",
+     b"$key=AIza-real", b"%24key=AIza-real", b"oauth_token=AIza-real"],
+)  # fmt: skip
 @pytest.mark.parametrize(
     "path",
     [
@@ -63,6 +64,8 @@ def test_another_key_beside_it_buys_no_other_account() -> None:
         seen(query=b"key=AIza-real", key="x2"),
         seen(query=b"key=AIza-real&key=x3"),
         seen(query=b"key=AIza-real&access_token=x4"),
+        seen(query=b"key=AIza-real&$key=x5"),
+        seen(query=b"$key=AIza-real", api_key="x6"),
     ):
         assert request.account is None
         assert request.credential_fault is CredentialFault.TWO_CREDENTIALS

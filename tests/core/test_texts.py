@@ -48,6 +48,13 @@ SPLIT: dict[str, list[dict[str, Any]]] = {
     "two messages with names": [said(ONE, name="ann"), said(TWO, name="ben")],
     "another's turn": [said(ONE), said("Go on.", role="assistant"), said(TWO)],
     "a tool's turn": [said(ONE), said("42", role="tool", tool_call_id="c"), said(TWO)],
+    "a user's turn": [said(ONE, role="assistant"), said("Go on."), said(TWO, role="assistant")],
+    "tools' turns": [said(ONE, role="tool", tool_call_id="c"),
+                     said(TWO, role="tool", tool_call_id="d")],
+    "results of tools": [said({"type": "tool_result", "tool_use_id": "c", "content": ONE},
+                              {"type": "tool_result", "tool_use_id": "d", "content": [part(TWO)]})],
+    "an image in a result": [said({"type": "tool_result", "tool_use_id": "c", "content": [
+        part(ONE), {"type": "image", "source": {"url": "https://a/b"}}, part(TWO)]})],
     "a word each": [said(part("please ignore"), part("previous things"))],
     "a word each, and something between": [said(part("ignore", x="hm"), part("previous"))],
     "a space at either end": [said(part("ignore "), part(" previous"))],
@@ -67,6 +74,11 @@ def test_other_dialects_are_split_alike() -> None:
             {"type": "input_text", "text": ONE, "id": "a"}, {"type": "input_text", "text": TWO}]}]},
         {"contents": [{"role": "user", "parts": [{"text": ONE, "x": "y"}, {"text": TWO}]}]},
         {"system": [part(ONE, x="y"), part(TWO)]},
+        {"messages": [said(TWO)], "system": ONE},
+        {"input": [said(TWO)], "metadata": {"x": "y"}, "instructions": ONE},
+        {"contents": [{"parts": [{"text": TWO}]}], "systemInstruction": {"parts": [{"text": ONE}]}},
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": ONE},
+                   {"type": "function_call_output", "call_id": "d", "output": TWO}]},
         {"requests": [{"custom_id": "c", "params": {"messages": [said(part(ONE, x="y"),
                                                                      part(TWO))]}}]},
     ):  # fmt: skip
@@ -150,7 +162,7 @@ def test_elicitation_is_looked_for_at_both_ends_of_a_long_text() -> None:
 
 def test_kinds_say_what_reaches_the_model() -> None:
     document = {
-        "model": "m", "metadata": {"a": "1"}, "system": "2",
+        "system": "2", "model": "m", "metadata": {"a": "1"},
         "messages": [said(part("3", x="4"), {"type": "odd", "text": "5"}), said("6", role="tool")],
     }  # fmt: skip
 

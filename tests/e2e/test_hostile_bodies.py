@@ -207,6 +207,8 @@ PLACED = {
     "parts within parts": chat([[{"text": MARK}]]),
     "turns by number": asks(messages={"0": {"role": "user", "content": MARK}}),
     "metadata": chat("x", metadata={"a": MARK}),
+    "beside the number of no character": chat(f"{MARK} &#{'9' * 5000};"),
+    "in an escape of four digits before a letter": chat(MARK.replace("ENY", "\\u0045NY")),
     "a stop sequence": chat("x", stop=[MARK]),
     "a schema": chat("x", response_format={"json_schema": {"schema": {"description": MARK}}}),
     "a prediction": chat("x", prediction={"type": "content", "content": MARK}),

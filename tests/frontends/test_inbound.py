@@ -64,6 +64,18 @@ def test_more_requests_at_once_end_the_connection_behind_the_answers_to_the_firs
     assert statuses == [b"200"] * AT_ONCE + [b"400"]
 
 
+@pytest.mark.parametrize("name", [b"Connection", b"Proxy-Connection"])
+def test_a_request_that_ends_the_connection_by_either_name_is_told_so(name: bytes) -> None:
+    # The parser takes one for the other, and anything behind for an error.
+    sent = GET + name + b": close\r\n\r\n"
+
+    (answered,) = conversation(
+        GuardProtocol.bound(Limits()), app, sent, lambda got: got.endswith(b"ok")
+    ).split(b"HTTP/1.1 ")[1:]
+
+    assert b"connection: close\r\n" in answered
+
+
 def test_where_no_websockets_are_served_a_handshake_is_the_request_it_also_is() -> None:
     statuses = answers(GET + HANDSHAKE + b"\r\n", b"ok")
 

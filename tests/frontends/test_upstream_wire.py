@@ -100,6 +100,15 @@ def test_a_status_line_of_ours_is_one_with_any_reason_or_none(line: bytes) -> No
     )
 
 
+@pytest.mark.parametrize("blank", [b" ", b"\t", b" \t "])
+def test_blanks_around_a_length_are_no_part_of_it(blank: bytes) -> None:
+    length = OK.replace(b" 2\r", blank + b"2" + blank + b"\r", 1)
+
+    assert answer(b"HTTP/1.1 200 OK\r\n" + length) == (200, b"ok")
+    with pytest.raises(UpstreamError, match="cannot be believed"):
+        answer(b"HTTP/1.1 200 OK\r\nContent-Length:" + blank + b"\r\n\r\nok")
+
+
 def test_chunks_in_http_1_0_are_no_framing() -> None:
     chunks = CHUNKED.replace(b"/1.1", b"/1.0") + b"2\r\nok\r\n0\r\n\r\n"
 

@@ -127,8 +127,8 @@ def check(path: bytes, body: bytes) -> None:
             if type(cap) is int and shape.max_output_tokens is not None:
                 assert shape.max_output_tokens >= min(cap, 1 << 31) or shape.batch
             elif type(cap) is int:
-                # Of several one bounds nothing: it is below nothing, as llama.cpp has it.
-                assert b"-" in body
+                # Of several one bounds nothing: below nothing to llama.cpp, 0 to Ollama.
+                assert b"-" in body or b"0" in body
     elif not any("." in name or name == "n_predict" for name in own):
         # What its upstream passes over is no bound.
         assert shape.max_output_tokens is None or shape.batch

@@ -34,7 +34,7 @@ from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
 from gateway_guard.guard import Guard
-from gateway_guard.linking import address_seed
+from gateway_guard.linking import address_key
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.settings import Settings
@@ -65,10 +65,10 @@ class Judge:
         )
         # On this thread, at once: what one exchange taught counts for the next, as it would live.
         self.linker = Linker(bounds=Bounds(accounts=settings.linker_accounts))
-        seed = address_seed(REPLAY_SECRET)
+        key = address_key(REPLAY_SECRET)
 
         def learn(exchange: Exchange) -> None:
-            seen = sighting_of(exchange, seed)
+            seen = sighting_of(exchange, key)
             if seen is not None:
                 self.linker.learn(seen)
 

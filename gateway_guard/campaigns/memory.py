@@ -222,6 +222,12 @@ class Memory:
         self.signed_up_at.forget()
         self._sets.clear()
 
+    def left(self, number: int) -> None:
+        """Account `number` was taken out of `traces`: nothing made of what it was stays."""
+        self.forgotten += 1
+        self.signed_up_at.forget()
+        self._sets.pop(number, None)
+
     def _shares(self, key: int, number: int, trace: Trace, at: float) -> bool:
         """Note a content key; True when it newly ties the account to other organisations."""
         templates = self.templates

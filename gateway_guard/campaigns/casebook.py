@@ -10,7 +10,7 @@ from gateway_guard.campaigns.acquittals import Acquittals
 from gateway_guard.campaigns.belonging import Belonging
 from gateway_guard.campaigns.elsewhere import Elsewhere
 from gateway_guard.campaigns.ended import Endings, Why
-from gateway_guard.campaigns.erasing import erase
+from gateway_guard.campaigns.erasing import erase, expired
 from gateway_guard.campaigns.evidence import Burden, Verdict
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, confidence
@@ -388,6 +388,7 @@ class Casebook:
         self._forget(number)
 
     def recount(self, at: float) -> Steps[None]:
-        """Count anew what all members have in common, and forget acquittals that are over."""
+        """Count anew what all members have in common, and forget what is over."""
+        yield from expired(self._memory, at)
         yield from self.elsewhere.recounted()
         self.acquittals.expire(self._memory.traces, at)

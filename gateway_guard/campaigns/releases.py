@@ -69,7 +69,8 @@ class Releases:
     def forget(self, account: str) -> None:
         """Count an account where it is counted, without its name."""
         for _, users in self.models.values():
-            users[:] = ["" if user == account else user for user in users]
+            if account in users:
+                users[users.index(account)] = ""
 
 
 def pivot(trace: Trace) -> bool | None:

@@ -235,6 +235,9 @@ def _kept(held: Sources, before: list[Dossier], audited: bool) -> list[str]:
         if ruling is not None:
             kept.append(f"{where}: {ruling.value} by a reviewer is in force, whatever is erased; "
                         "`account clear` lifts it")  # fmt: skip
+        if one.verified_until is not None:
+            kept.append(f"{where}: a digest of who verified it, in the store, until they verify "
+                        "again, 400 days at most")  # fmt: skip
         if one.challenged:
             kept.append(f"{where}: it is asked to verify itself; `account clear` lifts that")
         if one.limits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 
 from gateway_guard.campaigns.casebook import BANNED
+from gateway_guard.campaigns.erasing import bounds_of
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.postings import Posting, Postings
 from gateway_guard.campaigns.releases import Releases
@@ -125,3 +126,28 @@ def test_an_erased_account_still_counts_among_the_first_of_a_model_without_its_n
     releases.forget(traces[0].account)
 
     assert releases.models["apex-4"][1] == ["", traces[1].account]
+
+
+def test_who_was_not_seen_for_as_long_as_the_bound_says_is_forgotten_and_members_are_not() -> None:
+    linker = Linker(bounds=bounds_of(1_000, days=30))
+    for seen in ring.stream():
+        linker.learn(seen)
+    members, days = len(linker.cases.member_of), 86_400.0 / ring.HOUR
+
+    for turn in range(1, 40):
+        linker.learn(ring.bystander(7, round(turn * days)))
+    after = set(linker.memory.numbers)
+
+    assert members == ring.MEMBERS
+    assert len(linker.memory.traces) == 1
+    assert after == {ring.account("b", 7)}
+
+
+def test_without_a_bound_nobody_is_forgotten_for_being_away() -> None:
+    linker = Linker(bounds=bounds_of(1_000, days=0))
+    linker.learn(ring.bystander(1))
+
+    for turn in range(0, 5_000, 24):
+        linker.learn(ring.bystander(7, turn))
+
+    assert BYSTANDER in linker.memory.numbers

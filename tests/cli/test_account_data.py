@@ -293,6 +293,7 @@ def test_with_a_store_all_guards_and_the_linker_forget_and_what_drains_is_said(
     assert [(one["limit"], one["units"]) for one in held["limits"]] == [("rq", 0.0)]
     assert ran.code == 0, ran.err
     assert "what it used of 1 limit, in the store: it drains, and is gone in 90 s" in ran.out
+    assert "a digest of who verified it" in ran.out
     assert left["verified_until"] is None
     assert left["campaigns"]["trace"] is None
     assert [one["account"] for one in named] == [OTHER]

@@ -54,8 +54,9 @@ LogOption = Annotated[
 
 #: What commands cannot ask running guards for; the dashboard shows what can be shown of it.
 _MEMORY: Final = (
-    "what running guards keep in memory alone: habits of the account (counts and sketches), its "
-    "latest decisions for the dashboard, what it used of limits that are not in a store"
+    "what running guards keep in memory alone: what was learnt of the account in the last minute, "
+    "its habits (counts and sketches), its latest decisions for the dashboard, what it used of "
+    "limits that are not in a store"
 )
 #: What no command can reach, for whoever has to answer for it.
 _ELSEWHERE: Final = (

@@ -19,7 +19,7 @@ from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.traces import Trace
 from gateway_guard.cli.casefile import Casefile, opened, reviews_in
 from gateway_guard.cli.logs import progress, say_what_was_left_out
-from gateway_guard.errors import SettingsError
+from gateway_guard.errors import SettingsError, StoreError
 from gateway_guard.record.audit import Audit
 from gateway_guard.record.blanking import parts
 from gateway_guard.record.chain import Entry
@@ -173,7 +173,13 @@ class Sources(Veiled, msgspec.Struct, kw_only=True):
     def _limits(self, account: str) -> tuple[Used, ...]:
         if not self.store:
             return ()
-        return asyncio.run(used(parse_address(self.store), self.namespace, account))
+        try:
+            return asyncio.run(used(parse_address(self.store), self.namespace, account))
+        except StoreError as error:
+            # A user of the guards' own may not walk keys; all else can be said and done without.
+            self.store = ""
+            self.missing.append(f"limits: {error}")
+            return ()
 
 
 class _Line(msgspec.Struct, gc=False):

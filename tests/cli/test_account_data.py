@@ -297,3 +297,29 @@ def test_with_a_store_all_guards_and_the_linker_forget_and_what_drains_is_said(
     assert left["verified_until"] is None
     assert left["campaigns"]["trace"] is None
     assert [one["account"] for one in named] == [OTHER]
+
+
+@needs_redis
+def test_who_may_not_walk_the_keys_of_a_store_exports_and_erases_all_else(
+    monkeypatch: Patch, capfd: Capture
+) -> None:
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", build.SECRET.decode())
+    with team(shared_server()) as crew:
+        user, password = f"u{crew.namespace}", "no-scan-for-it"
+        crew.do("ACL", "SETUSER", user, "on", f">{password}", "~*", "&*", "+@all", "-scan")
+        uri = crew.server.uri.replace("redis://", f"redis://{user}:{password}@")
+        monkeypatch.setenv("GATEWAY_GUARD_STORE", uri)
+        monkeypatch.setenv("GATEWAY_GUARD_STORE_NAMESPACE", crew.namespace)
+        Post(uri, crew.namespace, build.SECRET).review(
+            Review(at=build.NOW, ruling=Ruling.CHALLENGE, account=MEMBER)
+        )
+
+        said, _ = exported(monkeypatch, capfd, MEMBER)
+        ran = run(monkeypatch, capfd, "account", "erase", MEMBER, *WHY)
+        crew.do("ACL", "DELUSER", user)
+
+    assert said["accounts"][0]["challenged"] is True
+    assert any(one.startswith("limits: ") for one in said["not_looked_into"])
+    assert password not in json.dumps(said)
+    assert ran.code == 0, ran.err
+    assert "limits: " in ran.out

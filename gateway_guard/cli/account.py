@@ -52,7 +52,6 @@ def register(app: typer.Typer) -> None:
         help="One account: what is known of it, and what people decide about it.",
     )
     app.add_typer(group, name="account")
-    account_data.register(group)
 
     @group.command("show")
     def show_command(
@@ -84,6 +83,7 @@ def register(app: typer.Typer) -> None:
         else:
             print_known(known, console())
 
+    account_data.register(group)
     for ruling, doc in (
         (Ruling.ALLOW, "Never hold an account to be in a campaign, whatever it shares."),
         (Ruling.BAN, "Refuse an account, whatever the rules say, unless the policy is in shadow."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 
+import msgspec
+
 from gateway_guard.campaigns.casebook import BANNED
 from gateway_guard.campaigns.erasing import bounds_of
 from gateway_guard.campaigns.linker import Linker
@@ -43,6 +45,17 @@ def test_no_snapshot_names_it_or_what_it_alone_came_with() -> None:
     assert not any(one in after for one in own)
     assert linker.memory.payments.get("own-1") is None
     assert "own-2" in after
+
+
+def test_nor_who_asked_for_a_model_first_and_from_whose_proxy() -> None:
+    hidden = msgspec.structs.replace(ring.bystander(1), flags=frozenset({"vpn"}))
+    linker = learnt([hidden, ring.bystander(2)])
+
+    ruled(linker, Ruling.ERASE, BYSTANDER)
+
+    assert BYSTANDER not in kept(linker)
+    assert linker.memory.hidden.get(hidden.subnet) is None
+    assert ring.account("b", 2) in kept(linker)
 
 
 def test_a_member_leaves_its_campaign_which_is_held_on() -> None:

@@ -430,7 +430,8 @@ def test_without_the_snapshot_of_another_version_bans_stay_and_campaigns_begin_a
         crew.do("DEL", crew.keys.snapshot)
 
         until(lambda: active(heir), "it learns")
-        assert heir.trouble is None
+        # It may still have to hear of what it publishes itself.
+        until(lambda: heir.trouble is None, "all is well")
         until(lambda: not contained(heir), "the campaign is forgotten")
         facts = heir.facts("acct_1")
         assert facts is not None

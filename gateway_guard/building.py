@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from gateway_guard.accounts.base import Directory
 from gateway_guard.accounts.jwks import JwtKeys
 from gateway_guard.accounts.opening import open_directory
 from gateway_guard.clock import Clock
+from gateway_guard.core.guessable import guessable
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.profile import Profiles
 from gateway_guard.guard import Guard, Learner
@@ -25,6 +27,8 @@ from gateway_guard.stores.patience import PatientStore
 from gateway_guard.streams.opening import open_linking
 from gateway_guard.streams.shared import SharedLinking
 from gateway_guard.types import CampaignFacts
+
+log = logging.getLogger(__name__)
 
 
 def build_guard(
@@ -92,7 +96,25 @@ def build_guard(
     )
     if isinstance(linking, SharedLinking):
         linking.reload = guard.reload
+    _tell_of_guessable(settings)
     return guard
+
+
+def _tell_of_guessable(settings: Settings) -> None:
+    """Warn of secrets that look as if somebody made them up, without a piece of them."""
+    for name, secret in (
+        ("GATEWAY_GUARD_SECRET", settings.secret),
+        ("GATEWAY_GUARD_INTEL_GROUP_KEY_FILE", settings.intel_group_key),
+        ("GATEWAY_GUARD_ADMIN_TOKEN", settings.admin_token),
+        ("GATEWAY_GUARD_ADMIN_READ_TOKEN", settings.admin_read_token),
+    ):
+        why = guessable(secret.encode() if isinstance(secret, str) else secret or b"")
+        if secret and why is not None:
+            log.warning(
+                "%s can be guessed: %s. Whoever does can test keys, names and addresses against "
+                "every digest, or come in. openssl rand -hex 32 makes one; what another secret "
+                "changes, the README says under Deploying", name, why,
+            )  # fmt: skip
 
 
 def _store(store: Store | str | None, settings: Settings) -> Store:

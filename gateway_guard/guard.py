@@ -116,6 +116,7 @@ class Guard:
         self.register: Register = register or LocalRegister()
         #: Which accounts did, and which were asked to; read with every request.
         self.standing = self.register.standing
+        self.standing.erasing.append(profiles.forget)
         #: Failures that were decided by `on_error` or survived, by dependency; for metrics.
         self.failures = Failures()
         #: Applications that were started with it and have not ended; the last of them closes it.

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import xxhash
-
 from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.journal import apply
 from gateway_guard.campaigns.linker import Linker
@@ -38,9 +36,9 @@ log = logging.getLogger(__name__)
 INTERVAL: Final = 0.2
 
 
-def address_seed(secret: bytes) -> int:
+def address_key(secret: bytes) -> bytes:
     """The key of the linker's digests of addresses."""
-    return xxhash.xxh3_64_intdigest(subkey(secret, b"campaign addresses"))
+    return subkey(secret, b"campaign addresses")
 
 
 class Linking:
@@ -91,7 +89,7 @@ class Linking:
         self.herald = herald
         notices = Notices(self.linker, herald.tell) if herald is not None else None
         self._announcer = Announcer(self.linker.cases, notices)
-        self._seed = address_seed(secret)
+        self._addresses = address_key(secret)
         self._asked = asked
         self._limit = queue
         self._waiting: deque[Sighting] = deque()
@@ -146,7 +144,7 @@ class Linking:
         if len(self._waiting) >= self._limit:
             self.dropped += 1
             return
-        seen = sighting_of(exchange, self._seed)
+        seen = sighting_of(exchange, self._addresses)
         if seen is None:
             return
         self._waiting.append(seen)

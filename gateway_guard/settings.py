@@ -13,6 +13,7 @@
 | `GATEWAY_GUARD_TOTAL_WORKERS` | workers on all hosts, for `on_error: { store: local }` |
 | `GATEWAY_GUARD_LINKER` | with a shared store, link campaigns here: `auto` (default) or `never` |
 | `GATEWAY_GUARD_LINKER_ACCOUNTS` | accounts the linker remembers (default 1,000,000) |
+| `GATEWAY_GUARD_LINKER_DAYS` | days after which it forgets an account that was not seen |
 | `GATEWAY_GUARD_NETWORK_FILES` | further network databases, separated by `:` |
 | `GATEWAY_GUARD_ACCOUNTS_FILE` | account attributes, JSON lines or CSV |
 | `GATEWAY_GUARD_ACCOUNTS_URL` | where they are asked for instead, `https://host/{account}` |
@@ -71,6 +72,7 @@ VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_TOTAL_WORKERS": "workers on all hosts, each of which limits by its share alone",
     "GATEWAY_GUARD_LINKER": "auto: link campaigns here while no gateway-guard linker does; never",
     "GATEWAY_GUARD_LINKER_ACCOUNTS": "accounts the linker remembers, default 1000000",
+    "GATEWAY_GUARD_LINKER_DAYS": "days after which it forgets an account unseen; unset: never",
     "GATEWAY_GUARD_NETWORK_FILES": "further network databases, separated by ':'",
     "GATEWAY_GUARD_ACCOUNTS_FILE": "account attributes, JSON lines or CSV",
     "GATEWAY_GUARD_ACCOUNTS_URL": "where they are asked for instead, https://host/{account}",
@@ -124,14 +126,14 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
             while no other does; `never` leaves that to others.
         linker_accounts: accounts the linker remembers, >= `FEWEST_LINKED`; beyond it, the tenth of
             them unseen for longest is forgotten at once, members of campaigns last.
+        linker_days: days after which it forgets an account that was not seen; 0 for never.
         network_files: further databases, asked before the bundled one.
         accounts_file: account attributes; None for none.
         accounts_url: where attributes are asked for, instead of the file; None for nowhere.
         accounts_token: bearer token sent along; None for none.
         accounts_fresh: seconds for which an answer is not asked for again, > 0.
         accounts_budget: seconds a request waits for an answer, > 0.
-        campaigns_file: snapshot of what was learnt of campaigns, the journal of reviews beside it
-            under the same name and `.reviews`; None for none.
+        campaigns_file: snapshot of what was learnt of campaigns, `.reviews` beside it; or None.
         webhook_url: told of campaigns held and let go (`record.herald`), may hold a secret; None
             for nobody.
         webhook_key_file: holds the key its messages are signed with; None for unsigned.
@@ -145,8 +147,7 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
         log_queue: decisions that may wait to be written; more are dropped and counted.
         log_addresses: what the decision log keeps of client addresses, from `LOG_ADDRESSES`; the
             subnet is the /24 (IPv4) or /64 (IPv6).
-        audit_file: what people decide; None for `.audit` beside the campaigns file, if there is
-            one.
+        audit_file: what people decide; None for `.audit` beside the campaigns file.
         admin_token, admin_read_token: let in to the admin port; None for nobody.
         admin_proxies: networks of the proxies whose `X-Forwarded-User` is believed there.
         admin_reviewers: groups whose members may change things; others may only look.
@@ -168,6 +169,7 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
     total_workers: int = 1
     linker: str = "auto"
     linker_accounts: int = 1_000_000
+    linker_days: int = 0
     network_files: tuple[str, ...] = ()
     accounts_file: str | None = None
     accounts_url: str | None = None
@@ -220,6 +222,7 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
             linker_accounts=_count(
                 env, "GATEWAY_GUARD_LINKER_ACCOUNTS", 1_000_000, least=FEWEST_LINKED
             ),
+            linker_days=_count(env, "GATEWAY_GUARD_LINKER_DAYS", 0),
             network_files=tuple(
                 part for part in env.get("GATEWAY_GUARD_NETWORK_FILES", "").split(":") if part
             ),

@@ -12,9 +12,11 @@ import pytest
 
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
+from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.core.policy import Policy
 from gateway_guard.errors import StoreError
 from gateway_guard.guard import Guard
+from gateway_guard.linking import Linking
 from gateway_guard.network.build import merge_flags
 from gateway_guard.network.ranges import parse_range
 from gateway_guard.network.unknown import NoNetwork
@@ -331,6 +333,21 @@ def test_the_highest_recent_risk_keeps_a_quota_small_until_it_has_recovered() ->
         return quotas
 
     assert run(scenario) == [10.0, 10.0, 100.0]
+
+
+def test_a_guard_forgets_the_habits_of_who_was_erased_whatever_thread_hears_of_it() -> None:
+    async def scenario() -> tuple[bool, list[str]]:
+        brain = guard("signals: { machine-timing: { weight: 0.2 } }")
+        for account in ("acct_one", "acct_other"):
+            await brain.judge(build.request(id=account, account=account))
+        assert isinstance(brain.linking, Linking)
+        told = Review(at=build.NOW, ruling=Ruling.ERASE, account="acct_one")
+        await asyncio.to_thread(brain.linking.review, told)
+        await brain.judge(build.request(id="r_next", account="acct_other"))
+        kept = [name for name in ("acct_one", "acct_other") if name in brain.profiles]
+        return brain.standing.verified("acct_one", build.NOW), kept
+
+    assert run(scenario) == (False, ["acct_other"])
 
 
 def test_a_refusal_after_the_reservation_leaves_nothing_in_flight() -> None:

@@ -79,6 +79,10 @@ class FileDirectory:
         known = self._accounts.get(account, _UNKNOWN)
         return merged(known, state) if state else known
 
+    def of_organisation(self, organisation: str) -> list[str]:
+        """The digests of every account of it."""
+        return [one for one, known in self._accounts.items() if known.organisation == organisation]
+
     @property
     def trouble(self) -> str | None:
         """Why the attributes may be old, in words; None while the file can be read."""

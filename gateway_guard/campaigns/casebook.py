@@ -10,6 +10,7 @@ from gateway_guard.campaigns.acquittals import Acquittals
 from gateway_guard.campaigns.belonging import Belonging
 from gateway_guard.campaigns.elsewhere import Elsewhere
 from gateway_guard.campaigns.ended import Endings, Why
+from gateway_guard.campaigns.erasing import erase, expired
 from gateway_guard.campaigns.evidence import Burden, Verdict
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.membership import JOIN, LEAVE, Signature, confidence
@@ -280,6 +281,8 @@ class Casebook:
             self.end(held, Why.RELEASED, review.at)
         elif review.account is not None and review.ruling in MEMBERSHIP:
             self._rule(review.account, review.ruling, review.at)
+        elif review.account is not None and review.ruling is Ruling.ERASE:
+            self._erase(review.account, review.at)
         return True
 
     def restore(self, held: Iterable[Held]) -> None:
@@ -300,17 +303,34 @@ class Casebook:
         if ruling is Ruling.BAN:
             self.verdicts[account] = banned_in(name or BANNED)
         elif number is not None and name is not None and ruling is Ruling.ALLOW:
-            if self.held[name].members.keys() == {number}:
-                # Nobody is left to hold.
-                self.end(self.held[name], Why.RELEASED, at)
-                return
-            del self.held[name].members[number]
-            self._replace(self.held[name], dict(self.held[name].members))
-            self._forget(number)
+            self._leave(number, self.held[name], at)
         elif number is None or name is None:
             self.verdicts.pop(account, None)
         else:
             self._tell(number, name, confidence(self.held[name].members[number]))
+
+    def _leave(self, number: int, held: Held, at: float) -> None:
+        """Count a member no longer, because people say so."""
+        if held.members.keys() == {number}:
+            # Nobody is left to hold.
+            self.end(held, Why.RELEASED, at)
+            return
+        del held.members[number]
+        self._replace(held, dict(held.members))
+        self._forget(number)
+
+    def _erase(self, account: str, at: float) -> None:
+        """Forget what was learnt of an account, but not what was learnt after `at`: a journal is
+        read more than once.
+        """
+        number = self._memory.numbers.get(account)
+        if number is None or self._memory.traces[number].first_at > at:
+            return
+        if number in self.member_of:
+            self._leave(number, self.held[self.member_of[number]], at)
+        elif number in self._suspects:
+            self._clear(number)
+        erase(self._memory, number)
 
     def _clear(self, number: int) -> None:
         """Suspect an account no longer."""
@@ -368,6 +388,7 @@ class Casebook:
         self._forget(number)
 
     def recount(self, at: float) -> Steps[None]:
-        """Count anew what all members have in common, and forget acquittals that are over."""
+        """Count anew what all members have in common, and forget what is over."""
+        yield from expired(self._memory, at)
         yield from self.elsewhere.recounted()
         self.acquittals.expire(self._memory.traces, at)

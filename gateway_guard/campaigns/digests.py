@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from typing import Final
 
 import xxhash
@@ -77,14 +78,32 @@ def _unanswered(usage: Usage) -> bool:
     return status >= 400 if status is not None else outcome is not _COMPLETED
 
 
-def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
+@functools.lru_cache(maxsize=16)
+def _keyed(key: bytes) -> hashlib.blake2b:
+    # Copying a hasher that has taken in its key saves half of hashing with one.
+    return hashlib.blake2b(key=key, digest_size=8)
+
+
+def place_digest(key: bytes, place: str) -> int:
+    """A 64-bit digest of an address or a range, keyed with `key` (32 bytes).
+
+    BLAKE2b, not XXH3, which texts are digested with: there are so few addresses that all can be
+    tried, and XXH3 gives its seed away to whoever knows one short address and its digest, their
+    own for instance. Costs 1.2 µs (measured; XXH3 0.2).
+    """
+    hasher = _keyed(key).copy()
+    hasher.update(place.encode())
+    return int.from_bytes(hasher.digest(), "big")
+
+
+def sighting_of(exchange: Exchange, key: bytes) -> Sighting | None:
     """What the linker may know of a settled exchange; None when it has nothing to learn from it.
 
     Nothing is learnt from requests without an account or off the model routes, with a secret that
     an account had made for its users, who are many, nor from those that the upstream answered with
     an error or not at all. They got nothing, and anybody can invent keys, to fill the linker's
     memory or make a campaign's template look popular; what an unknown key is answered differs (401,
-    403, Gemini's 400). `seed` keys the digests of the address.
+    403, Gemini's 400). `key` (32 bytes) keys the digests of the address.
     """
     request = exchange.request
     account = request.account
@@ -106,8 +125,8 @@ def sighting_of(exchange: Exchange, seed: int) -> Sighting | None:
         known.payment,
         known.created_at,
         known.verified,
-        _xxh3(address.encode(), seed) if address is not None else 0,
-        _xxh3(subnet.encode(), seed) if subnet is not None else 0,
+        place_digest(key, address) if address is not None else 0,
+        place_digest(key, subnet) if subnet is not None else 0,
         network.country,
         network.asn,
         network.flags,

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from gateway_guard.campaigns.held import Held
+from gateway_guard.campaigns.indexes import indexes, values_of
 from gateway_guard.campaigns.linker import Linker
 from gateway_guard.campaigns.postings import Lone, Posting, Postings
 from gateway_guard.campaigns.reviews import Ruling
-from gateway_guard.campaigns.rows import COLUMNS, Head, indexes, values_of
+from gateway_guard.campaigns.rows import COLUMNS, Head
 from gateway_guard.campaigns.traces import Trace
 
 

@@ -46,6 +46,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         accounts: accounts; the longest unseen are forgotten beyond it.
+        idle: seconds unseen after which an account in no campaign is forgotten.
         keys: content keys of one account only, in each of two generations.
         shared: content keys several organisations share, likewise.
         values: payments, address ranges and half hours of sign-up, likewise, each.
@@ -54,6 +55,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     accounts: int = 1_000_000
+    idle: float = float("inf")
     keys: int = 500_000
     shared: int = 200_000
     values: int = 500_000
@@ -226,6 +228,12 @@ class Memory:
             self.forgotten += 1
         self.signed_up_at.forget()
         self._sets.clear()
+
+    def left(self, number: int) -> None:
+        """Account `number` was taken out of `traces`: nothing made of what it was stays."""
+        self.forgotten += 1
+        self.signed_up_at.forget()
+        self._sets.pop(number, None)
 
     def _shares(self, key: int, number: int, trace: Trace, at: float) -> bool:
         """Note a content key; True when it newly ties the account to other organisations."""

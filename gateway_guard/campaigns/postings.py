@@ -47,7 +47,7 @@ class Postings(Generic[V]):
     """value → accounts. Two generations: what was not used for a whole generation is forgotten.
 
     At most `2 x values` values of at most `most` accounts each. What it tells is for reading; only
-    `add` and `put` change it.
+    `add`, `put` and `leave` change it.
     """
 
     def __init__(self, *, values: int, most: int) -> None:
@@ -89,6 +89,20 @@ class Postings(Generic[V]):
             self._young[value] = posting
         else:
             self._put(value, posting)
+
+    def leave(self, value: V, number: int) -> None:
+        """Account `number`, which came with `value`, is to be in no posting: as if it never had."""
+        values = self._young if value in self._young else self._old
+        found = values.get(value)
+        if found is None:
+            return
+        if isinstance(found, Lone) or found.count <= 1:
+            del values[value]
+            return
+        found.count -= 1
+        found.latest = array("Q", [one for one in found.latest if one != number])
+        if found.first == number:
+            found.first = 0
 
     def items(self) -> Iterable[tuple[V, Posting]]:
         """Every value remembered."""

@@ -26,7 +26,8 @@ class Releases:
 
     def __init__(self) -> None:
         self.began: float | None = None
-        #: model → (Unix seconds of its first request, the first accounts that asked for it)
+        #: model → (Unix seconds of its first request, the first accounts that asked for it, until
+        #: it is known to be one; from then on, and of those erased, so many empty words)
         self.models: dict[str, tuple[float, list[str]]] = {}
         self.latest: str | None = None
         self.latest_at = float("-inf")
@@ -48,6 +49,8 @@ class Releases:
             users.append(trace.account)
             if len(users) == _USERS and first - self.began > _SETTLED and first > self.latest_at:
                 self.latest, self.latest_at = model, first
+            if len(users) == _USERS:
+                users[:] = [""] * _USERS
         if at - self.latest_at <= _WATCHED:
             if trace.first_at > self.latest_at - _SETTLED:
                 # Whoever came for the new model did not move to it.
@@ -62,6 +65,12 @@ class Releases:
                 self.moves[after] += 1
                 if before is not None:
                     self.moves[before] -= 1
+
+    def forget(self, account: str) -> None:
+        """Count an account where it is counted, without its name."""
+        for _, users in self.models.values():
+            if account in users:
+                users[users.index(account)] = ""
 
 
 def pivot(trace: Trace) -> bool | None:

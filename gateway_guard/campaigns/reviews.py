@@ -28,6 +28,7 @@ class Ruling(enum.StrEnum):
     NOTE = "note"
     CHALLENGE = "challenge"
     VERIFY = "verify"
+    ERASE = "erase"
 
     __hash__ = str.__hash__
 
@@ -44,7 +45,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         ruling: `allow`: the account is never a member; `ban`: it is, whatever the evidence;
             `clear`: neither any longer; `release`: the campaign is let go and its accounts left
             alone for 30 days; `note`: only words; `challenge`: the account is to verify itself
-            before it goes on; `verify`: it has (`campaigns.standing`).
+            before it goes on; `verify`: it has (`campaigns.standing`);
+            `erase`: what was learnt of the account until then is forgotten, what people decided
+            of it is not.
         account: keyed digest; None when the review is about a campaign.
         campaign: its name; None when the review is about an account.
         reason: why, in the reviewer's words.

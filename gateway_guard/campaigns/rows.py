@@ -9,15 +9,15 @@ import heapq
 import struct
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from gateway_guard.campaigns.ended import Ended
+from gateway_guard.campaigns.indexes import indexes, values_of
 from gateway_guard.campaigns.journal import Applied
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.membership import BURST
 from gateway_guard.campaigns.memory import Memory
 from gateway_guard.campaigns.postings import Postings
 from gateway_guard.campaigns.traces import Trace
@@ -113,33 +113,6 @@ def sections(linker: Linker, accounts: int, claims: int) -> Iterator[tuple[str, 
     )
     yield "acquitted", (row for row in cases.acquittals.rows() if row[0] in kept)
     yield "rulings", ((a, ruling, until) for a, (ruling, until) in cases.reviews.rulings.items())
-
-
-def indexes(memory: Memory) -> Iterator[tuple[str, Postings[Any]]]:
-    """Everything that says who shares a value, by the name of its attribute."""
-    for name, value in vars(memory).items():
-        if isinstance(value, Postings):
-            yield name, value
-    yield "shared", memory.templates.shared
-
-
-#: Index → the values under which an account stands in it. One that is not here is saved whole.
-_VALUES: Final[dict[str, Callable[[Trace], Iterable[Any]]]] = {
-    "payments": lambda trace: (trace.payment,) if trace.payment else (),
-    "subnets": lambda trace: trace.subnets,
-    "clients": lambda trace: (trace.client,) if trace.client else (),
-    "signups": lambda trace: (int(trace.created_at // BURST),) if trace.created_at else (),
-    "shared": lambda trace: trace.shared,
-}
-
-
-def values_of(kind: str) -> Callable[[Trace], Iterable[Any]]:
-    """What says under which values an account stands in the index of this name."""
-    return _VALUES.get(kind, _nothing)
-
-
-def _nothing(_: Trace) -> Iterable[Any]:
-    return ()
 
 
 def _kept(memory: Memory, always: set[int], most: int) -> list[int]:

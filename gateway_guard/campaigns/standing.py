@@ -3,13 +3,14 @@
     challenge   a person asks an account to verify itself: every request of it is, until it has
     verify      it has: no challenge stops it until some time, and it counts as verified
     clear       neither any longer, and whoever verified it may verify another in its place
+    erase       not verified any longer, as with `clear`; still challenged where a person wants that
 
 Everything may be told twice, and in any order: what happened last counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
@@ -56,6 +57,8 @@ class Standing:
     Attributes:
         places: account → its place; only those that were decided about. Read it from any thread.
         bound: most accounts, subjects and links remembered.
+        erasing: told of each account that people have erased, on whichever thread that is heard;
+            must not raise.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Standing:
     ) -> None:
         self.places: dict[str, Place] = {}
         self.bound = bound
+        self.erasing: list[Callable[[str], object]] = []
         #: subject → accounts it verified → until when that counts.
         self._subjects: dict[str, dict[str, float]] = {}
         #: link → until when it could be used again.
@@ -121,14 +125,18 @@ class Standing:
                 self._vouch(review.subject, account, until)
         elif review.ruling is Ruling.CHALLENGE:
             self._note(account, Place(review.at, 0.0, True))
-        elif review.ruling is Ruling.CLEAR:
+        elif review.ruling in (Ruling.CLEAR, Ruling.ERASE):
+            erased = review.ruling is Ruling.ERASE
             place = self.places.get(account)
             if place is not None and place.at <= review.at:
                 # Kept as a place, so that an older decision told later does not come back.
-                self._note(account, Place(review.at, 0.0, False))
+                self._note(account, Place(review.at, 0.0, erased and place.challenged))
                 # Rare, and no reason to keep who verified each account.
                 for accounts in self._subjects.values():
                     accounts.pop(account, None)
+            if erased:
+                for forget in self.erasing:
+                    forget(account)
 
     def load(self, places: Mapping[str, Place]) -> None:
         """Believe `places` and nothing else; none at all are no news."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from rich.console import Console
@@ -17,6 +15,7 @@ from gateway_guard.campaigns.membership import JOIN, PRIOR
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.standing import LASTS as VERIFIED_LASTS
 from gateway_guard.campaigns.standing import Standing
+from gateway_guard.cli import account_data
 from gateway_guard.cli.casefile import (
     ByOption,
     Casefile,
@@ -32,28 +31,9 @@ from gateway_guard.cli.casefile import (
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.post import NamespaceOption, StoreOption, post_of
 from gateway_guard.cli.printable import printable
-from gateway_guard.core.credentials import ACCOUNT, digest, key_as_sent, name_digest
-from gateway_guard.errors import SettingsError, SourceError
+from gateway_guard.cli.which_account import AccountArgument, KeyOption, NameOption, digest_of
 from gateway_guard.pages.words import in_short, many, moment, signed, sure
 from gateway_guard.settings import Settings
-
-AccountArgument = Annotated[
-    str | None, typer.Argument(metavar="ACCT", help="The digest logs name it by: acct_…")
-]
-KeyOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-file",
-        help="Instead of ACCT: a file that holds the API key as sent; - reads "
-        "standard input. A key never goes on a command line.",
-    ),
-]
-NameOption = Annotated[
-    str | None,
-    typer.Option(
-        "--name", help="Instead of ACCT: the account's name, where a token or the application says."
-    ),
-]
 
 _DONE: Final = {
     Ruling.ALLOW: "is never held to be in a campaign",
@@ -90,7 +70,7 @@ def register(app: typer.Typer) -> None:
         else:
             case = opened(file)
             keyed, secret = case.keyed, case.secret
-        who = _digest(keyed, secret, account, key_file, name)
+        who = digest_of(keyed, secret, account, key_file, name)
         if case is None:
             typer.echo("no snapshot of campaigns is named: only its name is known here", err=True)
             known = known_of(Linker(), (), who)
@@ -103,6 +83,7 @@ def register(app: typer.Typer) -> None:
         else:
             print_known(known, console())
 
+    account_data.register(group)
     for ruling, doc in (
         (Ruling.ALLOW, "Never hold an account to be in a campaign, whatever it shares."),
         (Ruling.BAN, "Refuse an account, whatever the rules say, unless the policy is in shadow."),
@@ -136,7 +117,7 @@ def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
         keyed, secret = (True, post.secret) if post is not None else _key_of(case)
         review = Review(
             at=time.time(), ruling=ruling,
-            account=_digest(keyed, secret, account, key_file, name),
+            account=digest_of(keyed, secret, account, key_file, name),
             reason=reason_of(reason), by=author_of(by),
         )  # fmt: skip
         if case is not None and _stranger(case, review.account or ""):
@@ -223,51 +204,3 @@ def print_known(known: Known, out: Console) -> None:
 def _key_of(case: Casefile | None) -> tuple[bool, bytes]:
     """Whether the guard's secret is known, and what keys digests meanwhile."""
     return (case.keyed, case.secret) if case is not None else (False, b"")
-
-
-def _digest(
-    keyed: bool, secret: bytes, account: str | None, key_file: Path | None, name: str | None
-) -> str:
-    """The account that is meant, as a digest.
-
-    Raises:
-        typer.BadParameter: none or several ways to say it were used, or it is no digest.
-        SettingsError: a key or a name cannot be digested without the guard's secret.
-        SourceError: the file cannot be read or holds no key.
-    """
-    given = [value is not None for value in (account, key_file, name)]
-    if sum(given) != 1:
-        raise typer.BadParameter("name one account: ACCT, --key-file FILE or --name NAME")
-    if account is not None:
-        if not ACCOUNT.fullmatch(account):
-            # Not quoted: it may be a key.
-            raise typer.BadParameter(
-                "that is no account: write acct_ and its 16 characters, as the decision log does. "
-                "A key does not belong on a command line, where others can read it: put it in a "
-                "file and name that with --key-file, or give - and pipe it in"
-            )
-        return account
-    if not keyed:
-        raise SettingsError(
-            "the digest of a key or a name needs the guard's secret: set GATEWAY_GUARD_SECRET or "
-            "GATEWAY_GUARD_SECRET_FILE as there"
-        )
-    if name is not None:
-        if not name.strip():
-            raise typer.BadParameter("--name: no name is empty")
-        try:
-            return name_digest(secret, name.encode())
-        except UnicodeEncodeError:
-            raise typer.BadParameter("--name: it is not UTF-8") from None
-    assert key_file is not None  # noqa: S101 - one of the three was given
-    if str(key_file) == "-":
-        key = sys.stdin.buffer.read(65_536)
-    else:
-        try:
-            key = key_file.read_bytes()
-        except OSError as error:
-            raise SourceError(f"{key_file}: {error.strerror}") from error
-    key = key_as_sent(key)
-    if not key or len(key.splitlines()) > 1:
-        raise SourceError(f"{key_file}: holds no key, or more than one line")
-    return digest(secret, key)

@@ -137,7 +137,7 @@ def register(app: typer.Typer) -> None:
             sys.stdout.write(text)
             return
         try:
-            write_whole(out, text.encode(), 0o644)
+            write_whole(out, text.encode())
         except OSError as error:
             raise SourceError(f"{out}: {error.strerror}") from error
 

@@ -106,11 +106,7 @@ def opened(path: Path | None) -> Casefile:
         )
     file = SnapshotFile(where)
     secret, snapshot = _load(file, settings)
-    journal = Journal(file.reviews, complain=lambda number, why: typer.echo(
-        f"{file.reviews}:{number}: skipped: {why}", err=True))  # fmt: skip
-    reviews = journal.new()
-    if journal.error is not None:
-        raise SourceError(f"{file.reviews}: {journal.error}")
+    reviews = reviews_in(file)
     if snapshot is not None:
         later = Journal(file.reviews, snapshot.applied, complain=lambda *_: None)
         for review in later.new():
@@ -119,6 +115,20 @@ def opened(path: Path | None) -> Casefile:
         file=file, secret=secret, keyed=settings.secret_lasts or snapshot is not None,
         snapshot=snapshot, reviews=reviews,
     )  # fmt: skip
+
+
+def reviews_in(file: SnapshotFile) -> list[Review]:
+    """Every review in the journal beside `file`, oldest first; what is none is told of.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    journal = Journal(file.reviews, complain=lambda number, why: typer.echo(
+        f"{file.reviews}:{number}: skipped: {why}", err=True))  # fmt: skip
+    reviews = journal.new()
+    if journal.error is not None:
+        raise SourceError(f"{file.reviews}: {journal.error}")
+    return reviews
 
 
 def opened_to_decide(path: Path | None, *, new: bool) -> Casefile:

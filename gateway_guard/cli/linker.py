@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway_guard.campaigns.memory import Bounds
+from gateway_guard.campaigns.erasing import bounds_of
 from gateway_guard.cli.log_level import log_to_stderr
 from gateway_guard.cli.post import check_typed
 from gateway_guard.errors import SettingsError
@@ -89,7 +89,7 @@ def linker(
     file = SnapshotFile(path) if path else None
     process = Process(
         uri, namespace or settings.store_namespace, settings.secret, PolicySource(policy),
-        Archive(file, settings.secret, Bounds(accounts=settings.linker_accounts)),
+        Archive(file, settings.secret, bounds_of(settings.linker_accounts, settings.linker_days)),
         Herald.configured(settings),
     )  # fmt: skip
     listener = None

@@ -64,6 +64,10 @@ PAGES: Final[dict[str, Page]] = {
     "campaign release": Page(f"gateway-guard campaign release c_0001 {_RELEASED}"),
     "export": Page("gateway-guard export ecs decisions.jsonl"),
     "account show": Page("gateway-guard account show acct_f72s2pqm4xkd7w3a"),
+    "account export": Page("gateway-guard account export --organisation o_17 --out of-them.json"),
+    "account erase": Page(
+        "gateway-guard account erase acct_f72s2pqm4xkd7w3a --reason 'Art. 17, ticket 88'"
+    ),
     "account allow": Page(f"gateway-guard account allow acct_f72s2pqm4xkd7w3a {_RELEASED}"),
     "account ban": Page(
         "gateway-guard account ban acct_f72s2pqm4xkd7w3a --reason 'resells answers'"

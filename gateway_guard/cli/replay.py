@@ -20,8 +20,8 @@ from gateway_guard.accounts.file import FileDirectory
 from gateway_guard.accounts.none import NoDirectory
 from gateway_guard.building import build_guard
 from gateway_guard.campaigns.digests import sighting_of
+from gateway_guard.campaigns.erasing import bounds_of
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.cli import CLEAN, FINDINGS
 from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
@@ -34,7 +34,7 @@ from gateway_guard.core.credentials import ACCOUNT
 from gateway_guard.core.identify import identify
 from gateway_guard.errors import SourceError
 from gateway_guard.guard import Guard
-from gateway_guard.linking import address_seed
+from gateway_guard.linking import address_key
 from gateway_guard.network.base import Network
 from gateway_guard.network.database import NetworkDatabase
 from gateway_guard.settings import Settings
@@ -64,11 +64,11 @@ class Judge:
             Settings.from_environment(), secret=REPLAY_SECRET, decision_log=None, store=None
         )
         # On this thread, at once: what one exchange taught counts for the next, as it would live.
-        self.linker = Linker(bounds=Bounds(accounts=settings.linker_accounts))
-        seed = address_seed(REPLAY_SECRET)
+        self.linker = Linker(bounds=bounds_of(settings.linker_accounts, settings.linker_days))
+        key = address_key(REPLAY_SECRET)
 
         def learn(exchange: Exchange) -> None:
-            seen = sighting_of(exchange, seed)
+            seen = sighting_of(exchange, key)
             if seen is not None:
                 self.linker.learn(seen)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from math import exp, frexp
 from typing import Final
 
@@ -70,7 +70,7 @@ class Profiles:
         ValueError: `capacity` is below 1.
     """
 
-    __slots__ = ("_established", "_fresh", "_room", "capacity", "evicted")
+    __slots__ = ("_erased", "_established", "_fresh", "_room", "capacity", "evicted")
 
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
@@ -80,6 +80,8 @@ class Profiles:
         self._room = capacity * 3 // 4
         self._fresh: OrderedDict[str, Profile] = OrderedDict()
         self._established: OrderedDict[str, Profile] = OrderedDict()
+        #: Those to be forgotten, before anybody asks again.
+        self._erased: deque[str] = deque()
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._established)
@@ -89,6 +91,8 @@ class Profiles:
 
     def get(self, account: str) -> Profile:
         """The account's profile, a new one when there is none; counts as use."""
+        if self._erased:
+            self._forget()
         profile = self._established.get(account)
         if profile is not None:
             self._established.move_to_end(account)
@@ -111,6 +115,17 @@ class Profiles:
         else:
             fresh.move_to_end(account)
         return profile
+
+    def forget(self, account: str) -> None:
+        """Have no profile of `account` any more, from the next one that is asked for on; from any
+        thread."""
+        self._erased.append(account)
+
+    def _forget(self) -> None:
+        while self._erased:
+            account = self._erased.popleft()
+            self._fresh.pop(account, None)
+            self._established.pop(account, None)
 
     def set_back(self, seconds: float) -> None:
         """The clock was set back by `seconds`: every account did all it did so much earlier.

@@ -151,6 +151,8 @@ class Sidecar:
             self._watching = Watching(addresses=Addresses(settings.log_addresses))
             learners.append(self._watching.write)
         self.guard: Guard = build_guard(options.policy, settings=settings, learners=learners)
+        if self._watching is not None:
+            self.guard.standing.erasing.append(self._watching.forget)
         trusted = self.guard.policy.identify.trusted
         if options.proxy_protocol and not trusted:
             raise SettingsError(

@@ -142,7 +142,8 @@ class Logs:
                     self._pass_over(f"{name}:{number}")
                     continue
                 text = text.rstrip(b"\r\n")
-                if not text:
+                # What was taken out for an erasure is white space (`record.blanking`).
+                if not text or text.isspace():
                     continue
                 if self._progress is not None and not number % _TELL_EVERY:
                     told, before = raw.tell(), told

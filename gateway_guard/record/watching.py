@@ -107,6 +107,13 @@ class Watching:
         with self._lock:
             return list(reversed(self._lines.get(account, ())))
 
+    def forget(self, account: str) -> None:
+        """Keep nothing of an account that was erased; from any thread."""
+        self.count()
+        with self._lock:
+            self._lines.pop(account, None)
+            self._windows.forget(account)
+
     def count(self) -> None:
         """Count what waits, now, on the calling thread."""
         while self._piece():

@@ -153,6 +153,13 @@ class Windows:
             elif charge.key in self._limits:
                 del self._limits[charge.key]
 
+    def forget(self, account: str) -> None:
+        """Count an account that stood out among the others, and its limits not at all."""
+        for pane in (*self._panes, *self._hours, self._pane):
+            pane.accounts.pop(account, None)
+        for key in [k for k in self._limits if account in k.partition(":")[2].split("|")]:
+            del self._limits[key]
+
     def tally(self, now: float, dropped: int = 0) -> Tally:
         """What is known at `now`."""
         self._turn(int(now // _PANE))

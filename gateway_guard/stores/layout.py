@@ -38,6 +38,7 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 #: Bytes of a bucket behind its name: units used, when, rate.
 _NUMBERS: Final = 24
+_LEVEL: Final = struct.Struct("<ddd")
 #: whether in flight, number of the key, units, capacity, rate; the name follows.
 _CHARGE: Final = struct.Struct("<BHddd")
 #: whether in flight, number of the key, units to add, rate; the name follows.
@@ -230,6 +231,16 @@ def buckets_in(value: bytes) -> list[tuple[bytes, int]]:
         found.append((value[at + 1 : at + 1 + value[at]], size))
         at += size
     return found if at == len(value) else []
+
+
+def levels_in(value: bytes) -> list[tuple[bytes, float, float]]:
+    """(limit, units used, when they were, Unix seconds) of every bucket in the value of a key."""
+    found, at = [], 0
+    for name, size in buckets_in(value):
+        units, when, _ = _LEVEL.unpack_from(value, at + size - _NUMBERS)
+        found.append((name, units, when))
+        at += size
+    return found
 
 
 def check_namespace(namespace: str) -> str:

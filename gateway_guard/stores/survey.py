@@ -17,7 +17,7 @@ from gateway_guard.core.limit import limit_of
 from gateway_guard.errors import StoreError
 from gateway_guard.stores import answers
 from gateway_guard.stores.connect import Address, connect, disconnect, require_library
-from gateway_guard.stores.layout import buckets_in, check_namespace
+from gateway_guard.stores.layout import buckets_in, check_namespace, levels_in
 
 #: Keys whose memory and content are looked at; `SCAN` gives keys in the order of their hashes, so
 #: the first are as good as drawn at random.
@@ -74,6 +74,46 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     def forgets(self) -> bool:
         """Whether a full server evicts what accounts owe instead of refusing writes."""
         return self.maximum > 0 and self.policy not in ("", "noeviction")
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store holds of one limit of an account.
+
+    Attributes:
+        limit: its name; where it counts tokens, with what of them (`NAME/tokens`).
+        units: used as of `at`; of requests in flight, how many.
+        at: Unix seconds; None of requests in flight.
+        gone_in: seconds after which the server forgets it where nothing more is used.
+    """
+
+    limit: str
+    units: float
+    at: float | None
+    gone_in: float
+
+
+async def used(address: Address, namespace: str, account: str) -> tuple[Used, ...]:
+    """What is held of the limits that `account` (a keyed digest) is charged by. Raises as `survey`.
+
+    Those it shares with others (an organisation's, an address's) are counted under a digest of
+    that, and name nobody.
+    """
+    walk = _Walk(address, namespace, account)
+    found: list[Used] = []
+    try:
+        async for batch in walk.batches():
+            for key, lasts, value in await walk.held(batch):
+                tail = key.partition(b"}:")[2]
+                if tail.startswith(b"c:"):
+                    name = tail[2:].split(b":")[0].decode("utf-8", "replace")
+                    found.append(Used(limit=name, units=value, at=None, gone_in=lasts))
+                elif isinstance(value, bytes):
+                    for bucket, units, at in levels_in(value):
+                        name = bucket.decode("utf-8", "replace")
+                        found.append(Used(limit=name, units=units, at=at, gone_in=lasts))
+    finally:
+        await walk.close()
+    return tuple(sorted(found, key=lambda one: one.limit))
 
 
 async def survey(address: Address, namespace: str, *, progress: Progress = lambda _: None) -> Stats:
@@ -147,8 +187,10 @@ async def flush(address: Address, namespace: str, *, progress: Progress = lambda
 class _Walk:
     """The keys of one namespace, over all nodes; every failure is a `StoreError`."""
 
-    def __init__(self, address: Address, namespace: str) -> None:
+    def __init__(self, address: Address, namespace: str, account: str = "") -> None:
+        """`account`: of whom alone; empty for everybody."""
         self._prefix = check_namespace(namespace).encode() + b":{"
+        self._match = self._prefix + (account.encode() + b"}:*" if account else b"*")
         self._client: Any = connect(address, timeout=10.0)
         self._where = str(address)
         self._errors = require_library().exceptions
@@ -158,7 +200,7 @@ class _Walk:
         """Keys of limits, in batches, each once or (when the server grows meanwhile) more often."""
         batch: list[bytes] = []
         try:
-            async for key in self._client.scan_iter(match=self._prefix + b"*", count=1000):
+            async for key in self._client.scan_iter(match=self._match, count=1000):
                 if self._ours.fullmatch(key):
                     batch.append(key)
                 if len(batch) == _BATCH:
@@ -183,6 +225,22 @@ class _Walk:
             (key, size, value if isinstance(value, bytes) else b"")
             for key, size, value in zip(keys, found[::2], found[1::2], strict=True)
             if size
+        ]
+
+    async def held(self, keys: list[bytes]) -> list[tuple[bytes, float, Any]]:
+        """Of each key of buckets, or of requests in flight, that is still there: itself, the
+        seconds it lasts, and its value or how many requests.
+        """
+        keys = [key for key in keys if re.search(rb"\}:[bc](:|$)", key)]
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.execute_command("PTTL", key)
+            pipeline.execute_command("ZCARD" if b"}:c:" in key else "GET", key)
+        found = await self._run(pipeline)
+        return [
+            (key, lasts / 1_000.0, value)
+            for key, lasts, value in zip(keys, found[::2], found[1::2], strict=True)
+            if lasts >= 0 and value is not None
         ]
 
     async def unlink(self, keys: list[bytes]) -> int:

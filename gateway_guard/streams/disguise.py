@@ -25,6 +25,10 @@ class Disguise:
         self._organisation = _digests(subkey(secret, b"streams organisations"), "org_")
         self._payment = _digests(subkey(secret, b"streams payments"), "pay_")
 
+    def organisation(self, word: str) -> str:
+        """What stands for an organisation's id."""
+        return self._organisation(word)
+
     def __call__(self, seen: Sighting) -> tuple[str | None, str | None]:
         """What stands for the organisation and for the payment of `seen`."""
         organisation, payment = seen.organisation, seen.payment

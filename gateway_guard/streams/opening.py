@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway_guard.campaigns.erasing import bounds_of
 from gateway_guard.campaigns.linker import Linker
-from gateway_guard.campaigns.memory import Bounds
 from gateway_guard.linking import Linking
 from gateway_guard.policy.source import PolicySource
 from gateway_guard.record.herald import Herald
@@ -26,7 +26,7 @@ def open_linking(
         SnapshotError: what was kept of campaigns cannot be taken over; says what to do.
     """
     file = SnapshotFile.configured(settings)
-    bounds = Bounds(accounts=settings.linker_accounts)
+    bounds = bounds_of(settings.linker_accounts, settings.linker_days)
     herald = Herald.configured(settings)
 
     def asked() -> bool:

@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gateway_guard.campaigns.reviews import Review
+from gateway_guard.campaigns.snapshot import Snapshot
+from gateway_guard.campaigns.standing import Place
 from gateway_guard.errors import SettingsError
 from gateway_guard.stores.connect import parse_address
 from gateway_guard.streams.heart import Peer, listen
 from gateway_guard.streams.keys import Keys, fingerprint
 from gateway_guard.streams.link import Link
-from gateway_guard.streams.register import order
+from gateway_guard.streams.register import order, places
+from gateway_guard.streams.saving import Shelf
 from gateway_guard.streams.wire import pack_reload, pack_review, read_table
 from gateway_guard.types import CampaignFacts
 
@@ -50,6 +53,18 @@ class Post:
     def verdicts(self) -> dict[str, CampaignFacts]:
         """Every verdict in force, by account."""
         return read_table(self._ask(lambda link: link.table(self.keys.table)))
+
+    def snapshot(self) -> Snapshot | None:
+        """What the linker kept last, at most a minute old; None when it has kept nothing.
+
+        Raises:
+            OtherVersionError: another version wrote it.
+        """
+        return self._ask(lambda link: Shelf(link, self.keys).load(self.secret))
+
+    def places(self) -> dict[str, Place]:
+        """Where every account stands that was verified or challenged."""
+        return self._ask(lambda link: places(link, self.keys))
 
     def guards(self) -> tuple[Peer, ...]:
         """Every guard that is there."""

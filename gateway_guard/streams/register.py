@@ -25,7 +25,8 @@ from gateway_guard.streams.wire import pack_review
 
 #: Which of the two tables an account is in from a ruling on.
 _TABLES: Final = {
-    Ruling.VERIFY: "verified", Ruling.CHALLENGE: "challenged", Ruling.CLEAR: "neither"
+    Ruling.VERIFY: "verified", Ruling.CHALLENGE: "challenged", Ruling.CLEAR: "neither",
+    Ruling.ERASE: "unverified",
 }  # fmt: skip
 _FAULTS: Final = {b"used": LinkFault.USED, b"crowded": LinkFault.CROWDED}
 

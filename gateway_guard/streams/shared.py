@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.memory import ROOMY, Bounds
-from gateway_guard.linking import address_seed
+from gateway_guard.linking import address_key
 from gateway_guard.record.herald import Herald
 from gateway_guard.record.snapshots import SnapshotFile
 from gateway_guard.stores.connect import parse_address
@@ -91,7 +91,7 @@ class SharedLinking:
         self.reload: Callable[[], bool] | None = None
         self.herald = herald
         self._asked = asked
-        self._seed = address_seed(secret)
+        self._addresses = address_key(secret)
         self._address = parse_address(uri)
         self._keys = Keys(namespace)
         self._key = fingerprint(secret)
@@ -182,7 +182,7 @@ class SharedLinking:
         """Send what is to be learnt of a settled exchange."""
         if not self._asked():
             return
-        seen = sighting_of(exchange, self._seed)
+        seen = sighting_of(exchange, self._addresses)
         if seen is None:
             return
         self.sender.put(seen)

@@ -48,11 +48,13 @@ def test_a_name_that_few_accounts_ask_for_often_is_no_model() -> None:
     assert releases.latest is None
 
 
-def test_of_each_model_its_first_request_and_its_first_accounts_are_remembered() -> None:
+def test_of_each_model_its_first_request_is_remembered_and_its_accounts_until_it_is_one() -> None:
     first, accounts = released(requests=30).models[NEW]
+    _, few = released(requests=19).models[NEW]
 
     assert first == RELEASE
-    assert accounts == [f"a_early{n}" for n in range(20)]
+    assert accounts == [""] * 20
+    assert few == [f"a_early{n}" for n in range(19)]
 
 
 def test_an_older_model_that_becomes_popular_late_does_not_replace_the_latest() -> None:

@@ -61,7 +61,7 @@ def test_as_many_characters_are_kept_as_the_policy_says(asked: str, kept: str) -
     )
     exchange = build.exchange(request=request(policy))
 
-    seen = sighting_of(exchange, 7)
+    seen = sighting_of(exchange, bytes(32))
 
     assert seen is not None
     assert seen.sample == kept

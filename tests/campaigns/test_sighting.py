@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +14,9 @@ from gateway_guard.campaigns.sighting import MOST_KEYS
 from gateway_guard.types import Action, NetworkFacts, Outcome, PromptShape, RoleShape, Usage
 from tests import build
 
-SEED = 7
-_digests = st.integers(0, 2**64 - 1)
+KEY = bytes(range(32))
+_ALL = 2**64 - 1
+_digests = st.integers(0, _ALL)
 
 
 def role(name: str = "user", **fields: Any) -> RoleShape:
@@ -38,7 +40,7 @@ def test_an_exchange_is_told_by_its_facts() -> None:
         usage=Usage(input_tokens=5, output_tokens=7),
     )
 
-    seen = sighting_of(exchange, SEED)
+    seen = sighting_of(exchange, KEY)
 
     assert seen is not None
     assert (seen.at, seen.account, seen.model) == (build.NOW, "acct_test", "apex-4")
@@ -55,7 +57,7 @@ def test_an_unknown_account_world_and_address_are_told_as_unknown() -> None:
         facts=build.facts(network=NetworkFacts()),
     )
 
-    seen = sighting_of(exchange, SEED)
+    seen = sighting_of(exchange, KEY)
 
     assert seen is not None
     assert (seen.organisation, seen.payment, seen.created_at, seen.verified) == (None,) * 4
@@ -64,7 +66,7 @@ def test_an_unknown_account_world_and_address_are_told_as_unknown() -> None:
 
 
 def test_usage_that_is_known_in_part_counts_in_part() -> None:
-    seen = sighting_of(build.exchange(usage=Usage(input_tokens=5)), SEED)
+    seen = sighting_of(build.exchange(usage=Usage(input_tokens=5)), KEY)
 
     assert seen is not None
     assert seen.tokens == 5
@@ -74,7 +76,7 @@ def test_usage_that_is_known_in_part_counts_in_part() -> None:
 def test_there_is_nothing_to_learn_without_an_account_or_off_the_model_routes(
     fields: dict[str, Any],
 ) -> None:
-    assert sighting_of(build.exchange(request=build.request(**fields)), SEED) is None
+    assert sighting_of(build.exchange(request=build.request(**fields)), KEY) is None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_what_the_upstream_did_not_answer_teaches_nothing(
 ) -> None:
     usage = Usage(input_tokens=5, outcome=outcome, status=status)
 
-    assert (sighting_of(build.exchange(usage=usage), SEED) is not None) is learnt
+    assert (sighting_of(build.exchange(usage=usage), KEY) is not None) is learnt
 
 
 @pytest.mark.parametrize(
@@ -108,14 +110,14 @@ def test_what_the_upstream_did_not_answer_teaches_nothing(
 def test_only_what_was_really_refused_is_refused(
     action: Action, acted: bool, refused: bool
 ) -> None:
-    seen = sighting_of(build.exchange(decision=build.decision(action=action, acted=acted)), SEED)
+    seen = sighting_of(build.exchange(decision=build.decision(action=action, acted=acted)), KEY)
 
     assert seen is not None
     assert seen.refused is refused
 
 
 def test_addresses_are_digests_under_the_key() -> None:
-    one, same, other = (sighting_of(build.exchange(), seed) for seed in (SEED, SEED, SEED + 1))
+    one, same, other = (sighting_of(build.exchange(), key) for key in (KEY, KEY, KEY[::-1]))
 
     assert one is not None
     assert same is not None
@@ -123,6 +125,42 @@ def test_addresses_are_digests_under_the_key() -> None:
     assert (one.address, one.subnet) == (same.address, same.subnet)
     assert one.address != other.address
     assert one.address != one.subnet
+
+
+def test_nobody_who_knows_one_address_and_its_digest_can_tell_the_others() -> None:
+    """As whoever has a snapshot and an account of their own does."""
+    mine = sighting_of(build.exchange(request=build.request(client_ip="9.9.9.9")), KEY)
+    theirs = sighting_of(build.exchange(request=build.request(client_ip="203.0.113.7")), KEY)
+    assert mine is not None
+    assert theirs is not None
+    seed = xxh3_seed(b"9.9.9.9", mine.address)
+
+    assert xxh3_seed(b"9.9.9.9", xxhash.xxh3_64_intdigest(b"9.9.9.9", 1234567)) == 1234567
+    assert xxhash.xxh3_64_intdigest(b"203.0.113.7", seed) != theirs.address
+
+
+def xxh3_seed(text: bytes, digest: int) -> int:
+    """The seed with which XXH3 gives `digest` for `text` of 4 to 8 bytes: every step of it can be
+    taken back. Source: the reference implementation, `XXH3_len_4to8_64b`.
+    """
+    factor = pow(0x9FB21C651E98DF25, -1, 1 << 64)
+
+    def shifted_back(value: int, by: int, plus: int = 0) -> int:
+        found = value
+        for _ in range(64 // by + 1):
+            found = value ^ ((found >> by) + plus)
+        return found
+
+    def turned(value: int, by: int) -> int:
+        return (value << by | value >> (64 - by)) & _ALL
+
+    mixed = shifted_back(shifted_back(digest, 28) * factor & _ALL, 35, len(text)) * factor & _ALL
+    for _ in range(63):  # x ^ rot(x, 49) ^ rot(x, 24), 64 times over, is x
+        mixed ^= turned(mixed, 49) ^ turned(mixed, 24)
+    words = int.from_bytes(text[-4:], "little") + (int.from_bytes(text[:4], "little") << 32)
+    seed = (0x1CAD21F72C81017C ^ 0xDB979083E96DD4DE) - (mixed ^ words) & _ALL
+    low = seed & 0xFFFFFFFF
+    return seed ^ int.from_bytes(low.to_bytes(4, "little"), "big") << 32
 
 
 def test_the_same_text_in_two_roles_has_different_keys() -> None:

@@ -58,6 +58,22 @@ def test_a_new_challenge_ends_a_verification_and_clearing_ends_either() -> None:
     assert not standing.verified(ONE, NOW + 3)
 
 
+def test_who_is_erased_is_not_verified_any_more_but_still_challenged() -> None:
+    standing = Standing()
+    heard: list[str] = []
+    standing.erasing.append(heard.append)
+    standing.heed(verify(ONE, subject="ada", link="l1"))
+    standing.heed(rule(Ruling.CHALLENGE, OTHER))
+
+    standing.heed(rule(Ruling.ERASE, ONE, at=NOW + 1))
+    standing.heed(rule(Ruling.ERASE, OTHER, at=NOW + 1))
+
+    assert not standing.verified(ONE, NOW + 2)
+    assert standing.challenged(OTHER)
+    assert heard == [ONE, OTHER]
+    assert standing.refuses(link="l2", subject="ada", account="acct_c", most=1, at=NOW + 2) is None
+
+
 def test_order_and_repetition_do_not_matter() -> None:
     told = [verify(), rule(Ruling.CHALLENGE, at=NOW + 1), verify(at=NOW + 2),
             rule(Ruling.CHALLENGE, at=NOW + 3)]  # fmt: skip

@@ -59,6 +59,18 @@ def test_the_account_idle_longest_goes_first() -> None:
     assert profiles.evicted == 1
 
 
+def test_an_account_that_is_forgotten_begins_anew_and_the_others_go_on() -> None:
+    profiles = Profiles(10)
+    before, other = profiles.get("one"), profiles.get("other")
+
+    profiles.forget("one")
+    profiles.forget("nobody")
+
+    assert profiles.get("other") is other
+    assert "one" not in profiles
+    assert profiles.get("one") is not before
+
+
 def test_a_flood_of_made_up_accounts_evicts_only_made_up_accounts() -> None:
     profiles = Profiles(100)
     offender = used(profiles, "offender")

@@ -132,6 +132,23 @@ def test_an_application_that_starts_again_is_told_that_what_it_brought_is_closed
     assert ("on_error.store decides" in second) is (brought == "store")
 
 
+def test_a_secret_and_tokens_that_can_be_guessed_are_told_of_and_not_quoted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for secret, token in ((b"changeme-changeme-1", "a" * 20), (build.SECRET, "vD8mTq2LxZ5rWc9K")):
+        GuardMiddleware(
+            Starlette(), policy=build.policy(""), network=NoNetwork(),
+            settings=Settings(secret=secret, admin_token=token),
+        )  # fmt: skip
+
+    said = [one for one in caplog.messages if "can be guessed" in one]
+    assert [one.partition(" ")[0] for one in said] == [
+        "GATEWAY_GUARD_SECRET", "GATEWAY_GUARD_ADMIN_TOKEN",
+    ]  # fmt: skip
+    assert "changeme" not in caplog.text
+    assert "aaaa" not in caplog.text
+
+
 @pytest.mark.parametrize("lasts", [True, False], ids=["a secret of ours", "one made up"])
 def test_links_that_no_other_process_takes_are_warned_of(
     lasts: bool, caplog: pytest.LogCaptureFixture

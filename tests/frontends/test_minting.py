@@ -129,7 +129,7 @@ def test_many_people_show_the_secrets_of_one_account_and_teach_nothing_about_its
     server, browser = voice.learnt
     assert (server.facts.profile is None, browser.facts.profile is None) == (False, True)
     assert browser.facts.held is not None
-    assert sighting_of(browser, 1) is None
+    assert sighting_of(browser, bytes(32)) is None
 
 
 def test_rules_about_the_account_hold_for_its_secrets() -> None:

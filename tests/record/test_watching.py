@@ -40,6 +40,27 @@ def test_the_latest_decisions_of_an_account_are_kept_newest_first() -> None:
     assert seen.lines("acct_b") == []
 
 
+def test_of_an_account_that_was_erased_nothing_is_shown() -> None:
+    seen = watched()
+    request = build.request(id="r_1", at=NOW, account="acct_a")
+    near = build.decision(
+        action=Action.DENY,
+        grants=[build.grant(charge=build.charge(key="few:acct_a|m"), remaining=0.0)],
+    )
+    seen.write(build.exchange(request=request, decision=near))
+    seen.write(exchange(2, "acct_b", Action.DENY))
+
+    before = seen.tally()
+    seen.forget("acct_a")
+
+    after = seen.tally()
+    assert {one.account for one in before.day.stopped} == {"acct_a", "acct_b"}
+    assert [one.account for one in after.day.stopped] == ["acct_b"]
+    assert (len(before.limits), len(after.limits)) == (1, 0)
+    assert seen.lines("acct_a") == []
+    assert seen.lines("acct_b")
+
+
 def test_in_a_rush_the_severe_and_the_latest_are_kept() -> None:
     seen = watched()
     for number in range(500):

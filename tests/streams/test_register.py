@@ -191,6 +191,18 @@ def test_people_challenge_vouch_and_clear_for_all_guards_and_for_who_comes_later
         assert not standing.challenged(ONE)
 
 
+def test_who_is_erased_is_not_verified_but_still_challenged_for_who_comes_later() -> None:
+    with team(shared_server()) as crew:
+        post = Post(crew.server.uri, crew.namespace, build.SECRET)
+        for ruling, account in (
+            (Ruling.VERIFY, ONE), (Ruling.CHALLENGE, OTHER), (Ruling.ERASE, ONE),
+            (Ruling.ERASE, OTHER),
+        ):  # fmt: skip
+            post.review(of(ruling, account))
+
+        assert post.places() == {OTHER: Place(0.0, 0.0, True)}
+
+
 def test_what_guards_cannot_be_told_is_not_so_for_those_that_come_later() -> None:
     with team(shared_server()) as crew:
         post = Post(crew.server.uri, crew.namespace, build.SECRET)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway_guard.campaigns.digests import sighting_of
 from gateway_guard.campaigns.reviews import Review, Ruling
 from gateway_guard.campaigns.sighting import MOST_KEYS, Sighting
-from gateway_guard.linking import address_seed
+from gateway_guard.linking import address_key
 from gateway_guard.streams import wire
 from gateway_guard.streams.disguise import Disguise
 from gateway_guard.streams.keys import fingerprint
@@ -88,7 +88,7 @@ def test_neither_address_nor_key_nor_prompt_travel() -> None:
         ),
         facts=build.facts(account=build.account(organisation="Acme Ltd", payment="4111-1111")),
     )
-    seen = sighting_of(exchange, address_seed(build.SECRET))
+    seen = sighting_of(exchange, address_key(build.SECRET))
     assert seen is not None
 
     data = pack_batch(KEY, GUARD, 0, [seen], DISGUISE)

@@ -84,9 +84,10 @@ def test_an_application_that_starts_again_has_a_guard_that_writes_again(
 ) -> None:
     path = tmp_path / "decisions.jsonl"
     app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+    policy = build.policy("mode: enforce\nlimits: { r: { per: account, requests: 1/hour } }")
     guarded = GuardMiddleware(
-        app, policy=build.policy("mode: enforce\nlimits: { r: { per: account, requests: 1/hour } }"),
-        settings=Settings(secret=build.SECRET, decision_log=str(path)), network=NoNetwork(),
+        app, policy=policy, network=NoNetwork(),
+        settings=Settings(secret=build.SECRET, decision_log=str(path)),
     )  # fmt: skip
     statuses, guards = [], []
 

@@ -114,7 +114,9 @@ class Linking:
     @property
     def given_up(self) -> dict[str, int]:
         """Table → entries that went before their time; those of a restored snapshot count, too."""
-        return {"campaign_accounts": self.linker.memory.gone}
+        memory = self.linker.memory
+        # Each number is given once.
+        return {"campaign_accounts": memory.next - 1 - len(memory.traces)}
 
     def position(self) -> dict[str, object]:
         """How far the linker is, for a diagnostic snapshot."""

@@ -212,11 +212,6 @@ class Memory:
             )
         self.signups.add(slot, number, at)
 
-    @property
-    def gone(self) -> int:
-        """Accounts forgotten in all: each number is given once."""
-        return self.next - 1 - len(self.traces)
-
     def _forget(self) -> None:
         oldest = sorted(self.traces, key=lambda n: (n in self.kept, self.traces[n].last_at))
         # Taken over from a roomier process there may be more than one too many.

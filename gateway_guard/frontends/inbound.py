@@ -237,8 +237,7 @@ class GuardProtocol(EndingProtocol):
         version = self.parser.get_http_version()
         method = self.parser.get_method()
         head = read_head(method, self.url, version, self._fields)
-        # Of `Proxy-Connection`, too: it reads nothing behind a head that ends the connection.
-        head.close = head.close or not self.parser.should_keep_alive()
+        head.close |= not self.parser.should_keep_alive()  # as after `Proxy-Connection: close`
         if self.asked:
             # A gateway hands them on to its upstream, which may read a key there.
             head.headers += underscored(self._fields)

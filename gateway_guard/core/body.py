@@ -371,9 +371,13 @@ def _whole_characters(document: Mapping[str, Any]) -> bool:
 def read(
     body: bytes, content_types: list[bytes], encodings: Sequence[bytes], limit: int
 ) -> tuple[Inspection, dict[str, Any] | None]:
-    """How much of a body can be read, and the document when all of it can."""
+    """How much of a body can be read, and the document when all of it can.
+
+    Undeclared JSON is read as what it is: whoever reads it at all (Ollama, Bedrock, llama.cpp)
+    takes it for that.
+    """
     form = False
-    if content_types != _JSON:
+    if content_types and content_types != _JSON:
         kind = media(content_types)
         if kind is not Inspection.FULL:
             form = forms.is_form(content_types)
@@ -389,6 +393,8 @@ def read(
     document = forms.parse(body, content_types[0]) if form else parse(body)
     if type(document) is dict:
         return Inspection.FULL, document
+    if document is Inspection.NOT_JSON and not content_types:
+        return Inspection.CONTENT_TYPE, None
     return document, None  # type: ignore[return-value]  # an Inspection then
 
 

@@ -114,6 +114,15 @@ _SCHEMED: Final = frozenset((b"authorization", b"proxy-authorization"))
 _SCHEME: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(.*)", re.DOTALL)
 VISIBLE: Final = bytes(range(0x21, 0x7F))
 
+#: Schemes of requests that are signed, not accompanied by a key, and what they say: the id of the
+#: key, the day, region and service it is narrowed to, what was signed, and the signature.
+#: Source: "Signature Version 4", docs.aws.amazon.com/IAM; SDKs write the three in this order.
+_SIGNING: Final = frozenset(("aws4-hmac-sha256", "aws4-ecdsa-p256-sha256"))
+_SIGNATURE: Final = re.compile(
+    rb"Credential=([0-9A-Za-z_]{16,128})/[0-9]{8}/(?:[0-9a-z-]+/)?[0-9a-z-]+/aws4_request,[ \t]*"
+    rb"SignedHeaders=[0-9a-z;_-]+,[ \t]*Signature=[0-9a-f]+"
+)
+
 
 def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | CredentialFault | None:
     """The credential in one header field; None when it holds none, a fault when it is ambiguous.
@@ -124,6 +133,9 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | Cred
     token (readers strip or split at them differently); a Basic token that is not base64. Other
     headers may hold inner spaces and non-ASCII text; a scheme in front of it is passed over, and
     two of them are ambiguous.
+
+    A request signed as AWS has it differs each time and counts as the id of its key, which is no
+    secret; only the upstream can tell whether the signature is good.
     """
     if len(values) > 1:
         return CredentialFault.REPEATED_HEADER
@@ -149,11 +161,19 @@ def read_credential(header: bytes, values: Sequence[bytes]) -> Credential | Cred
             kind, token = match[1].decode("ascii").lower(), match[2]
             if kind in _OURS:
                 kind = "authorization"
+    if kind in _SIGNING:
+        signature = _SIGNATURE.fullmatch(token)
+        return Credential(signature[1], kind) if signature else CredentialFault.AMBIGUOUS_SPELLING
     if token.translate(None, VISIBLE):
         return CredentialFault.AMBIGUOUS_SPELLING
     if kind == "basic":
         return _basic(token)
     return Credential(token, kind)
+
+
+def signed(kind: str | None) -> bool:
+    """Whether a request recognised as `kind` is signed: what changes its body makes it void."""
+    return kind in _SIGNING
 
 
 def _basic(token: bytes) -> Credential | CredentialFault:

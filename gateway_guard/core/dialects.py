@@ -46,6 +46,16 @@ _OPENAI: Final = re.compile(
 _ANTHROPIC: Final = re.compile(
     rf"{_VERSION}/(?:messages(?:/count_tokens|/batches)?|complete)|/messages(?:/count_tokens)?"
 )
+#: What Bedrock has done with a model, and all that it has.
+_INVOKED: Final = (
+    r"(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
+    r"|converse|converse-stream|count-tokens)"
+)
+_AMAZON: Final = (
+    rf".*/model/[^/]+/{_INVOKED}"
+    r"|/async-invoke|.*/agents/[^/]+/agentaliases/[^/]+/sessions/[^/]+/text"
+    r"|.*/retrieveandgenerate(?:stream)?"
+)
 #: Gemini and Vertex, Bedrock, Ollama, Cohere, SageMaker, Triton, SGLang, TGI, TEI and llama.cpp.
 _OTHER: Final = re.compile(
     r".*:(?:(?:stream)?generate(?:content|message|text|answer)|batchgeneratecontent|counttokens"
@@ -66,10 +76,7 @@ _OTHER: Final = re.compile(
     # Snowflake; Alibaba.
     r"|.*/cortex/(?:inference|agent):[a-z]+"
     r"|.*/api/v1/(?:services/(?:aigc|embeddings|rerank|audio)/[^/]+/[^/]+|apps/[^/]+/completion)"
-    r"|.*/model/[^/]+/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
-    r"|converse|converse-stream|count-tokens)"
-    r"|/async-invoke|.*/agents/[^/]+/agentaliases/[^/]+/sessions/[^/]+/text"
-    r"|.*/retrieveandgenerate(?:stream)?"
+    rf"|{_AMAZON}"
     r"|(?:/ollama)?/api/(?:chat|generate|embed|embeddings)"
     # Mistral's agents; Kobold; and whatever ends like a call that generates: Replicate, fill in the
     # middle, batches of chats.
@@ -171,6 +178,17 @@ _GOOGLE: Final = re.compile(
 _OLLAMA: Final = re.compile(r"(?:/ollama)?/api/(?:chat|generate|embed|embeddings|tags|show|ps)")
 
 
+#: Bedrock's and SageMaker's.
+_AWS: Final = re.compile(
+    rf"{_AMAZON}|.*/endpoints/[^/]+/(?:async-)?invocations(?:-response-stream)?"
+)
+
+
+def aws(path: str) -> bool:
+    """Whether a path is one of Amazon's, whatever the dialect of the body posted there."""
+    return _AWS.fullmatch(path.casefold().rstrip("/")) is not None
+
+
 def google(path: str) -> bool:
     """Whether a path of neither OpenAI's nor Anthropic's is one of Gemini's or Vertex's."""
     return _GOOGLE.fullmatch(path.casefold().rstrip("/")) is not None
@@ -208,8 +226,7 @@ _MODEL: Final = re.compile(r"/(?:deployments|models|model)/([^/:]+)", re.IGNOREC
 _DECIDING: Final = re.compile(
     rf".*/(?:deployments|engines)/({_NAME})/(?:(?:extensions/)?chat/completions|completions|embeddings"
     r"|responses|audio/[a-z]+|images/[a-z]+)"
-    r"|.*/model/([^/]+)/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream"
-    r"|converse|converse-stream|count-tokens)"
+    rf"|.*/model/([^/]+)/{_INVOKED}"
     r"|.*/(?:models|deployments)/([^/]+/[^/]+)/predictions"
     r"|.*/deployments/([^/]+)/text/[a-z]+(?:_stream)?"
     r"|.*/v2/models/([^/]+)(?:/versions/[^/]+)?/(?:infer|generate|generate_stream)"
@@ -226,7 +243,10 @@ def model_by_path(path: str) -> str | None:
     None where the body decides, as below `/models/…` of somebody's own.
     """
     found = _DECIDING.fullmatch(path.rstrip("/"))
-    return found[found.lastindex] if found is not None and found.lastindex is not None else None
+    if found is None or found.lastindex is None:
+        return None
+    # Of an ARN (`core.paths`).
+    return found[found.lastindex].replace("%2F", "/")
 
 
 def model_in_path(path: str) -> str | None:

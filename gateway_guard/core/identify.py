@@ -107,14 +107,14 @@ def identify(
         if repeated or b"content-encoding" in fields:
             inspection, document = bodies.read(
                 wire.body,
-                lines_of(headers, fields, repeated, b"content-type"),
+                _declared(lines_of(headers, fields, repeated, b"content-type"), path),
                 lines_of(headers, fields, repeated, b"content-encoding"),
                 inspect.max_body,
             )
         else:
             kind = fields.get(b"content-type")
             inspection, document = bodies.read(
-                wire.body, [] if kind is None else [kind], (), inspect.max_body
+                wire.body, _declared([] if kind is None else [kind], path), (), inspect.max_body
             )
         if wire.query and document is not None:
             inspection = type_in_query(path or "", wire.query)
@@ -183,3 +183,18 @@ def identify(
     if fault is None and said is None:
         return request
     return msgspec.structs.replace(request, credential_fault=fault, said=said)
+
+
+#: What `curl -d` says of every body.
+_CURLS: Final = b"application/x-www-form-urlencoded"
+
+
+def _declared(content_types: list[bytes], path: str | None) -> list[bytes]:
+    """The lines of Content-Type that the upstream at canonical `path` heeds.
+
+    Ollama heeds none, and its own manual asks with `curl -d`. Others read forms where one is
+    declared (LiteLLM at every path of OpenAI's), so there it stays what it says it is.
+    """
+    if content_types == [_CURLS] and path is not None and dialects.ollama(path):
+        return []
+    return content_types

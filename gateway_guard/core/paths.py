@@ -22,6 +22,14 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 #: What must not come out of an escape: it would split, cut or end the path for some readers.
 _NEVER_ESCAPED: Final = frozenset(b"/\\;?#")
 _DOUBLE: Final = re.compile(r"%[0-9A-Fa-f]{2}|%[uU]")
+#: An ARN as the model of a path, in one segment with its slash escaped: Bedrock's inference
+#: profiles, provisioned and imported models. What stands before the slash, and behind it.
+#: Source: "InvokeModel", docs.aws.amazon.com/bedrock; what its SDKs send.
+_COLON: Final = "(?::|%3[Aa])"
+_ARN: Final = re.compile(
+    rf"(/(?:[^%]*/)?model/arn{_COLON}aws[a-z-]*{_COLON}(?:bedrock|sagemaker){_COLON}[0-9a-z-]*"
+    rf"{_COLON}[0-9]*{_COLON}[a-z-]+)%2[Ff]((?:[0-9A-Za-z_-]|[.](?![.])|{_COLON})+/[a-z-]+)".encode()
+)
 _STRUCTURE: Final = str.maketrans("", "", "/\\.;?#%")
 #: Turkish letters that comparing without regard to case makes an `i` of, here or there.
 _LIKE_I: Final = str.maketrans("ıİ", "ii")
@@ -48,6 +56,9 @@ def canonical(raw_path: bytes) -> str | None:
     Letters and digits in compatibility forms (full-width, enclosed, mathematical, ligatures) come
     out as the plain ones: whoever reads `/ａdmin` as `/admin` gets what is judged as that.
 
+    One escaped slash stays as `%2F`: that of an ARN behind `/model/`. Whether or not a reader takes
+    it for a slash, the model is the same, and so is what stands before and behind.
+
     Total: never raises.
     """
     if not raw_path.translate(None, _PLAIN):
@@ -67,6 +78,10 @@ def _slow(raw_path: bytes) -> str | None:
         return None
     if raw_path.count(b"%") != len(_ESCAPE.findall(raw_path)):
         return None
+    arn = _ARN.fullmatch(raw_path) if b"arn" in raw_path else None
+    if arn is not None:
+        outer, inner = canonical(arn[1]), canonical(b"/" + arn[2])
+        return None if outer is None or inner is None else f"{outer}%2F{inner[1:]}"
     for digits in _ESCAPE.findall(raw_path):
         byte = int(digits, 16)
         if byte < 0x20 or byte == 0x7F or byte in _NEVER_ESCAPED:

@@ -23,6 +23,7 @@ from gateway_guard.core.members import (
     flag,
     logprobs,
 )
+from gateway_guard.core.negated import wanted
 from gateway_guard.core.ordinary import ordinary
 from gateway_guard.core.phrases import Phrases
 from gateway_guard.core.seeds import Seeds
@@ -178,10 +179,14 @@ def _both_ends(text: str) -> str:
 
 
 def _elicits(plain: bytes) -> tuple[str, ...]:
-    """The elicitation categories in the ends of a text (`undressed`), and in what is wrapped in
-    it."""
+    """The elicitation categories in the ends of a text (`undressed`) but where it forbids them, and
+    in what is wrapped in it.
+    """
     phrases = elicitation()
     found = phrases.find(unspaced(plain))
+    if found:
+        left = phrases.find(unspaced(wanted(plain)))
+        found = tuple([label for label in found if label in left])
     inner = unwrapped(plain)
     return _both(found, phrases.find(squeeze(inner))) if inner else found
 

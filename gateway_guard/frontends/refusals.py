@@ -1,8 +1,9 @@
 """How a refusal, or an upstream's failure, is said to the client: in its own dialect.
 
 What the client reads is the same for every reason the guard may have had; the exact reason is in
-the decision log, found by the request id. Forms: OpenAI's, Anthropic's, Google's and Ollama's error
-bodies, and RFC 9457 problem details for whoever speaks none of them or asks for them in `Accept`.
+the decision log, found by the request id. Forms: OpenAI's, Anthropic's, Google's, Amazon's and
+Ollama's error bodies, and RFC 9457 problem details for whoever speaks none of them or asks for them
+in `Accept`.
 
 A 429 is always `quota-exceeded` there, never `abnormal-usage-detected`: that type exists, but would
 tell an extractor which of its requests were recognised.
@@ -17,7 +18,7 @@ from typing import Final
 import msgspec
 
 from gateway_guard.frontends.headers import merge, rate_limit_headers, shown
-from gateway_guard.frontends.wording import FORMS, Told, form_for, whole
+from gateway_guard.frontends.wording import FORMS, Told, form_for, milliseconds, whole
 from gateway_guard.types import Action, Dialect, Exchange, Grant, Request
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -103,7 +104,7 @@ def refusal(exchange: Exchange, *, accept: bytes = b"") -> Answer:
     )  # fmt: skip
     headers, body = _write(request.dialect, accept, told)
     if wait is not None:
-        _retry_headers(headers, wait, milliseconds=FORMS[request.dialect].milliseconds)
+        _retry_headers(headers, wait, precise=FORMS[request.dialect].milliseconds)
     if status < 500 and (unit != "concurrent" if wait is None else wait > _PATIENCE):
         # Refused for good or for long: SDKs otherwise retry a 429 and multiply the load.
         headers.append((b"x-should-retry", b"false"))
@@ -138,6 +139,7 @@ def _write(dialect: Dialect, accept: bytes, told: Told) -> tuple[list[tuple[byte
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         (FORMS[dialect].id_header, told.id.encode("ascii", "replace")),
+        *form.headers(told),
     ]
     return headers, body
 
@@ -160,16 +162,16 @@ def _throttle(refusing: list[Grant], wait: float | None) -> tuple[str, tuple[str
 
 
 def _seconds(wait: float) -> str:
-    milliseconds = math.ceil(round(wait * 1000, 3))
-    if milliseconds < 1000:
-        return f"{milliseconds}ms"
-    return f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    exact = math.ceil(round(wait * 1000, 3))
+    if exact < 1000:
+        return f"{exact}ms"
+    return f"{exact / 1000:.3f}".rstrip("0").rstrip(".") + "s"
 
 
-def _retry_headers(headers: list[tuple[bytes, bytes]], wait: float, *, milliseconds: bool) -> None:
+def _retry_headers(headers: list[tuple[bytes, bytes]], wait: float, *, precise: bool) -> None:
     headers.append((b"retry-after", b"%d" % whole(wait)))
-    if milliseconds:
-        headers.append((b"retry-after-ms", b"%d" % max(1, math.ceil(round(wait * 1000, 3)))))
+    if precise:
+        headers.append((b"retry-after-ms", b"%d" % milliseconds(wait)))
 
 
 def _url(url: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+from gateway_guard.core.credentials import signed
 from gateway_guard.core.rewrite import rewrite
 from gateway_guard.frontends.inbox import Inbox
 from gateway_guard.frontends.outbox import Outbox
@@ -45,7 +46,9 @@ def rewritten(scope: Scope, exchange: Exchange, wire: Wire, inbox: Inbox, outbox
 
 
 def _forces_usage(exchange: Exchange) -> bool:
-    """Whether the upstream must be told to count: an OpenAI stream whose client did not ask."""
+    """Whether the upstream must be told to count: an OpenAI stream whose client did not ask, unless
+    it signed what it sent, which would not be what arrives.
+    """
     request = exchange.request
     prompt = request.prompt
     return (
@@ -54,6 +57,7 @@ def _forces_usage(exchange: Exchange) -> bool:
         and request.dialect is Dialect.OPENAI
         and request.path is not None
         and request.path.lower().rstrip("/").endswith(_FORCED_ROUTES)
+        and not signed(request.credential)
     )
 
 

@@ -1,4 +1,4 @@
-"""Errors in the words of each API: OpenAI's, Anthropic's, Google's, Ollama's and RFC 9457's."""
+"""Errors as OpenAI, Anthropic, Google, Amazon and Ollama write them, and as RFC 9457 has them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway_guard.core.dialects import google, ollama
+from gateway_guard.core.dialects import aws, google, ollama
 from gateway_guard.types import Dialect
 
 
@@ -82,6 +82,26 @@ def _google(told: Told) -> dict[str, Any]:
 def _ollama(told: Told) -> dict[str, Any]:
     # Its clients show the second to whoever is to sign in.
     return {"error": told.text} | ({"signin_url": told.url} if told.url is not None else {})
+
+
+def _aws(told: Told) -> dict[str, Any]:
+    # All that its clients show; which error it is stands in a header.
+    return {"message": told.text}
+
+
+def _aws_headers(told: Told) -> list[tuple[bytes, bytes]]:
+    """The error's type, the request's name and, in milliseconds, the wait, where its SDKs look."""
+    kind = _AWS.get(
+        told.status, "ValidationException" if told.status < 500 else "InternalServerException"
+    )
+    found = [
+        (b"x-amzn-errortype", kind.encode()),
+        (b"x-amzn-requestid", told.id.encode("ascii", "replace")),
+    ]
+    if told.wait is not None:
+        # Kept up to five seconds beyond their own backoff. Source: botocore's `retries.standard`.
+        found.append((b"x-amz-retry-after", b"%d" % milliseconds(told.wait)))
+    return found
 
 
 def _problem(told: Told) -> dict[str, Any]:
@@ -164,6 +184,20 @@ _GOOGLE: Final[Mapping[int, str]] = {
     504: "DEADLINE_EXCEEDED",
 }
 
+#: HTTP status → exception. Source: "Errors" of Converse and "Common errors" in Bedrock's reference.
+_AWS: Final[Mapping[int, str]] = {
+    401: "UnrecognizedClientException",
+    402: "AccessDeniedException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    429: "ThrottlingException",
+    451: "AccessDeniedException",
+    502: "ServiceUnavailableException",
+    503: "ServiceUnavailableException",
+    504: "ServiceUnavailableException",
+}
+
 _REDUCED: Final = (
     "temporary-reduced-capacity",
     "Request cannot be satisfied due to temporary server capacity constraints",
@@ -181,12 +215,17 @@ _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How one dialect writes errors."""
+    """How one dialect writes errors.
+
+    Attributes:
+        headers: what it says in headers of its own, beside the usual ones.
+    """
 
     render: Callable[[Told], dict[str, Any]]
     content_type: bytes
     id_header: bytes
     milliseconds: bool
+    headers: Callable[[Told], list[tuple[bytes, bytes]]] = lambda _: []
 
 
 _PROBLEM_FORM: Final = Form(
@@ -200,6 +239,10 @@ _GOOGLE_FORM: Final = Form(
 _OLLAMA_FORM: Final = Form(
     render=_ollama, content_type=b"application/json", id_header=b"x-request-id", milliseconds=False
 )
+_AWS_FORM: Final = Form(
+    render=_aws, content_type=b"application/json", id_header=b"x-request-id", milliseconds=False,
+    headers=_aws_headers,
+)  # fmt: skip
 
 #: A new dialect is one line here and one body function.
 FORMS: Final[Mapping[Dialect, Form]] = {
@@ -226,10 +269,18 @@ def whole(wait: float) -> int:
     return max(1, math.ceil(wait))
 
 
+def milliseconds(wait: float) -> int:
+    """A wait as whole milliseconds, at least one."""
+    return max(1, math.ceil(round(wait * 1000, 3)))
+
+
 def form_for(dialect: Dialect, accept: bytes, path: str | None) -> Form:
     """How errors are written to a client of this dialect, path and `Accept`."""
     if _prefers_problem(accept):
         return _PROBLEM_FORM
+    if path is not None and aws(path):
+        # Its clients read no other errors, whoever's words stand in the body.
+        return _AWS_FORM
     if dialect is Dialect.OTHER and path is not None:
         # Of these only the path says whose clients they are.
         if google(path):

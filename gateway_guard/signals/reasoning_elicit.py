@@ -139,7 +139,8 @@ class ReasoningElicitation:
 
     What it sees: phrases of six kinds in the last user message and the system text (worked steps;
     hidden reasoning; reasoning in a machine-readable container; reasoning made up for a given
-    answer; grading against a rubric; material to teach another model with), several completions
+    answer; grading against a rubric; material to teach another model with), but where the text
+    forbids it ("not a commentary on your thought process"), several completions
     (`n` > 1) and token probabilities (`logprobs`). Each kind has a weight
     (`signals.reasoning_elicit.WEIGHTS`); the sum, at most 1, is the request's strength.
 
@@ -155,8 +156,8 @@ class ReasoningElicitation:
     people who write training data for their own models. Hence the weight in a policy should let it
     corroborate, not convict.
 
-    Evasion: paraphrase, other languages, images, asking in an earlier turn, cover traffic (halves
-    the rate), many accounts (stays under the floor on each).
+    Evasion: paraphrase, other languages, a "not" that is not meant, images, asking in an earlier
+    turn, cover traffic (halves the rate), many accounts (stays under the floor on each).
 
     Source: kinds from the public reports of February 2026 on distillation; weights, floor and
     rates are our judgement. Measured on generated labelled traffic of 2,721 accounts with a

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.core.credentials import digest, key_as_sent, name_digest, read_credential
+from gateway_guard.core.credentials import (
+    digest,
+    key_as_sent,
+    name_digest,
+    read_credential,
+    signed,
+)
 from gateway_guard.core.identify import identify
 from gateway_guard.core.sections import AccountSource, Identify, Inspect
 from gateway_guard.types import CredentialFault, Request, Wire
@@ -80,6 +86,64 @@ def test_a_token_that_readers_split_differently_is_refused(value: bytes) -> None
 
     assert request.account is None
     assert request.credential_fault is CredentialFault.AMBIGUOUS_SPELLING
+
+
+#: As botocore signs, but for what it names.
+SIGNED = (
+    b"AWS4-HMAC-SHA256 Credential=%b/20261124/eu-west-1/bedrock/aws4_request, "
+    b"SignedHeaders=content-type;host;x-amz-date, Signature=%b"
+)
+KEY_ID = b"AKIAIOSFODNN7EXAMPLE"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SIGNED % (KEY_ID, b"a1" * 32),
+        SIGNED % (KEY_ID, b"b2" * 32),
+        SIGNED.replace(b"AWS4-HMAC", b"aws4-hmac").replace(b", ", b",") % (KEY_ID, b"a1" * 32),
+        SIGNED.replace(b"/20261124/eu-west-1/", b"/20261125/us-east-1/") % (KEY_ID, b"a1" * 32),
+    ],
+)
+def test_signed_requests_count_by_the_id_of_their_key(value: bytes) -> None:
+    request = seen((b"authorization", value))
+
+    assert (request.account, request.credential) == (digest(SECRET, KEY_ID), "aws4-hmac-sha256")
+    assert signed(request.credential)
+
+
+def test_requests_signed_for_several_regions_count_the_same() -> None:
+    value = SIGNED.replace(b"HMAC", b"ECDSA-P256").replace(b"eu-west-1/", b"")
+
+    request = seen((b"authorization", value % (KEY_ID, b"a1" * 70)))
+
+    assert (request.account, request.credential) == (
+        digest(SECRET, KEY_ID), "aws4-ecdsa-p256-sha256",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"AWS4-HMAC-SHA256 " + KEY_ID,
+        SIGNED % (b"", b"a1"),
+        SIGNED % (KEY_ID + b"/x", b"a1"),
+        SIGNED % (KEY_ID, b"a1") + b", Credential=AKIAIOSFODNN7OTHERS1/20261124/x/y/aws4_request",
+        SIGNED % (KEY_ID + b"\xa0", b"a1"),
+        SIGNED.replace(b"bedrock/", b"").replace(b"eu-west-1/", b"") % (KEY_ID, b"a1"),
+    ],
+)
+def test_a_signature_that_readers_could_read_otherwise_is_refused(value: bytes) -> None:
+    request = seen((b"authorization", value))
+
+    assert (request.account, request.credential) == (None, "ambiguous")
+    assert request.credential_fault is CredentialFault.AMBIGUOUS_SPELLING
+
+
+def test_a_signature_beside_a_key_is_two_credentials() -> None:
+    request = seen((b"authorization", SIGNED % (KEY_ID, b"a1")), (b"x-api-key", KEY))
+
+    assert request.credential_fault is CredentialFault.TWO_CREDENTIALS
 
 
 TWO, REPEATED, SPELLING = (

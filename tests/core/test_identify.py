@@ -18,6 +18,8 @@ from gateway_guard.types import Client, Dialect, Inspection, Request, Wire
 from tests import build
 
 CHAT = "/v1/chat/completions"
+#: As its clients write it.
+OLLAMA = b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"stream":false}'
 
 
 def seen(wire: Wire, rules: Identify | None = None, inspect: Inspect | None = None) -> Request:
@@ -127,6 +129,45 @@ def test_repeated_body_headers_are_seen() -> None:
 
     assert seen(wire).inspection is Inspection.CONTENT_TYPE
     assert seen(coded).inspection is Inspection.ENCODING
+
+
+def undeclared(path: str, body: bytes = OLLAMA) -> Wire:
+    """A body of which no header says what it is."""
+    wire = build.wire(path, body=body)
+    wire.headers.remove((b"content-type", b"application/json"))
+    return wire
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/chat", "/v1/chat/completions", "/completion", "/model/m/invoke"]
+)
+def test_json_that_nobody_declares_is_read_as_json(path: str) -> None:
+    request = seen(undeclared(path))
+
+    assert request.inspection is Inspection.FULL
+    assert request.prompt is not None
+    assert request.prompt.chars == 2
+
+
+@pytest.mark.parametrize("body", [b"model=m&prompt=Hi", b"RIFF\xff\x00", b"--b\r\n"])
+def test_anything_else_that_nobody_declares_is_not_read(body: bytes) -> None:
+    assert seen(undeclared("/api/chat", body)).inspection is not Inspection.FULL
+
+
+def test_undeclared_json_that_can_be_read_in_two_ways_is_not_read() -> None:
+    twice = undeclared("/api/chat", b'{"model":"m","model":"n","prompt":"Hi"}')
+
+    assert seen(twice).inspection is Inspection.DUPLICATE_KEYS
+
+
+def test_what_curl_calls_a_form_is_json_to_ollama_and_to_nobody_else() -> None:
+    curl = {"content-type": "application/x-www-form-urlencoded"}
+    found = {
+        path: seen(build.wire(path, body=OLLAMA, headers=curl)).inspection
+        for path in ("/api/chat", "/ollama/api/generate", "/v1/chat/completions", "/generate")
+    }
+
+    assert list(found.values()) == [Inspection.FULL] * 2 + [Inspection.CONTENT_TYPE] * 2
 
 
 def test_policy_phrases_are_found() -> None:

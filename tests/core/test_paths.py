@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_guard.core.dialects import model_by_path, route
 from gateway_guard.core.paths import LONGEST, canonical
+from gateway_guard.types import Dialect
 
 ONE_READING = [
     (b"/", "/"),
@@ -44,6 +46,21 @@ ONE_READING = [
     (b"/%ef%ac%81les", "/files"),
     (b"/adm%c4%b1n/%c4%b0x", "/admin/ix"),
 ]
+_ARN = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile"
+#: A model in one segment, as SDKs escape it, and as one that is sparing with that would.
+ARNS = [
+    (f"/model/{_ARN.replace(':', '%3A')}%2Fabc-1/converse", f"/model/{_ARN}%2Fabc-1/converse"),
+    (f"/model/{_ARN}%2fus.m-v2%3a0/invoke", f"/model/{_ARN}%2Fus.m-v2:0/invoke"),
+    (f"/bedrock/model/{_ARN}%2Fabc/invoke", f"/bedrock/model/{_ARN}%2Fabc/invoke"),
+]
+NO_ARNS = [
+    f"/model/{_ARN}%2F..%2Fadmin/converse", f"/model/{_ARN}%2F../converse",
+    f"/model/{_ARN}%2Fa..b/converse", f"/model/{_ARN}%2Fa./converse", f"/model/{_ARN}%2F/converse",
+    f"/model/{_ARN}%2Fa%2Fb/converse", f"/model/{_ARN}%2Fa/b/converse", f"/model/{_ARN}%2Fa",
+    f"/model/{_ARN}%252Fa/converse", f"/{_ARN}%2Fa/converse", f"/a%2F/model/{_ARN}%2Fa/converse",
+    f"/model/{_ARN}%2Fa/converse/../x", f"/../model/{_ARN}%2Fa/converse",
+    "/model/arn%2Fa/converse", "/model/arn:aws:s3:::bucket%2Fa/converse",
+]  # fmt: skip
 TWO_READINGS = [
     b"", b"*", b"admin", b"api.test:443", b"?x", b"#", b"http://api.test/admin", b"HTTP://a/",
     b"//admin", b"//api.test/admin", b"///a", b"/a/../admin", b"/..", b"/../x", b"/a/..",
@@ -70,6 +87,19 @@ def test_a_path_with_one_reading_is_read(raw: bytes, path: str) -> None:
 @pytest.mark.parametrize("raw", TWO_READINGS, ids=lambda raw: ascii(raw)[:40])
 def test_a_path_with_two_readings_is_none(raw: bytes) -> None:
     assert canonical(raw) is None
+
+
+@pytest.mark.parametrize(("raw", "path"), ARNS)
+def test_the_slash_of_an_arn_stays_escaped(raw: str, path: str) -> None:
+    assert canonical(raw.encode()) == path
+    assert canonical(path.encode()) == path
+    assert route(path) is Dialect.OTHER
+    assert str(model_by_path(path)).startswith(f"{_ARN}/")
+
+
+@pytest.mark.parametrize("raw", NO_ARNS)
+def test_no_other_escaped_slash_is_read(raw: str) -> None:
+    assert canonical(raw.encode()) is None
 
 
 @given(st.binary(max_size=40).map(lambda tail: b"/" + tail))

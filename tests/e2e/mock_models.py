@@ -49,6 +49,13 @@ _POOLED["usage"] |= {"total_tokens": READ, "completion_tokens": 0}  # type: igno
 _HEARD = {"text": "Oslo", "usage": {"input_tokens": READ, "output_tokens": WRITTEN}}
 
 _GEMINI = "/v1beta/models/g-2"
+_CONVERSED = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Oslo"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": READ, "outputTokens": WRITTEN, "totalTokens": READ + WRITTEN},
+}
+#: A model by its ARN, as its clients escape it, and in the path as this server decodes it.
+ARN = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/p7"
 #: Path → what it answers; where a stream is asked for, `Models` sends one.
 ANSWERS: dict[str, Answer] = {
     f"{_GEMINI}:generateContent": _says(_gemini("Oslo", WRITTEN)),
@@ -57,6 +64,8 @@ ANSWERS: dict[str, Answer] = {
     "/api/chat": _says(_ollama("Oslo", done=True)),
     "/api/generate": _says(_ollama("Oslo", done=True)),
     "/api/embed": _says({"model": "m", "embeddings": [[0.5]], "prompt_eval_count": READ}),
+    "/model/nova-1/converse": _says(_CONVERSED),
+    f"/model/{ARN}/converse": _says(_CONVERSED),
     "/tokenize": _says({"count": READ, "max_model_len": 4096, "tokens": [1, 2]}),
     "/detokenize": _says({"prompt": "Oslo"}),
     "/pooling": _says(_POOLED),

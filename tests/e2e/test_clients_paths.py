@@ -1,15 +1,17 @@
-"""Every path of Gemini, Ollama and vLLM: understood on the way in, counted on the way out."""
+"""Every path of Gemini, Ollama, Bedrock and vLLM: understood on the way in, counted on the way
+out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from tests.e2e.clients import Guarded, guarded
-from tests.e2e.mock_models import READ, WRITTEN
+from tests.e2e.mock_models import ARN, READ, WRITTEN
 
 pytestmark = pytest.mark.e2e
 
@@ -28,6 +30,7 @@ rules:
 TEXT = "What is the capital of Norway?"
 CHAT = {"model": "m", "messages": [{"role": "user", "content": TEXT}]}
 CONTENTS = {"contents": [{"parts": [{"text": TEXT}]}]}
+CONVERSE = {"messages": [{"role": "user", "content": [{"text": TEXT}]}]}
 NOT_SAID = -1
 
 
@@ -46,6 +49,7 @@ CALLS = [
     Call("/v1beta/models/g-2:streamGenerateContent", CONTENTS, WRITTEN, model="g-2"),
     Call("/v1beta/models/g-2:countTokens", CONTENTS, NOT_SAID, NOT_SAID, "g-2"),
     Call("/v1beta/models/g-2:embedContent", {"content": CONTENTS}, NOT_SAID, NOT_SAID, "g-2"),
+    Call("/model/nova-1/converse", CONVERSE, WRITTEN, model="nova-1"),
     Call("/api/chat", CHAT, WRITTEN),
     Call("/api/chat", CHAT | {"stream": False}, WRITTEN),
     Call("/api/generate", {"model": "m", "prompt": TEXT}, WRITTEN),
@@ -135,3 +139,50 @@ def test_what_nobody_knows_can_be_refused_as_such(http: httpx.Client, path: str)
 @pytest.mark.parametrize("path", ["/v1/models", "/api/tags"])
 def test_what_only_lists_passes(http: httpx.Client, path: str) -> None:
     assert http.get(path).status_code in (200, 404)
+
+
+def signed(
+    guard: Guarded, model: str, number: int, key: str = "IOSFODNN7EXAMPLE"
+) -> httpx.Response:
+    """What boto3 gets: another signature each time, the model's name escaped."""
+    scope = f"AKIA{key}/20261124/eu-west-1/bedrock/aws4_request"
+    said = f"Credential={scope}, SignedHeaders=content-type;host, Signature={number:064x}"
+    return httpx.post(
+        f"{guard.url}/model/{quote(model, safe='')}/converse",
+        json=CONVERSE, headers={"authorization": f"AWS4-HMAC-SHA256 {said}"}, verify=False,
+    )  # fmt: skip
+
+
+def test_requests_signed_for_aws_are_one_account_whatever_the_signature(guard: Guarded) -> None:
+    answers = [
+        signed(guard, "nova-1", 1),
+        signed(guard, ARN, 2),
+        signed(guard, "nova-1", 3, "OTHER" * 4),
+    ]
+
+    assert [answer.json()["stopReason"] for answer in answers] == ["end_turn"] * 3
+    lines = guard.decisions(credential="aws4-hmac-sha256", action="allow")
+    one, other, stranger = (line["account"] for line in lines)
+    assert one == other != stranger
+    assert [line["model"] for line in lines] == ["nova-1", ARN, "nova-1"]
+    assert {(line["input_tokens"], line["output_tokens"]) for line in lines} == {(READ, WRITTEN)}
+
+
+def test_a_refusal_of_a_signed_request_is_amazons_exception(guard: Guarded) -> None:
+    answer = signed(guard, "forbidden", 4)
+
+    assert (answer.status_code, answer.json()) == (403, {"message": "This request was refused."})
+    assert answer.headers["x-amzn-errortype"] == "AccessDeniedException"
+
+
+def test_ollama_is_asked_as_its_manual_does_it_with_curl(http: httpx.Client) -> None:
+    text = b'{"model": "m", "messages": [{"role": "user", "content": "R&D?"}], "stream": false}'
+    curl = {"content-type": "application/x-www-form-urlencoded"}
+
+    undeclared = http.post("/api/chat", content=text)
+    declared = http.post("/api/chat", content=text, headers=curl)
+    elsewhere = http.post("/v1/chat/completions", content=text, headers=curl)
+
+    assert "content-type" not in undeclared.request.headers
+    assert undeclared.json()["message"] == declared.json()["message"]
+    assert elsewhere.status_code == 415

@@ -86,7 +86,15 @@ def test_a_request_and_its_answer_pass_unchanged(sidecar: Sidecar, upstream: Ups
 
 
 @pytest.mark.parametrize(
-    "target", ["/a%20b?q=%2F&x", "/v1/files/a%2Eb", "/%e2%82%ac?", "/v1//x", "/a?b?c=/../d"]
+    "target",
+    [
+        "/a%20b?q=%2F&x",
+        "/v1/files/a%2Eb",
+        "/%e2%82%ac?",
+        "/v1//x",
+        "/a?b?c=/../d",
+        "/model/arn%3Aaws%3Abedrock%3A%3A%3Aprofile%2Fx/converse",
+    ],
 )
 def test_the_target_is_forwarded_as_it_was_written(
     sidecar: Sidecar, upstream: Upstream, target: str

@@ -379,6 +379,15 @@ def test_usage_is_forced_on_a_stream_and_hidden_from_the_client() -> None:
     assert (guard.settled[0].input_tokens, guard.settled[0].output_tokens) == (9, 4)
 
 
+def test_what_the_client_signed_is_not_changed_to_have_usage_reported() -> None:
+    app, body = answering(*CHUNKS, headers=[SSE]), build.chat_body(stream=True)
+
+    client = served(app, FakeGuard(prompt=STREAM, credential="aws4-hmac-sha256"), None, body)
+
+    assert app.bodies == [body]  # type: ignore[attr-defined]
+    assert client.body == b"".join(CHUNKS)
+
+
 @pytest.mark.parametrize(
     "cut",
     [

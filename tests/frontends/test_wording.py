@@ -1,4 +1,4 @@
-"""Errors in the words of APIs that are known by their paths: Google's and Ollama's."""
+"""Errors in the words of APIs that are known by their paths: Google's, Amazon's and Ollama's."""
 
 from __future__ import annotations
 
@@ -102,6 +102,76 @@ def test_a_denial_for_ollamas_clients(path: str) -> None:
     assert body == {"error": "This request was refused."}
 
 
+CONVERSE = "/model/amazon.nova-pro-v1:0/converse"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        CONVERSE,
+        "/bedrock/model/m/invoke-with-response-stream",
+        "/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fus.m/converse-stream",
+        "/agents/A/agentAliases/B/sessions/S/text",
+        "/retrieveAndGenerate",
+        "/endpoints/mine/invocations",
+    ],
+)
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_denial_for_amazons_clients_whatever_the_body_looks_like(
+    path: str, dialect: Dialect
+) -> None:
+    exchange = build.exchange(
+        request=build.request(dialect=dialect, path=path), decision=build.decision(**DENIED)
+    )
+
+    status, headers, body = refusal(exchange)
+
+    said = dict(headers)
+    assert (status, msgspec.json.decode(body)) == (403, {"message": "This request was refused."})
+    assert said[b"content-type"] == b"application/json"
+    assert said[b"x-amzn-errortype"] == b"AccessDeniedException"
+    assert said[b"x-amzn-requestid"] == exchange.request.id.encode()
+
+
+def test_databricks_serving_endpoints_are_not_amazons() -> None:
+    assert b"x-amzn-errortype" not in told("/serving-endpoints/e/invocations", **DENIED)[1]
+
+
+def test_a_throttling_for_amazons_clients_says_when_to_come_back_in_milliseconds() -> None:
+    status, headers, _ = told(
+        CONVERSE, action=Action.THROTTLE, status=429, rule="limit:requests", retry_after=2.3456
+    )
+
+    assert (status, headers[b"x-amzn-errortype"]) == (429, b"ThrottlingException")
+    assert (headers[b"x-amz-retry-after"], headers[b"retry-after"]) == (b"2346", b"3")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "ValidationException"),
+        (401, "UnrecognizedClientException"),
+        (404, "ResourceNotFoundException"),
+        (413, "ValidationException"),
+        (451, "AccessDeniedException"),
+        (500, "InternalServerException"),
+        (503, "ServiceUnavailableException"),
+    ],
+)
+def test_every_status_has_amazons_exception(status: int, error: str) -> None:
+    headers = told(CONVERSE, **DENIED | {"status": status})[1]
+
+    assert headers[b"x-amzn-errortype"] == error.encode()
+    assert b"x-amz-retry-after" not in headers
+
+
+def test_an_upstream_that_does_not_answer_is_amazons_error_too() -> None:
+    _, headers, body = upstream_failure(build.request(path=CONVERSE), 502, "No answer.")
+
+    assert dict(headers)[b"x-amzn-errortype"] == b"ServiceUnavailableException"
+    assert msgspec.json.decode(body) == {"message": "No answer."}
+
+
 _MESSAGES: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 _INPUT: dict[str, Any] = {"model": "m", "input": "hi"}
 
@@ -121,7 +191,7 @@ _INPUT: dict[str, Any] = {"model": "m", "input": "hi"}
         ("/v1/projects/p/locations/eu/publishers/anthropic/models/c:rawPredict",
          _MESSAGES | {"anthropic_version": "vertex-2023-10-16"}, {}, "anthropic"),
         ("/model/anthropic.claude/invoke", _MESSAGES | {"anthropic_version": "bedrock-2023-05-31"},
-         {"x-stainless-lang": "python"}, "anthropic"),
+         {"x-stainless-lang": "python"}, "amazon"),
         ("/v2/chat", _MESSAGES, {}, "openai"),
         # Where no model is asked.
         ("/api/tags", None, {"x-api-key": "k"}, "ollama"),
@@ -149,6 +219,7 @@ def test_a_request_as_it_comes_is_refused_in_its_clients_words(
     text = "This request was refused."
     assert said == {
         "ollama": {"error": text},
+        "amazon": {"message": text},
         "google": {"error": {"code": 403, "message": text, "status": "PERMISSION_DENIED"}},
         "anthropic": {"type": "error", "error": {"type": "permission_error", "message": text},
                       "request_id": "r_1"},

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(2)
         files = find(paths or [Path()])
         if not files:
-            searched = ", ".join(map(str, paths or ["this directory"]))
+            searched = ", ".join(map(str, paths)) if paths else "this directory"
             typer.echo(
                 f"no *.test.yaml in {searched} or below; tests of policy.yaml stand beside it, in "
                 "policy.test.yaml",

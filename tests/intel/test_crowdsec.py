@@ -153,7 +153,10 @@ def test_credentials_stay_with_the_server_they_are_for(lapi: StandIn) -> None:
 
 
 def test_a_server_whose_name_cannot_be_does_not_answer() -> None:
-    with Web(f"https://{'a' * 64}.example/") as web, pytest.raises(IntelError, match="cannot be reached"):
+    with (
+        Web(f"https://{'a' * 64}.example/") as web,
+        pytest.raises(IntelError, match="cannot be reached"),
+    ):
         web.ask("GET", "decisions/stream", most=10)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 
@@ -14,8 +15,16 @@ PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "examples").r
 BLOCK = re.compile(r"^ *```\w*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^ *(?:\$ )?gateway-guard ((?:.*\\\n)*.*)$", re.MULTILINE)
 
+
+def typed(line: str) -> list[str]:
+    """The words of a command as a shell gives them to it: up to `&`, a pipe or a comment."""
+    lexer = shlex.shlex(line.replace("\\\n", " "), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    return list(itertools.takewhile(lambda word: not set(word) <= set("&|<>;"), lexer))
+
+
 SHOWN = [
-    pytest.param(shlex.split(line[1].replace("\\\n", " "), comments=True), id=f"{page}: {line[1]}")
+    pytest.param(typed(line[1]), id=f"{page.relative_to(ROOT)}: {line[1]}")
     for page in PAGES
     for block in BLOCK.finditer(page.read_text("utf-8"))
     for line in COMMAND.finditer(block[1])

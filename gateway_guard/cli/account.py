@@ -84,7 +84,6 @@ def register(app: typer.Typer) -> None:
         """Everything the linker knows of an account, and every review of it; without a snapshot of
         campaigns, how the account of a key or a name is called in logs.
         """
-        _check(account, key_file, name)
         settings = Settings.from_environment()
         if account is None and file is None and settings.campaigns_file is None:
             case, keyed, secret = None, settings.secret_lasts, settings.secret
@@ -132,15 +131,13 @@ def _add(group: typer.Typer, ruling: Ruling, doc: str) -> None:
         namespace: NamespaceOption = None,
         format: FormatOption = Format.TEXT,
     ) -> None:
-        _check(account, key_file, name)
-        reason, author = reason_of(reason), author_of(by)
         post = post_of(store, namespace, file)
         case = opened_to_decide(file, new=new) if post is None else None
         keyed, secret = (True, post.secret) if post is not None else _key_of(case)
         review = Review(
             at=time.time(), ruling=ruling,
             account=_digest(keyed, secret, account, key_file, name),
-            reason=reason, by=author,
+            reason=reason_of(reason), by=author_of(by),
         )  # fmt: skip
         if case is not None and _stranger(case, review.account or ""):
             typer.echo(
@@ -228,37 +225,27 @@ def _key_of(case: Casefile | None) -> tuple[bool, bytes]:
     return (case.keyed, case.secret) if case is not None else (False, b"")
 
 
-def _check(account: str | None, key_file: Path | None, name: str | None) -> None:
-    """Whether one account is named, before anything is looked for.
+def _digest(
+    keyed: bool, secret: bytes, account: str | None, key_file: Path | None, name: str | None
+) -> str:
+    """The account that is meant, as a digest.
 
     Raises:
         typer.BadParameter: none or several ways to say it were used, or it is no digest.
+        SettingsError: a key or a name cannot be digested without the guard's secret.
+        SourceError: the file cannot be read or holds no key.
     """
     given = [value is not None for value in (account, key_file, name)]
     if sum(given) != 1:
         raise typer.BadParameter("name one account: ACCT, --key-file FILE or --name NAME")
-    if account is not None and not ACCOUNT.fullmatch(account):
-        # Not quoted: it may be a key.
-        raise typer.BadParameter(
-            "that is no account: write acct_ and its 16 characters, as the decision log does. "
-            "A key does not belong on a command line, where others can read it: put it in a "
-            "file and name that with --key-file, or give - and pipe it in"
-        )
-    if name is not None and not name.strip():
-        raise typer.BadParameter("--name: no name is empty")
-
-
-def _digest(
-    keyed: bool, secret: bytes, account: str | None, key_file: Path | None, name: str | None
-) -> str:
-    """The account that is meant, as a digest; `_check` has found it named.
-
-    Raises:
-        typer.BadParameter: the name is not UTF-8.
-        SettingsError: a key or a name cannot be digested without the guard's secret.
-        SourceError: the file cannot be read or holds no key.
-    """
     if account is not None:
+        if not ACCOUNT.fullmatch(account):
+            # Not quoted: it may be a key.
+            raise typer.BadParameter(
+                "that is no account: write acct_ and its 16 characters, as the decision log does. "
+                "A key does not belong on a command line, where others can read it: put it in a "
+                "file and name that with --key-file, or give - and pipe it in"
+            )
         return account
     if not keyed:
         raise SettingsError(
@@ -266,6 +253,8 @@ def _digest(
             "GATEWAY_GUARD_SECRET_FILE as there"
         )
     if name is not None:
+        if not name.strip():
+            raise typer.BadParameter("--name: no name is empty")
         try:
             return name_digest(secret, name.encode())
         except UnicodeEncodeError:

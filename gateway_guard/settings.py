@@ -40,12 +40,14 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import logging
 import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -59,7 +61,9 @@ _TOLD: set[str] = set()
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: variable → one line for `--help` and the README; a test walks it.
+#: What every variable begins with.
+_PREFIX: Final = "GATEWAY_GUARD_"
+#: variable → what it says, in a line; a test asks that README.md and this page have each.
 VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_SECRET": "key of every digest, at least 16 bytes",
     "GATEWAY_GUARD_SECRET_FILE": "a file that holds the key",
@@ -203,9 +207,9 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
         """
         env = os.environ if environ is None else environ
         for name in env:
-            if name.startswith("GATEWAY_GUARD_") and name not in VARIABLES and name not in _TOLD:
+            if name.startswith(_PREFIX) and name not in VARIABLES and name not in _TOLD:
                 _TOLD.add(name)
-                log.warning("unknown variable %s is ignored; known: %s", name, ", ".join(VARIABLES))
+                log.warning("unknown variable %s is ignored; %s", name, _meant(name))
         return cls(
             secret=_secret(env),
             secret_lasts=bool(
@@ -261,6 +265,14 @@ class Settings(Veiled, msgspec.Struct, frozen=True, kw_only=True):
                 "for all guards: each would know an account under a name of its own, and count "
                 "it alone. openssl rand -hex 32 makes one"
             )
+
+
+def _meant(name: str) -> str:
+    """The variable that was meant by one nobody knows; all of them when none is near."""
+    # Compared behind what all begin with, or any two were alike.
+    known = {one.removeprefix(_PREFIX): one for one in VARIABLES}
+    near = difflib.get_close_matches(name.removeprefix(_PREFIX), known, n=1, cutoff=0.75)
+    return f"did you mean {known[near[0]]}?" if near else f"known: {', '.join(VARIABLES)}"
 
 
 def _secret(env: Mapping[str, str]) -> bytes:

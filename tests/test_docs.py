@@ -99,3 +99,26 @@ def test_every_example_is_named_in_the_examples_readme() -> None:
 
     for name in ("requests/", "traffic.jsonl.gz", "accounts.jsonl", "make_traffic.py", "mock_up"):
         assert name in text
+
+
+PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")] + sorted(
+    page for folder in ("examples", "tests") for page in (ROOT / folder).rglob("*.md")
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if re.match(r"[a-z]+:", link) or "tests/bench/" in link:  # benchmarks: see above
+            continue
+        name, _, heading = link.partition("#")
+        meant = page.parent / name if name else page
+        assert meant.exists(), link
+        assert not heading or heading in headings(meant), link
+
+
+def headings(page: Path) -> set[str]:
+    """As hosts of repositories name them: lower case, hyphens for spaces, no other signs."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}

@@ -16,7 +16,7 @@ PACKAGE = Path(gateway_guard.__file__).parent
 
 #: From the ground up; a layer may import its own and lower ones. Names of one line are one layer.
 LAYERS = (
-    ("types", "errors", "settings", "clock", "ids", "files", "heads", "failures", ""),
+    ("types", "errors", "settings", "clock", "ids", "files", "heads", "failures", "unanswered", ""),
     ("signals",),
     ("core",),
     ("campaigns",),

@@ -226,7 +226,18 @@ def test_an_unknown_variable_is_named_in_the_log_once(
     for _ in range(2):
         Settings.from_environment({"GATEWAY_GUARD_SECRT": "x"})
 
-    assert caplog.text.count("unknown variable GATEWAY_GUARD_SECRT is ignored") == 1
+    told = "unknown variable GATEWAY_GUARD_SECRT is ignored; did you mean GATEWAY_GUARD_SECRET?"
+    assert caplog.text.count(told) == 1
+
+
+def test_of_an_unknown_variable_like_no_other_all_that_are_known_are_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway_guard.settings._TOLD", set())
+
+    Settings.from_environment({"GATEWAY_GUARD_COLOUR": "x"})
+
+    assert all(name in caplog.text for name in VARIABLES)
 
 
 def test_every_variable_is_documented_in_the_module() -> None:

@@ -136,7 +136,8 @@ class FileDirectory:
                 raise SourceError(f"{self.path}: larger than {LARGEST} bytes")
             content = self.path.read_bytes()
         except OSError as error:
-            raise SourceError(f"{self.path}: {error.strerror or error}") from None
+            why = error.strerror or error
+            raise SourceError(f"{self.path}: the accounts file cannot be read: {why}") from None
         if content.startswith(b"\x1f\x8b"):
             raise SourceError(f"{self.path}: it is gzipped; unpack it (gunzip)")
         rows = _csv_rows if self.path.suffix.lower() == ".csv" else _json_rows

@@ -19,6 +19,7 @@ from gateway_guard.core.body import parse
 from gateway_guard.core.breaker import Breaker, State
 from gateway_guard.errors import SourceError
 from gateway_guard.types import AccountFacts
+from gateway_guard.unanswered import unanswered
 
 if TYPE_CHECKING:
     from gateway_guard.record.metrics import Metrics
@@ -231,8 +232,7 @@ class HttpDirectory:
             return response.status_code, await answers.content(response, LARGEST)
 
     def _failed(self, ticket: int, error: Exception) -> None:
-        # Of foreign exceptions the type only: their messages may quote what they choked on.
-        self._why = str(error) if isinstance(error, SourceError) else type(error).__name__
+        self._why = unanswered(error)
         self.counts["failed"] += 1
         self._room = max(self._room // 2, 1)
         closed = self.breaker.state is State.CLOSED

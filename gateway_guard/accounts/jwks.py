@@ -26,7 +26,9 @@ from gateway_guard.core.tokens import (
     issued_by,
     unverified,
 )
+from gateway_guard.errors import SourceError
 from gateway_guard.types import Wire
+from gateway_guard.unanswered import unanswered
 
 log = logging.getLogger(__name__)
 
@@ -133,10 +135,10 @@ class JwtKeys:
                 content = await self._download(url)
             keys = read_key_set(content)
         except Exception as error:  # noqa: BLE001 - whatever it was, these keys are not to be had
-            self._failed(url, type(error).__name__)
+            self._failed(url, unanswered(error))
             return
         if not keys:
-            self._failed(url, "no usable key in the answer")
+            self._failed(url, "answered without a usable key: is it a JSON Web Key Set?")
             return
         now = self._now()
         self.keys[url] = KeySet(keys)
@@ -150,7 +152,7 @@ class JwtKeys:
             client.stream("GET", url, headers={"accept": "application/json"}) as response,
         ):
             if response.status_code != 200:
-                raise ValueError("status")
+                raise SourceError(f"answered {response.status_code}")
             return await answers.content(response, LARGEST)
 
     def _failed(self, url: str, why: str) -> None:

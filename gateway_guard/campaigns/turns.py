@@ -18,8 +18,8 @@ import msgspec
 from gateway_guard.campaigns.steps import Steps
 from gateway_guard.campaigns.webs import Web, Webs
 
-# In units of `Memory.effort`, about a microsecond each. Choices; what they do is in README, Under
-# attack. Recorded traffic of 45 days spends a tenth of what it is given. With 80 some
+# In units of `Memory.effort`, about a microsecond each. Choices; what they do is in
+# tests/README.md. Recorded traffic of 45 days spends a tenth of what it is given. With 80 some
 # generated worlds of groups that look like one hand came out otherwise, with 200 hardly any.
 
 #: Given for each exchange; and the most that is saved.

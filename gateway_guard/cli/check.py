@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from gateway_guard.cli.below import below
 from gateway_guard.cli.output import Format, FormatOption, print_json
 from gateway_guard.errors import PolicyError
 from gateway_guard.policy.cases import run_cases
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
             typer.Argument(
                 metavar="POLICY",
                 help="Policies, their tests, or directories: every policy and every *.test.yaml "
-                "in them and below.",
+                "in them and below that is not hidden.",
             ),
         ],
         format: FormatOption = Format.TEXT,
@@ -84,12 +85,9 @@ def _files(names: list[str]) -> list[str]:
         if not Path(name).is_dir():
             files.append(name)
             continue
-        below = sorted(
-            str(path) for path in Path(name).rglob("*") if path.suffix in (".yaml", ".yml")
-        )
         meant: list[str] = []
         others: list[str] = []
-        for path in below:
+        for path in map(str, below(Path(name), ".yaml", ".yml")):
             (meant if _is_meant(path) else others).append(path)
         if others:
             more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""

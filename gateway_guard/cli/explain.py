@@ -186,6 +186,12 @@ def _word(index: int) -> str:
             return f"{word}-{word[::-1]}"
 
 
+_FORM: Final = (
+    'A described request is one JSON object, {"path": …, "headers": …, "body": …}; recorded '
+    "traffic, one a line, is for `gateway-guard replay`"
+)
+
+
 def _read(path: Path) -> Description:
     try:
         data = path.read_bytes()
@@ -202,12 +208,10 @@ def _read(path: Path) -> Description:
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     except msgspec.ValidationError as error:
-        raise SourceError(f"{path}: {error}") from error
+        hint = "" if isinstance(document, dict) else f". {_FORM}"
+        raise SourceError(f"{path}: {error}{hint}") from error
     except UNDECODABLE as error:
-        raise SourceError(
-            f'{path}: {error}. A described request is one JSON object, {{"path": …, "headers": …, '
-            '"body": …}; recorded traffic, one a line, is for `gateway-guard replay`'
-        ) from error
+        raise SourceError(f"{path}: {error}. {_FORM}") from error
     if found.at is not None and (found.at < 0.0 or moment(found.at) is None):
         raise SourceError(f"{path}: `at` is Unix seconds, not milliseconds")
     for peer in (found.peer, *(part.peer for part in found.history)):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from gateway_guard.cli.outputs import same_file
+from gateway_guard.cli.usage import usage
 from gateway_guard.core.policy import Policy
 from gateway_guard.core.sections import Verification
 from gateway_guard.errors import SettingsError
@@ -205,3 +206,19 @@ def check_accounts(policy: Policy, settings: Settings) -> None:
             "--accounts FILE, or let a trusted proxy say it, identify: { attributes: … }",
             in_words(asked),
         )
+
+
+def accounts_named(said: str | None) -> dict[str, str | None]:
+    """Where attributes come from: what was said goes before what the environment says.
+
+    Raises:
+        typer.BadParameter: it is a URL, and not one to ask for an account at.
+    """
+    if not said:
+        return {}
+    if not said.startswith(("http://", "https://")):
+        return {"accounts_file": said, "accounts_url": None}
+    from gateway_guard.accounts.http import checked  # noqa: PLC0415  (httpx, for nothing else here)
+
+    with usage("--accounts"):
+        return {"accounts_file": None, "accounts_url": checked(said)}

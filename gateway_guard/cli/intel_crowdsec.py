@@ -11,7 +11,7 @@ import typer
 
 from gateway_guard.cli.casefile import FileOption, opened
 from gateway_guard.cli.intel_export import confirmed, seen_in
-from gateway_guard.cli.intel_options import TableOption, report, secret_in, table_file
+from gateway_guard.cli.intel_options import TableOption, check_server, report, secret_in, table_file
 from gateway_guard.cli.intel_taxii import CaOption, EveryOption, InsecureOption, repeat
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.usage import usage
@@ -47,6 +47,7 @@ def pull(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Take in CrowdSec's decisions: all of them first, then, with --every, what changes."""
+    check_server(url, insecure=insecure)
     settings = Settings.from_environment()
     with usage():
         name = source_name(as_, "--as")
@@ -108,6 +109,7 @@ def push(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Hand networks of confirmed campaigns to CrowdSec, as alerts with decisions."""
+    check_server(url, insecure=insecure)
     if not traffic:
         raise typer.BadParameter(
             "--traffic is missing: which networks members came from is in the log"

@@ -9,8 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from gateway_guard.cli.printable import printable
+from gateway_guard.cli.usage import usage
 from gateway_guard.errors import IntelError, SettingsError
 from gateway_guard.intel.file import TableFile, read_bounded
+from gateway_guard.intel.http import checked_url
 from gateway_guard.intel.keys import Trusted, read_trusted
 from gateway_guard.settings import Settings
 
@@ -44,14 +46,24 @@ def trusted_keys(path: Path | None) -> Mapping[str, Trusted]:
 
     Raises:
         IntelError: it cannot be read, or a line makes no sense.
-        SettingsError: none is named.
+        typer.BadParameter: none is named.
     """
     if path is None:
-        raise SettingsError(
+        raise typer.BadParameter(
             "whose signatures are believed? --trusted FILE, lines of a name and a key: "
             "acme ed25519:… (a STIX file is not signed: --as NAME)"
         )
     return read_trusted(_text(path), str(path))
+
+
+def check_server(url: str, *, insecure: bool) -> None:
+    """Whether `url` is one to ask, before anything is read for it.
+
+    Raises:
+        typer.BadParameter: it is none, holds a password, or would send credentials unprotected.
+    """
+    with usage():
+        checked_url(url, insecure=insecure)
 
 
 def secret_in(path: Path, what: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from gateway_guard.cli import FINDINGS
-from gateway_guard.cli.intel_options import TableOption, report, secret_in, table_file
+from gateway_guard.cli.intel_options import TableOption, check_server, report, secret_in, table_file
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.printable import lines_printable
 from gateway_guard.cli.usage import LONGEST, usage
@@ -139,6 +139,7 @@ def poll_command(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Take in what a TAXII collection has that was not taken in yet."""
+    check_server(url, insecure=insecure)
     settings = Settings.from_environment()
     with usage():
         name = source_name(as_, "--as")
@@ -198,6 +199,7 @@ def push_command(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Add a STIX bundle to somebody's TAXII collection."""
+    check_server(url, insecure=insecure)
     objects = _objects(file)
     with Web(url, auth=_auth(user, password_file), ca=ca, insecure=insecure) as web:
         done: Pushed = push(web, objects, wait=time.sleep)

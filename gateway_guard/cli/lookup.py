@@ -185,6 +185,9 @@ def register(app: typer.Typer) -> None:
         if alone and not files:
             raise typer.BadParameter("--alone needs a --database")
         source = NetworkDatabase(files) if alone else NetworkDatabase.bundled(files)
+        for entry in source.describe():
+            if entry["error"]:
+                typer.echo(f"not asked: {entry['error']}", err=True)
         answers = _Answers(source)
         out = sys.stdout.buffer
         if "-" in addresses:

@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from gateway_guard.cli.fitting import (
+    accounts_named,
     check_accounts,
     check_frontends,
     check_log,
@@ -267,7 +268,7 @@ def serve(
         settings,
         store=store or None,
         total_workers=max(settings.total_workers, workers),
-        **_accounts(accounts),
+        **accounts_named(accounts),
         network_files=(*network, *settings.network_files),
         campaigns_file=settings.campaigns_file if campaigns_file is None else campaigns_file,
         decision_log=decision_log or settings.decision_log,
@@ -389,11 +390,3 @@ def serve(
         if uds:
             Path(uds).unlink(missing_ok=True)
     sys.exit(status)
-
-
-def _accounts(said: str | None) -> dict[str, str | None]:
-    """Where attributes come from: what was said goes before what the environment says."""
-    if not said:
-        return {}
-    asked = said.startswith(("http://", "https://"))
-    return {"accounts_file": None if asked else said, "accounts_url": said if asked else None}

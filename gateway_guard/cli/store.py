@@ -81,7 +81,7 @@ def _chosen(store: str | None, namespace: str | None) -> tuple[Address, str]:
     settings = Settings.from_environment()
     uri = store or settings.store
     if not uri:
-        raise SettingsError("which store? write --store redis://host:6379/0")
+        raise SettingsError("name the store: --store redis://host:6379/0, or GATEWAY_GUARD_STORE")
     address = parse_address(uri)
     if not address.shared:
         raise SettingsError("memory:// is one process's own: nothing of it is seen from here")

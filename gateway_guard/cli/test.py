@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway_guard.cli.below import below
 from gateway_guard.cli.check import as_dict
 from gateway_guard.cli.output import Format, FormatOption, print_json
 from gateway_guard.errors import PolicyError
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
             typer.Argument(
                 metavar="PATH",
                 help="Test files, policies with tests beside them, or directories to search for "
-                "*.test.yaml; default: here.",
+                "*.test.yaml, but hidden ones; default: here.",
             ),
         ] = None,
         format: FormatOption = Format.TEXT,
@@ -40,7 +41,12 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(2)
         files = find(paths or [Path()])
         if not files:
-            typer.echo("no *.test.yaml found", err=True)
+            searched = ", ".join(map(str, paths)) if paths else "this directory"
+            typer.echo(
+                f"no *.test.yaml in {searched} or below; tests of policy.yaml stand beside it, in "
+                "policy.test.yaml",
+                err=True,
+            )
             raise typer.Exit(2)
         passed = failed = broken = 0
         report: list[dict[str, Any]] = []
@@ -81,8 +87,7 @@ def find(paths: list[Path]) -> list[Path]:
     files: dict[Path, None] = {}
     for path in paths:
         file = beside(path) if _is_policy(path) else path
-        below = sorted(path.rglob("*.test.yaml")) if path.is_dir() else [file]
-        files.update(dict.fromkeys(below))
+        files.update(dict.fromkeys(below(path, ".test.yaml") if path.is_dir() else [file]))
     return list(files)
 
 

@@ -72,7 +72,8 @@ def bind_tcp(host: str, port: int, *, flag: str) -> socket.socket:
             listener.close()
             raise
     except (OSError, OverflowError, UnicodeError) as error:
-        raise SettingsError(f"cannot listen on {host[:100]}:{port}: {error}; see {flag}") from None
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"cannot listen on {host[:100]}:{port}: {why}; see {flag}") from None
     listener.setblocking(False)
     return listener
 
@@ -96,7 +97,8 @@ def bind_unix(path: str, *, mode: int = 0o660) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise SettingsError(f"cannot listen on {path}: {error}; see --uds") from None
+        why = error.strerror or error
+        raise SettingsError(f"cannot listen on {path}: {why}; see --uds") from None
     listener.setblocking(False)
     return listener
 

@@ -15,6 +15,7 @@ import httpx
 
 from gateway_guard.errors import IntelError
 from gateway_guard.heads import head
+from gateway_guard.unanswered import unanswered
 
 #: Seconds to connect, between two pieces of an answer, and for one answer altogether.
 CONNECT_SECONDS: Final = 10.0
@@ -113,8 +114,7 @@ class Web:
         except TimeoutError:
             raise IntelError(late) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            kind = type(error).__name__
-            raise IntelError(f"{self.host} does not answer: {kind}") from None
+            raise IntelError(f"{self.host} {unanswered(error)}") from None
 
     @property
     def host(self) -> str:

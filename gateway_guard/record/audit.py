@@ -81,8 +81,9 @@ class Audit:
             )
         if not settings.secret_lasts:
             raise SettingsError(
-                "nobody could verify the audit file after a restart: set GATEWAY_GUARD_SECRET or "
-                "GATEWAY_GUARD_SECRET_FILE (openssl rand -hex 32)"
+                "lines of the audit file are written and verified with the guard's secret: set "
+                "GATEWAY_GUARD_SECRET or GATEWAY_GUARD_SECRET_FILE, the same for guards and "
+                "commands (openssl rand -hex 32 makes one)"
             )
         return cls(where, settings.secret)
 

@@ -18,6 +18,7 @@ from gateway_guard.errors import SettingsError
 from gateway_guard.record.beside import Beside
 from gateway_guard.record.notices import Notice
 from gateway_guard.settings import Settings
+from gateway_guard.unanswered import unanswered
 
 if TYPE_CHECKING:
     from gateway_guard.record.metrics import Metrics
@@ -168,7 +169,7 @@ class Herald:
                 self._url, content=notice.body, headers=headers, timeout=max(patience, 0.1)
             )
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return type(error).__name__, False
+            return unanswered(error), False
         status = answer.status_code
         if 200 <= status < 300:
             return None, False

@@ -22,7 +22,7 @@ MEANINGS: Final = {
     "CROSSSLOT": "the keys lie in several slots of a Cluster: write redis+cluster://",
     "NOAUTH": "the server wants a password: redis://:password@host",
     "WRONGPASS": "user or password is wrong",
-    "NOPERM": "the user lacks a command the README lists, or the namespace's keys",
+    "NOPERM": "the user lacks a command (examples/cluster/README.md), or the namespace's keys",
     "WRONGTYPE": "a key of this namespace holds something else; choose another namespace",
     "NOSCRIPT": "the server forgets scripts at once",
 }

@@ -26,6 +26,7 @@ from gateway_guard.core.tokens import LEEWAY, claims_of, name_of
 from gateway_guard.errors import UNDECODABLE, SourceError
 from gateway_guard.types import CredentialFault, Wire
 from gateway_guard.types.veiled import Veiled
+from gateway_guard.unanswered import unanswered
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ class SignIn:
         except SourceError as error:
             raise SourceError(f"{url}: {error}") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
-            raise SourceError(f"{url}: {type(error).__name__}") from error
+            raise SourceError(f"{url}: {unanswered(error)}") from error
 
 
 def _subject(claims: Mapping[str, Any], nonce: str, at: float) -> str | CredentialFault | None:

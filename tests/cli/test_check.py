@@ -75,3 +75,42 @@ def test_a_directory_without_a_policy_is_a_mistake(
     assert ran.code == 2
     assert "and 2 more" in ran.err
     assert "no policy in" in ran.err
+
+
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_what_is_hidden_is_nobodys_policy(
+    command: str, folder: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    # An installed package, a ConfigMap as it is mounted, an editor's lock.
+    for place in (".venv/data", "..2026_11_24", "deep/.git"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "policy.yaml").write_text("version: 2\n")
+        (folder / place / "policy.test.yaml").write_text("cases: []\n")
+    (folder / ".#policy.yaml").symlink_to("nobody@nowhere")
+
+    ran = run(monkeypatch, capfd, command, folder, "--format", "json")
+
+    assert ran.code == 0
+    assert "/." not in ran.out
+
+
+def test_a_hidden_directory_that_is_named_is_looked_through(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    hidden = tmp_path / ".policies"
+    hidden.mkdir()
+    (hidden / "policy.yaml").write_text("version: 1\n")
+    (hidden / "policy.test.yaml").write_text(CASES)
+
+    assert run(monkeypatch, capfd, "check", hidden).code == 0
+    assert run(monkeypatch, capfd, "test", hidden).code == 0
+
+
+def test_where_no_test_is_found_it_is_said_where_they_belong(
+    tmp_path: Path, monkeypatch: Patch, capfd: Capture
+) -> None:
+    ran = run(monkeypatch, capfd, "test", tmp_path)
+
+    assert ran.code == 2
+    assert str(tmp_path) in ran.err
+    assert "policy.test.yaml" in ran.err

@@ -181,7 +181,9 @@ def test_an_empty_description_says_what_the_smallest_is(
     assert ran.err.endswith("request.json: nothing in it; `{}` is the smallest request\n")
 
 
-@pytest.mark.parametrize("text", ["version: 1\n", '{"path":"/v1/models"}\n{"path":"/v1/models"}\n'])
+@pytest.mark.parametrize(
+    "text", ["version: 1\n", '{"path":"/v1/models"}\n{"path":"/v1/models"}\n', "[1, 2]"]
+)
 def test_what_is_no_description_is_told_what_one_is(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:

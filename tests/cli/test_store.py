@@ -119,7 +119,7 @@ def test_flush_forgets_one_namespace_and_not_what_campaigns_share(at: Run, kind:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ((), "which store?"),
+        ((), "GATEWAY_GUARD_STORE"),
         (("--store", "redis://127.0.0.1:1"), "unreachable"),
     ],
 )

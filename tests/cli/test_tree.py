@@ -15,7 +15,7 @@ TREE = [
     "r_1  POST /v1/messages  acct_k3v…  allow",
     "├ enrich    NL · hosting AS64500 A Rather Long Name Of An Operator · account 30 days old",
     "├ assess    risk 0.60",
-    "│ ├ template-sweep  0.90 × 0.6  455 fillings of one template in 1 h (floor 50)",
+    "│ ├ template-sweep  0.90 × 0.6  about 455 fillings of one template in 1 h (floor 50)",
     "│ └ volume-shift    0.35 × 0.4  3.1 × the median hour of this account",
     "├ reserve   requests 1 of 2 left",
     "│           tokens 96,200 of 98,800 left (24.7 % of 400,000 for this account now)",

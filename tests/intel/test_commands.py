@@ -221,7 +221,7 @@ def test_a_bundle_of_a_stranger_or_changed_on_its_way_is_refused(
     assert "changed: the bundle was changed after acme signed it" in changed.err
     assert "trusted: nobody" in stranger.err
     assert "--trusted FILE" in unsaid.err
-    assert {changed.code, stranger.code, unsaid.code} == {3}
+    assert (changed.code, stranger.code, unsaid.code) == (3, 3, 2)
     assert not (tmp_path / "table").exists()
 
 
@@ -293,7 +293,6 @@ def test_a_log_whose_compression_is_damaged_is_said_to_be(intel: Intel, tmp_path
         (("import", "gone", "--as", "x"), "gone: no such file"),
         (("import", "log", "--as", "x"), "log: this is no STIX bundle"),
         (("verify", "log", "--trusted", "log"), "log:1: write a name and a key"),
-        (("poll", "http://192.0.2.1/c/", "--as", "x"), "in the clear"),
         (("serve", "--collection", "c", "--users", "u"), "c: cannot be read"),
     ],
 )

@@ -96,7 +96,7 @@ def test_nobody_there_says_so_without_the_key() -> None:
         url = gone.url
     with (
         Web(url, headers={"x-api-key": "secret-key"}) as web,
-        pytest.raises(IntelError, match="does not answer: ConnectError") as caught,
+        pytest.raises(IntelError, match=r"http://127\.0\.0\.1:\d+ cannot be reached") as caught,
     ):
         look(web)
 
@@ -153,7 +153,10 @@ def test_credentials_stay_with_the_server_they_are_for(lapi: StandIn) -> None:
 
 
 def test_a_server_whose_name_cannot_be_does_not_answer() -> None:
-    with Web(f"https://{'a' * 64}.example/") as web, pytest.raises(IntelError, match="not answer"):
+    with (
+        Web(f"https://{'a' * 64}.example/") as web,
+        pytest.raises(IntelError, match="cannot be reached"),
+    ):
         web.ask("GET", "decisions/stream", most=10)
 
 

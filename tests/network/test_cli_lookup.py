@@ -228,3 +228,11 @@ def test_lines_split_over_reads_stay_whole() -> None:
     texts = [text for batch in batches(Trickle(b"192.0.2.1\n192.0.2.2\n::1")) for text in batch]
 
     assert texts == ["192.0.2.1", "192.0.2.2", "::1"]
+
+
+def test_a_file_that_could_not_be_asked_is_named(tmp_path: Path) -> None:
+    code, output = run("8.8.8.8", "--database", str(tmp_path))
+
+    assert code == 0
+    assert f"not asked: {tmp_path}: cannot be read: no .mmdb file in this folder" in output
+    assert "Google LLC" in output

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -46,7 +47,8 @@ def test_many_fillings_behind_one_end_score(end: str) -> None:
     )
 
     assert 0.8 < signal.score < 0.95
-    assert "fillings of one template in 1 h (floor 50)" in signal.evidence
+    # It is an estimate, and says so.
+    assert re.fullmatch(r"about \d+ fillings of one template in 1 h \(floor 50\)", signal.evidence)
 
 
 def test_the_score_rises_with_the_fillings_and_starts_at_the_floor() -> None:

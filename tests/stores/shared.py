@@ -13,7 +13,8 @@ from gateway_guard.types import Charge
 from tests import build
 
 ACCOUNT = "acct_k3vqabcdefgh2345"
-#: What the README says a user of its own needs: for limits; besides for campaigns; in a Cluster.
+#: What a user of its own needs, as examples/cluster/README.md has it: for limits; besides for
+#: campaigns; in a Cluster.
 RIGHTS = (
     "+evalsha +script +get +set +getdel +del +exists +time +pexpire +pttl +zadd +zrem +zcount "
     "+zrangebyscore +zremrangebyscore +client +select"

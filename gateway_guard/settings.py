@@ -1,42 +1,4 @@
-"""What the environment sets. The only reader of `os.environ`, and it reads once.
-
-| variable | meaning |
-| --- | --- |
-| `GATEWAY_GUARD_SECRET` | key of every digest, at least 16 bytes; guards that must agree share it |
-| `GATEWAY_GUARD_SECRET_FILE` | a file that holds it |
-| `GATEWAY_GUARD_MAX_ACCOUNTS` | accounts remembered (default 100,000) |
-| `GATEWAY_GUARD_MAX_KEYS` | limit keys counted exactly (default 400,000) |
-| `GATEWAY_GUARD_STORE` | URI of the shared store, `redis://host/0`; needs the key; unset: memory |
-| `GATEWAY_GUARD_STORE_NAMESPACE` | what its keys begin with (default `gg`) |
-| `GATEWAY_GUARD_STORE_BUDGET` | milliseconds a decision waits for it (default 50) |
-| `GATEWAY_GUARD_STORE_UNSETTLED` | a dead worker's reservations cost the `estimate` or `nothing` |
-| `GATEWAY_GUARD_TOTAL_WORKERS` | workers on all hosts, for `on_error: { store: local }` |
-| `GATEWAY_GUARD_LINKER` | with a shared store, link campaigns here: `auto` (default) or `never` |
-| `GATEWAY_GUARD_LINKER_ACCOUNTS` | accounts the linker remembers (default 1,000,000) |
-| `GATEWAY_GUARD_LINKER_DAYS` | days after which it forgets an account that was not seen |
-| `GATEWAY_GUARD_NETWORK_FILES` | further network databases, separated by `:` |
-| `GATEWAY_GUARD_ACCOUNTS_FILE` | account attributes, JSON lines or CSV |
-| `GATEWAY_GUARD_ACCOUNTS_URL` | where they are asked for instead, `https://host/{account}` |
-| `GATEWAY_GUARD_ACCOUNTS_TOKEN` | bearer token for it, 16 characters or more |
-| `GATEWAY_GUARD_ACCOUNTS_FRESH` | seconds an answer is not asked for again (default 60) |
-| `GATEWAY_GUARD_ACCOUNTS_BUDGET` | milliseconds a request waits for one (default 50) |
-| `GATEWAY_GUARD_CAMPAIGNS_FILE` | what was learnt of campaigns, kept over restarts; needs the key |
-| `GATEWAY_GUARD_WEBHOOK_URL` | who is told of campaigns held and let go; unset for nobody |
-| `GATEWAY_GUARD_WEBHOOK_KEY_FILE` | key its messages are signed with, 24 bytes or `whsec_…` |
-| `GATEWAY_GUARD_INTEL_FILE` | indicators taken in from others (`gateway-guard intel`), reloaded |
-| `GATEWAY_GUARD_INTEL_GROUP_KEY_FILE` | key of template digests, the same in a group of guards |
-| `GATEWAY_GUARD_INTEL_ALLOW` | networks no indicator may touch, separated by `,` |
-| `GATEWAY_GUARD_INTEL_WIDEST` | broadest networks an indicator may name (default `/24,/48`) |
-| `GATEWAY_GUARD_MAX_INDICATORS` | indicators kept (default 100,000) |
-| `GATEWAY_GUARD_DECISION_LOG` | where decisions go, `-` for standard output; unset for nowhere |
-| `GATEWAY_GUARD_LOG_QUEUE` | decisions that may wait to be written (default 10,000) |
-| `GATEWAY_GUARD_LOG_ADDRESSES` | of client addresses, log `full` (default), `subnet` or `none` |
-| `GATEWAY_GUARD_AUDIT_FILE` | what people decide, chained; default: `.audit` beside the campaigns |
-| `GATEWAY_GUARD_ADMIN_TOKEN` | lets in to the admin port, 16 characters or more; may change |
-| `GATEWAY_GUARD_ADMIN_READ_TOKEN` | the same for those who may only look |
-| `GATEWAY_GUARD_ADMIN_PROXIES` | addresses of OIDC proxies whose `X-Forwarded-User` is believed |
-| `GATEWAY_GUARD_ADMIN_REVIEWERS` | groups (`X-Forwarded-Groups`) that may change things |
-"""
+"""What the environment sets. The only reader of `os.environ`, and it reads once."""
 
 from __future__ import annotations
 
@@ -63,7 +25,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: What every variable begins with.
 _PREFIX: Final = "GATEWAY_GUARD_"
-#: variable → what it says, in a line; a test asks that README.md and this page have each.
+#: variable → what it says, in a line; README.md has more of each.
 VARIABLES: Mapping[str, str] = {
     "GATEWAY_GUARD_SECRET": "key of every digest, at least 16 bytes",
     "GATEWAY_GUARD_SECRET_FILE": "a file that holds the key",

@@ -33,11 +33,8 @@ def test_the_readme_names_every_command(name: str, readme: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(settings.VARIABLES))
-def test_every_setting_is_explained_where_it_is_read_and_in_the_readme(
-    name: str, readme: str
-) -> None:
-    assert f"`{name}`" in (settings.__doc__ or "")
-    assert name in readme
+def test_the_readme_explains_every_setting(name: str, readme: str) -> None:
+    assert f"`{name}`" in readme
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))

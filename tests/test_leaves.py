@@ -240,13 +240,6 @@ def test_of_an_unknown_variable_like_no_other_all_that_are_known_are_named(
     assert all(name in caplog.text for name in VARIABLES)
 
 
-def test_every_variable_is_documented_in_the_module() -> None:
-    import gateway_guard.settings as module
-
-    assert module.__doc__ is not None
-    assert all(f"`{name}`" in module.__doc__ for name in VARIABLES)
-
-
 @pytest.mark.parametrize("score", [-0.1, 1.1, math.nan, math.inf])
 def test_a_signal_outside_its_range_is_refused(score: float) -> None:
     with pytest.raises(ValueError, match="not in"):

@@ -373,8 +373,7 @@ def read(
 ) -> tuple[Inspection, dict[str, Any] | None]:
     """How much of a body can be read, and the document when all of it can.
 
-    Undeclared JSON is read as what it is: whoever reads it at all (Ollama, Bedrock, llama.cpp)
-    takes it for that.
+    Undeclared JSON is read as what it is, as who reads it at all (Ollama, llama.cpp) does.
     """
     form = False
     if content_types and content_types != _JSON:

@@ -27,7 +27,7 @@ from gateway_guard.cli.labels import read_labels
 from gateway_guard.cli.output import Format, FormatOption, console, print_json
 from gateway_guard.cli.outputs import check_outputs
 from gateway_guard.cli.replay_files import DecidedLine, Sink, write_campaigns, write_snapshot
-from gateway_guard.cli.report import Outcomes, print_report, report_of
+from gateway_guard.cli.report import Outcomes, campaigns_of, print_report, report_of
 from gateway_guard.cli.tally import Tally
 from gateway_guard.cli.traffic import Malformed, Recorded, Traffic, as_recorded
 from gateway_guard.core.credentials import ACCOUNT
@@ -295,6 +295,9 @@ def register(app: typer.Typer) -> None:
             accounts_known=accounts is not None,
         )  # fmt: skip
         report["failures"] = failures
+        for part, tried in zip(report["policies"], (judge, other), strict=False):
+            if tried is not None and tried.guard.policy.campaigns:
+                part["campaigns"] = campaigns_of(tried.linker)
         if format is Format.JSON:
             print_json(report)
         else:

@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gateway_guard.campaigns.ended import WORDS, Why
+from gateway_guard.campaigns.linker import Linker
 from gateway_guard.cli.labels import Label, by_class, score
 from gateway_guard.cli.printable import printable
 from gateway_guard.cli.tally import Tally, compare
@@ -26,6 +28,16 @@ class Outcomes(msgspec.Struct):
     disordered: int = 0
     unread_addresses: int = 0
     seconds: float = 0.0
+
+
+def campaigns_of(linker: Linker) -> dict[str, Any]:
+    """What a replay found of campaigns: how many are held at its end, the accounts in them, and
+    how many were held before, by why they were let go."""
+    return {
+        "held": len(linker.held),
+        "accounts": sum(len(held.members) for held in linker.held.values()),
+        "let_go": {why: n for why, n in linker.cases.endings.counts.items() if n},
+    }
 
 
 def report_of(
@@ -145,6 +157,21 @@ def _print_policy(part: dict[str, Any], out: Console) -> None:
         f"\n{many(part['accounts_refused'], 'account')} refused at least once, "
         f"{part['accounts_contained']:,} contained (half of their last ten or more)"
     )
+    if "campaigns" in part:
+        _print_campaigns(part["campaigns"], out)
+
+
+def _print_campaigns(found: dict[str, Any], out: Console) -> None:
+    let_go = sum(found["let_go"].values())
+    out.print(
+        f"{many(found['held'], 'campaign')} held at the end"
+        + (f", {many(found['accounts'], 'account')} in all" if found["held"] else "")
+        + (f"; {let_go:,} held before and let go" if let_go else "")
+    )
+    for why, count in found["let_go"].items():
+        out.print(f"  {count:,} let go: {WORDS[Why(why)]}")
+    if found["held"] or let_go:
+        out.print("  who is in them and why: --snapshot FILE, then `campaign list --file FILE`")
 
 
 #: What is scored against labels, in words, and whether it counts accounts (or exchanges).
@@ -153,6 +180,7 @@ _SCORES: Final = {
     "recall": ("recall: attackers contained", True),
     "attack_answered": ("harvested: attack exchanges answered", False),
     "benign_contained": ("cost: benign accounts contained", True),
+    "benign_met": ("cost: benign accounts refused at any time", True),
     "benign_refused": ("cost: benign exchanges refused", False),
     "benign_restricted": ("cost: benign exchanges restricted", False),
 }
@@ -175,13 +203,13 @@ def _print_labels(
     out.print(table)
     out.print()
     scenarios = any(row["scenario"] for row in classes)
-    headings = ("accounts", "contained", "exchanges", "refused", "share")
+    headings = ("accounts", "contained", "ever refused", "exchanges", "refused", "share")
     table = _table("scenario or class" if scenarios else "class", "label", *headings)
     for row in classes:
         share = _share(row["refused"], row["exchanges"])
         name = row["scenario"] or row["class"] or "–"
-        cells = (name, row["label"], row["accounts"], row["contained"], row["exchanges"])
-        table.add_row(*map(_cell, (*cells, row["refused"])), share)
+        keys = ("label", "accounts", "contained", "met", "exchanges", "refused")
+        table.add_row(*map(_cell, (name, *(row[key] for key in keys))), share)
     out.print(table)
 
 

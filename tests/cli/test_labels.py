@@ -59,6 +59,7 @@ def test_contained_attackers_make_recall_and_contained_others_cost_precision() -
     assert ratio(found["precision"]) == (1, 2)
     assert ratio(found["recall"]) == (1, 2)
     assert ratio(found["benign_contained"]) == (1, 2)
+    assert ratio(found["benign_met"]) == (2, 2), "who was refused once was wronged, too"
     assert ratio(found["benign_refused"]) == (16, 50)
     assert ratio(found["benign_restricted"]) == (0, 50)
     assert ratio(found["attack_answered"]) == (15, 30)
@@ -90,6 +91,42 @@ def test_groups_are_told_apart_by_scenario_and_class_in_the_order_of_their_numbe
         ("unlabelled", "", ""),
     ]  # fmt: skip
     assert [row["contained"] for row in rows] == [0, 1, 1, 0]
+    assert [row["met"] for row in rows] == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["S2", "S10"], ["X2", "X10"], ["A9b", "A10"], ["drip", "drip 2", "drip 10"], ["٣", "४"]],
+)
+def test_scenarios_are_in_the_order_of_their_numbers_whatever_their_names(names: list[str]) -> None:
+    scenarios = {name: Label("attack", "", name) for name in reversed(names)}
+
+    rows = by_class(tally(**dict.fromkeys(scenarios, GONE)), scenarios)
+
+    assert [row["scenario"] for row in rows] == names
+
+
+def test_an_honest_account_refused_for_a_while_is_counted_though_not_contained(
+    bench: Bench,
+) -> None:
+    path = labels(bench, "account,label,class\na_1,benign,batch\na_2,benign,human\n")
+
+    # Of three within two seconds a limit of one a minute refuses two; then there is room again.
+    bench.write(
+        *(exchange(n, n * 1.0) for n in range(3)),
+        *(exchange(n, n * 600.0) for n in range(3, 15)),
+        exchange(20, 9000.0, "a_2"),
+    )
+    out = bench("--labels", path, policy=bench.policy(rate=1)).out
+    report = bench.json("--labels", path, policy=bench.policy(rate=1))
+
+    (found,) = report["labels"]
+    assert (ratio(found["benign_contained"]), ratio(found["benign_met"])) == ((0, 2), (1, 2))
+    assert [(row["class"], row["contained"], row["met"]) for row in report["classes"]] == [
+        ("batch", 0, 1), ("human", 0, 0),
+    ]  # fmt: skip
+    assert "benign accounts refused at any time" in out
+    assert "ever refused" in out
 
 
 @given(st.integers(0, 5000), st.integers(0, 5000))

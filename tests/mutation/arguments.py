@@ -86,13 +86,12 @@ TABLE: Final = (
     ),
     Equivalent(
         "core/prompt.py",
-        "if cap is not None and (type(cap) is not int or not 0 <= cap < MOST_TOKENS):",
+        "if cap is not None and (type(cap) is not int or not 0 < cap < MOST_TOKENS):",
         (
-            "if cap is not None and (type(cap) is not int or not 1 <= cap < MOST_TOKENS):",
-            "if cap is not None and (type(cap) is not int or not 0 < cap < MOST_TOKENS):",
-            "if cap is not None and (type(cap) is not int or not 0 <= cap <= MOST_TOKENS):",
+            "if cap is not None and (type(cap) is not int or not 1 < cap < MOST_TOKENS):",
+            "if cap is not None and (type(cap) is not int or not 0 < cap <= MOST_TOKENS):",
         ),
-        "`bound` reads a count of 0, and of the most there are, as that",
+        "`bound` reads a count of 1, and of the most there are, as that",
     ),
     Equivalent(
         "core/usage.py",

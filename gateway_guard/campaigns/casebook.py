@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 from gateway_guard.campaigns.acquittals import Acquittals
+from gateway_guard.campaigns.alibis import ALIBIS
 from gateway_guard.campaigns.belonging import Belonging
 from gateway_guard.campaigns.elsewhere import Elsewhere
 from gateway_guard.campaigns.ended import Endings, Why
@@ -234,9 +235,13 @@ class Casebook:
         """Hold a campaign on by today's evidence, with those that are still taken for `members`, or
         let it go.
 
-        What once was proved is held until the evidence is gone, not until it is a little less.
+        What once was proved is held until the evidence is gone, not until it is a little less; or
+        until it shows who they are.
         """
         held.verdict, held.examined_at, held.judged = verdict, at, len(members)
+        if verdict.explanation in ALIBIS:
+            self.acquit(held, at)
+            return
         scores = yield from self._belonging.members(members, at)
         if len(scores) < self._burden.core or verdict.total < verdict.needed / 2:
             self.end(held, Why.INNOCENT if verdict.at_places else Why.FADED, at)

@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from gateway_guard.campaigns.acquittals import GROWN
 from gateway_guard.campaigns.casebook import Casebook
 from gateway_guard.campaigns.communities import communities
 from gateway_guard.campaigns.ended import Why
-from gateway_guard.campaigns.evidence import AT_PLACES, USUAL, Burden, Verdict, judge
+from gateway_guard.campaigns.evidence import USUAL, Burden, Verdict
 from gateway_guard.campaigns.held import Held
 from gateway_guard.campaigns.hours import Hours
+from gateway_guard.campaigns.judging import judged
 from gateway_guard.campaigns.membership import JOIN, confidence
 from gateway_guard.campaigns.memory import ROOMY, Bounds, Memory
-from gateway_guard.campaigns.places import at_places
 from gateway_guard.campaigns.reviews import Review
 from gateway_guard.campaigns.samples import Samples
 from gateway_guard.campaigns.sighting import Sighting
@@ -35,10 +33,6 @@ FEWEST: Final = 4
 _FEW: Final = 12
 #: A piece of so many accounts shows by itself what it is.
 _ALONE: Final = 12
-#: Beside people at places who say the same, those left are of them when they are less than this
-#: share of all. A choice: it frees trades of which a fifth was left in three of eight generated
-#: worlds, and of no campaign there so few were left.
-_THE_REST: Final = 1 / 3
 #: A web is examined again when it has this share of new links.
 _NEWS: Final = 0.1
 #: And a campaign when at least so many members joined it since.
@@ -343,38 +337,15 @@ class Linker:
         """What the evidence comes to about those of a group that are not people at a place, and who
         they are. The people are left alone for a while when the others are convicted.
         """
-        members, numbers = set(part), self.memory.numbers
+        members = set(part)
         self.memory.effort += _JUDGED * len(members)
-        base = self.cases.elsewhere.base()
-        everybody = group = Group(members, self.memory)
-        people = at_places(everybody, base, self.burden)
-        if people:
-            members.difference_update(numbers[account] for account in people)
-            group = Group(members, self.memory)
-        alike = group.alike()
-        verdicts = [
-            judge(
-                view,
-                examined=self.examined,
-                alike=alike,
-                at_places=len(people),
-                burden=self.burden,
-            )
-            for view in group.views(base)
-        ]
-        verdict = max(verdicts, key=lambda verdict: (verdict.convicted, verdict.total))
-        if (
-            verdict.convicted
-            and len(members) < _THE_REST * (len(members) + len(people))
-            and everybody.says_the_same(members, self.burden.alike)
-        ):
-            # Most agents of a trade are at their offices; those at home say what they say.
-            verdict = msgspec.structs.replace(
-                verdict, convicted=False, left=0.0, explanation=AT_PLACES
-            )
-        if verdict.convicted:
-            self.memory.place((numbers[account] for account in people), at)
-        return verdict, members
+        found = judged(
+            members, self.memory, self.cases.elsewhere.base(),
+            examined=self.examined, burden=self.burden,
+        )  # fmt: skip
+        if found.verdict.convicted:
+            self.memory.place(found.people, at)
+        return found.verdict, found.meant
 
     def _age(self, at: float) -> None:
         """Have webs examined with news too few to be examined at once, and let go what is over."""

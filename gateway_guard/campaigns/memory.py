@@ -39,6 +39,7 @@ _EMPTY: Final = frozenset[int]()
 
 #: What an address is flagged with that is somebody else's way out.
 _HIDDEN: Final = frozenset({"proxy", "vpn", "tor", "residential"})
+_NOT_STRAIGHT: Final = _HIDDEN | {"hosting"}
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -121,6 +122,7 @@ class Memory:
         trace.refused += seen.refused
         trace.tokens += seen.tokens
         trace.country, trace.asn = seen.country, seen.asn
+        trace.straight = not seen.flags or _NOT_STRAIGHT.isdisjoint(seen.flags)
         if seen.model is not None:
             self.releases.note(trace, seen.model, at)
         if trace.pace_count < _FIRST_PACE:

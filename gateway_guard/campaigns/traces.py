@@ -54,6 +54,8 @@ class Trace(msgspec.Struct, gc=False):
         shared: content keys this account has in common with another organisation, newest last.
         client, verified, declared: as in `Sighting`, at the first exchange.
         country, asn: as in `Sighting`, of the latest exchange.
+        straight: whether that came from an address that is neither a hoster's nor somebody else's
+            way out, as far as is known.
         linked: most accounts it was ever near at once, as far as its web was told of them.
         release_at: the release of a model that the next two are about, Unix seconds; 0 for none.
         released: exchanges on the day after that release.
@@ -83,6 +85,7 @@ class Trace(msgspec.Struct, gc=False):
     verified: bool | None = None
     country: str | None = None
     asn: int | None = None
+    straight: bool = False
     declared: str | None = None
     linked: int = 0
     release_at: float = 0.0

@@ -196,7 +196,7 @@ def innocent_from(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def judge(view: list[Tied], **known: Any) -> Verdict:
         return evidence.judge([build.tied() for _ in view] if len(view) >= size else view, **known)
 
-    monkeypatch.setattr("gateway_guard.campaigns.linker.judge", judge)
+    monkeypatch.setattr("gateway_guard.campaigns.judging.judge", judge)
 
 
 def test_a_group_that_looks_innocent_once_it_has_grown_by_half_is_let_go_and_left_alone(

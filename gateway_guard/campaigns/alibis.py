@@ -46,17 +46,31 @@ def explained(group: Group, verdict: Verdict, burden: Burden = USUAL) -> Verdict
 
 def _alibi(group: Group, verdict: Verdict, burden: Burden) -> str | None:
     found = {weight.kind: weight.log_ratio for weight in verdict.weights}
-    awake = found.get(Kind.PACE, 0.0) >= burden.left
+    awake = _awake(group, found.get(Kind.PACE), burden)
     one_software = _one_software(group)
     if (one_software or not awake) and _neighbours(group):
         return NEIGHBOURS
-    people = Kind.PACE in found and not awake
+    people = awake is False
     if not people and not (one_software and verdict.members > _INSTALLED):
         return None
     in_all_ways = all(found.get(kind, 0.0) >= burden.kinds for kind in TIES)
     if in_all_ways and group.alike() >= burden.alike:
         return None
     return PEOPLE if people else PRODUCT
+
+
+def _awake(group: Group, pace: float | None, burden: Burden) -> bool | None:
+    """Whether the group never sleeps; None where its hours are not known.
+
+    `pace` is what an even pace says for one hand, as natural logarithm. It says nothing, and is
+    None, where most of the population never sleeps; whoever does are people there, too.
+    """
+    if pace is not None:
+        return pace >= burden.left
+    paces = [even for trace in group.traces if (even := trace.even()) is not None]
+    if len(paces) < _NEARLY_ALL * len(group.traces):
+        return None
+    return 2 * sum(paces) >= len(paces)
 
 
 def _one_software(group: Group) -> bool:

@@ -104,6 +104,21 @@ def test_whose_hours_are_not_known_are_not_taken_for_people() -> None:
     assert alibi(group(), guilty(*TWO, awake=None)) is None
 
 
+@pytest.mark.parametrize(
+    ("asleep", "even", "found"),
+    [(30, 0, PEOPLE), (16, 14, PEOPLE), (15, 15, None), (26, 0, PEOPLE), (25, 0, None)],
+)
+def test_where_most_never_sleep_whoever_does_is_people(
+    asleep: int, even: int, found: str | None
+) -> None:
+    """A platform of services: that somebody never sleeps says nothing there."""
+    one = group()
+    for trace, hours in zip(one.traces, [False] * asleep + [True] * even, strict=False):
+        build.paced(trace, even=hours)
+
+    assert alibi(one, guilty(*TWO, awake=None)) == found
+
+
 # One product.
 
 

@@ -238,6 +238,30 @@ def families(make: Making) -> None:
             )  # fmt: skip
 
 
+def drivers(make: Making) -> None:
+    """Drivers of one service, hired one by one: their depots' cards, three carriers, its app."""
+    rng, net = make.rng, make.net
+    group, app = make.group("drivers"), make.frame()
+    cards = [make.card() for _ in range(make.size // 6)]
+    for i in range(make.size):
+        make.add(
+            group, times=sessions(rng, make.span, daily=1.6), at=net.carrier(rng, i % 3),
+            say=fills(rng, app), payment=rng.choice(cards),
+        )  # fmt: skip
+
+
+def meters(make: Making) -> None:
+    """What one maker has installed: its customers' few cards, three carriers, always on."""
+    rng, net = make.rng, make.net
+    group, firmware, client = make.group("meters"), make.frame(), digests(rng, 1)[0]
+    cards = [make.card() for _ in range(make.size // 12)]
+    for i in range(make.size):
+        make.add(
+            group, times=steady(rng, make.span, daily=14), at=net.carrier(rng, i % 3),
+            say=fills(rng, firmware), payment=rng.choice(cards), client=client,
+        )  # fmt: skip
+
+
 #: name → maker and default size.
 BENIGN: Final[dict[str, tuple[Maker, int]]] = {
     "reseller": (reseller, 40),
@@ -268,4 +292,6 @@ BENIGN: Final[dict[str, tuple[Maker, int]]] = {
     "university, two grants": (partial(university, grants=2), 80),
     "cloud-neighbours": (cloud_neighbours, 120),
     "families": (families, 80),
+    "drivers": (drivers, 60),
+    "meters": (meters, 80),
 }

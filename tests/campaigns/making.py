@@ -71,7 +71,7 @@ class Making:
     def add(
         self, group: Group, *, times: Sequence[float], at: Whereabouts, say: Talk,
         created: float | None = None, payment: str | None = None, organisation: str | None = None,
-        pivots: float = 0.15,
+        pivots: float = 0.15, client: int = 0,
     ) -> Account:  # fmt: skip
         """An account of `group`, by default an organisation of its own that signed up long ago."""
         signed = long_ago(self.rng, self.span) if created is None else created
@@ -79,6 +79,7 @@ class Making:
             name=f"a_{self.rng.getrandbits(56):014x}",
             organisation=organisation or self.organisation(), payment=payment, created_at=signed,
             times=[t for t in times if t >= signed], at=at, say=say, pivots=pivots,
+            client=client,
         )  # fmt: skip
         group.accounts.append(account)
         return account

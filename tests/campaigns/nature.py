@@ -49,6 +49,7 @@ class Account:
     at: Whereabouts
     say: Talk
     pivots: float = 0.15
+    client: int = 0
 
 
 @dataclass(slots=True)
@@ -109,9 +110,12 @@ class Internet:
         mine = rng.random()
         return lambda at: exits[int((mine + int(at // DAY) * 0.618) % 1.0 * len(exits))]
 
-    def carrier(self, rng: random.Random) -> Whereabouts:
-        """A mobile subscriber: a few hundred strangers behind an address, a new one every 3 h."""
-        number = rng.randrange(len(self.carriers))
+    def carrier(self, rng: random.Random, number: int | None = None) -> Whereabouts:
+        """A mobile subscriber: a few hundred strangers behind an address, a new one every 3 h.
+
+        `number`: whose; by default anybody's.
+        """
+        number = rng.randrange(len(self.carriers)) if number is None else number
         subnets = self.carriers[number]
         mine = rng.random()
 
@@ -248,6 +252,7 @@ def sightings(group: Group, rng: random.Random) -> Iterator[tuple[Sighting, Grou
                 payment=account.payment, created_at=account.created_at, address=place.address,
                 subnet=place.subnet, asn=place.asn, flags=place.flags,
                 model="apex-5" if new else "apex-4", keys=account.say(), tokens=900,
+                client=account.client,
             ),
             group,
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """Who a group may be although more than chance ties it: people, neighbours, one maker's machines.
 
 A card, a range and a morning of sign-up are shared by people who work for one firm, ride for one
-service or take one course, and by whatever one maker has installed. Two such ties are their life.
-What they do not have is a pace that never sleeps behind software that is not one product's.
+service or take one course, and by whatever one maker has installed. Two such ties are their life;
+a campaign that wants to pass for them must give up the third, or its pace, or its proxies.
 
 What each of these costs and spares is in README, What is caught.
 """
@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.campaigns.evidence import TIES, USUAL, Burden, Kind, Verdict
+from gateway_guard.campaigns.evidence import ORDINARY, TIES, USUAL, Burden, Kind, Verdict, Weight
 from gateway_guard.campaigns.ties import NETWORKS, Group
 
 #: The explanations. Where one holds nothing is left standing, however much ties the group.
-PEOPLE: Final = "people (they keep people's hours, and not all three ways tie them)"
+PEOPLE: Final = "people (they keep people's hours)"
 NEIGHBOURS: Final = "neighbours (the same few networks of homes and phones)"
 PRODUCT: Final = "one product's installations (the same software everywhere)"
 ALIBIS: Final = frozenset({PEOPLE, NEIGHBOURS, PRODUCT})
@@ -33,10 +33,11 @@ _INSTALLED: Final = 20
 def explained(group: Group, verdict: Verdict, burden: Burden = USUAL) -> Verdict:
     """`verdict` on `group`, or, where an alibi accounts for the group, an acquittal that names it.
 
-    Two kinds of ties convict only what has a pace of its own: people (the pace is known, and does
-    not speak for one hand) and the installations of one product must be tied in all three ways and
-    say the same. Nothing convicts people, or installations, that nearly all come straight from the
-    same `NETWORKS` networks of homes and phones.
+    `NEIGHBOURS` come straight from the same `NETWORKS` networks of homes and phones and are not
+    known never to sleep; `PEOPLE` are known to sleep and mostly come straight; one `PRODUCT`'s
+    installations all show the same software and say the same. What convicts them all the same is
+    to be tied in all three ways, and besides: neighbours to say the same, a product to be mostly
+    tied in each way, people either.
     """
     alibi = _alibi(group, verdict, burden)
     if alibi is None:
@@ -45,38 +46,51 @@ def explained(group: Group, verdict: Verdict, burden: Burden = USUAL) -> Verdict
 
 
 def _alibi(group: Group, verdict: Verdict, burden: Burden) -> str | None:
-    found = {weight.kind: weight.log_ratio for weight in verdict.weights}
+    found = {weight.kind: weight for weight in verdict.weights}
+    ways = [found[kind] for kind in TIES if kind in found and found[kind].log_ratio >= burden.kinds]
+    alike = group.alike() >= burden.alike
+    most = all(2 * way.tied > way.looked for way in ways)
     awake = _awake(group, found.get(Kind.PACE), burden)
-    one_software = _one_software(group)
-    if (one_software or not awake) and _neighbours(group):
-        return NEIGHBOURS
-    people = awake is False
-    if not people and not (one_software and verdict.members > _INSTALLED):
+    if not awake and _neighbours(group):
+        alibi, refuted = NEIGHBOURS, alike
+    elif awake is False and _straight(group):
+        alibi, refuted = PEOPLE, alike or most
+    elif alike and verdict.members > _INSTALLED and _one_software(group):
+        alibi, refuted = PRODUCT, most
+    else:
         return None
-    in_all_ways = all(found.get(kind, 0.0) >= burden.kinds for kind in TIES)
-    if in_all_ways and group.alike() >= burden.alike:
-        return None
-    return PEOPLE if people else PRODUCT
+    return None if refuted and len(ways) == len(TIES) else alibi
 
 
-def _awake(group: Group, pace: float | None, burden: Burden) -> bool | None:
-    """Whether the group never sleeps; None where its hours are not known.
+def _awake(group: Group, pace: Weight | None, burden: Burden) -> bool | None:
+    """Whether the group never sleeps; None where its hours are not known, or are mixed.
 
-    `pace` is what an even pace says for one hand, as natural logarithm. It says nothing, and is
-    None, where most of the population never sleeps; whoever does are people there, too.
+    Mixed ones acquit nobody: else whoever adds accounts that sleep to his campaign would be people.
+    `pace` is what was made of their pace; None also where it says nothing, because most of the
+    population never sleeps.
     """
     if pace is not None:
-        return pace >= burden.left
-    paces = [even for trace in group.traces if (even := trace.even()) is not None]
-    if len(paces) < _NEARLY_ALL * len(group.traces):
-        return None
-    return 2 * sum(paces) >= len(paces)
+        even, known, awake = pace.tied, pace.looked, pace.log_ratio >= burden.left
+    else:
+        paces = [trace.even() for trace in group.traces]
+        even, known = paces.count(True), len(paces) - paces.count(None)
+        if known < _NEARLY_ALL * len(paces):
+            return None
+        awake = 2 * even >= known
+    if awake:
+        return True
+    return False if even <= ORDINARY[Kind.PACE] * known else None
 
 
 def _one_software(group: Group) -> bool:
     """Whether nearly all show the same client software. What shows nothing is not the same."""
     shown = Counter(trace.client for trace in group.traces if trace.client)
     return max(shown.values(), default=0) >= _NEARLY_ALL * len(group.traces)
+
+
+def _straight(group: Group) -> bool:
+    """Whether most come straight from homes and phones, as far as is known."""
+    return 2 * sum(trace.straight for trace in group.traces) > len(group.traces)
 
 
 def _neighbours(group: Group) -> bool:

@@ -81,11 +81,18 @@ def test_people_who_are_tied_in_all_three_ways_and_say_the_same_stay_convicted()
     assert alibi(group(), guilty(*TIES)) is None
 
 
-@pytest.mark.parametrize(("alike", "found"), [(12, None), (11, PEOPLE)])
-def test_people_who_are_tied_in_all_three_ways_must_say_the_same(
-    alike: int, found: str | None
+@pytest.mark.parametrize(
+    ("signed_up", "alike", "found"), [(15, 12, None), (15, 11, PEOPLE), (16, 11, None)]
+)
+def test_people_who_are_tied_in_all_three_ways_must_say_the_same_or_be_mostly_tied(
+    signed_up: int, alike: int, found: str | None
 ) -> None:
-    assert alibi(group(alike=alike), guilty(*TIES)) == found
+    """Of thirty: a campaign in eight languages says nothing twice, and its every way ties most."""
+    ties = [
+        build.tied(*TWO, *([Kind.SIGN_UP] if n < signed_up else []), of=Kind) for n in range(30)
+    ]
+
+    assert alibi(group(alike=alike), judge(ties, examined=1)) == found
 
 
 def test_a_tie_that_is_worth_little_is_none_of_three() -> None:
@@ -99,14 +106,45 @@ def test_whatever_never_sleeps_is_not_people() -> None:
     assert alibi(group(), guilty(*TWO, awake=True)) is None
 
 
+@pytest.mark.parametrize("flag", ["hosting", "proxy", "vpn", "tor", "residential"])
+@pytest.mark.parametrize(("through", "found"), [(14, PEOPLE), (15, None)])
+def test_who_mostly_comes_through_others_is_not_taken_for_people(
+    flag: str, through: int, found: str | None
+) -> None:
+    """Of thirty. Night clerks at rented machines are a campaign that sleeps by day."""
+    flags = [frozenset({flag}) if n < through else frozenset[str]() for n in range(30)]
+
+    assert alibi(group(asn=[1, 2, 3, 4], flags=flags), guilty(*TWO)) == found
+
+
 def test_whose_hours_are_not_known_are_not_taken_for_people() -> None:
     """A campaign is held before a day has shown its pace."""
     assert alibi(group(), guilty(*TWO, awake=None)) is None
 
 
+@pytest.mark.parametrize(("even", "found"), [(10, PEOPLE), (11, None)])
+def test_a_campaign_with_a_few_sleepers_among_it_is_not_people(
+    even: int, found: str | None
+) -> None:
+    """Of thirty; the pace of eleven in thirty is worth nothing, and does not acquit the others."""
+    mixed = [
+        build.tied(*TWO, *([Kind.PACE] if n < even else []), of=Kind, chance=0.35)
+        for n in range(30)
+    ]  # fmt: skip
+
+    assert alibi(group(), judge(mixed, examined=1)) == found
+
+
 @pytest.mark.parametrize(
     ("asleep", "even", "found"),
-    [(30, 0, PEOPLE), (16, 14, PEOPLE), (15, 15, None), (26, 0, PEOPLE), (25, 0, None)],
+    [
+        (30, 0, PEOPLE),
+        (20, 10, PEOPLE),
+        (19, 11, None),
+        (0, 30, None),
+        (26, 0, PEOPLE),
+        (25, 0, None),
+    ],
 )
 def test_where_most_never_sleep_whoever_does_is_people(
     asleep: int, even: int, found: str | None
@@ -132,8 +170,22 @@ def test_installations_of_one_product_are_not_convicted_by_two_kinds_of_ties(
     assert alibi(boxes, guilty(*TWO, awake=True, size=size)) == found
 
 
-def test_a_script_that_runs_everywhere_is_convicted_by_all_three() -> None:
-    assert alibi(group(client=77), guilty(*TIES, awake=True)) is None
+@pytest.mark.parametrize(("signed_up", "found"), [(16, None), (15, PRODUCT)])
+def test_a_script_that_runs_everywhere_is_convicted_by_three_that_each_tie_most(
+    signed_up: int, found: str | None
+) -> None:
+    """Of thirty. Some of a maker's boxes are switched on in one morning; of a campaign most."""
+    awake = (*TWO, Kind.PACE)
+    ties = [
+        build.tied(*awake, *([Kind.SIGN_UP] if n < signed_up else []), of=Kind) for n in range(30)
+    ]
+
+    assert alibi(group(client=77), judge(ties, examined=1)) == found
+
+
+def test_installations_that_do_not_say_the_same_are_not_one_product() -> None:
+    """A library everybody scripts with is no product."""
+    assert alibi(group(client=77, alike=11), guilty(*TWO, awake=True)) is None
 
 
 @pytest.mark.parametrize("clients", [[0], [1, 2], [7, 7, 7, 7, 0]])
@@ -150,11 +202,19 @@ def test_one_box_in_seven_may_run_something_else() -> None:
 
 @pytest.mark.parametrize("awake", [False, None])
 @pytest.mark.parametrize("networks", [[1], [1, 2, 3], [1, 2, 3, 1, 2, 3, 4]])
-def test_people_on_the_same_few_networks_are_neighbours_whatever_ties_them(
+def test_people_on_the_same_few_networks_are_neighbours(
     awake: bool | None, networks: list[int]
 ) -> None:
-    """Riders of one town: hired the same week, prepaid cards of one shop, three carriers."""
-    assert alibi(group(28, asn=networks), guilty(*TIES, awake=awake, size=28)) == NEIGHBOURS
+    """Riders of one town: prepaid cards of one shop, three carriers."""
+    assert alibi(group(28, asn=networks), guilty(*TWO, awake=awake, size=28)) == NEIGHBOURS
+
+
+@pytest.mark.parametrize("awake", [False, None])
+@pytest.mark.parametrize(("alike", "found"), [(12, None), (11, NEIGHBOURS)])
+def test_neighbours_whom_all_three_tie_and_who_say_the_same_stay_convicted(
+    awake: bool | None, alike: int, found: str | None
+) -> None:
+    assert alibi(group(asn=[1, 2, 3], alike=alike), guilty(*TIES, awake=awake)) == found
 
 
 @pytest.mark.parametrize(
@@ -171,17 +231,18 @@ def test_people_on_the_same_few_networks_are_neighbours_whatever_ties_them(
 def test_who_comes_from_many_networks_or_through_others_is_nobodys_neighbour(
     fields: dict[str, Any],
 ) -> None:
-    assert alibi(group(24, **fields), guilty(*TIES, size=24)) is None
+    assert alibi(group(24, **fields), guilty(*TWO, awake=None, size=24)) is None
 
 
 def test_relays_of_a_browser_do_not_make_anybody_less_of_a_neighbour() -> None:
-    assert alibi(group(asn=1, flags=frozenset({"relay"})), guilty(*TIES)) == NEIGHBOURS
+    relayed = group(asn=1, flags=frozenset({"relay"}))
+
+    assert alibi(relayed, guilty(*TWO, awake=None)) == NEIGHBOURS
 
 
-def test_whatever_never_sleeps_is_nobodys_neighbour_unless_it_is_one_product() -> None:
-    """A rack of phones behind one carrier, and the carrier's own meters."""
-    assert alibi(group(asn=1), guilty(*TIES, awake=True)) is None
-    assert alibi(group(asn=1, client=7), guilty(*TIES, awake=True)) == NEIGHBOURS
+def test_whatever_never_sleeps_is_nobodys_neighbour() -> None:
+    """A rack of phones behind one carrier."""
+    assert alibi(group(asn=1), guilty(*TWO, awake=True)) is None
 
 
 # In general.
